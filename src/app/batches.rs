@@ -50,8 +50,8 @@ impl<E> From<E> for Interrupt<E> {
 /// starts.
 ///
 /// # Errors
-/// The first that `commit`, `stage` or `make` meets, in the order of the batches; what was committed before it is
-/// whole.
+/// Returns the first error of `commit`, `stage` or `make`, in the order of the batches. What was committed before is
+/// complete.
 pub(crate) fn in_batches<T: Sync, M: Send, S: Send, E: Send>(
     work: &[T],
     size: usize,

@@ -31,7 +31,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(600);
 /// `sudo_uid` is the user who became root with `sudo`, if any.
 ///
 /// # Errors
-/// [`DirectoryError::AnotherOwner`]
+/// Returns [`DirectoryError::AnotherOwner`].
 pub fn check_owner(layout: &Layout, sudo_uid: Option<u32>) -> Result<(), DirectoryError> {
     for path in [layout.dir().to_owned(), layout.cluster_file(), layout.pki()] {
         if let Some(owner) = files::another_owner(&path, sudo_uid) {
@@ -44,7 +44,8 @@ pub fn check_owner(layout: &Layout, sudo_uid: Option<u32>) -> Result<(), Directo
 /// Reads and parses the cluster file.
 ///
 /// # Errors
-/// When there is none, or it cannot be read; [`DirectoryError::ClusterFile`] with all of its errors.
+/// Returns an error if there is no cluster file, or it cannot be read; returns [`DirectoryError::ClusterFile`] with all
+/// errors in it.
 pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
     let path = layout.cluster_file();
     let bytes = match files::read(&path, config::MAX_BYTES as u64) {
@@ -62,7 +63,7 @@ pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
 /// Reads and parses a cluster file at any path. Waits for a pipe.
 ///
 /// # Errors
-/// The errors of [`cluster`]; [`InputError`](super::input::InputError) when it cannot be read.
+/// Returns the errors of [`cluster`], or [`InputError`](super::input::InputError) if the file cannot be read.
 pub fn cluster_in(path: &Path) -> Result<Cluster, Error> {
     let bytes = input::read_or_wait(path, config::MAX_BYTES as u64, "cluster file")?;
     config::read(&bytes).map_err(|source| DirectoryError::ClusterFile { path: path.to_owned(), source }.into())
@@ -71,7 +72,7 @@ pub fn cluster_in(path: &Path) -> Result<Cluster, Error> {
 /// Opens the ledger for reading.
 ///
 /// # Errors
-/// When there is no CA yet, or the ledger cannot be used.
+/// Returns an error if there is no CA yet, or the ledger cannot be used.
 pub fn ledger(layout: &Layout) -> Result<Ledger, Error> {
     Ledger::open_read_only(&layout.ledger()).map_err(|error| match error {
         // Where there is no CA either, nothing was lost.
@@ -86,7 +87,7 @@ pub fn ledger(layout: &Layout) -> Result<Ledger, Error> {
 /// node access to etcd.
 ///
 /// # Errors
-/// When a certificate is missing, another cluster's, or not in the ledger; or the ledger cannot be used.
+/// Returns an error if a certificate is missing, another cluster's, or not in the ledger; or the ledger cannot be used.
 pub fn cas(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, CaSet), Error> {
     in_ledger(layout, CaSet::try_from_fn(|role| trust_of(layout, cluster, role))?)
 }
@@ -94,7 +95,7 @@ pub fn cas(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, CaSet), Error>
 /// Like [`cas`], with the record of every certificate in the ledger, which takes long for large clusters.
 ///
 /// # Errors
-/// The errors of [`cas`].
+/// Returns the errors of [`cas`].
 pub fn trust(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet), Error> {
     let (ledger, cas) = cas(layout, cluster)?;
     let known = ledger.inventory()?;
@@ -104,7 +105,7 @@ pub fn trust(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, Inventory, C
 /// Like [`cas`], without a check of the cluster name in the certificates.
 ///
 /// # Errors
-/// When a certificate is missing or not in the ledger, or the ledger cannot be used.
+/// Returns an error if a certificate is missing or not in the ledger, or the ledger cannot be used.
 pub fn cas_of_any_cluster(layout: &Layout) -> Result<(Ledger, CaSet), Error> {
     in_ledger(layout, CaSet::try_from_fn(|role| ca::trust(layout, role))?)
 }
@@ -140,7 +141,7 @@ fn in_ledger(layout: &Layout, cas: CaSet) -> Result<(Ledger, CaSet), Error> {
 /// `purpose` describes this process to the one that waits.
 ///
 /// # Errors
-/// When the lock is not released in time, or the directory is not writable.
+/// Returns an error if the lock is not released in time, or the directory is not writable.
 pub fn lock(env: &Env, purpose: &str, observer: &mut dyn Observer) -> Result<Lock, StoreError> {
     let lock = Lock::take(&env.layout.lock(), purpose, LOCK_PATIENCE, &mut |holder| {
         observer.notice(Notice::WaitingForLock { holder: holder.to_owned() });

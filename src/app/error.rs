@@ -77,7 +77,7 @@ pub enum Error {
     /// A CA's certificate or key cannot be used.
     #[error(transparent)]
     Ca(#[from] CaError),
-    /// A certificate or a CRL cannot be made.
+    /// A certificate or a CRL cannot be signed.
     #[error(transparent)]
     Issue(#[from] IssueError),
     /// Bundles cannot be packed.
@@ -95,7 +95,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns the remedy as data; `None` where the error itself is all that is known.
+    /// Returns the remedy as data; `None` if the error itself is all that is known.
     #[must_use]
     pub fn remedy(&self) -> Option<Remedy> {
         match self {

@@ -34,7 +34,7 @@ impl InputError {
 /// Reads a file that was named directly, and waits for the other end of a pipe.
 ///
 /// # Errors
-/// When it does not exist, is larger than `limit` bytes, or cannot be read.
+/// Returns an error if it does not exist, is larger than `limit` bytes, or cannot be read.
 pub fn read_or_wait(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, InputError> {
     files::read_or_wait(path, limit).map_err(|error| of(error, path, what))
 }
@@ -42,7 +42,7 @@ pub fn read_or_wait(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u
 /// Reads a file that another file names. Does not wait for a pipe.
 ///
 /// # Errors
-/// The errors of [`read_or_wait`].
+/// Returns the errors of [`read_or_wait`].
 pub fn read(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, InputError> {
     files::read(path, limit).map_err(|error| of(error, path, what))
 }

@@ -124,7 +124,7 @@ impl ArchiveError {
 /// The manifest itself is authenticated by its signature, if there is one.
 ///
 /// # Errors
-/// The first problem that is found.
+/// Returns the first problem that is found.
 pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     let tar = unzip(bytes)?;
     let (folder, files) = entries(&tar)?;
@@ -134,7 +134,7 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
 /// Returns the bundle of files that were found in `folder`, checked against their manifest.
 ///
 /// # Errors
-/// The first problem that is found.
+/// Returns the first problem that is found.
 pub fn confirmed(folder: String, mut files: Vec<BundleFile>) -> Result<Bundle, ArchiveError> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let manifest = files.iter().find(|file| file.path == MANIFEST).ok_or(ArchiveError::NoManifest)?;

@@ -108,7 +108,7 @@ struct Entry {
 /// Reads user-data that [`user_data`] wrote.
 ///
 /// # Errors
-/// When it is anything else, was changed since, or is not a valid bundle.
+/// Returns an error if it is anything else, was changed since, or is not a valid bundle.
 pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     let unzipped;
     let plain = match bytes {

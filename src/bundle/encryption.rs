@@ -49,7 +49,7 @@ impl Encryptor {
     /// Returns an encryptor to these recipients, each of whom can decrypt alone.
     ///
     /// # Errors
-    /// When there is none, or one of the keys is not usable.
+    /// Returns an error if there is none, or one of the keys is not usable.
     pub fn new(recipients: &[Recipient]) -> Result<Self, EncryptError> {
         let one = |recipient: &Recipient| -> Result<Box<dyn age::Recipient + Send + Sync>, EncryptError> {
             let unusable = || EncryptError::Unusable { recipient: recipient.clone() };
@@ -67,7 +67,7 @@ impl Encryptor {
     /// Encrypts `bytes`; the result differs each time.
     ///
     /// # Errors
-    /// When there is no recipient.
+    /// Returns an error if there is no recipient.
     pub fn encrypt(&self, bytes: &[u8]) -> Result<Vec<u8>, EncryptError> {
         let failed = |error: &dyn fmt::Display| EncryptError::Age(error.to_string());
         let recipients = self.0.iter().map(|recipient| recipient.as_ref() as &dyn age::Recipient);
@@ -113,7 +113,7 @@ impl Identity {
     /// Reads an age identity file, as age-keygen writes it: comments, and one `AGE-SECRET-KEY-1…` per line.
     ///
     /// # Errors
-    /// When it is not one.
+    /// Returns an error if it is not one.
     pub fn from_age_file(bytes: &[u8]) -> Result<Self, IdentityError> {
         if bytes.starts_with(MAGIC) || bytes.starts_with(ARMOR) {
             return Err(IdentityError::Encrypted);
@@ -136,7 +136,7 @@ impl Identity {
     /// Returns an unlocked SSH key as an identity.
     ///
     /// # Errors
-    /// When it is still encrypted, or of a type that age does not support.
+    /// Returns an error if it is still encrypted, or of a type that age does not support.
     pub fn from_ssh(key: &SshKey) -> Result<Self, IdentityError> {
         let pem = key.to_pem()?;
         match age::ssh::Identity::from_buffer(pem.as_bytes(), None) {
@@ -190,7 +190,7 @@ pub fn is_encrypted(bytes: &[u8]) -> bool {
 /// Decrypts a file with one of the keys of `identity`.
 ///
 /// # Errors
-/// When none of them is a recipient's, or the file is damaged. No part of a damaged file is returned.
+/// Returns an error if none of them is a recipient's, or the file is damaged. No part of a damaged file is returned.
 pub fn decrypt(bytes: &[u8], identity: &Identity) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let kinds = recipients(bytes)?;
     if kinds.iter().any(|kind| kind == "a passphrase") {
@@ -223,7 +223,7 @@ fn closed(error: &age::DecryptError, kinds: &[String]) -> DecryptError {
 /// The header does not identify them. Random stanzas, which keep readers tolerant of unknown types, are left out.
 ///
 /// # Errors
-/// When there is no such header.
+/// Returns an error if there is no such header.
 pub fn recipients(bytes: &[u8]) -> Result<Vec<String>, DecryptError> {
     if bytes.starts_with(ARMOR) {
         return Err(DecryptError::Armored);

@@ -21,7 +21,7 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// Returns the format of a template by its path; `None` when it is not known.
+    /// Returns the format of a template by its path; `None` if it is not known.
     pub(super) fn of(path: &str) -> Option<Self> {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
         let (_, ending) = file.rsplit_once('.')?;

@@ -101,7 +101,7 @@ pub fn encrypted_name(host: impl std::fmt::Display) -> String {
 /// Reads a bundle from the bytes of a file, in any format, and checks each file against the manifest.
 ///
 /// # Errors
-/// The first problem that is found.
+/// Returns the first problem that is found.
 pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     match bytes {
         [b'#', ..] => cloud_init::read(bytes),

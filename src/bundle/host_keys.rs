@@ -8,7 +8,7 @@ use crate::pki::fingerprint::hex;
 /// The list: a key's path on the host and its public half per line. It is not installed.
 pub const HOST_KEYS: &str = "host-keys";
 
-/// Returns the list; `None` where the bundle has all keys.
+/// Returns the list; `None` if the bundle has all keys.
 ///
 /// The public half is in hexadecimal, as it is in the key's own file: an elliptic curve's point, an RSA key's modulus and
 /// exponent (RFC 8017 § A.1.2), an Ed25519 key's octets.

@@ -166,7 +166,7 @@ struct DropIn {
 /// Reads a config that [`config`] wrote. Files that are not installed are not in the returned bundle.
 ///
 /// # Errors
-/// When it is anything else, was changed since, or is not a valid bundle.
+/// Returns an error if it is anything else, was changed since, or is not a valid bundle.
 pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     let config: Config = serde_json::from_slice(bytes).map_err(|error| ArchiveError::Unreadable(error.to_string()))?;
     let mut files = Vec::new();

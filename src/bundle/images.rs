@@ -69,7 +69,7 @@ impl Settings {
     /// Returns the defaults, overridden by `given`; the last one of a key counts.
     ///
     /// # Errors
-    /// For the first text that is not a setting.
+    /// Returns an error for the first text that is not a setting.
     pub fn parse(given: &[String]) -> Result<Self, SettingError> {
         Self::with(&Kubernetes::default(), given)
     }
@@ -77,7 +77,7 @@ impl Settings {
     /// Returns the settings of the cluster file, overridden by `given`; the last one of a key counts.
     ///
     /// # Errors
-    /// For the first text that is not a setting.
+    /// Returns an error for the first text that is not a setting.
     pub fn with(kubernetes: &Kubernetes, given: &[String]) -> Result<Self, SettingError> {
         let mut kubernetes = kubernetes.clone();
         for text in given {

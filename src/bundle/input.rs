@@ -57,7 +57,7 @@ pub enum Roles<'a> {
 }
 
 impl<'a> Roles<'a> {
-    /// Returns the roles of the host `name`; `None` when it is in neither list.
+    /// Returns the roles of the host `name`; `None` if it is in neither list.
     ///
     /// It searches both lists: for many hosts, index them and use the variants.
     #[must_use]
@@ -228,7 +228,7 @@ pub struct HostCredential {
     pub certificate: Certificate,
     /// The certificates that are sent after it.
     pub chain: Vec<Certificate>,
-    /// The key; `None` where only the host has it.
+    /// The key; `None` if only the host has it.
     pub key: Option<PrivateKey>,
 }
 
@@ -250,7 +250,7 @@ impl CredentialPem {
     /// Parses certificate and key.
     ///
     /// # Errors
-    /// When one of them is damaged, or there is no certificate.
+    /// Returns an error if one of them is damaged, or there is no certificate.
     pub fn read(&self) -> Result<HostCredential, InputError> {
         let profile = self.profile;
         let ders = pem::certificates(&self.certificate).map_err(|reason| InputError::Pem { profile, reason })?;

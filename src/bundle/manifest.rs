@@ -145,7 +145,7 @@ impl Manifest {
     /// Parses an untrusted manifest.
     ///
     /// # Errors
-    /// When it is not one, has a later version, or a value in it is not valid.
+    /// Returns an error if it is not one, has a later version, or a value in it is not valid.
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
         let shape = |error: serde_json::Error| ManifestError::Shape(error.to_string());
         // The version is checked first: a later one may have other fields.

@@ -48,7 +48,7 @@ pub fn is_ours(path: &str) -> bool {
     numbered || [ACCOUNTS, AUTHORIZATION, DELETIONS].contains(&path)
 }
 
-/// Returns a file with the RBAC objects of these accounts, for deletion; `None` when there are none.
+/// Returns a file with the RBAC objects of these accounts, for deletion; `None` if there are none.
 ///
 /// With `group` it has those of the group of nodes, too. Bindings are deleted first.
 #[must_use]
@@ -80,7 +80,7 @@ impl Templates {
     /// Returns the files of the policy folder in the order of their names, each rendered on demand.
     ///
     /// # Errors
-    /// An item is an error when a template, which may be customized, fails.
+    /// An item is an error if a template, which may be customized, fails.
     pub fn policy<'a>(
         &'a self,
         cluster: &'a Cluster,
@@ -104,7 +104,7 @@ impl Templates {
     /// Renders the API servers' authorization configuration: the same file as in every master's bundle.
     ///
     /// # Errors
-    /// When the template, which may be customized, fails.
+    /// Returns an error if the template, which may be customized, fails.
     pub fn authorization(&self, cluster: &Cluster, denials: &Denials) -> Result<String, TemplateError> {
         let values = AuthorizationValues {
             cluster: NameValue { name: cluster.name.as_str() },

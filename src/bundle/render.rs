@@ -131,7 +131,7 @@ impl Templates {
     /// Returns the built-in templates.
     ///
     /// # Errors
-    /// None, as the tests show; the type is that of [`Templates::with_overrides`].
+    /// Returns no error, as the tests show; the type is that of [`Templates::with_overrides`].
     pub fn compiled_in() -> Result<Self, TemplateError> {
         Self::with_overrides(&BTreeMap::new())
     }
@@ -139,7 +139,7 @@ impl Templates {
     /// Returns the built-in templates with some of them replaced, by their path below `templates/`.
     ///
     /// # Errors
-    /// When a path overrides nothing, or a text is not a valid template.
+    /// Returns an error if a path overrides nothing, or a text is not a valid template.
     pub fn with_overrides(overrides: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
         if let Some(path) = overrides.keys().find(|path| !COMPILED_IN.iter().any(|(known, _)| known == path)) {
             let known = COMPILED_IN.iter().map(|(path, _)| *path).collect();
@@ -185,7 +185,7 @@ impl Templates {
     /// Renders the RBAC that the verifier's account needs, for `kubectl apply`.
     ///
     /// # Errors
-    /// When the template, which may be customized, fails.
+    /// Returns an error if the template, which may be customized, fails.
     pub fn verifier_policy(&self) -> Result<String, TemplateError> {
         let template =
             self.engine.get_template(VERIFIER_POLICY).map_err(|error| failed(VERIFIER_POLICY, "", &error))?;
@@ -195,7 +195,7 @@ impl Templates {
     /// Renders one host's bundle: the same input gives the same bundle.
     ///
     /// # Errors
-    /// When a credential is missing or not the host's own, or a template fails.
+    /// Returns an error if a credential is missing or not the host's own, or a template fails.
     pub fn render(&self, input: &BundleInput<'_>) -> Result<Bundle, RenderError> {
         let credentials = input.checked()?;
         let mut files = BTreeMap::<String, Contents>::new();
@@ -274,7 +274,7 @@ fn lines_of_blocks_vanish() -> SyntaxConfig {
     syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build().unwrap_or_default()
 }
 
-/// Returns the path of a template's output on this host; `None` when the host does not need it.
+/// Returns the path of a template's output on this host; `None` if the host does not need it.
 fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static str> {
     if template.ends_with(paths::UNIT_ENDING) && !input.settings.with_units {
         return None;

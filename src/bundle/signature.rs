@@ -22,7 +22,7 @@ pub enum SignatureError {
 /// Adds the signature of `key` to a bundle, or replaces the one that it has.
 ///
 /// # Errors
-/// When the key cannot sign.
+/// Returns an error if the key cannot sign.
 pub fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), SshError> {
     let signature = key.sign(NAMESPACE, &manifest(bundle))?;
     bundle.files.retain(|file| file.path != SIGNATURE);
@@ -35,7 +35,7 @@ pub fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), SshError> {
 /// Returns the bundle's signature if it is valid; the owner of the key is not checked.
 ///
 /// # Errors
-/// When there is none, or it is not valid.
+/// Returns an error if it does not exist or is not valid.
 pub fn found(bundle: &Bundle) -> Result<SshSignature, SignatureError> {
     let file = bundle.file(SIGNATURE).ok_or(SignatureError::Unsigned)?;
     let signature = SshSignature::from_pem(&file.bytes)?;
@@ -46,7 +46,7 @@ pub fn found(bundle: &Bundle) -> Result<SshSignature, SignatureError> {
 /// Verifies the bundle's signature and returns the name of its signer, one of `signers`.
 ///
 /// # Errors
-/// When there is no signature, or it is not valid, or not of one of them.
+/// Returns an error if there is no signature, or it is not valid, or not of one of them.
 pub fn verify(bundle: &Bundle, signers: &AllowedSigners, now: OffsetDateTime) -> Result<String, SignatureError> {
     let signature = found(bundle)?;
     Ok(signers.verify(&signature, NAMESPACE, &manifest(bundle), now)?)

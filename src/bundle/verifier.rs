@@ -45,7 +45,7 @@ pub struct VerifierInput<'a> {
 /// Renders the verifier bundle.
 ///
 /// # Errors
-/// When a credential is damaged, not signed by this CA, or of a profile that does not belong there.
+/// Returns an error if a credential is damaged, not signed by this CA, or of a profile that does not belong there.
 pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
     let public =
         |path: &str, bytes: &[u8]| BundleFile { path: path.to_owned(), mode: 0o644, bytes: bytes.to_vec().into() };

@@ -24,7 +24,7 @@ use crate::ui::prompts::Prompts;
 pub struct Context<'w> {
     /// The terminal.
     pub screen: Screen<'w>,
-    /// Interactive prompts; `None` when stdin or stderr is not a terminal.
+    /// Interactive prompts; `None` if stdin or stderr is not a terminal.
     pub prompts: Option<&'w mut (dyn Prompts + 'static)>,
     /// The cluster directory, the time at which the command began, and the actor.
     pub env: app::Env,
@@ -64,7 +64,7 @@ impl Context<'_> {
     /// Reads the cluster file.
     ///
     /// # Errors
-    /// When there is none, it has errors, or another user owns it.
+    /// Returns an error if it does not exist, has errors, or is owned by another user.
     pub fn cluster(&self) -> Result<Cluster> {
         self.check_owner()?;
         Ok(directory::cluster(&self.env.layout)?)
@@ -73,7 +73,7 @@ impl Context<'_> {
     /// Refuses a cluster directory that another user owns, unless `--trust-owner` allows it.
     ///
     /// # Errors
-    /// Refused, with the owner.
+    /// Returns a refusal that names the owner.
     pub fn check_owner(&self) -> Result<()> {
         if self.trust_owner {
             return Ok(());
@@ -85,7 +85,7 @@ impl Context<'_> {
     /// Like [`directory::trust`].
     ///
     /// # Errors
-    /// The errors of [`directory::trust`].
+    /// Returns the errors of [`directory::trust`].
     pub fn trust(&self, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet)> {
         Ok(directory::trust(&self.env.layout, cluster)?)
     }
@@ -93,7 +93,7 @@ impl Context<'_> {
     /// Like [`directory::cas`].
     ///
     /// # Errors
-    /// The errors of [`directory::cas`].
+    /// Returns the errors of [`directory::cas`].
     pub fn roots(&self, cluster: &Cluster) -> Result<(Ledger, CaSet)> {
         Ok(directory::cas(&self.env.layout, cluster)?)
     }
@@ -101,7 +101,7 @@ impl Context<'_> {
     /// Takes the lock of the cluster directory.
     ///
     /// # Errors
-    /// The errors of [`directory::lock`].
+    /// Returns the errors of [`directory::lock`].
     pub fn lock(&mut self, purpose: &str) -> Result<Lock> {
         let env = self.env.clone();
         Ok(directory::lock(&env, purpose, &mut self.observer())?)
@@ -110,7 +110,7 @@ impl Context<'_> {
     /// Fails when a stop was requested; `done` describes the completed work.
     ///
     /// # Errors
-    /// When a stop was requested.
+    /// Returns an error if a stop was requested.
     pub fn go_on(&self, done: impl FnOnce() -> String) -> Result<()> {
         if self.stop.asked() {
             return Err(stopped(&done()));
@@ -128,7 +128,7 @@ pub fn stopped(done: &str) -> CliError {
 /// Like [`input::read_or_wait`].
 ///
 /// # Errors
-/// The errors of [`input::read_or_wait`].
+/// Returns the errors of [`input::read_or_wait`].
 pub fn read_given(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>> {
     Ok(input::read_or_wait(path, limit, what)?)
 }
@@ -136,7 +136,7 @@ pub fn read_given(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>
 /// Like [`input::read`].
 ///
 /// # Errors
-/// The errors of [`input::read`].
+/// Returns the errors of [`input::read`].
 pub fn read_named(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>> {
     Ok(input::read(path, limit, what)?)
 }
@@ -144,7 +144,7 @@ pub fn read_named(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>
 /// The hosts of one role that a command is about: those named, each once, or all.
 ///
 /// # Errors
-/// A usage error when none or an unknown one is named.
+/// Returns a usage error if none or an unknown one is named.
 pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool) -> Result<Vec<&'c Host>> {
     let hosts = match role {
         Role::Master => &cluster.masters,

@@ -32,7 +32,7 @@ pub struct Process {
     pub out: Stream,
     /// Standard error: everything else.
     pub err: Stream,
-    /// Interactive prompts; `None` when stdin or stderr is not a terminal.
+    /// Interactive prompts; `None` if stdin or stderr is not a terminal.
     pub prompts: Option<Box<dyn Prompts>>,
     /// Whether a signal requested a stop.
     pub stop: Stop,

@@ -29,7 +29,7 @@ impl HostPattern {
     /// Reads arguments, each of which is a name, a pattern, or several with commas between them.
     ///
     /// # Errors
-    /// [`HostPatternError::Empty`]
+    /// Returns [`HostPatternError::Empty`].
     pub fn parse_all(arguments: &[String]) -> Result<Vec<Self>, HostPatternError> {
         let items = arguments.iter().flat_map(|argument| argument.split(',').map(move |item| (argument, item)));
         items
@@ -94,7 +94,7 @@ impl HostPattern {
 /// Names without `*` and `?` are returned as they are, whether they are known or not: the command knows what to say of them.
 ///
 /// # Errors
-/// [`HostPatternError::Empty`] and [`HostPatternError::NoMatch`].
+/// Returns [`HostPatternError::Empty`] and [`HostPatternError::NoMatch`].
 pub fn expand<'k>(
     arguments: &[String],
     known: impl Iterator<Item = &'k str> + Clone,

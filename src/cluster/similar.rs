@@ -1,6 +1,6 @@
 //! Finds the known name that a mistyped one may mean.
 
-/// Returns the most similar of `known`, or `None` when none is similar enough.
+/// Returns the most similar of `known`, or `None` if none is similar enough.
 ///
 /// Upper and lower case are equal. The distance is Levenshtein's; at most a third of the candidate's characters may
 /// differ.

@@ -68,8 +68,8 @@ fn formats() -> impl TypedValueParser<Value = Format> {
 /// Runs `bundle`.
 ///
 /// # Errors
-/// The errors of [`Packager::plan`] and [`crate::app::package::Plan::apply`]; refused when some hosts could not be
-/// packed.
+/// Returns the errors of [`Packager::plan`] and [`crate::app::package::Plan::apply`], or a refusal if some hosts could
+/// not be packed.
 pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
     if let Some(folder) = &args.eject_templates {
         return eject(&context.path(folder), context);

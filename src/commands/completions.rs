@@ -83,7 +83,7 @@ impl ShellName {
 /// Runs `completions`.
 ///
 /// # Errors
-/// When the script cannot be generated, which is a bug.
+/// Returns an error if the script cannot be generated, which is a bug.
 pub fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> Result<Exit> {
     let mut script = Vec::new();
     let completer = args.shell.completer();
@@ -98,7 +98,7 @@ pub fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Prints candidates for a shell that asks for them; returns `None` where none does.
+/// Prints candidates for a shell that asks for them; returns `None` if none does.
 pub fn answer_shell(tree: fn() -> clap::Command, process: &mut Process) -> Option<Exit> {
     let shell = ShellName::from_str(process.env(VARIABLE)?, true).ok()?;
     let words: Vec<OsString> = process.args.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();

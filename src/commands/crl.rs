@@ -59,7 +59,7 @@ struct ShowArgs {
 /// Runs `crl`.
 ///
 /// # Errors
-/// The errors of [`revoke::plan`], [`revoke::RevokePlan::apply`] and [`revoke::describe`].
+/// Returns the errors of [`revoke::plan`], [`revoke::RevokePlan::apply`] and [`revoke::describe`].
 pub fn run(args: &CrlArgs, context: &mut Context<'_>) -> Result<Exit> {
     match &args.command {
         CrlCommand::Renew(args) => renew(args, context),

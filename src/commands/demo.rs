@@ -55,7 +55,7 @@ fn fault_help() -> String {
 /// Runs `demo`.
 ///
 /// # Errors
-/// When loopback or the temporary folder cannot be used.
+/// Returns an error if loopback or the temporary folder cannot be used.
 pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<Exit> {
     if threads::are_scarce() {
         return Err(error::too_few_threads());

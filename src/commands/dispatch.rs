@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 /// Runs a command.
 ///
 /// # Errors
-/// As the command.
+/// Returns the errors of the command.
 pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
     match command {
         Command::Init(args) => init::run(&args, context),

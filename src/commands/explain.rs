@@ -25,7 +25,7 @@ pub struct ExplainArgs {
 /// Runs `explain`.
 ///
 /// # Errors
-/// A usage error for an unknown key.
+/// Returns a usage error for an unknown key.
 pub fn run(args: &ExplainArgs, context: &mut Context<'_>) -> Result<Exit> {
     let screen = &mut context.screen;
     match &args.key {

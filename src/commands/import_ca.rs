@@ -76,7 +76,7 @@ impl Role {
 /// Runs `import-ca`.
 ///
 /// # Errors
-/// The errors of [`ca::plan`], [`ImportPlan::open`], `PassphraseArgs::choose` and [`ImportPlan::apply`].
+/// Returns the errors of [`ca::plan`], [`ImportPlan::open`], `PassphraseArgs::choose` and [`ImportPlan::apply`].
 pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.cluster()?;
     let _lock = context.lock("import-ca")?;

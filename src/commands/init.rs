@@ -61,7 +61,7 @@ pub struct InitArgs {
 /// Runs `init`.
 ///
 /// # Errors
-/// Refused when there is a cluster file; a usage error with all errors of the given values.
+/// Refuses if there is a cluster file; a usage error with all errors of the given values.
 pub fn run(args: &InitArgs, context: &mut Context<'_>) -> Result<Exit> {
     // A new cluster file belongs in the current folder, not beside one further up.
     let layout = if context.dir_was_given { context.env.layout.clone() } else { Layout::new(context.dir.to_owned()) };

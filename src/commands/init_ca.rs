@@ -23,7 +23,7 @@ pub struct InitCaArgs {
 /// Runs `init-ca`.
 ///
 /// # Errors
-/// The errors of [`ca::create`] and `PassphraseArgs::choose`.
+/// Returns the errors of [`ca::create`] and `PassphraseArgs::choose`.
 pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let _lock = context.lock("init-ca")?;

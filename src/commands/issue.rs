@@ -35,7 +35,8 @@ pub(super) struct IssueArgs {
 /// Issues the credentials of `subjects`, or prints what would be issued.
 ///
 /// # Errors
-/// The errors of [`issue::preview`], [`issue::plan`], [`PassphraseArgs::issuers`] and [`issue::IssuePlan::apply`].
+/// Returns the errors of [`issue::preview`], [`issue::plan`], [`PassphraseArgs::issuers`] and
+/// [`issue::IssuePlan::apply`].
 pub(super) fn run(
     command: &'static str,
     subjects: Subjects<'_>,

@@ -46,7 +46,8 @@ fn name(text: &str) -> Result<HostName, NameError> {
 /// Runs `issue-admin`.
 ///
 /// # Errors
-/// The errors of [`admin::plan`], the passphrase and [`admin::AdminPlan::apply`]; refused when it is not confirmed.
+/// Returns the errors of [`admin::plan`], the passphrase and [`admin::AdminPlan::apply`], or a refusal if it is not
+/// confirmed.
 pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let IssueAdminArgs { name, validity, break_glass, reissue, .. } = args;

@@ -26,7 +26,7 @@ pub struct IssueMasterArgs {
 /// Runs `issue-master`.
 ///
 /// # Errors
-/// As the issue use case; a usage error for an unknown master.
+/// Returns the errors of the issue use case, and a usage error for an unknown master.
 pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let subjects = Subjects::Masters(select(&cluster, Role::Master, &args.names, args.all)?);

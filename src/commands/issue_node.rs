@@ -26,7 +26,7 @@ pub struct IssueNodeArgs {
 /// Runs `issue-node`.
 ///
 /// # Errors
-/// As the issue use case; a usage error for an unknown node.
+/// Returns the errors of the issue use case, and a usage error for an unknown node.
 pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let subjects = Subjects::Nodes(select(&cluster, Role::Node, &args.hosts, args.all)?);

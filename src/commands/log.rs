@@ -61,7 +61,7 @@ impl Since {
 /// Runs `log`.
 ///
 /// # Errors
-/// The errors of [`history`]; or when another user owns the directory.
+/// Returns the errors of [`history`], or an error if another user owns the directory.
 pub fn run(args: &LogArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     let since = args.since.map(|since| since.time(context.env.now));

@@ -22,7 +22,7 @@ pub struct ManArgs {
 /// Runs `man`.
 ///
 /// # Errors
-/// When the folder cannot be written to.
+/// Returns an error if the folder cannot be written to.
 pub fn run(args: &ManArgs, mut command: clap::Command, context: &mut Context<'_>) -> Result<Exit> {
     let dir = context.path(&args.folder);
     files::create_open_folder(&dir)?;

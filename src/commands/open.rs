@@ -37,8 +37,8 @@ pub struct OpenArgs {
 /// Runs `open`.
 ///
 /// # Errors
-/// A usage error when the file is not a bundle; refused when the identity cannot decrypt it, no allowed signer signed it, or the
-/// folder exists. Nothing is written then.
+/// Returns a usage error if the file is not a bundle, or a refusal if the identity cannot decrypt it, no allowed signer
+/// signed it, or the folder exists. In that case, nothing is written.
 pub fn run(args: &OpenArgs, context: &mut Context<'_>) -> Result<Exit> {
     let path = context.path(&args.file);
     let signers = match &args.signer {

@@ -30,7 +30,7 @@ pub struct PolicyArgs {
 /// Runs `policy`.
 ///
 /// # Errors
-/// The errors of [`policy::write`].
+/// Returns the errors of [`policy::write`].
 pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     if args.check {

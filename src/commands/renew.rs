@@ -49,8 +49,8 @@ pub struct RenewArgs {
 /// Runs `renew`.
 ///
 /// # Errors
-/// The errors of [`renew::plan`], `PassphraseArgs::issuers` and [`renew::RenewPlan::apply`]; a usage error where nothing is
-/// named.
+/// Returns the errors of [`renew::plan`], `PassphraseArgs::issuers` and [`renew::RenewPlan::apply`], or a usage error
+/// if nothing is named.
 pub fn run(args: &RenewArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let options = args.options(&cluster, context)?;

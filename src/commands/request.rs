@@ -51,7 +51,7 @@ fn parse_kind(text: &str) -> Result<KeyKind, String> {
 /// Runs `request`.
 ///
 /// # Errors
-/// The errors of [`request()`].
+/// Returns the errors of [`request()`].
 pub fn run(args: &RequestArgs, context: &mut Context<'_>) -> Result<Exit> {
     let out = args.out.clone().unwrap_or_else(|| Path::new(&format!("{}.request", args.host)).to_owned());
     let ssh_host_key = match &args.ssh_host_key {

@@ -32,7 +32,7 @@ pub struct ShowArgs {
 /// Runs `show`.
 ///
 /// # Errors
-/// A usage error for a file that cannot be described; all others are described.
+/// Returns a usage error for a file that cannot be described; all others are described.
 pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> Result<Exit> {
     let input = |file: &PathBuf| InputFile { label: file.display().to_string(), path: context.input(file) };
     let inputs: Vec<InputFile> = args.files.iter().map(input).collect();

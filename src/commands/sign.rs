@@ -56,7 +56,7 @@ fn parse_profile(text: &str) -> Result<Profile, String> {
 /// Runs `sign`.
 ///
 /// # Errors
-/// The errors of [`sign::plan()`], `PassphraseArgs::issuers` and [`sign::SignPlan::apply`].
+/// Returns the errors of [`sign::plan()`], `PassphraseArgs::issuers` and [`sign::SignPlan::apply`].
 pub fn run(args: &SignArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let options = SignOptions {

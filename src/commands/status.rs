@@ -68,7 +68,8 @@ impl SortColumn {
 /// Runs `status`.
 ///
 /// # Errors
-/// The errors of [`status::of_directory`] and [`status::of_files`]; or when the cluster file cannot be used.
+/// Returns the errors of [`status::of_directory`] and [`status::of_files`], or an error if the cluster file cannot be
+/// used.
 pub fn run(args: &StatusArgs, context: &mut Context<'_>) -> Result<Exit> {
     let hosts = HostPattern::parse_all(&args.hosts).map_err(StatusError::from)?;
     let options = StatusOptions { hosts, expires_within: args.expires_within };

@@ -28,7 +28,7 @@ pub struct ValidateArgs {
 /// Runs `validate`.
 ///
 /// # Errors
-/// A usage error for a file that has errors; or when it cannot be read.
+/// Returns a usage error for a file that has errors, or an error if it cannot be read.
 pub fn run(args: &ValidateArgs, context: &mut Context<'_>) -> Result<Exit> {
     let (path, read) = match &args.file {
         Some(file) => {
@@ -58,7 +58,7 @@ pub fn run(args: &ValidateArgs, context: &mut Context<'_>) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Returns the result as JSON; `None` where the file cannot be read at all.
+/// Returns the result as JSON; `None` if the file cannot be read at all.
 fn json_of(path: &std::path::Path, read: &Result<Cluster, app::Error>) -> Option<Value> {
     let error = |error: &ConfigError| json!({ "path": error.path, "line": error.line, "value": error.seen, "message": error.reason.to_string() });
     let (cluster, errors, message) = match read {

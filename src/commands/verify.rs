@@ -24,7 +24,7 @@ use crate::verify::verdict::Verdict;
 /// Runs `verify`.
 ///
 /// # Errors
-/// When the target cannot be assembled, there is no network at all, or a recording cannot be used.
+/// Returns an error if the target cannot be assembled, there is no network at all, or a recording cannot be used.
 pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Exit> {
     let detail = args.detail(context.screen.verbose());
     let report = match &args.replay {

@@ -39,7 +39,7 @@ const BUILD: Build = Build {
 /// Runs `version`.
 ///
 /// # Errors
-/// When the facts cannot be written as JSON, which would be a bug.
+/// Returns an error if the facts cannot be written as JSON, which would be a bug.
 pub fn run(args: &VersionArgs, context: &mut Context<'_>) -> Result<Exit> {
     if args.output == OutputFormat::Json {
         let json = serde_json::to_string_pretty(&BUILD)

@@ -58,7 +58,7 @@ pub fn all() -> Vec<KeyDoc> {
 /// Finds a key by its path. Positions in lists may be given, left empty or left out: `nodes[3].name`, `nodes[].name`, `nodes.name`.
 ///
 /// # Errors
-/// [`UnknownKey`] with a similar key.
+/// Returns [`UnknownKey`] with a similar key.
 pub fn find(path: &str) -> Result<KeyDoc, UnknownKey> {
     let wanted = without_positions(path);
     let all = all();
@@ -94,7 +94,7 @@ impl Value {
         }
     }
 
-    /// Returns the allowed values in words; `None` where the type says all.
+    /// Returns the allowed values in words; `None` if the type says all.
     #[must_use]
     pub fn allowed(&self) -> Option<String> {
         match self {

@@ -17,7 +17,7 @@ pub struct ExplainContext<'a> {
     pub roots: Vec<(String, Certificate)>,
     /// The directory's cluster.
     pub cluster: Option<Cluster>,
-    /// What the directory's ledger says of a certificate; `None` where there is no ledger.
+    /// What the directory's ledger says of a certificate; `None` if there is no ledger.
     pub ledger: Option<&'a dyn Fn(Fingerprint) -> Result<Option<LedgerRevocation>, String>>,
     /// The time.
     pub now: OffsetDateTime,

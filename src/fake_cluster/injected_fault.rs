@@ -171,7 +171,7 @@ impl InjectedFault {
     /// Returns the serving certificate that replaces the node's, if the fault is one of a certificate.
     ///
     /// # Errors
-    /// When it cannot be issued.
+    /// Returns an error if it cannot be issued.
     pub fn serving_credential(
         self,
         cluster: &Cluster,

@@ -94,8 +94,8 @@ impl CaCertificate {
     /// Dates are not looked at here. A root of [`Origin::Generated`] that is alone is left to its own profile.
     ///
     /// # Errors
-    /// When a signature of the path is missing or wrong, a certificate of it is not a CA, a path length is too short,
-    /// or the key is of a kind that cannot sign here.
+    /// Returns an error if a signature of the path is missing or wrong, a certificate of it is not a CA, a path length
+    /// is too short, or the key is of a kind that cannot sign here.
     pub fn new(
         role: CaRole,
         origin: Origin,

@@ -19,7 +19,8 @@ impl CaKey {
     /// Reads the first key of a PEM file.
     ///
     /// # Errors
-    /// When there is none, its passphrase is wrong or missing, it is damaged, or of a kind that cannot sign here.
+    /// Returns an error if it does not exist, its passphrase is wrong or missing, it is damaged, or its kind cannot
+    /// sign here.
     pub fn from_pem_with(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
         let pkcs8 = local_key::pkcs8_from_pem(text, passphrase)?;
         LocalKey::from_pkcs8(&pkcs8)?;
@@ -29,7 +30,7 @@ impl CaKey {
     /// Opens the key for signing.
     ///
     /// # Errors
-    /// When it is damaged.
+    /// Returns an error if it is damaged.
     pub fn open(&self) -> Result<LocalKey, KeyError> {
         LocalKey::from_pkcs8(&self.pkcs8)
     }
@@ -43,7 +44,7 @@ impl CaKey {
     /// Returns the key as PEM, encrypted under `passphrase` as `init-ca` encrypts keys.
     ///
     /// # Errors
-    /// When the operating system gives no random numbers.
+    /// Returns an error if the operating system provides no random numbers.
     pub fn to_encrypted_pem(&self, passphrase: &Passphrase) -> Result<String, KeyError> {
         key_encryption::encrypt(&self.pkcs8, passphrase)
     }

@@ -18,7 +18,7 @@ impl<T> CaSet<T> {
     /// Makes the value of each role.
     ///
     /// # Errors
-    /// The first error of `make`.
+    /// Returns the first error of `make`.
     pub fn try_from_fn<E>(mut make: impl FnMut(CaRole) -> Result<T, E>) -> Result<Self, E> {
         Ok(Self { cluster: make(CaRole::Cluster)?, etcd: make(CaRole::Etcd)?, front_proxy: make(CaRole::FrontProxy)? })
     }

@@ -75,8 +75,8 @@ pub struct Certificate {
     pub constrains_uris_or_mail: bool,
     /// Whether it has rules for certificate policies: mappings, constraints, anyPolicy inhibited.
     pub has_policy_rules: bool,
-    /// The reason why Go's crypto/x509, with which all of Kubernetes reads certificates, cannot read it; `None` where
-    /// it can.
+    /// The reason why Go's crypto/x509, with which all of Kubernetes reads certificates, cannot read it; `None` if it
+    /// can.
     pub go_refuses: Option<String>,
 }
 
@@ -84,7 +84,7 @@ impl Certificate {
     /// Reads one DER certificate.
     ///
     /// # Errors
-    /// When it is malformed or bytes follow it.
+    /// Returns an error if it is malformed or bytes follow it.
     pub fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
         let (rest, parsed) =
             X509Certificate::from_der(&der).map_err(|error| CertificateError::Malformed(malformed::reason(&error)))?;

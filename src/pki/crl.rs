@@ -161,7 +161,7 @@ fn serial(raw: &[u8]) -> Serial {
 /// Returns the CRLs of a file, DER or PEM, each as DER.
 ///
 /// # Errors
-/// When the PEM is damaged or has no CRL. Bytes that are not PEM are returned as they are, unchecked.
+/// Returns an error if the PEM is damaged or has no CRL. Bytes that are not PEM are returned as they are, unchecked.
 pub fn read_all(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CrlError> {
     const SEQUENCE: u8 = 0x30;
     if bytes.first() == Some(&SEQUENCE) {

@@ -86,7 +86,7 @@ impl Issued {
 /// Makes a root of the cluster's own: self-signed, path length 0, valid from five minutes before `now`.
 ///
 /// # Errors
-/// When no key can be made, or the root breaks a rule of its profile.
+/// Returns an error if no key can be generated, or the root breaks a rule of its profile.
 pub fn create_root(
     role: CaRole,
     cluster: &ClusterName,
@@ -122,8 +122,8 @@ impl Issuer {
     /// Makes an issuer of a CA's certificate and the key that belongs to it.
     ///
     /// # Errors
-    /// When the CA must not sign at `now`: it is expired, breaks another rule, or the key belongs to another
-    /// certificate.
+    /// Returns an error if the CA must not sign at `now`: it is expired, breaks another rule, or the key belongs to
+    /// another certificate.
     pub fn new(ca: CaCertificate, key: Box<dyn SigningKey>, now: OffsetDateTime) -> Result<Self, IssueError> {
         let mut violations = ca.violations(now);
         let algorithm = SignatureAlgorithm::of_key(&ca.certificate().key);
@@ -141,7 +141,7 @@ impl Issuer {
     /// Makes an issuer of a root that [`create_root`] made.
     ///
     /// # Errors
-    /// The errors of [`Issuer::new`].
+    /// Returns the errors of [`Issuer::new`].
     pub fn open(role: CaRole, root: &Credential, now: OffsetDateTime) -> Result<Self, IssueError> {
         let ca = CaCertificate::own_root(role, root.certificate.clone());
         Self::new(ca, Box::new(LocalKey::open(&root.key)?), now)
@@ -163,7 +163,8 @@ impl Issuer {
     /// It expires with the first certificate of the CA's path at the latest. Subject and names come from `spec` alone.
     ///
     /// # Errors
-    /// When no key can be made, the role does not sign such certificates, or the certificate breaks a rule.
+    /// Returns an error if no key can be generated, the role does not sign such certificates, or the certificate breaks
+    /// a rule.
     pub fn prepare(
         &self,
         spec: &CertificateSpec,
@@ -183,7 +184,8 @@ impl Issuer {
     /// Signs what [`Issuer::prepare`] checked.
     ///
     /// # Errors
-    /// When the token is another issuer's, the key makes no signature, or the signature does not verify.
+    /// Returns an error if the token is another issuer's, the key returns no signature, or the signature does not
+    /// verify.
     pub fn issue(&self, token: IssuanceToken) -> Result<Issued, IssueError> {
         let (certificate, key) = self.sign(token)?;
         Ok(match key {
@@ -195,7 +197,7 @@ impl Issuer {
     /// Issues the certificate that `spec` describes with a new key: prepares and signs it.
     ///
     /// # Errors
-    /// The errors of [`Issuer::prepare`] and [`Issuer::issue`].
+    /// Returns the errors of [`Issuer::prepare`] and [`Issuer::issue`].
     pub fn issue_credential(
         &self,
         spec: &CertificateSpec,
@@ -212,7 +214,7 @@ impl Issuer {
     /// The caller makes `number` grow from list to list. The list is checked before it is signed.
     ///
     /// # Errors
-    /// When the CA must not sign CRLs, the list cannot be encoded, or the signature does not verify.
+    /// Returns an error if the CA must not sign CRLs, the list cannot be encoded, or the signature does not verify.
     pub fn revocation_list(
         &self,
         revoked: &[Revoked],

@@ -44,7 +44,7 @@ impl PrivateKey {
     /// Makes a new key.
     ///
     /// # Errors
-    /// When the operating system gives no random numbers.
+    /// Returns an error if the operating system provides no random numbers.
     pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
         let rng = SystemRandom::new();
         let no_randomness = |_| KeyError::NoRandomness;
@@ -73,7 +73,7 @@ impl PrivateKey {
     /// Reads PKCS#8 and checks that its halves belong together.
     ///
     /// # Errors
-    /// When it is of another kind, or damaged.
+    /// Returns an error if it is of another kind, or damaged.
     pub fn from_pkcs8(pkcs8: Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
         let kind = kind_of(&pkcs8)?;
         let public = KeyPair::open(kind, &pkcs8).ok_or(KeyError::Damaged)?.public().to_vec();
@@ -83,7 +83,7 @@ impl PrivateKey {
     /// Reads a PEM file with an unencrypted key.
     ///
     /// # Errors
-    /// When there is none, it is encrypted, of another kind, or damaged.
+    /// Returns an error if it does not exist, is encrypted, is of another kind, or is damaged.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
         Self::from_pem_with(text, None)
     }
@@ -91,7 +91,7 @@ impl PrivateKey {
     /// Reads a PEM file with an encrypted or unencrypted key.
     ///
     /// # Errors
-    /// The errors of [`PrivateKey::from_pem`], and when the passphrase is wrong or missing.
+    /// Returns the errors of [`PrivateKey::from_pem`], or an error if the passphrase is wrong or missing.
     pub fn from_pem_with(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
         for item in pem::read_all(text)? {
             match item {
@@ -122,7 +122,7 @@ impl PrivateKey {
     /// The key as PEM, encrypted under `passphrase`.
     ///
     /// # Errors
-    /// When the operating system gives no random numbers.
+    /// Returns an error if the operating system provides no random numbers.
     pub fn to_encrypted_pem(&self, passphrase: &Passphrase) -> Result<String, KeyError> {
         key_encryption::encrypt(&self.pkcs8, passphrase)
     }

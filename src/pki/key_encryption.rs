@@ -24,7 +24,7 @@ const SCRYPT_P_LIMIT: u64 = 64;
 /// Decrypts an EncryptedPrivateKeyInfo, DER, and returns PKCS#8 of a key of any kind.
 ///
 /// # Errors
-/// When it is damaged, encrypted in a way that is not read, or the passphrase is wrong.
+/// Returns an error if it is damaged, encrypted in a way that is not read, or the passphrase is wrong.
 pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| KeyError::Damaged)?;
     let scheme = info.encryption_algorithm.pbes2();
@@ -53,7 +53,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<V
 /// Returns PKCS#8 as PEM, encrypted under `passphrase`.
 ///
 /// # Errors
-/// When the operating system gives no random numbers.
+/// Returns an error if the operating system provides no random numbers.
 pub(super) fn encrypt(pkcs8: &[u8], passphrase: &Passphrase) -> Result<String, KeyError> {
     let rng = SystemRandom::new();
     let (mut salt, mut iv) = ([0; 16], [0; 16]);

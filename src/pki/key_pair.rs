@@ -20,7 +20,7 @@ pub(super) enum KeyPair {
 }
 
 impl KeyPair {
-    /// Reads PKCS#8 of a kind that clusterctl makes; `None` when it is damaged or its halves do not belong together.
+    /// Reads PKCS#8 of a kind that clusterctl makes; `None` if it is damaged or its halves do not belong together.
     pub(super) fn open(kind: KeyKind, pkcs8: &[u8]) -> Option<Self> {
         let rng = SystemRandom::new();
         let algorithm = match kind {
@@ -31,7 +31,7 @@ impl KeyPair {
         EcdsaKeyPair::from_pkcs8(algorithm, pkcs8, &rng).ok().map(|pair| Self::Ecdsa(pair, rng))
     }
 
-    /// Reads an RSA key, PKCS#8 or PKCS#1; `None` when it is not one, or has fewer than 2048 or more than 4096 bits.
+    /// Reads an RSA key, PKCS#8 or PKCS#1; `None` if it is not one, or has fewer than 2048 or more than 4096 bits.
     pub(super) fn open_rsa(form: KeyForm, der: &[u8]) -> Option<Self> {
         let pair = match form {
             KeyForm::Pkcs8 => rsa::KeyPair::from_pkcs8(der),
@@ -68,7 +68,7 @@ impl KeyPair {
         }
     }
 
-    /// Signs with SHA-256 (P-256, RSA), SHA-384 (P-384) or Ed25519; `None` when ring fails.
+    /// Signs with SHA-256 (P-256, RSA), SHA-384 (P-384) or Ed25519; `None` if ring fails.
     pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Ecdsa(pair, rng) => pair.sign(rng, message).ok().map(|made| made.as_ref().to_vec()),

@@ -29,7 +29,8 @@ impl LocalKey {
     /// Reads a key of a CA from PEM: PKCS#8, encrypted PKCS#8, PKCS#1 or SEC 1.
     ///
     /// # Errors
-    /// When there is no key, it is of an unsupported kind, it is damaged, or the passphrase is wrong or missing.
+    /// Returns an error if there is no key, it is of an unsupported kind, it is damaged, or the passphrase is wrong or
+    /// missing.
     pub fn from_pem_with(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
         Self::from_pkcs8(&pkcs8_from_pem(text, passphrase)?)
     }
@@ -37,7 +38,7 @@ impl LocalKey {
     /// Opens PKCS#8 of a kind that clusterctl makes, or of an RSA key of 2048 to 4096 bits, which is what ring signs with.
     ///
     /// # Errors
-    /// When it is damaged, or of another kind.
+    /// Returns an error if it is damaged, or of another kind.
     pub(super) fn from_pkcs8(pkcs8: &Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
         match Self::rsa(pkcs8) {
             Some(key) => Ok(key),
@@ -48,7 +49,7 @@ impl LocalKey {
     /// Opens a key of a kind that clusterctl makes.
     ///
     /// # Errors
-    /// When its halves do not belong together.
+    /// Returns an error if its halves do not belong together.
     pub fn open(key: &PrivateKey) -> Result<Self, KeyError> {
         let algorithm = match key.kind() {
             KeyKind::EcdsaP256 => SignatureAlgorithm::EcdsaP256Sha256,
@@ -91,7 +92,7 @@ impl fmt::Debug for LocalKey {
 /// Reads the first key of a PEM file, as PKCS#8 of any kind; encrypted ones come last.
 ///
 /// # Errors
-/// When there is none, or its passphrase is wrong or missing.
+/// Returns an error if it does not exist, or its passphrase is wrong or missing.
 pub(super) fn pkcs8_from_pem(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     for item in pem::read_all(text)? {
         match item {

@@ -60,7 +60,7 @@ enum Label {
 /// Returns everything in a file that is known here, in PEM or DER.
 ///
 /// # Errors
-/// When it is damaged, or nothing of it is known.
+/// Returns an error if it is damaged, or nothing of it is known.
 pub fn read(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
     if !bytes.windows(10).any(|window| window == b"-----BEGIN") {
         return of_der(bytes);

@@ -22,7 +22,7 @@ const BLOCK: usize = 8;
 /// Reads a private key from its PEM, as [`PrivateKey::from_openssh`] does.
 ///
 /// # Errors
-/// The crate's, when it is not a key.
+/// Returns the error of the crate if it is not a key.
 pub(super) fn read(pem: &str) -> Result<PrivateKey, Error> {
     PrivateKey::from_openssh(pem).or_else(|error| {
         let short = body(pem).and_then(|file| {
@@ -36,7 +36,7 @@ pub(super) fn read(pem: &str) -> Result<PrivateKey, Error> {
 /// Decrypts a key, as [`PrivateKey::decrypt`] does.
 ///
 /// # Errors
-/// The crate's, when the passphrase is wrong or the key damaged.
+/// Returns the error of the crate if the passphrase is wrong or the key damaged.
 pub(super) fn decrypt(key: &PrivateKey, passphrase: &[u8]) -> Result<PrivateKey, Error> {
     key.decrypt(passphrase).or_else(|error| {
         // A wrong passphrase is found out by the two numbers in front, before any length is looked at.

@@ -14,7 +14,7 @@ use crate::cluster::profile::Usage;
 /// Returns the parameters of a certificate: subject, a random serial number, and dates from five minutes before `now`.
 ///
 /// # Errors
-/// When the operating system gives no random numbers.
+/// Returns an error if the operating system provides no random numbers.
 pub(super) fn certificate_params(
     subject: &Account,
     now: OffsetDateTime,
@@ -60,7 +60,7 @@ pub(super) fn extended_key_usages(usage: Usage) -> Vec<ExtendedKeyUsagePurpose> 
 /// Returns an address as a subject alternative name.
 ///
 /// # Errors
-/// When a DNS name is not ASCII.
+/// Returns an error if a DNS name is not ASCII.
 pub(super) fn san(address: &Address) -> Result<SanType, IssueError> {
     Ok(match address {
         Address::Ip(ip) => SanType::IpAddress(*ip),

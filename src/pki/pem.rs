@@ -86,7 +86,7 @@ const KNOWN: [&str; 7] =
 /// (RFC 7468 § 2). A section that Go's `encoding/pem` would refuse, or pass over without a word, is an error.
 ///
 /// # Errors
-/// When a section is damaged, or there is none.
+/// Returns an error if a section is damaged, or there is none.
 pub fn read_all(text: &[u8]) -> Result<Vec<Item>, PemError> {
     sections(text, &mut |section| section.is_no_other_certificate())?;
     read_known(text)
@@ -273,7 +273,7 @@ impl Section<'_> {
 /// The certificates of a PEM file, in order.
 ///
 /// # Errors
-/// When it is damaged or holds none.
+/// Returns an error if it is damaged or holds none.
 pub fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
     let items = read_all(text)?;
     let ders: Vec<_> = items

@@ -25,7 +25,8 @@ pub(super) struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a SubjectPublicKeyInfo, DER; `None` when it is malformed, or a kind of key that no signature is made with here.
+    /// Reads a SubjectPublicKeyInfo, DER; `None` if it is malformed, or a kind of key that no signature is made with
+    /// here.
     pub(super) fn read(spki: &[u8]) -> Option<Self> {
         let (_, spki) = SubjectPublicKeyInfo::from_der(spki).ok()?;
         let algorithm = SignatureAlgorithm::of_key(&key_kind(&spki))?;
@@ -57,7 +58,7 @@ pub(super) struct Immediate<'a> {
 }
 
 impl<'a> Immediate<'a> {
-    /// Takes a key; `None` when its public key is malformed.
+    /// Takes a key; `None` if its public key is malformed.
     pub(super) fn new(key: &'a dyn SigningKey) -> Option<Self> {
         Some(Self { key, public: PublicKey::read(key.public_key())? })
     }

@@ -46,7 +46,7 @@ impl CertificateRequest {
     /// Reads one DER request.
     ///
     /// # Errors
-    /// When it is malformed or bytes follow it.
+    /// Returns an error if it is malformed or bytes follow it.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let (rest, parsed) = X509CertificationRequest::from_der(der)
             .map_err(|error| CertificateError::Malformed(malformed::reason(&error)))?;
@@ -90,7 +90,7 @@ impl CertificateRequest {
 /// The names, the usage and the subject are what it asks for; whoever signs it decides what the certificate has.
 ///
 /// # Errors
-/// When it cannot be encoded, or the key makes no signature or a wrong one.
+/// Returns an error if it cannot be encoded, or the key returns no signature or an invalid one.
 pub fn create_request(
     key: &dyn SigningKey,
     common_name: &str,
@@ -135,7 +135,7 @@ impl VerifiedRequest {
     /// Takes a request whose own signature was verified.
     ///
     /// # Errors
-    /// When the signature is wrong or cannot be verified, or the key is too weak.
+    /// Returns an error if the signature is wrong or cannot be verified, or the key is too weak.
     pub fn verify(request: CertificateRequest) -> Result<Self, RequestError> {
         // First: the signature of a weak key may not be verifiable.
         match &request.key {

@@ -69,7 +69,7 @@ impl TrustBundle {
     /// Makes the bundle of several CAs.
     ///
     /// # Errors
-    /// When not exactly one is active, one is of another role, or one is duplicated.
+    /// Returns an error if not exactly one is active, one is of another role, or one is duplicated.
     pub fn new(role: CaRole, cas: Vec<(CaCertificate, CaState)>) -> Result<Self, TrustBundleError> {
         let subject = |ca: &CaCertificate| ca.certificate().subject.text.clone();
         if let Some((other, _)) = cas.iter().find(|(ca, _)| ca.role() != role) {

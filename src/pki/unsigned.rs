@@ -18,7 +18,7 @@ pub(super) struct Unsigned {
 }
 
 impl Unsigned {
-    /// Reads what rcgen encoded; `None` when it is not a signed structure of X.509.
+    /// Reads what rcgen encoded; `None` if it is not a signed structure of X.509.
     pub(super) fn read(encoded: &[u8]) -> Option<Self> {
         let mut outer = Der::new(encoded).inside(SEQUENCE)?;
         let (tbs, algorithm) = (outer.element(SEQUENCE)?, outer.element(SEQUENCE)?);

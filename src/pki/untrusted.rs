@@ -66,7 +66,7 @@ impl UntrustedClient {
 /// Makes a client certificate of `subject` that is valid as long as `root`, so that no server rejects it for its dates.
 ///
 /// # Errors
-/// When no key can be made, or a certificate cannot be encoded.
+/// Returns an error if no key can be generated, or a certificate cannot be encoded.
 pub fn untrusted(
     how: UntrustedKind,
     root: &Certificate,
@@ -156,7 +156,7 @@ impl ThrowAway {
 /// Makes a credential for `leaf`, signed by this issuer and valid from `not_before` to `not_after`, which nothing checks.
 ///
 /// # Errors
-/// When no key can be made, or the certificate cannot be encoded.
+/// Returns an error if no key can be generated, or the certificate cannot be encoded.
 pub fn dated(
     by: &Issuer,
     leaf: &CertificateSpec,
@@ -171,7 +171,7 @@ pub fn dated(
 /// Makes a CRL of `serials`, signed by this issuer (DER), from `this_update` to `next_update`, which nothing checks.
 ///
 /// # Errors
-/// When it cannot be encoded.
+/// Returns an error if it cannot be encoded.
 pub fn revocation_list(
     by: &Issuer,
     serials: &[Serial],

@@ -42,7 +42,7 @@ impl Denials {
     /// Returns the denials of certificates, by the SHA-256 of their DER.
     ///
     /// # Errors
-    /// When they are more than [`MAX`].
+    /// Returns an error if they are more than [`MAX`].
     pub fn of(certificates: impl IntoIterator<Item = Fingerprint>) -> Result<Self, TooMany> {
         let mut revoked: Vec<Fingerprint> = certificates.into_iter().collect();
         revoked.sort_unstable();
@@ -86,7 +86,7 @@ impl Denials {
     /// Checks that `coming` more would fit.
     ///
     /// # Errors
-    /// When they would be more than [`MAX`].
+    /// Returns an error if they would be more than [`MAX`].
     pub fn room_for(&self, coming: usize) -> Result<(), TooMany> {
         let count = self.revoked.len() + coming;
         if count > MAX { Err(TooMany { count }) } else { Ok(()) }

@@ -154,7 +154,7 @@ fn paths(layout: &Layout, leaf: &CertificateSpec) -> (PathBuf, PathBuf) {
 /// Reads the credential that `leaf` describes.
 ///
 /// # Errors
-/// The problem that prevents it.
+/// Returns the problem that prevents it.
 pub fn read(layout: &Layout, leaf: &CertificateSpec) -> Result<LoadedCredential, CredentialProblem> {
     let (certificate_path, key_path) = paths(layout, leaf);
     let key = file(&key_path).map(|(pem, mode)| (Zeroizing::new(pem), mode));
@@ -178,7 +178,7 @@ pub fn read(layout: &Layout, leaf: &CertificateSpec) -> Result<LoadedCredential,
 /// mode of its files is checked by [`mode_problem`].
 ///
 /// # Errors
-/// Its problems, at least one.
+/// Returns its problems, at least one.
 pub fn read_good(
     layout: &Layout,
     leaf: &CertificateSpec,
@@ -196,7 +196,7 @@ pub fn read_good(
 /// key.
 ///
 /// # Errors
-/// Its problems, at least one.
+/// Returns its problems, at least one.
 pub fn read_issued(
     layout: &Layout,
     leaf: &CertificateSpec,
@@ -293,7 +293,7 @@ fn other_chain(
 /// Reads only the certificate of the credential that `leaf` describes.
 ///
 /// # Errors
-/// The problem that prevents it.
+/// Returns the problem that prevents it.
 pub fn read_certificate(layout: &Layout, leaf: &CertificateSpec) -> Result<Certificate, CredentialProblem> {
     read_certificates(layout, leaf).map(|(certificate, _)| certificate)
 }
@@ -301,7 +301,7 @@ pub fn read_certificate(layout: &Layout, leaf: &CertificateSpec) -> Result<Certi
 /// Reads the certificate of the credential that `leaf` describes, and its issuer's chain.
 ///
 /// # Errors
-/// The problem that prevents it.
+/// Returns the problem that prevents it.
 pub fn read_certificates(
     layout: &Layout,
     leaf: &CertificateSpec,
@@ -350,7 +350,7 @@ pub fn has_discarded_key(layout: &Layout, leaf: &CertificateSpec, known: &Invent
 /// keys have to be on the disk already.
 ///
 /// # Errors
-/// The ledger's or the system's error.
+/// Returns the ledger's or the system's error.
 pub fn discard_keys(
     layout: &Layout,
     ledger: &mut Ledger,
@@ -391,8 +391,8 @@ pub fn mode_problem(
     (!is_private(mode)).then_some(CredentialProblem::Mode(path, mode))
 }
 
-/// Returns the problem that others than the owner may read a private file or folder, if they may; `None` where it does
-/// not exist.
+/// Returns the problem that others than the owner may read a private file or folder, if they may; `None` if it does not
+/// exist.
 #[must_use]
 pub fn readable_by_others(path: &Path) -> Option<CredentialProblem> {
     let mode = files::mode(path).ok()?;

@@ -33,7 +33,7 @@ impl Identity {
     }
 }
 
-/// Returns the identity of the file at a path below an open folder; `None` when it is missing or inaccessible.
+/// Returns the identity of the file at a path below an open folder; `None` if it is missing or inaccessible.
 pub(super) fn identity_at(folder: &File, path: &str) -> Option<Identity> {
     let found = statat(folder, path, AtFlags::empty()).ok()?;
     Some(Identity {

@@ -52,7 +52,7 @@ pub struct IssuanceContext<'a> {
 /// Creates the folders that hosts' folders are in.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn prepare(layout: &Layout) -> Result<(), StoreError> {
     [Role::Master, Role::Node].iter().try_for_each(|role| files::create_folder(&layout.hosts_folder(*role)))
 }
@@ -68,7 +68,7 @@ impl HostFolders {
     /// Lists the folders.
     ///
     /// # Errors
-    /// The system's error.
+    /// Returns the system's error.
     pub fn list(layout: &Layout) -> Result<Self, StoreError> {
         let names = |role| files::names_in(&layout.hosts_folder(role));
         Ok(Self { masters: names(Role::Master)?, nodes: names(Role::Node)? })
@@ -90,7 +90,7 @@ impl HostFolders {
 /// Returns the hosts' folders. Only the holder of the lock may call it.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn sweep(layout: &Layout) -> Result<HostFolders, StoreError> {
     let names = |role| files::sweep(&layout.hosts_folder(role));
     let folders = HostFolders { masters: names(Role::Master)?, nodes: names(Role::Node)? };
@@ -102,7 +102,7 @@ pub fn sweep(layout: &Layout) -> Result<HostFolders, StoreError> {
 /// remove.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn unfinished(layout: &Layout) -> Result<usize, StoreError> {
     count([layout.hosts_folder(Role::Master), layout.hosts_folder(Role::Node), layout.pki()])
 }
@@ -110,7 +110,7 @@ pub fn unfinished(layout: &Layout) -> Result<usize, StoreError> {
 /// Returns the number of them in each other folder, where the next command that writes there removes them.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn unfinished_elsewhere(layout: &Layout) -> Result<Vec<(PathBuf, usize)>, StoreError> {
     let roots = CaRole::ALL.map(|kind| layout.root_folder(kind));
     let own = [layout.dir().to_owned(), layout.bundles(), layout.admins()];
@@ -128,7 +128,7 @@ fn count(folders: impl IntoIterator<Item = PathBuf>) -> Result<usize, StoreError
 /// Files are written only after that.
 ///
 /// # Errors
-/// The ledger's error.
+/// Returns the ledger's error.
 pub fn record(
     ledger: &mut Ledger,
     issuer: &IssuanceContext<'_>,
@@ -159,7 +159,7 @@ pub struct StagedBatch {
 /// Writes the folders of a batch that was recorded under temporary names, not yet on the disk.
 ///
 /// # Errors
-/// The system's error; the ledger then has certificates that are in no file, and nothing else is left.
+/// Returns the system's error. In that case, the ledger has certificates that are in no file; nothing else remains.
 pub fn stage(layout: &Layout, batch: &[StagedCredentials]) -> Result<StagedBatch, StoreError> {
     // In sequence: the kernel creates one folder at a time in another, and waiting threads would only spin.
     let created = batch.iter().map(|credentials| begin(layout, credentials)).collect::<Result<Vec<_>, _>>()?;
@@ -176,7 +176,7 @@ impl StagedBatch {
     /// the old one or the new one. Replaced folders are left for [`sweep`].
     ///
     /// # Errors
-    /// The system's error.
+    /// Returns the system's error.
     pub fn commit(self, layout: &Layout) -> Result<Vec<CacheEntry>, StoreError> {
         // Contents before names: after a power failure a folder that exists must be complete.
         files::sync_all(&layout.pki())?;

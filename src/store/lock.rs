@@ -31,7 +31,7 @@ impl Lock {
     /// `waiting` is called once with the description of the process that has it; `purpose` describes this one.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] with the description of the process that has it, or the system's error.
+    /// Returns [`StoreError::Locked`] with the description of the process that has it, or the system's error.
     pub fn take(
         path: &Path,
         purpose: &str,

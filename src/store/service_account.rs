@@ -33,7 +33,7 @@ pub enum KeyPairState {
 /// Reads the pair.
 ///
 /// # Errors
-/// The problem of the pair.
+/// Returns the problem of the key pair.
 pub fn read(layout: &Layout) -> Result<KeyPairState, CredentialProblem> {
     let (key_path, public_path) = (layout.service_account_key(), layout.service_account_public());
     let key = match read_file(key_path.clone())? {
@@ -64,7 +64,7 @@ fn read_file(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProb
 /// signers), so a cluster with Ed25519 keys has a P-256 key here.
 ///
 /// # Errors
-/// When the operating system gives no random numbers.
+/// Returns an error if the operating system provides no random numbers.
 pub fn generate(keys: KeyKind) -> Result<PrivateKey, KeyError> {
     PrivateKey::generate(match keys {
         KeyKind::EcdsaP384 => KeyKind::EcdsaP384,
@@ -76,7 +76,7 @@ pub fn generate(keys: KeyKind) -> Result<PrivateKey, KeyError> {
 /// [`KeyPairState::PrivateKeyOnly`].
 ///
 /// # Errors
-/// [`StoreError::Exists`] when there is a key; or the system's error.
+/// Returns [`StoreError::Exists`] if there is a key, or the system's error.
 pub fn write(
     layout: &Layout,
     key: &PrivateKey,
@@ -91,7 +91,7 @@ pub fn write(
 /// Writes the public key of an existing private key.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn write_public(layout: &Layout, key: &PrivateKey) -> Result<(), StoreError> {
     files::replace(&layout.service_account_public(), key.public_pem().as_bytes(), PUBLIC)
 }

@@ -27,7 +27,7 @@ pub struct SignedHost {
 /// Keys of earlier certificates of the same profiles are removed: they no longer match the new certificates.
 ///
 /// # Errors
-/// The ledger's or the system's error. The ledger may then have certificates that are in no file.
+/// Returns the ledger's or the system's error. The ledger may then have certificates that are in no file.
 pub fn write(
     layout: &Layout,
     ledger: &mut Ledger,

@@ -24,7 +24,7 @@ pub struct StagedFiles(Vec<StagedFile>);
 /// Writes many files into one folder under temporary names, not yet on the disk.
 ///
 /// # Errors
-/// The system's error; nothing is left then.
+/// Returns the system's error. In that case, no file remains.
 pub fn stage_all(folder: &Path, files: &[NewFile<'_>]) -> Result<StagedFiles, StoreError> {
     // In sequence: the kernel creates one file at a time in a folder, and waiting threads would only spin.
     let stage = |(name, bytes, mode): &NewFile<'_>| {
@@ -40,7 +40,7 @@ impl StagedFiles {
     /// Syncs the files to the disk, then renames each into its place, over an existing one. Durable on return.
     ///
     /// # Errors
-    /// The system's error; the files that were not renamed yet are removed, and their places are unchanged.
+    /// Returns the system's error; the files that were not renamed yet are removed, and their places are unchanged.
     pub fn commit(self, folder: &Path) -> Result<(), StoreError> {
         sync_all(folder)?;
         self.0.into_iter().try_for_each(StagedFile::publish)?;
@@ -84,7 +84,7 @@ impl StagedFolder {
     /// Creates the folder that will appear at `place`, whose parent exists.
     ///
     /// # Errors
-    /// The system's error.
+    /// Returns the system's error.
     pub fn begin(place: &Path) -> Result<Self, StoreError> {
         let unfinished = unfinished_sibling(place);
         DirBuilder::new()
@@ -97,7 +97,7 @@ impl StagedFolder {
     /// Adds a file, and returns its identity. It is on the disk only after [`sync_all`].
     ///
     /// # Errors
-    /// The system's error.
+    /// Returns the system's error.
     pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<Identity, StoreError> {
         let path = self.unfinished.join(name);
         let file = write_file(&path, bytes, mode, Durable::WithTheBatch)?;
@@ -108,7 +108,7 @@ impl StagedFolder {
     /// Adds a file at a path below, with its folders, whose mode is 0700.
     ///
     /// # Errors
-    /// The system's error.
+    /// Returns the system's error.
     pub fn add_below(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
         if let Some((folder, _)) = path.rsplit_once('/') {
             create_folder(&self.unfinished.join(folder))?;
@@ -121,7 +121,7 @@ impl StagedFolder {
     /// Files that were added already and those for which `replaced` is true are not kept.
     ///
     /// # Errors
-    /// [`StoreError::InTheWay`] for anything that is not a plain file, or the system's error.
+    /// Returns [`StoreError::InTheWay`] for anything that is not a plain file, or the system's error.
     pub fn keep_others(&self, replaced: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         let failed = |error: io::Error| StoreError::io("list", &self.place, &error);
         match fs::symlink_metadata(&self.place) {
@@ -157,7 +157,7 @@ impl StagedFolder {
     /// Puts the folder in its place, where nothing may exist yet.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when something does, or the system's error.
+    /// Returns [`StoreError::Exists`] if something does, or the system's error.
     pub fn publish_new(mut self) -> Result<(), StoreError> {
         rename(&self.unfinished, &self.place, RenameFlags::NOREPLACE)?;
         self.published = true;
@@ -168,7 +168,7 @@ impl StagedFolder {
     /// appears is whole after a power failure, too.
     ///
     /// # Errors
-    /// The system's error; the old folder is unchanged then.
+    /// Returns the system's error. In that case, the old folder is unchanged.
     pub fn publish(self) -> Result<(), StoreError> {
         self.exchange().map(drop)
     }
@@ -181,7 +181,7 @@ impl StagedFolder {
     /// end.
     ///
     /// # Errors
-    /// The errors of [`StagedFolder::publish`].
+    /// Returns the errors of [`StagedFolder::publish`].
     pub fn publish_leaving_replaced(self) -> Result<(), StoreError> {
         self.exchange().map(|mut replaced| replaced.published = true)
     }

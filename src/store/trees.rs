@@ -24,8 +24,8 @@ pub struct StagedTrees(Vec<StagedFolder>);
 /// the umask.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] where something other than a folder is in a tree's place, or the system's error; nothing is
-/// left then.
+/// Returns [`StoreError::InTheWay`] if something other than a folder is in a tree's place, or the system's error. In
+/// that case, no file remains.
 pub fn stage_all(
     folder: &Path,
     trees: &[(String, Vec<TreeFile<'_>>)],
@@ -48,7 +48,8 @@ impl StagedTrees {
     /// Syncs the trees to the disk, then puts each in its place, over an existing one. Durable on return.
     ///
     /// # Errors
-    /// The system's error; the trees that were not put in their places yet are removed, and their places are unchanged.
+    /// Returns the system's error; the trees that were not put in their places yet are removed, and their places are
+    /// unchanged.
     pub fn commit(self, folder: &Path) -> Result<(), StoreError> {
         files::sync_all(folder)?;
         self.0.into_iter().try_for_each(StagedFolder::publish)?;
@@ -88,8 +89,8 @@ pub type ReadFile = (String, u32, Zeroizing<Vec<u8>>);
 /// Reads the tree in `folder`: at most `max_files` files, and `limit` bytes of all of them. Links are not followed.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] for anything that is not a plain file or folder, [`StoreError::TooLarge`], or the system's
-/// error.
+/// Returns [`StoreError::InTheWay`] for anything that is not a plain file or folder, [`StoreError::TooLarge`], or the
+/// system's error.
 pub fn read(folder: &Path, limit: u64, max_files: usize) -> Result<Vec<ReadFile>, StoreError> {
     let paths = files::files_below(folder)?;
     let too_large = || StoreError::TooLarge { path: folder.to_owned(), limit };

@@ -81,7 +81,7 @@ struct Version {
 /// Parses a trust file.
 ///
 /// # Errors
-/// When it is not one, a newer clusterctl wrote it, or its CAs do not make a trust bundle.
+/// Returns an error if it is not one, a newer clusterctl wrote it, or its CAs do not make a trust bundle.
 pub(super) fn parse(role: CaRole, text: &[u8]) -> Result<TrustBundle, TrustFileError> {
     let shape = |error: serde_json::Error| TrustFileError::Shape(error.to_string());
     let Version { schema_version } = serde_json::from_slice(text).map_err(shape)?;
@@ -116,7 +116,7 @@ fn ca(role: CaRole, entry: CaEntry) -> Result<(CaCertificate, CaState), TrustFil
     Ok((ca, state))
 }
 
-/// Formats a trust file, or returns `None` where the bundle is a single root of the project's own, which needs none.
+/// Formats a trust file, or returns `None` if the bundle is a single root of the project's own, which needs none.
 pub(super) fn format(trust: &TrustBundle) -> Option<String> {
     let active = trust.active();
     if trust.all().count() == 1 && active.origin() == Origin::Generated && active.chain().is_empty() {

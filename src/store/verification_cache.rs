@@ -102,7 +102,7 @@ impl CacheKey {
 #[derive(Debug)]
 pub struct Snapshots {
     key: CacheKey,
-    /// The folder `pki`; `None` where it cannot be opened.
+    /// The folder `pki`; `None` if it cannot be opened.
     pki: Option<File>,
     /// Files that changed later than this are not cached.
     settled_before: OffsetDateTime,
@@ -115,8 +115,7 @@ impl Snapshots {
         Self { key, pki: File::open(layout.pki()).ok(), settled_before: now - UNSETTLED }
     }
 
-    /// Reads the metadata of the files that `specs` describe, in one folder; `None` when one is missing or
-    /// inaccessible.
+    /// Reads the metadata of the files that `specs` describe, in one folder; `None` if one is missing or inaccessible.
     #[must_use]
     pub fn take(&self, specs: &[CertificateSpec]) -> Option<FileSnapshot> {
         let (pki, first) = (self.pki.as_ref()?, specs.first()?);
@@ -152,8 +151,7 @@ impl FileSnapshot {
         self.digest
     }
 
-    /// Returns the entry for files that were verified after this snapshot; `None` when they had changed only just
-    /// before.
+    /// Returns the entry for files that were verified after this snapshot; `None` if they had changed only just before.
     ///
     /// `certificates` are those that were read, `first` the specification of one of them.
     #[must_use]

@@ -12,19 +12,19 @@ pub trait Prompts {
     /// Asks for a line of text; Enter alone returns the default.
     ///
     /// # Errors
-    /// When the terminal is closed or the question is interrupted.
+    /// Returns an error if the terminal is closed or the question is interrupted.
     fn line(&mut self, question: &str, default: Option<&str>) -> io::Result<String>;
 
     /// Asks for a passphrase, which is not shown while it is typed.
     ///
     /// # Errors
-    /// When the terminal is closed or the question is interrupted.
+    /// Returns an error if the terminal is closed or the question is interrupted.
     fn passphrase(&mut self, question: &str) -> io::Result<Passphrase>;
 
     /// Asks for yes or no.
     ///
     /// # Errors
-    /// When the terminal is closed or the question is interrupted.
+    /// Returns an error if the terminal is closed or the question is interrupted.
     fn confirm(&mut self, question: &str) -> io::Result<bool>;
 }
 

@@ -70,7 +70,7 @@ impl ExpectedDenials {
     /// Parses the result of [`Self::to_json`].
     ///
     /// # Errors
-    /// The reason of the refusal.
+    /// Returns the reason of the refusal.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
         let denials: Self = serde_json::from_slice(bytes).map_err(|error| sanitized(&error.to_string()))?;
         denials.check()?;

@@ -56,7 +56,7 @@ impl Identity {
     /// Creates an identity from a chain, leaf first, and its key as PKCS#8, SEC 1 or PKCS#1 DER.
     ///
     /// # Errors
-    /// If the two cannot be used together.
+    /// Returns an error if the two cannot be used together.
     pub fn new(chain: &[Vec<u8>], key_der: &[u8]) -> Result<Self, IdentityError> {
         let leaf = chain.first().ok_or(IdentityError::NoCertificate)?;
         let certificate = Arc::new(Certificate::from_der(leaf.clone())?);
@@ -77,7 +77,7 @@ impl Identity {
     /// Creates an identity from a chain, leaf first, and its key in any of the three PEM forms.
     ///
     /// # Errors
-    /// If one of them cannot be read, or the two cannot be used together.
+    /// Returns an error if one of them cannot be read, or the two cannot be used together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
         let chain = pem::certificates(chain)?;
         let key = pem::read_all(key)?.into_iter().find_map(|item| match item {
@@ -90,7 +90,7 @@ impl Identity {
     /// Returns the certificates that are sent after the client's own.
     ///
     /// # Errors
-    /// If one of them cannot be read: Kubernetes then rejects the whole chain.
+    /// Returns an error if one of them cannot be read, because Kubernetes then rejects the whole chain.
     pub(super) fn intermediates(&self) -> Result<Vec<Certificate>, CertificateError> {
         self.key.cert.iter().skip(1).map(|der| Certificate::from_der(der.to_vec())).collect()
     }
@@ -109,7 +109,7 @@ impl Identity {
     /// Creates an identity from an issued credential.
     ///
     /// # Errors
-    /// If its key does not match.
+    /// Returns an error if its key does not match.
     pub fn of(credential: &Credential) -> Result<Self, IdentityError> {
         let chain: Vec<Vec<u8>> = credential.certificates().map(|sent| sent.der().to_vec()).collect();
         Self::new(&chain, credential.key.expose_pkcs8())

@@ -55,7 +55,7 @@ impl Options {
     /// Adds one `NAME:ADDR`; several addresses for one name are all used.
     ///
     /// # Errors
-    /// If it is not a name, a colon and an IP address.
+    /// Returns an error if it is not a name, a colon and an IP address.
     pub fn pin(&mut self, text: &str) -> Result<(), PinError> {
         let wrong = || PinError(text.to_owned());
         let (name, address) = text.split_once(':').ok_or_else(wrong)?;

@@ -89,7 +89,7 @@ impl Recording {
     /// Returns the recording as a file's content.
     ///
     /// # Errors
-    /// [`RecordingError::TooMany`] or [`RecordingError::Unwritable`] if it could not be read again.
+    /// Returns [`RecordingError::TooMany`] or [`RecordingError::Unwritable`] if it could not be read again.
     pub fn to_bytes(&self) -> Result<Vec<u8>, RecordingError> {
         self.target.check()?;
         check_seen(&self.target, &self.seen)?;
@@ -119,7 +119,7 @@ impl Recording {
     /// Reads a file of at most [`MAX_BYTES`] from an untrusted source.
     ///
     /// # Errors
-    /// The reason why it is refused.
+    /// Returns the reason why it is refused.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordingError> {
         let head: Head = serde_json::from_slice(bytes)
             .map_err(|error| if begins_as_one(bytes) { wrong(&error) } else { RecordingError::NotOne })?;

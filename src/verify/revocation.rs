@@ -73,7 +73,8 @@ impl<'a> Crls<'a> {
     /// Judges a certificate of a path by the CRLs of its own issuer (RFC 5280 § 6.3.3).
     ///
     /// # Errors
-    /// The reason why none of the CRLs is usable; nothing where all of them are by other CAs of the path or the target.
+    /// Returns the reason why none of the CRLs is usable; `None` if all of them are from other CAs of the path or the
+    /// target.
     fn judge_certificate(
         &self,
         certificate: &Certificate,

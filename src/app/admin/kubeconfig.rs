@@ -36,7 +36,7 @@ pub enum AdminFileError {
 /// Returns the certificate in an administrator's kubeconfig.
 ///
 /// # Errors
-/// [`AdminFileError`] when there is none, or it cannot be read.
+/// Returns [`AdminFileError`] if it does not exist or cannot be read.
 pub fn certificate_in(path: &Path) -> Result<Certificate, AdminFileError> {
     let bytes = files::read(path, LIMIT).map(Zeroizing::new)?;
     let config = kubeconfig::read(&bytes)?;

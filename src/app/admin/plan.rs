@@ -72,7 +72,7 @@ pub struct AdminReport {
 /// Locks the cluster directory and plans a kubeconfig.
 ///
 /// # Errors
-/// [`AdminError`]; or when there is no CA, or the ledger is not current.
+/// Returns [`AdminError`], or an error if there is no CA, or the ledger is not current.
 pub fn plan<'a>(
     options: &AdminOptions,
     cluster: &'a Cluster,
@@ -136,7 +136,7 @@ impl AdminPlan<'_> {
     /// `issuer` is the cluster's CA.
     ///
     /// # Errors
-    /// When the certificate cannot be made, or the ledger or the disk cannot be used.
+    /// Returns an error if the certificate cannot be issued, or the ledger or the disk cannot be used.
     pub fn apply(mut self, issuer: &Issuer, observer: &mut dyn Observer) -> Result<AdminReport, Error> {
         let Self { spec, path, break_glass, cluster, env, .. } = &self;
         let issued = issuer.issue_credential(spec, cluster.keys, env.now)?;

@@ -29,7 +29,7 @@ const EXPECTED: &str = "a bundle that trusts this root, by file path, and has no
 /// The folder of bundles.
 struct Folder {
     path: PathBuf,
-    /// The names of its files; `None` where it cannot be listed, so that each name has to be tried.
+    /// The names of its files; `None` if it cannot be listed, so that each name has to be tried.
     names: Option<HashSet<String>>,
 }
 

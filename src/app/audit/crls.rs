@@ -24,7 +24,7 @@ type Judgement = (Status, String, Option<Remedy>);
 /// Returns a finding of `store.credential` for each CRL that is in the directory, or that has to be.
 ///
 /// # Errors
-/// When the ledger cannot be used.
+/// Returns an error if the ledger cannot be used.
 pub(super) fn findings(
     layout: &Layout,
     cas: &BTreeMap<CaRole, TrustBundle>,

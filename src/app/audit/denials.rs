@@ -23,7 +23,7 @@ use crate::verify::target::Place;
 /// templates, or a cluster file that was changed since, give another one.
 ///
 /// # Errors
-/// The errors of [`authorization`].
+/// Returns the errors of [`authorization`].
 pub(crate) fn findings(
     cluster: &Cluster,
     denials: &Denials,

@@ -54,7 +54,8 @@ impl AuditReport {
 /// Audits the cluster directory.
 ///
 /// # Errors
-/// When there is no cluster file, no CA or no ledger, or they cannot be used. Everything else is a finding.
+/// Returns an error if there is no cluster file, no CA or no ledger, or they cannot be used. Everything else is a
+/// finding.
 pub fn audit(env: &Env, options: &AuditOptions, observer: &dyn Observer) -> Result<AuditReport, Error> {
     let layout = &env.layout;
     let (cluster, recorded) = read(layout);

@@ -34,7 +34,7 @@ use crate::verify::finding::Finding;
 /// Returns the findings about CRLs alone.
 ///
 /// # Errors
-/// When the ledger cannot be used.
+/// Returns an error if the ledger cannot be used.
 pub(in crate::app) fn crl_findings(
     layout: &Layout,
     cas: &BTreeMap<CaRole, TrustBundle>,
@@ -48,7 +48,7 @@ pub(in crate::app) fn crl_findings(
 /// Returns the findings about the API servers' authorization configuration alone.
 ///
 /// # Errors
-/// When the ledger or the templates cannot be used.
+/// Returns an error if the ledger or the templates cannot be used.
 pub(in crate::app) fn denial_findings(
     cluster: &Cluster,
     ledger: &Ledger,

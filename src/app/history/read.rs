@@ -36,7 +36,7 @@ pub struct HistoryReport {
 /// Returns entries of the history.
 ///
 /// # Errors
-/// [`HistoryError::Unknown`]; or when the ledger cannot be read.
+/// Returns [`HistoryError::Unknown`], or an error if the ledger cannot be read.
 pub fn history(options: HistoryOptions, env: &Env) -> Result<HistoryReport, Error> {
     let ledger = directory::ledger(&env.layout)?;
     let HistoryOptions { about, since, last } = options;
@@ -71,7 +71,7 @@ fn is_known(ledger: &Ledger, about: &str) -> Result<bool, StoreError> {
 /// Returns the host, person or account of the ledger whose name is most similar.
 ///
 /// # Errors
-/// When the ledger cannot be read.
+/// Returns an error if the ledger cannot be read.
 pub(in crate::app) fn similar_holder(ledger: &Ledger, name: &str) -> Result<Option<String>, StoreError> {
     let holders = ledger.holders()?;
     Ok(nearest(name, holders.iter().map(String::as_str)).map(ToOwned::to_owned))

@@ -64,7 +64,7 @@ pub enum AnswerError {
 /// Refuses to write a cluster file where there is one.
 ///
 /// # Errors
-/// [`StoreError::Exists`]
+/// Returns [`StoreError::Exists`].
 pub fn check_absent(layout: &Layout) -> Result<(), StoreError> {
     let path = layout.cluster_file();
     if files::exists(&path) { Err(StoreError::Exists(path)) } else { Ok(()) }
@@ -74,7 +74,7 @@ impl Draft {
     /// Returns a draft with values that were given, some of which may be absent.
     ///
     /// # Errors
-    /// [`InitError::Invalid`] with all errors of the values that are present.
+    /// Returns [`InitError::Invalid`] with all errors of the values that are present.
     pub fn new(values: RawCluster) -> Result<Self, InitError> {
         let endpoint = values.endpoint.as_deref().map(str::to_ascii_lowercase);
         let draft = Self { values: RawCluster { endpoint, ..values }, imported: false };
@@ -124,7 +124,7 @@ impl Draft {
     /// Sets the cluster's name.
     ///
     /// # Errors
-    /// [`AnswerError::Name`]
+    /// Returns [`AnswerError::Name`].
     pub fn set_name(&mut self, answer: &str) -> Result<(), AnswerError> {
         let name =
             ClusterName::parse(answer).map_err(|reason| AnswerError::Name { answer: answer.to_owned(), reason })?;
@@ -135,7 +135,7 @@ impl Draft {
     /// Sets the endpoint.
     ///
     /// # Errors
-    /// When it is not an endpoint, or something else in the cluster has it.
+    /// Returns an error if it is not an endpoint, or something else in the cluster has it.
     pub fn set_endpoint(&mut self, answer: &str) -> Result<(), AnswerError> {
         let answer = answer.to_ascii_lowercase();
         if let Err(reason) = Endpoint::parse(&answer) {
@@ -147,7 +147,7 @@ impl Draft {
     /// Adds a host.
     ///
     /// # Errors
-    /// [`AnswerError::Invalid`] when it cannot be in this cluster.
+    /// Returns [`AnswerError::Invalid`] if it cannot be in this cluster.
     pub fn add(&mut self, role: Role, host: RawHost) -> Result<(), AnswerError> {
         let mut values = self.values.clone();
         match role {
@@ -160,7 +160,8 @@ impl Draft {
     /// Writes the cluster file.
     ///
     /// # Errors
-    /// [`InitError::Invalid`] with all errors; when there is a cluster file already, or it cannot be written.
+    /// Returns [`InitError::Invalid`] with all errors, or an error if there is a cluster file already, or it cannot be
+    /// written.
     pub fn write(&self, layout: &Layout) -> Result<InitReport, app::Error> {
         let cluster = self.values.check().map_err(|errors| InitError::Invalid { errors, imported: self.imported })?;
         let path = layout.cluster_file();

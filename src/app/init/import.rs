@@ -47,7 +47,7 @@ impl Draft {
     /// was read from.
     ///
     /// # Errors
-    /// When `list` is not a list of nodes, or a host has no usable address.
+    /// Returns an error if `list` is not a list of nodes, or a host has no usable address.
     pub fn import(
         &mut self,
         path: &Path,

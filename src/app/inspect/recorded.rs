@@ -17,7 +17,7 @@ use crate::store::ledger::records::CertificateRecord;
 /// profile.
 ///
 /// # Errors
-/// When the ledger cannot be read.
+/// Returns an error if the ledger cannot be read.
 pub(super) fn find(name: &str, ledger: &Ledger) -> Result<Vec<CertificateRecord>, StoreError> {
     let mut found = ledger.by_number(name)?;
     // A host's name can also be a number in hexadecimal.

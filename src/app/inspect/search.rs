@@ -54,7 +54,7 @@ fn read(path: &Path) -> Result<Content, InspectError> {
     Content::of_file(path, &bytes)
 }
 
-/// Reads a file that was found in a folder; `None` where it is of another kind.
+/// Reads a file that was found in a folder; `None` if it is of another kind.
 fn of_known_kind(FoundPath { label, path, .. }: FoundPath) -> Option<FoundFile> {
     let content = match files::read(&path, LIMIT).map(Zeroizing::new) {
         Ok(bytes) if may_be_of_known_kind(&path, &bytes) => Content::of_file(&path, &bytes),

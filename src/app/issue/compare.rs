@@ -95,7 +95,7 @@ impl Comparer<'_> {
     /// Compares all subjects. Files that are unchanged since they were verified are not read.
     ///
     /// # Errors
-    /// When a file or the ledger cannot be read, or a stop was requested.
+    /// Returns an error if a file or the ledger cannot be read, or a stop was requested.
     pub(super) fn compare(&self, ledger: &Ledger, observer: &dyn Observer) -> Result<Comparison, Error> {
         let cache_key = CacheKey::new(self.keys(), self.cas, ledger.revocation_count()?);
         let snapshots = Snapshots::new(self.layout, cache_key, self.wanted.now);

@@ -153,7 +153,7 @@ impl<'a> IssuePreview<'a> {
 /// Returns what [`plan`] and [`IssuePlan::apply`] would do, and changes nothing.
 ///
 /// # Errors
-/// When there is no CA, the ledger is not current, a file cannot be read, or a stop was requested.
+/// Returns an error if there is no CA, the ledger is not current, a file cannot be read, or a stop was requested.
 pub fn preview<'a>(
     options: IssueOptions<'a>,
     cluster: &'a Cluster,
@@ -184,7 +184,7 @@ pub struct IssuePlan<'a> {
 /// `purpose` describes this process to another one that waits for the lock.
 ///
 /// # Errors
-/// The errors of [`preview`]; or when the directory cannot be locked.
+/// Returns the errors of [`preview`], or an error if the directory cannot be locked.
 pub fn plan<'a>(
     options: IssueOptions<'a>,
     purpose: &str,
@@ -234,8 +234,8 @@ impl IssuePlan<'_> {
     /// `issuers` are the CAs of [`Self::signers`].
     ///
     /// # Errors
-    /// When a certificate cannot be made, the ledger or the disk cannot be used, or a stop was requested. All that was
-    /// issued until then is recorded and in its place.
+    /// Returns an error if a certificate cannot be issued, the ledger or the disk cannot be used, or a stop was
+    /// requested. Everything issued until then is recorded, and its files are written.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<IssueReport, Error> {
         let env = self.env;
         if self.preview.service_account.is_some() {

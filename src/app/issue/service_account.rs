@@ -23,7 +23,7 @@ pub enum ServiceAccountStep {
 /// Returns the missing step for the key pair, if there is one.
 ///
 /// # Errors
-/// [`IssuanceError::ServiceAccountKey`]
+/// Returns [`IssuanceError::ServiceAccountKey`].
 pub(super) fn step(layout: &Layout) -> Result<Option<ServiceAccountStep>, IssuanceError> {
     Ok(match service_account::read(layout).map_err(IssuanceError::ServiceAccountKey)? {
         KeyPairState::Complete(_) => None,
@@ -35,7 +35,7 @@ pub(super) fn step(layout: &Layout) -> Result<Option<ServiceAccountStep>, Issuan
 /// Generates the key pair, or writes its missing public key.
 ///
 /// # Errors
-/// When it cannot be used, generated or written.
+/// Returns an error if it cannot be used, generated or written.
 pub(super) fn complete(
     keys: KeyKind,
     ledger: &mut Ledger,

@@ -56,7 +56,8 @@ impl Signing<'_> {
     /// yet.
     ///
     /// # Errors
-    /// When a certificate cannot be made, the ledger or the disk cannot be used, or a stop was requested.
+    /// Returns an error if a certificate cannot be issued, the ledger or the disk cannot be used, or a stop was
+    /// requested.
     pub(super) fn run(
         &self,
         work: &[&SubjectPlan],

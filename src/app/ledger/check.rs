@@ -48,7 +48,7 @@ impl CheckReport {
 /// Checks the ledger. It changes nothing. `head` is that of an earlier check, which the chain has to have.
 ///
 /// # Errors
-/// When there is no ledger, or it cannot be read at all.
+/// Returns an error if there is no ledger, or it cannot be read at all.
 pub fn check(env: &Env, head: Option<Fingerprint>) -> Result<CheckReport, Error> {
     let ledger = directory::ledger(&env.layout)?;
     let integrity = ledger.integrity_problems()?;

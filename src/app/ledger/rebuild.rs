@@ -79,7 +79,8 @@ pub struct RebuildReport {
 /// Makes a new ledger from the certificates, bundles, CRLs and rules of the directory, and keeps the old file beside it.
 ///
 /// # Errors
-/// [`RebuildError::Good`] when the ledger can be read; or when the CAs' certificates, or a folder, cannot be.
+/// Returns [`RebuildError::Good`] if the ledger can be read, or an error if the CAs' certificates, or a folder, cannot
+/// be.
 pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, Error> {
     let _lock = directory::lock(env, "ledger rebuild", observer)?;
     let place = env.layout.ledger();

@@ -37,8 +37,8 @@ impl Plan<'_> {
     /// Bundles that are up to date are left alone.
     ///
     /// # Errors
-    /// When a credential changed since it was checked, a template fails, a stop was requested, or a file cannot be
-    /// written. What was packed before that stays.
+    /// Returns an error if a credential changed since it was checked, a template fails, a stop was requested, or a file
+    /// cannot be written. Bundles that were packed before that remain.
     pub fn apply(mut self, observer: &mut dyn Observer) -> Result<PackageReport, Error> {
         let hosts = std::mem::take(&mut self.preflight.hosts);
         let folder = self.inputs.env.layout.bundles();

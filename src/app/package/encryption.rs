@@ -66,8 +66,8 @@ impl<'c> Encryption<'c> {
     /// Plans the encryption of the bundles of `hosts`.
     ///
     /// # Errors
-    /// When the format cannot be encrypted, a host has no recipient, a key is not usable, or two hosts have the same
-    /// key.
+    /// Returns an error if the format cannot be encrypted, a host has no recipient, a key is not usable, or two hosts
+    /// have the same key.
     pub fn plan(
         hosts: &Selection<'c>,
         cluster: &Cluster,

@@ -155,7 +155,7 @@ pub enum PackageError {
 pub struct MissingRecipient {
     /// The host.
     pub host: HostName,
-    /// The reason why its key was not found in `known_hosts`; `None` where the cluster file has no recipient.
+    /// The reason why its key was not found in `known_hosts`; `None` if the cluster file has no recipient.
     pub why: Option<KnownHostError>,
 }
 

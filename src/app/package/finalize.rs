@@ -58,7 +58,8 @@ impl Finalizer<'_> {
     /// Refuses to remove or replace a folder that has files which no bundle brought.
     ///
     /// # Errors
-    /// [`PackageError::WouldBeLost`] or [`PackageError::UnknownFolder`]; or when a folder cannot be read.
+    /// Returns [`PackageError::WouldBeLost`] or [`PackageError::UnknownFolder`], or an error if a folder cannot be
+    /// read.
     pub(super) fn check_nothing_is_lost(&self, hosts: &[Roles<'_>], bundles: &Path) -> Result<(), Error> {
         if !self.encryption.is_on() && self.format != Format::Dir {
             return Ok(());
@@ -85,10 +86,10 @@ impl Finalizer<'_> {
         Ok(())
     }
 
-    /// Signs, encodes and encrypts a bundle; `None` where the folder of bundles has exactly that already.
+    /// Signs, encodes and encrypts a bundle; `None` if the folder of bundles has exactly that already.
     ///
     /// # Errors
-    /// When it cannot be signed or encrypted, which was tried before the first bundle.
+    /// Returns an error if it cannot be signed or encrypted, which was tried before the first bundle.
     pub(super) fn finalize(
         &self,
         mut bundle: Bundle,
@@ -132,7 +133,7 @@ pub(super) struct StagedBundles {
 /// Writes each bundle under a temporary name into the folder, without syncing it.
 ///
 /// # Errors
-/// When the system refuses; nothing is left behind then.
+/// Returns an error if the system refuses. In that case, no file remains.
 pub(super) fn stage<'b>(
     folder: &Path,
     bundles: impl Iterator<Item = (String, &'b EncodedBundle)>,

@@ -38,7 +38,7 @@ impl GenerationTracker {
     /// Renders a host's bundle with its generation.
     ///
     /// # Errors
-    /// When its credentials can no longer be used, or a template fails.
+    /// Returns an error if its credentials can no longer be used, or a template fails.
     pub(super) fn render(
         &self,
         inputs: &Inputs<'_>,

@@ -24,7 +24,7 @@ const SAMPLE: usize = 256;
 /// `generation` is the last one that the ledger gave.
 ///
 /// # Errors
-/// [`RevokeError::OutdatedLedger`]; or when the record of packing cannot be read.
+/// Returns [`RevokeError::OutdatedLedger`], or an error if the record of packing cannot be read.
 pub(super) fn check(inputs: &Inputs<'_>, hosts: &[Roles<'_>], folder: &Path, generation: u64) -> Result<(), Error> {
     let packed = rendered::last_packed(&inputs.env.layout, &inputs.cas.cluster)?;
     let (sample, is_outdated) = match packed {

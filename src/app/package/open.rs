@@ -35,7 +35,7 @@ impl EncryptedFile {
     /// Decrypts the bundle and checks it against its manifest.
     ///
     /// # Errors
-    /// When the identity is not one of its recipients, or it is damaged.
+    /// Returns an error if the identity is not one of its recipients, or it is damaged.
     pub fn decrypt(&self, identity: &Identity) -> Result<Bundle, OpenBundleError> {
         let decrypted = encryption::decrypt(&self.bytes, identity)
             .map_err(|source| OpenBundleError::Decrypt { path: self.path.clone(), source })?;
@@ -46,7 +46,7 @@ impl EncryptedFile {
 /// Reads the bytes of a bundle's file; `path` is its name in errors.
 ///
 /// # Errors
-/// When it is not a bundle, or a damaged one.
+/// Returns an error if it is not a bundle, or is damaged.
 pub fn read(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<OpenedFile, OpenBundleError> {
     if !encryption::is_encrypted(&bytes) {
         return checked(path, &bytes).map(|bundle| OpenedFile::Bundle(Box::new(bundle)));
@@ -84,7 +84,7 @@ pub enum Signature {
 /// Checks the signature of a bundle; without `signers` only that it fits the bundle.
 ///
 /// # Errors
-/// [`OpenBundleError::Signature`] when there are `signers`, and none of them signed it.
+/// Returns [`OpenBundleError::Signature`] if there are `signers`, and none of them signed it.
 pub fn check_signature(
     path: &Path,
     bundle: &Bundle,
@@ -106,7 +106,7 @@ pub fn check_signature(
 /// Unpacks a bundle into a new folder with mode 0700; it appears complete, or not at all.
 ///
 /// # Errors
-/// [`OpenBundleError::FolderExists`]; or when a file cannot be written.
+/// Returns [`OpenBundleError::FolderExists`], or an error if a file cannot be written.
 pub fn unpack(bundle: &Bundle, folder: &Path) -> Result<(), Error> {
     if files::exists(folder) {
         return Err(OpenBundleError::FolderExists(folder.to_owned()).into());

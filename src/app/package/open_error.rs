@@ -19,7 +19,7 @@ pub enum OpenBundleError {
         /// The reason.
         source: DecryptError,
     },
-    /// It is not a bundle, or a damaged one.
+    /// It is not a bundle, or is damaged.
     #[error("{} is not a valid bundle", path.display())]
     Invalid {
         /// The file.

@@ -35,7 +35,7 @@ pub struct Plan<'c> {
     pub(super) finalizer: Finalizer<'c>,
     pub(super) preflight: Preflight<'c>,
     pub(super) overrides_versions: bool,
-    /// The keys to delete once the bundles are written; `None` where keys are kept.
+    /// The keys to delete once the bundles are written; `None` if keys are kept.
     pub(super) discard: Option<Vec<CertificateSpec>>,
     pub(super) ledger: Ledger,
     pub(super) _lock: Lock,
@@ -54,7 +54,7 @@ impl Packager {
     /// Takes the directory's lock and checks credentials, CAs, revocations and the files that would be replaced.
     ///
     /// # Errors
-    /// When nothing can be packed; nothing but the verification cache is written then.
+    /// Returns an error if nothing can be packed; in that case, only the verification cache is written.
     pub fn plan<'c>(&'c self, options: PackageOptions<'c>, observer: &mut dyn Observer) -> Result<Plan<'c>, Error> {
         plan(&self.env, &self.cluster, options, observer)
     }

@@ -22,7 +22,7 @@ pub enum ReadBundleError {
     /// A file cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It is not a bundle, or a damaged one.
+    /// It is not a bundle, or is damaged.
     #[error(transparent)]
     Bundle(#[from] ArchiveError),
 }
@@ -38,7 +38,7 @@ impl ReadBundleError {
 /// Reads the bundle at `path`, a file or a folder.
 ///
 /// # Errors
-/// When it cannot be read, or is not a valid bundle.
+/// Returns an error if it cannot be read, or is not a valid bundle.
 pub fn read(path: &Path) -> Result<Bundle, ReadBundleError> {
     if files::is_folder(path) {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

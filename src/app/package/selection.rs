@@ -32,7 +32,7 @@ impl<'c> Selection<'c> {
     /// Selects the hosts with these names.
     ///
     /// # Errors
-    /// When there is no name, or the cluster file does not have one of them.
+    /// Returns an error if there is no name, or the cluster file does not have one of them.
     pub fn named(cluster: &'c Cluster, names: &[String]) -> Result<Self, PackageError> {
         if names.is_empty() {
             return Err(PackageError::NoHost);

@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// The folder is `given`, or else the one that the cluster file names, if any.
 ///
 /// # Errors
-/// When a file of the folder cannot be read, replaces nothing, or is not a valid template.
+/// Returns an error if a file of the folder cannot be read, replaces nothing, or is not a valid template.
 pub fn load(given: Option<&Path>, cluster: &Cluster, layout: &Layout) -> Result<Templates, Error> {
     match given {
         Some(folder) => from_folder(folder),
@@ -30,7 +30,7 @@ pub fn load(given: Option<&Path>, cluster: &Cluster, layout: &Layout) -> Result<
 /// Returns the templates that the cluster file names, or else the built-in ones.
 ///
 /// # Errors
-/// The errors of [`load`].
+/// Returns the errors of [`load`].
 pub fn of_cluster(cluster: &Cluster, layout: &Layout) -> Result<Templates, Error> {
     match &cluster.templates {
         Some(folder) => from_folder(&layout.dir().join(folder)),
@@ -53,7 +53,7 @@ fn from_folder(folder: &Path) -> Result<Templates, Error> {
 /// Writes the built-in templates into a folder and returns their files.
 ///
 /// # Errors
-/// When a file exists already, or cannot be written.
+/// Returns an error if a file exists already, or cannot be written.
 pub fn eject(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut written = Vec::new();
     for (path, text) in Templates::eject() {

@@ -40,7 +40,7 @@ impl Packager {
     /// Packs the verifier bundle: the cluster file, the CA, the verifier's and the API servers' client credentials.
     ///
     /// # Errors
-    /// When one of the credentials cannot be used, a template fails, or the bundle cannot be written.
+    /// Returns an error if one of the credentials cannot be used, a template fails, or the bundle cannot be written.
     pub fn verifier_bundle(
         &self,
         templates: Option<&Path>,

@@ -15,7 +15,7 @@ use crate::store::ledger::Ledger;
 /// Returns the versions of the cluster file, with `overrides` (`KEY=VALUE`) in their place.
 ///
 /// # Errors
-/// When an override is not valid, or the kubelets' settings do not match the version of Kubernetes.
+/// Returns an error if an override is not valid, or the kubelets' settings do not match the version of Kubernetes.
 pub fn settings(cluster: &Cluster, overrides: &[String], with_units: bool) -> Result<Settings, PackageError> {
     let mut settings = Settings::with(&cluster.kubernetes, overrides)?;
     let fields = cluster.kubelet_fields_unknown_to(&settings.kubernetes_version);

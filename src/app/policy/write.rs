@@ -42,7 +42,8 @@ pub struct PolicyReport {
 /// `templates` is a folder of templates, in place of the one that the cluster file names.
 ///
 /// # Errors
-/// When a template cannot be used, the folder has other files, or CRLs or rendered files revoke more than the ledger.
+/// Returns an error if a template cannot be used, the folder has other files, or CRLs or rendered files revoke more
+/// than the ledger.
 pub fn write(
     env: &Env,
     cluster: &Cluster,

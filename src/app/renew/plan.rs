@@ -69,7 +69,7 @@ pub struct RenewPlan<'a> {
 /// Finds what is due, and changes nothing.
 ///
 /// # Errors
-/// The errors of [`issue::preview`] and [`status::of_directory`].
+/// Returns the errors of [`issue::preview`] and [`status::of_directory`].
 pub fn plan<'a>(
     options: RenewOptions<'a>,
     cluster: &'a Cluster,
@@ -196,7 +196,8 @@ impl<'a> RenewPlan<'a> {
     /// `issuers` are the CAs of [`Self::signers`].
     ///
     /// # Errors
-    /// The errors of the use cases of each kind. What was renewed until then is complete; the same run continues.
+    /// Returns the errors of the use cases of each kind. What was renewed until then is complete; the same run
+    /// continues.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RenewReport, Error> {
         let certificates: Vec<PlannedCertificate> = self.certificates().collect();
         let to_request: Vec<PlannedCertificate> = self.to_request().collect();

@@ -37,7 +37,7 @@ pub struct HostKey {
 /// Opens the key of a profile below `root`, and makes it where there is none.
 ///
 /// # Errors
-/// When the key that exists cannot be used, or a file or folder cannot be written.
+/// Returns an error if the key that exists cannot be used, or a file or folder cannot be written.
 pub(super) fn open_or_make(root: &Path, profile: Profile, kind: KeyKind) -> Result<Option<(HostKey, LocalKey)>, Error> {
     let Some(below) = paths::key_of(profile) else { return Ok(None) };
     let path = root.join(&below);

@@ -36,7 +36,7 @@ pub(in crate::app) struct Statement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app) struct Signed {
     pub(in crate::app) statement: Statement,
-    /// The key; `None` where it is of a type that is never a recipient.
+    /// The key; `None` if it is of a type that is never a recipient.
     pub(in crate::app) key: Option<Recipient>,
     /// The fingerprint of the key, as `ssh-keygen -l` prints it.
     pub(in crate::app) fingerprint: String,
@@ -90,7 +90,7 @@ impl Statement {
     /// Returns the statement with its signature, as they are in a request's file.
     ///
     /// # Errors
-    /// When the key cannot sign.
+    /// Returns an error if the key cannot sign.
     pub(in crate::app) fn signed(&self, key: &SshKey) -> Result<String, SshError> {
         let text = self.to_text();
         let signature = key.sign(NAMESPACE, text.as_bytes())?;
@@ -109,7 +109,7 @@ fn field_of<'t>(lines: &mut Peekable<Lines<'t>>, name: &str) -> Option<&'t str> 
 /// Returns the signed statement in a request's file, if there is one.
 ///
 /// # Errors
-/// When the signature is not valid, or what it covers is not a statement.
+/// Returns an error if the signature is not valid, or what it covers is not a statement.
 pub(in crate::app) fn find(file: &[u8]) -> Result<Option<Signed>, StatementError> {
     // A file that went through Windows has carriage returns.
     let text: String = String::from_utf8_lossy(file).replace("\r\n", "\n");

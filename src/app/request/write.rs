@@ -56,7 +56,8 @@ pub struct RequestReport {
 /// The same command can be run again: it keeps all keys.
 ///
 /// # Errors
-/// When a key that exists cannot be used, another file is in the place of the request, or a file cannot be written.
+/// Returns an error if a key that exists cannot be used, another file is in the place of the request, or a file cannot
+/// be written.
 pub fn request(options: &RequestOptions) -> Result<RequestReport, Error> {
     let RequestOptions { host, root, keys: kind, out, .. } = options;
     if !files::is_folder(root) {

@@ -40,10 +40,10 @@ pub(crate) struct OwnCertificate {
 }
 
 impl OwnCertificate {
-    /// Looks a certificate up, as one of `host` where the ledger does not have it; `None` where another CA signed it.
+    /// Looks a certificate up, as one of `host` where the ledger does not have it; `None` if another CA signed it.
     ///
     /// # Errors
-    /// When the ledger cannot be used.
+    /// Returns an error if the ledger cannot be used.
     pub(crate) fn look_up(
         certificate: Certificate,
         host: Option<&str>,
@@ -71,8 +71,8 @@ impl OwnCertificate {
 /// Returns the certificates of a file (PEM, DER or a kubeconfig).
 ///
 /// # Errors
-/// [`RevokeError::NoCertificate`]; [`RevokeError::OtherIssuer`] when none of the CAs signed one of them; or when a file
-/// or the ledger cannot be used.
+/// Returns [`RevokeError::NoCertificate`]; [`RevokeError::OtherIssuer`] if none of the CAs signed one of them, or an
+/// error if a file or the ledger cannot be used.
 pub(crate) fn in_file(path: &Path, cas: &CaSet, ledger: &Ledger) -> Result<Vec<OwnCertificate>, Error> {
     let mut found = Vec::new();
     for certificate in read(path)? {
@@ -88,7 +88,7 @@ pub(crate) fn in_file(path: &Path, cas: &CaSet, ledger: &Ledger) -> Result<Vec<O
 /// Returns the certificates in the files of a host or a person that the ledger does not have, as one from a backup.
 ///
 /// # Errors
-/// When the ledger or a folder cannot be used.
+/// Returns an error if the ledger or a folder cannot be used.
 pub(crate) fn unrecorded_of(
     name: &str,
     layout: &Layout,
@@ -119,7 +119,7 @@ pub(crate) fn unrecorded_of(
 /// Those that were revoked by their serial number or SHA-256 alone stay revoked.
 ///
 /// # Errors
-/// When the ledger cannot be written.
+/// Returns an error if the ledger cannot be written.
 pub(crate) fn record(
     certificates: &[OwnCertificate],
     cas: &CaSet,
@@ -175,7 +175,7 @@ fn host_of(user: &str) -> Option<&str> {
 /// Returns all certificates of a file that was named.
 ///
 /// # Errors
-/// [`RevokeError::NoCertificate`]; or when it cannot be read.
+/// Returns [`RevokeError::NoCertificate`], or an error if it cannot be read.
 pub(crate) fn read(path: &Path) -> Result<Vec<Certificate>, Error> {
     let bytes = Zeroizing::new(input::read_or_wait(path, MAX_BYTES, "file")?);
     let unusable = |source| RevokeError::NoCertificate { path: path.to_owned(), source };
@@ -193,7 +193,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Certificate>, Error> {
     Ok(ders.into_iter().map(parse).collect::<Result<_, _>>()?)
 }
 
-/// Returns the client certificates of a kubeconfig; `None` where it is not one, or has none.
+/// Returns the client certificates of a kubeconfig; `None` if it is not one, or has none.
 fn in_kubeconfig(bytes: &[u8], path: &Path) -> Result<Option<Vec<Vec<u8>>>, Error> {
     let Ok(config) = kubeconfig::read(bytes) else { return Ok(None) };
     let mut ders = Vec::new();

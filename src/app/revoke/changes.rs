@@ -51,7 +51,7 @@ impl Changes {
     /// The certificates of bundles that the ledger does not have are recorded, too: their hosts may use them.
     ///
     /// # Errors
-    /// When the ledger cannot be used.
+    /// Returns an error if the ledger cannot be used.
     pub(super) fn recording(
         states: &[RenderedState],
         not_in_ledger: &NotInLedger,
@@ -72,8 +72,8 @@ impl Changes {
     /// Plans to revoke what was found for `name`, or to complete a revocation that was interrupted.
     ///
     /// # Errors
-    /// [`RevokeError::Ca`], [`RevokeError::Expired`], [`RevokeError::AlreadyRevoked`]; or when the ledger cannot be
-    /// used.
+    /// Returns [`RevokeError::Ca`], [`RevokeError::Expired`], [`RevokeError::AlreadyRevoked`], or an error if the
+    /// ledger cannot be used.
     pub(super) fn revoking(
         name: &str,
         found: Found,

@@ -30,7 +30,7 @@ pub const DEFAULT_VALIDITY: Lifetime = Lifetime::NINETY_DAYS;
 /// alone, as etcd does, read the active CA's.
 ///
 /// # Errors
-/// When the CRL cannot be made, or the ledger or the disk cannot be used.
+/// Returns an error if the CRL cannot be signed, or the ledger or the disk cannot be used.
 pub(crate) fn sign(
     issuer: &Issuer,
     trust: &TrustBundle,

@@ -18,7 +18,7 @@ impl RevokedSerials {
     /// Reads them from the ledger.
     ///
     /// # Errors
-    /// When the ledger cannot be used.
+    /// Returns an error if the ledger cannot be used.
     pub(crate) fn read(ledger: &Ledger, now: OffsetDateTime) -> Result<Self, StoreError> {
         let mut found: BTreeMap<Fingerprint, BTreeSet<Serial>> = BTreeMap::new();
         let recorded = ledger.revoked_expiring_after(now)?.all()?.into_iter().map(|one| (one.issuer, one.serial));
@@ -52,7 +52,7 @@ impl CrlComparison {
     /// An expired certificate may be listed or not.
     ///
     /// # Errors
-    /// When the ledger cannot be used.
+    /// Returns an error if the ledger cannot be used.
     pub(crate) fn new(
         crl: &Crl,
         issuer: Fingerprint,

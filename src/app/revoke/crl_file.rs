@@ -17,7 +17,7 @@ pub enum CrlFileError {
     /// Its file cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It is not a CRL, or a damaged one.
+    /// It is not a CRL, or is damaged.
     #[error(transparent)]
     Malformed(#[from] CrlError),
     /// Another CA signed it.
@@ -33,7 +33,7 @@ impl StoredCrls {
     /// Reads the CRLs of a role, whose signatures are verified; there are none where there is no file.
     ///
     /// # Errors
-    /// The reason why one of them cannot be used.
+    /// Returns the reason why one of them cannot be used.
     pub fn read(layout: &Layout, trust: &TrustBundle) -> Result<Self, CrlFileError> {
         let bytes = match files::read(&layout.revocation_list(trust.role()), MAX_BYTES) {
             Err(StoreError::Missing(_)) => return Ok(Self::default()),

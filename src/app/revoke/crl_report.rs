@@ -53,7 +53,7 @@ pub struct CrlState {
     pub role: Option<CaRole>,
     /// The CRL.
     pub crl: Result<Crl, CrlProblem>,
-    /// The differences from the ledger; `None` where there is no CRL or no ledger of its CA.
+    /// The differences from the ledger; `None` if there is no CRL or no ledger of its CA.
     pub comparison: Option<CrlComparison>,
 }
 
@@ -92,7 +92,7 @@ struct Directory {
 /// Describes CRLs.
 ///
 /// # Errors
-/// [`RevokeError::NotACrl`]; or when a file, a CA's certificate or the ledger cannot be used.
+/// Returns [`RevokeError::NotACrl`], or an error if a file, a CA's certificate or the ledger cannot be used.
 pub fn describe(source: &CrlSource, env: &Env) -> Result<CrlReport, Error> {
     let layout = &env.layout;
     let crls = match source {

@@ -30,7 +30,7 @@ pub(crate) const MAX_RULES: u64 = 16 << 20;
 /// Returns the revoked certificates that have not expired, or expired less than [`GRACE`] ago.
 ///
 /// # Errors
-/// When the ledger cannot be used.
+/// Returns an error if the ledger cannot be used.
 pub(super) fn listed(ledger: &Ledger, now: OffsetDateTime) -> Result<Vec<IssuedCertificate>, StoreError> {
     ledger.revoked_expiring_after(now - GRACE)?.all()
 }
@@ -38,7 +38,7 @@ pub(super) fn listed(ledger: &Ledger, now: OffsetDateTime) -> Result<Vec<IssuedC
 /// Returns the certificates that API servers deny: the revoked client certificates of the cluster's CA.
 ///
 /// # Errors
-/// [`RevokeError::TooManyDenials`]; or when the ledger cannot be used.
+/// Returns [`RevokeError::TooManyDenials`], or an error if the ledger cannot be used.
 pub fn of_ledger(ledger: &Ledger, root: &TrustBundle, now: OffsetDateTime) -> Result<Denials, Error> {
     let (listed, unrecorded) = (listed(ledger, now)?, ledger.unrecorded()?);
     let recorded: BTreeSet<Fingerprint> = denied(&listed, root).map(|issued| issued.fingerprint).collect();
@@ -65,7 +65,7 @@ pub(crate) fn denied<'i>(
 /// Writes the authorization configuration into the policy folder, and returns its path.
 ///
 /// # Errors
-/// [`TemplatesError::Render`]; or when a file cannot be written.
+/// Returns [`TemplatesError::Render`], or an error if a file cannot be written.
 pub(crate) fn write_authorization(
     cluster: &Cluster,
     denials: &Denials,
@@ -83,7 +83,7 @@ pub(crate) fn write_authorization(
 /// Returns the text of the authorization configuration.
 ///
 /// # Errors
-/// [`TemplatesError::Render`]
+/// Returns [`TemplatesError::Render`].
 pub(crate) fn authorization(
     cluster: &Cluster,
     denials: &Denials,

@@ -24,7 +24,7 @@ pub(in crate::app) struct LearntRevocations {
 /// Records the revocations of the directory's CRLs and rendered files, and raises the sequences to theirs.
 ///
 /// # Errors
-/// When a file or the ledger cannot be used.
+/// Returns an error if a file or the ledger cannot be used.
 pub(in crate::app) fn learn(ledger: &mut Ledger, cas: &CaSet, env: &Env) -> Result<LearntRevocations, Error> {
     let (layout, audit) = (&env.layout, env.audit());
     let states = rendered::of_directory(layout, &cas.cluster)?;

@@ -45,8 +45,8 @@ impl Lookup<'_> {
     /// Finds the certificates of a host or an account, the one with a serial number, or those of a file.
     ///
     /// # Errors
-    /// [`LookupError`], [`RevokeError::NothingIssued`], [`InputError::Missing`]; or when a file or the ledger cannot be
-    /// used.
+    /// Returns [`LookupError`], [`RevokeError::NothingIssued`], [`InputError::Missing`], or an error if a file or the
+    /// ledger cannot be used.
     pub(super) fn find(&self, subject: &Subject) -> Result<Found, Error> {
         if let Some(issuer) = subject.issuer {
             return self.of_issuer(&subject.name, issuer);
@@ -83,7 +83,7 @@ impl Lookup<'_> {
         })
     }
 
-    /// Finds the certificates of a host or an account; `None` where there are none.
+    /// Finds the certificates of a host or an account; `None` if there are none.
     fn of_holder(&self, name: &str) -> Result<Option<Found>, StoreError> {
         let mut issued = self.ledger.by_host(name)?.all()?;
         let unrecorded = certificates::unrecorded_of(name, self.layout, self.cas, self.ledger)?;

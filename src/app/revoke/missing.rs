@@ -29,7 +29,7 @@ pub(super) struct MissingRevocations {
 /// A certificate that expired long ago is left out, and so is a CRL that its CA did not sign.
 ///
 /// # Errors
-/// When a CRL cannot be read, or the ledger cannot be used.
+/// Returns an error if a CRL cannot be read, or the ledger cannot be used.
 pub(super) fn missing_revocations(
     layout: &Layout,
     cas: &CaSet,

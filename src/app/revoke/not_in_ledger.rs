@@ -24,8 +24,8 @@ use crate::store::ledger::unrecorded::{NotRevoked, UnrecordedRevocation};
 /// revoked.
 ///
 /// # Errors
-/// [`RevokeError::UnusableCrl`], [`RevokeError::RevocationsNotInLedger`], [`RevokeError::OutdatedLedger`]; or when a
-/// file or the ledger cannot be used.
+/// Returns [`RevokeError::UnusableCrl`], [`RevokeError::RevocationsNotInLedger`], [`RevokeError::OutdatedLedger`], or
+/// an error if a file or the ledger cannot be used.
 pub fn check_ledger_is_current(
     layout: &Layout,
     cas: &CaSet,
@@ -57,7 +57,7 @@ impl NotInLedger {
     /// Returns what the ledger lacks by the CRLs in the directory and by rendered files.
     ///
     /// # Errors
-    /// When a CRL cannot be read, or the ledger cannot be used.
+    /// Returns an error if a CRL cannot be read, or the ledger cannot be used.
     pub(crate) fn find(
         layout: &Layout,
         cas: &CaSet,
@@ -87,7 +87,7 @@ impl NotInLedger {
     /// Refuses to continue if files from which nothing is recorded have revocations that the ledger would still lack.
     ///
     /// # Errors
-    /// [`RevokeError::OutdatedLedger`]; or when the ledger cannot be used.
+    /// Returns [`RevokeError::OutdatedLedger`], or an error if the ledger cannot be used.
     pub(crate) fn check_covers(
         &self,
         all: &[RenderedState],

@@ -25,7 +25,7 @@ use crate::verify::target::Place;
 /// Finds the hosts that are no longer in the cluster file and still have something, in the order of their names.
 ///
 /// # Errors
-/// When the ledger or a folder cannot be read.
+/// Returns an error if the ledger or a folder cannot be read.
 pub fn find(
     layout: &Layout,
     cluster: &Cluster,
@@ -116,7 +116,7 @@ fn bundles_of(host: &str, layout: &Layout) -> Vec<PathBuf> {
 /// Reports the hosts that are no longer in the cluster file and still have something.
 ///
 /// # Errors
-/// The errors of [`find`].
+/// Returns the errors of [`find`].
 pub(crate) fn report(
     env: &Env,
     cluster: &Cluster,
@@ -134,7 +134,7 @@ pub(crate) fn report(
 /// Returns a finding of `store.credential` for each host that is no longer in the cluster file.
 ///
 /// # Errors
-/// The errors of [`find`].
+/// Returns the errors of [`find`].
 pub(crate) fn findings(
     layout: &Layout,
     cluster: &Cluster,

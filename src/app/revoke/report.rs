@@ -19,7 +19,7 @@ pub struct RevokeReport {
     pub outcome: Outcome,
     /// The files that were written: the CRLs, then the authorization configuration.
     pub written: Vec<PathBuf>,
-    /// The nextUpdate of the CRLs; `None` where none was signed.
+    /// The nextUpdate of the CRLs; `None` if none was signed.
     pub next_update: Option<OffsetDateTime>,
     /// What is left to do, and where the revocation has no effect.
     pub advice: Vec<Advice>,

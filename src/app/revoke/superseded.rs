@@ -35,7 +35,7 @@ impl Superseded {
     /// Finds all such certificates.
     ///
     /// # Errors
-    /// When the ledger cannot be used.
+    /// Returns an error if the ledger cannot be used.
     pub fn find(cluster: &Cluster, ledger: &Ledger, env: &Env) -> Result<Self, StoreError> {
         let prefix = cluster.accounts.other().prefix();
         ledger.valid_by_account_prefix(Profile::KubeletClient.policy().name, prefix, env.now)?.all().map(Self)
@@ -44,7 +44,7 @@ impl Superseded {
     /// Like [`Self::find`], for some hosts. `hosts` is only called where there are such certificates.
     ///
     /// # Errors
-    /// When the ledger cannot be used.
+    /// Returns an error if the ledger cannot be used.
     pub fn of_hosts(
         hosts: impl FnOnce() -> HashSet<String>,
         cluster: &Cluster,
@@ -82,7 +82,7 @@ impl Superseded {
     /// servers.
     ///
     /// # Errors
-    /// When the ledger or the disk cannot be used, or a template fails.
+    /// Returns an error if the ledger or the disk cannot be used, or a template fails.
     pub(crate) fn revoke(
         &self,
         cluster: &Cluster,
@@ -131,7 +131,7 @@ pub enum SupersededReport {
 /// Returns a finding of `store.credential` for them, if there are any.
 ///
 /// # Errors
-/// When the ledger cannot be used.
+/// Returns an error if the ledger cannot be used.
 pub(crate) fn finding(cluster: &Cluster, ledger: &Ledger, env: &Env) -> Result<Option<Finding>, StoreError> {
     let found = Superseded::find(cluster, ledger, env)?;
     if found.is_empty() {

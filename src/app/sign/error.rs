@@ -155,7 +155,7 @@ fn with_host(host: Option<&String>, profile: &str) -> String {
 pub struct RefusedRequest {
     /// The file.
     pub file: PathBuf,
-    /// The number of the request in the file, from 1; `None` where the file as a whole is refused.
+    /// The number of the request in the file, from 1; `None` if the file as a whole is refused.
     pub number: Option<usize>,
     /// All reasons, at least one.
     pub problems: Vec<RequestProblem>,

@@ -35,7 +35,7 @@ pub(super) struct Accepted {
 /// Judges all requests: those that may be signed, and those that are refused.
 ///
 /// # Errors
-/// When the ledger cannot be read.
+/// Returns an error if the ledger cannot be read.
 pub(super) fn judge(
     found: Vec<Found>,
     options: &SignOptions,

@@ -38,7 +38,8 @@ impl SignPreview {
 /// Reads and judges requests, and changes nothing.
 ///
 /// # Errors
-/// [`SignError::Refused`] with all requests that are refused; when there is no CA, or the ledger is not current.
+/// Returns [`SignError::Refused`] with all requests that are refused, or an error if there is no CA, or the ledger is
+/// not current.
 pub fn preview(options: &SignOptions, cluster: &Cluster, env: &Env) -> Result<SignPreview, Error> {
     judged(options, cluster, env).map(|(preview, ..)| preview)
 }
@@ -69,7 +70,7 @@ pub struct SignPlan<'a> {
 /// Locks the cluster directory, and reads and judges requests.
 ///
 /// # Errors
-/// The errors of [`preview`]; or when the directory cannot be locked.
+/// Returns the errors of [`preview`], or an error if the directory cannot be locked.
 pub fn plan<'a>(
     options: &SignOptions,
     cluster: &Cluster,
@@ -102,7 +103,7 @@ impl SignPlan<'_> {
     /// `issuers` are the CAs of [`Self::signers`].
     ///
     /// # Errors
-    /// When a certificate cannot be made, or the ledger or a file cannot be written.
+    /// Returns an error if a certificate cannot be issued, or the ledger or a file cannot be written.
     pub fn apply(self, issuers: &[Issuer]) -> Result<SignReport, Error> {
         let Self { preview, env, mut ledger, cas, _lock } = self;
         let (mut rows, mut hosts): (Vec<SignedCertificate>, Vec<SignedHost>) = (Vec::new(), Vec::new());

@@ -34,7 +34,7 @@ struct Contents {
 /// Reads all files. What cannot be read is refused, and everything else is returned.
 ///
 /// # Errors
-/// When a file exists and the system does not let it be read.
+/// Returns an error if a file exists and the system does not let it be read.
 pub(super) fn read(files: &[PathBuf]) -> Result<(Vec<Found>, Vec<RefusedRequest>), Error> {
     let (mut found, mut refused) = (Vec::new(), Vec::new());
     for file in files {

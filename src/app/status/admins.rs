@@ -24,7 +24,7 @@ use crate::verify::target::Place;
 /// Reports the verifier's certificate.
 ///
 /// # Errors
-/// When the ledger cannot be read.
+/// Returns an error if the ledger cannot be read.
 pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(), StoreError> {
     let row = |state| StatusRow::new(Subject::Cluster, Credential::Leaf(Profile::Verifier), state);
     let issue = || {
@@ -64,7 +64,7 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
 /// Does not report an expired or revoked certificate once its kubeconfig is removed: the administrator may have left.
 ///
 /// # Errors
-/// When the ledger cannot be read.
+/// Returns an error if the ledger cannot be read.
 pub(super) fn rows(source: &Source<'_>, sink: Sink<'_>) -> Result<(), StoreError> {
     let mut files = Files::read(source)?;
     for profile in [Profile::Admin, Profile::BreakGlass] {

@@ -37,7 +37,7 @@ impl Cas {
 /// Reports the CAs that are not retired, and the CRLs of those that sign.
 ///
 /// # Errors
-/// When the ledger cannot be read.
+/// Returns an error if the ledger cannot be read.
 pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(), StoreError> {
     for (role, trust) in &cas.0 {
         match trust {

@@ -22,7 +22,7 @@ use crate::store::issuance::HostFolders;
 /// Each is given to `sink` when it is known.
 ///
 /// # Errors
-/// [`StatusError`] for a host that does not exist; or when there is no CA, or the ledger cannot be read.
+/// Returns [`StatusError`] for a host that does not exist, or an error if there is no CA, or the ledger cannot be read.
 pub fn of_directory(
     env: &Env,
     cluster: &Cluster,

@@ -13,7 +13,7 @@ const EXPIRES_WITHIN: Duration = Duration::days(30);
 pub(super) struct Validity {
     pub(super) not_before: OffsetDateTime,
     pub(super) not_after: OffsetDateTime,
-    /// `None` where nothing renews it.
+    /// `None` if nothing renews it.
     pub(super) renew_from: Option<OffsetDateTime>,
 }
 

@@ -26,7 +26,7 @@ use crate::verify::target::Place;
 /// Reports the credentials and outdated bundles of the hosts that are wanted, in the order of their names.
 ///
 /// # Errors
-/// When the ledger cannot be read.
+/// Returns an error if the ledger cannot be read.
 pub(super) fn rows(
     source: &Source<'_>,
     cas: &Cas,

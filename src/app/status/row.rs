@@ -28,7 +28,7 @@ pub struct StatusRow {
     pub not_before: Option<OffsetDateTime>,
     /// When it expires; of a CRL, when the next one is due.
     pub not_after: Option<OffsetDateTime>,
-    /// From when on it is renewed; `None` where nothing renews it.
+    /// From when on it is renewed; `None` if nothing renews it.
     pub renew_from: Option<OffsetDateTime>,
     /// Its state.
     pub state: State,
@@ -38,7 +38,7 @@ pub struct StatusRow {
     pub file: Option<PathBuf>,
     /// The reason why it cannot be read.
     pub problem: Option<Problem>,
-    /// What helps; `None` where there is nothing to do.
+    /// What helps; `None` if there is nothing to do.
     pub remedy: Option<Remedy>,
 }
 

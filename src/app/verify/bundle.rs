@@ -31,7 +31,7 @@ const KUBELET_CLIENT: &str = "var/lib/kubelet/pki/kubelet-client";
 /// Returns the target that the bundle at `path` describes.
 ///
 /// # Errors
-/// When the bundle cannot be read or used, or does not have one of `nodes`.
+/// Returns an error if the bundle cannot be read or used, or does not have one of `nodes`.
 pub(super) fn target(path: &Path, nodes: &[String]) -> Result<AssembledTarget, Error> {
     let unusable = |reason| TargetError::Bundle { path: path.to_owned(), reason };
     let bytes = Zeroizing::new(input::read_or_wait(path, LIMIT, "bundle")?);

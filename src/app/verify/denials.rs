@@ -30,7 +30,7 @@ const MAX_DENIALS: u64 = 64 << 10;
 /// Returns the directory's file of rules for API servers; empty where there is none.
 ///
 /// # Errors
-/// When it exists and cannot be read.
+/// Returns an error if it exists and cannot be read.
 pub(crate) fn rules(layout: &Layout) -> Result<String, StoreError> {
     match files::read(&layout.policy().join(AUTHORIZATION), revoke::denials::MAX_RULES) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
@@ -42,7 +42,7 @@ pub(crate) fn rules(layout: &Layout) -> Result<String, StoreError> {
 /// Returns what API servers have to deny by a directory without a ledger, such as an unpacked verifier bundle.
 ///
 /// # Errors
-/// [`TargetError::Denials`] for a malformed list; when a file cannot be read.
+/// Returns [`TargetError::Denials`] for a malformed list, or an error if a file cannot be read.
 pub(super) fn without_ledger(layout: &Layout, rules: &str) -> Result<ExpectedDenials, Error> {
     match files::read(&layout.dir().join(verifier::DENIALS), MAX_DENIALS) {
         Ok(bytes) => Ok(parse(&bytes).map_err(VerifyError::Target)?),
@@ -57,7 +57,7 @@ pub(super) fn without_ledger(layout: &Layout, rules: &str) -> Result<ExpectedDen
 /// Parses the list of revoked certificates of a verifier bundle.
 ///
 /// # Errors
-/// [`TargetError::Denials`]
+/// Returns [`TargetError::Denials`].
 pub(super) fn parse(bytes: &[u8]) -> Result<ExpectedDenials, TargetError> {
     ExpectedDenials::from_json(bytes).map_err(|reason| TargetError::Denials { reason })
 }
@@ -68,7 +68,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ExpectedDenials, TargetError> {
 /// Expired certificates are left out: no server accepts them.
 ///
 /// # Errors
-/// When the ledger cannot be used.
+/// Returns an error if the ledger cannot be used.
 pub(crate) fn of_ledger(
     rules: &str,
     ledger: &Ledger,

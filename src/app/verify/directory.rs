@@ -11,7 +11,7 @@ use crate::verify::target::{Identity, KnownCredential, Target};
 /// Returns the target.
 ///
 /// # Errors
-/// When the CAs' certificates cannot be read.
+/// Returns an error if the CAs' certificates cannot be read.
 pub(super) fn target(cluster: &Cluster, layout: &Layout) -> Result<Target, Error> {
     let trust = ca::trust(layout, CaRole::Cluster)?;
     let roots = trust.anchors().into_iter().cloned().collect();

@@ -17,7 +17,7 @@ use crate::verify::target::{Identity, Peer, Target};
 /// Returns the target. Each of `nodes` is `NAME=HOST[:PORT]`.
 ///
 /// # Errors
-/// When a file cannot be read or used, or an option is missing.
+/// Returns an error if a file cannot be read or used, or an option is missing.
 pub(super) fn target(named: &TargetFiles, nodes: &[String]) -> Result<AssembledTarget, Error> {
     let mut assembled = match &named.kubeconfig {
         Some(path) => kubeconfig::target(path, named.context.as_deref())?,

@@ -19,7 +19,7 @@ use crate::verify::target::{Identity, Peer, Place, Target};
 /// Returns the target of a context; of the current context where `context` is `None`.
 ///
 /// # Errors
-/// When the kubeconfig, or a file that it names, cannot be read or used.
+/// Returns an error if the kubeconfig, or a file that it names, cannot be read or used.
 pub(super) fn target(path: &Path, context: Option<&str>) -> Result<AssembledTarget, Error> {
     let unusable = |reason| VerifyError::Target(TargetError::Kubeconfig { path: path.to_owned(), reason });
     let bytes = Zeroizing::new(input::read_or_wait(path, LIMIT, "kubeconfig")?);

@@ -12,7 +12,7 @@ use crate::verify::recording::{MAX_BYTES, Recording};
 /// Refuses a file for a recording before the run, where it exists or its folder does not.
 ///
 /// # Errors
-/// [`StoreError::Exists`], [`VerifyError::NoFolder`]
+/// Returns [`StoreError::Exists`], [`VerifyError::NoFolder`].
 pub fn check_writable(path: &Path) -> Result<(), Error> {
     if files::exists(path) {
         return Err(StoreError::Exists(path.to_owned()).into());
@@ -26,7 +26,7 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
 /// Writes a recording to a new file.
 ///
 /// # Errors
-/// When the run has more than a recording may have, or the file cannot be written.
+/// Returns an error if the run has more than a recording may have, or the file cannot be written.
 pub fn write(path: &Path, recording: &Recording) -> Result<(), Error> {
     let bytes = recording.to_bytes().map_err(|source| VerifyError::Unwritten { path: path.to_owned(), source })?;
     Ok(files::write_new(path, &bytes, files::PRIVATE)?)
@@ -35,7 +35,7 @@ pub fn write(path: &Path, recording: &Recording) -> Result<(), Error> {
 /// Reads a recording.
 ///
 /// # Errors
-/// When the file does not exist, cannot be read, or is not a recording.
+/// Returns an error if the file does not exist, cannot be read, or is not a recording.
 pub fn read(path: &Path) -> Result<Recording, Error> {
     let bytes = match files::read_or_wait(path, MAX_BYTES) {
         Err(StoreError::Missing(_)) => {

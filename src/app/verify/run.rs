@@ -56,7 +56,7 @@ impl RunOptions {
 /// The report of the recording is the report of the run. `finished` returns the time when it is called.
 ///
 /// # Errors
-/// When an address is malformed, or there is no network at all.
+/// Returns an error if an address is malformed, or there is no network at all.
 pub fn run(
     env: &Env,
     assembled: AssembledTarget,

@@ -14,7 +14,8 @@ use crate::verify::target::{Place, Target};
 /// Assembles the target of a run.
 ///
 /// # Errors
-/// [`super::TargetError`] when a file cannot be used or an option is missing; when a file cannot be read.
+/// Returns [`super::TargetError`] if a file cannot be used or an option is missing, or an error if a file cannot be
+/// read.
 pub fn assemble(env: &Env, options: &TargetOptions) -> Result<AssembledTarget, Error> {
     let mut assembled = match &options.source {
         TargetSource::Directory(cluster) => {

@@ -47,7 +47,7 @@ impl EncryptionArgs {
     /// Reads the recipients that are given.
     ///
     /// # Errors
-    /// A usage error when a file cannot be read, or something in it or on the command line is not a recipient.
+    /// Returns a usage error if a file cannot be read, or something in it or on the command line is not a recipient.
     pub(crate) fn recipients(&self, context: &Context<'_>) -> Result<Recipients> {
         if self.unencrypted {
             return Ok(Recipients::None);

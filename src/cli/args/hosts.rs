@@ -8,8 +8,8 @@ use crate::cluster::spec::{Cluster, Host};
 /// Returns the names that arguments denote: `a,b` is two, and `worker-*` every name of `known` that it matches.
 ///
 /// # Errors
-/// A usage error where a list has an empty name, or a pattern matches none. Names that are not known are returned as
-/// they are.
+/// Returns a usage error if a list has an empty name, or a pattern matches none. Names that are not known are returned
+/// as they are.
 pub(crate) fn expanded<'k>(arguments: &[String], known: impl Iterator<Item = &'k str> + Clone) -> Result<Vec<String>> {
     expand(arguments, known).map_err(usage)
 }
@@ -17,7 +17,7 @@ pub(crate) fn expanded<'k>(arguments: &[String], known: impl Iterator<Item = &'k
 /// Returns the control-plane nodes and the nodes that arguments denote; a host may be both.
 ///
 /// # Errors
-/// A usage error for a name or a pattern that no host has.
+/// Returns a usage error for a name or a pattern that no host has.
 pub(crate) fn hosts_of<'c>(cluster: &'c Cluster, arguments: &[String]) -> Result<(Vec<&'c Host>, Vec<&'c Host>)> {
     let patterns = HostPattern::parse_all(arguments).map_err(usage)?;
     let names = || cluster.masters.iter().chain(&cluster.nodes).map(|host| host.name.as_str());

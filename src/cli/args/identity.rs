@@ -32,7 +32,8 @@ impl IdentityArgs {
     /// Reads and unlocks the identity.
     ///
     /// # Errors
-    /// When it cannot be read or unlocked, or is neither an SSH private key nor a file of age identities.
+    /// Returns an error if it cannot be read or unlocked, or is neither an SSH private key nor a file of age
+    /// identities.
     pub(crate) fn read(&self, context: &mut Context<'_>) -> Result<Identity> {
         let path = context.path(&self.identity);
         secrets::not_one(&self.identity.to_string_lossy(), &path)?;

@@ -14,7 +14,7 @@ use crate::store::files;
 /// It is called before they are parsed: even the error about an unknown flag would repeat it.
 ///
 /// # Errors
-/// A usage error that does not repeat it.
+/// Returns a usage error that does not repeat it.
 pub(crate) fn none_among(arguments: &[OsString]) -> Result<()> {
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
     let is_one = |text: &String| {
@@ -27,7 +27,7 @@ pub(crate) fn none_among(arguments: &[OsString]) -> Result<()> {
 /// Refuses `given` if it may be a part of a secret key, and `path`, which it resolves to, does not exist.
 ///
 /// # Errors
-/// A usage error that does not repeat it.
+/// Returns a usage error that does not repeat it.
 pub(crate) fn not_one(given: &str, path: &Path) -> Result<()> {
     // A path with a typing error in its last part is reported as a missing file. Base64 has slashes, too: only a folder
     // that exists makes it a path.

@@ -31,10 +31,10 @@ pub(crate) struct SigningArgs {
 }
 
 impl SigningArgs {
-    /// Reads and unlocks the key to sign with; `None` when none was named.
+    /// Reads and unlocks the key to sign with; `None` if none was named.
     ///
     /// # Errors
-    /// When it cannot be read or unlocked, is not an SSH private key, or the format cannot be signed.
+    /// Returns an error if it cannot be read or unlocked, is not an SSH private key, or the format cannot be signed.
     pub(crate) fn key(&self, format: Format, context: &mut Context<'_>) -> Result<Option<SshKey>> {
         let Some(given) = &self.sign_with else { return Ok(None) };
         if !format.can_be_signed() {
@@ -63,7 +63,7 @@ impl SigningArgs {
 /// Reads a file of allowed signers, and warns of lines that cannot be read.
 ///
 /// # Errors
-/// A usage error when it does not exist, or no line can be used.
+/// Returns a usage error if it does not exist, or no line can be used.
 pub(crate) fn allowed_signers(path: &Path, context: &mut Context<'_>) -> Result<AllowedSigners> {
     let bytes = read_given(path, MAX_BYTES, "file of allowed signers")?;
     let signers = AllowedSigners::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {

@@ -31,7 +31,7 @@ impl NamedKey<'_> {
     /// Reads the file.
     ///
     /// # Errors
-    /// A usage error when it does not exist, else the error of the system.
+    /// Returns a usage error if it does not exist, else the error of the system.
     pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>> {
         Ok(Zeroizing::new(read_given(self.path, KEY_LIMIT, self.what)?))
     }
@@ -39,7 +39,7 @@ impl NamedKey<'_> {
     /// Parses the key in `bytes`, and unlocks it with its passphrase file or a prompt.
     ///
     /// # Errors
-    /// When it is not an SSH private key; when its passphrase is wrong, or there is no terminal for a prompt.
+    /// Returns an error if it is not an SSH private key, its passphrase is wrong, or there is no terminal for a prompt.
     pub(crate) fn unlock(&self, bytes: &[u8], context: &mut Context<'_>) -> Result<SshKey> {
         let key = SshKey::from_pem(bytes).map_err(|error| self.unusable(error))?;
         if !key.is_encrypted() {

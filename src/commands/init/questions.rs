@@ -14,7 +14,7 @@ use crate::ui::prompts::Prompts;
 /// Asks for the name, the hosts and the endpoint, as far as they are missing.
 ///
 /// # Errors
-/// A usage error where there is no terminal and no master was given; when a question is not answered.
+/// Returns a usage error if there is no terminal and no master was given, or an error if a question is not answered.
 pub(super) fn complete(draft: &mut Draft, layout: &Layout, context: &mut Context<'_>) -> Result<()> {
     let screen = &mut context.screen;
     let Some(prompts) = context.prompts.as_deref_mut() else { return without_terminal(draft, layout, screen) };

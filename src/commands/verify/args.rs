@@ -135,7 +135,7 @@ impl VerifyArgs {
     /// Returns what is verified.
     ///
     /// # Errors
-    /// When the cluster file cannot be used.
+    /// Returns an error if the cluster file cannot be used.
     pub(super) fn target(&self, context: &Context<'_>) -> Result<TargetOptions> {
         let source = match self.target.source(context) {
             Some(source) => source,

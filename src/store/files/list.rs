@@ -11,7 +11,7 @@ use crate::store::layout::UNFINISHED;
 /// Returns the names in a folder, sorted, without hidden ones; none when there is no such folder.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     list(folder).map(|listing| listing.names)
 }
@@ -28,7 +28,7 @@ pub struct Names {
 /// Returns the names in a folder, and the paths whose names are not UTF-8; none when there is no such folder.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn all_names_in(folder: &Path) -> Result<Names, StoreError> {
     list(folder).map(|Listing { names, not_utf8, .. }| Names { names, not_utf8 })
 }
@@ -57,7 +57,7 @@ pub(in crate::store) struct Unfinished {
 /// Lists a folder. A folder that does not exist is empty.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub(in crate::store) fn list(folder: &Path) -> Result<Listing, StoreError> {
     let failed = |error: io::Error| StoreError::io("list", folder, &error);
     let entries = match fs::read_dir(folder) {
@@ -86,7 +86,8 @@ pub(in crate::store) fn list(folder: &Path) -> Result<Listing, StoreError> {
 /// Returns the files below `folder`, as paths relative to it with `/`, sorted.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] for a link, which is not followed, and for a name that is not UTF-8; or the system's error.
+/// Returns [`StoreError::InTheWay`] for a link, which is not followed, and for a name that is not UTF-8, or the
+/// system's error.
 pub fn files_below(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut found = Vec::new();
     let mut open = vec![(folder.to_owned(), String::new())];

@@ -25,7 +25,7 @@ pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
-/// Returns the unique identity of a folder, independent of its path: its device and inode; `None` where there is none.
+/// Returns the unique identity of a folder, independent of its path: its device and inode; `None` if there is none.
 #[must_use]
 pub fn folder_id(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
@@ -43,7 +43,7 @@ pub fn is_missing(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Returns when a file or folder was changed last; `None` where there is none, or that cannot be found out.
+/// Returns when a file or folder was changed last; `None` if there is none, or that cannot be found out.
 #[must_use]
 pub fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
@@ -70,13 +70,13 @@ pub fn another_owner(path: &Path, sudo: Option<u32>) -> Option<Owner> {
 /// Returns the permission bits of a file or folder.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn mode(path: &Path) -> Result<u32, StoreError> {
     let metadata = fs::metadata(path).map_err(|error| StoreError::io("read", path, &error))?;
     Ok(metadata.permissions().mode() & 0o7777)
 }
 
-/// Returns the permission bits of a plain file; `None` where there is none, or that cannot be found out.
+/// Returns the permission bits of a plain file; `None` if there is none, or that cannot be found out.
 #[must_use]
 pub fn mode_of_file(path: &Path) -> Option<u32> {
     let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
@@ -86,7 +86,7 @@ pub fn mode_of_file(path: &Path) -> Option<u32> {
 /// Returns a file's length in bytes.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn size(path: &Path) -> Result<u64, StoreError> {
     fs::metadata(path).map(|facts| facts.len()).map_err(|error| StoreError::io("read", path, &error))
 }

@@ -15,8 +15,8 @@ use crate::store::error::StoreError;
 /// Reads a whole file of at most `limit` bytes. Does not block on FIFOs.
 ///
 /// # Errors
-/// [`StoreError::Missing`], [`StoreError::TooLarge`], [`StoreError::InTheWay`] for a FIFO, a socket or a device, or the
-/// system's error.
+/// Returns [`StoreError::Missing`], [`StoreError::TooLarge`], [`StoreError::InTheWay`] for a FIFO, a socket or a
+/// device, or the system's error.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     read_opened(open_with(path, OFlags::NONBLOCK), path, limit, is_in_the_way).map(|(bytes, _)| bytes)
 }
@@ -25,7 +25,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
 /// `/dev/stdin`, or `<(…)`.
 ///
 /// # Errors
-/// The errors of [`read`].
+/// Returns the errors of [`read`].
 pub fn read_or_wait(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     read_opened(File::open(path), path, limit, |_| false).map(|(bytes, _)| bytes)
 }
@@ -36,7 +36,7 @@ pub fn read_or_wait(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
 /// a write.
 ///
 /// # Errors
-/// The errors of [`read`].
+/// Returns the errors of [`read`].
 pub fn read_one_of_many(path: &Path, limit: u64) -> Result<(Vec<u8>, u32), StoreError> {
     read_opened(open_quietly(path), path, limit, is_in_the_way)
 }

@@ -21,7 +21,7 @@ const WAITING_THREADS: usize = 16;
 /// Deletes files and folders, by their paths below `folder`, as far as they exist. Durable on return.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
     let mut removed = false;
     for name in names {
@@ -63,7 +63,7 @@ fn is_itself_a_folder(path: &Path) -> bool {
 /// Returns the names that stay, as [`names_in`](super::names_in) does. Only the holder of the lock may call it.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn sweep(folder: &Path) -> Result<Vec<String>, StoreError> {
     let Listing { names, mut unfinished, .. } = list(folder)?;
     // ext4 lists names in the order of their hashes. In the order of their inodes, in which they were created,

@@ -25,7 +25,7 @@ pub const FOLDER: u32 = 0o700;
 /// Creates a folder and its missing parents with mode 0700.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn create_folder(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(path).map_err(|error| StoreError::io("create", path, &error))
 }
@@ -33,7 +33,7 @@ pub fn create_folder(path: &Path) -> Result<(), StoreError> {
 /// Creates a folder and its missing parents, readable by all users as far as the umask allows.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn create_open_folder(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).create(path).map_err(|error| StoreError::io("create", path, &error))
 }
@@ -42,7 +42,7 @@ pub fn create_open_folder(path: &Path) -> Result<(), StoreError> {
 /// `root`.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn create_folders_below(root: &Path, path: &str, mode: impl Fn(&str) -> u32) -> Result<(), StoreError> {
     for (at, _) in path.match_indices('/') {
         let below = &path[..at];
@@ -59,8 +59,8 @@ pub fn create_folders_below(root: &Path, path: &str, mode: impl Fn(&str) -> u32)
 /// Writes a file that must not exist yet.
 ///
 /// # Errors
-/// [`StoreError::Exists`] when it does, also if another process created it meanwhile; or the system's error. No partial
-/// file is left.
+/// Returns [`StoreError::Exists`] if it does, also if another process created it meanwhile, or the system's error. No
+/// partial file is left.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     put(path, bytes, mode, RenameFlags::NOREPLACE)
 }
@@ -68,7 +68,7 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError>
 /// Writes a file, in place of an existing one.
 ///
 /// # Errors
-/// The system's error; then the old file is unchanged, and no partial file is left.
+/// Returns the system's error. In that case, the old file is unchanged, and no partial file is left.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     put(path, bytes, mode, RenameFlags::empty())
 }

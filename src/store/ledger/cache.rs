@@ -11,7 +11,7 @@ impl Ledger {
     /// Stores entries, each in place of an older one for the same folder.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is stored then.
+    /// Returns an error if SQLite fails. In that case, nothing is stored.
     pub fn cache_verified(&mut self, entries: &[CacheEntry]) -> Result<(), StoreError> {
         if entries.is_empty() {
             return Ok(());
@@ -22,7 +22,7 @@ impl Ledger {
     /// Reads all entries.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn verification_cache(&self) -> Result<VerificationCache, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare("SELECT digest, not_before, not_after FROM verification_cache")?;

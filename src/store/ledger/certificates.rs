@@ -24,7 +24,7 @@ pub struct Entry<'a> {
     pub certificate: &'a Certificate,
     /// Its profile, as the policy table names it.
     pub profile: &'a str,
-    /// The host that it is for; `None` where the cluster or a person has one.
+    /// The host that it is for; `None` if the cluster or a person has one.
     pub host: Option<&'a str>,
     /// The issuing CA's certificate.
     pub issuer: &'a Certificate,
@@ -39,7 +39,7 @@ pub struct IssuedCertificate {
     pub fingerprint: Fingerprint,
     /// Its profile, as the policy table names it.
     pub profile: String,
-    /// The host that it is for; `None` where the cluster or a person has one.
+    /// The host that it is for; `None` if the cluster or a person has one.
     pub host: Option<String>,
     /// Its common name.
     pub account: String,
@@ -88,7 +88,7 @@ impl Ledger {
     /// Records certificates, all or none, durable on return.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is recorded then.
+    /// Returns an error if SQLite fails. In that case, nothing is recorded.
     pub fn record(&mut self, entries: &[Entry<'_>], audit: &AuditContext<'_>) -> Result<(), StoreError> {
         self.record_with_cache(entries, &[], audit)
     }
@@ -96,7 +96,7 @@ impl Ledger {
     /// Like [`Ledger::record`], for certificates whose keys only their hosts have.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is recorded then.
+    /// Returns an error if SQLite fails. In that case, nothing is recorded.
     pub fn record_signed(&mut self, entries: &[Entry<'_>], audit: &AuditContext<'_>) -> Result<(), StoreError> {
         self.write(|transaction| {
             insert(transaction, entries, audit)?;
@@ -124,7 +124,7 @@ impl Ledger {
     /// Finds all certificates, in the order of issue, that a host, a person or the verifier ever had.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn by_host(&self, name: &str) -> Result<CertificateQuery<'_>, StoreError> {
         let condition = "WHERE c.host = ?1 OR (c.host IS NULL AND c.account = ?1 AND c.sha256 != c.issuer_sha256)";
         self.certificates(&format!("{condition} ORDER BY c.seq"), &[&name])
@@ -133,7 +133,7 @@ impl Ledger {
     /// Finds the certificates with this serial number: at most one of each issuer.
     ///
     /// # Errors
-    /// The errors of [`CertificateQuery::all`].
+    /// Returns the errors of [`CertificateQuery::all`].
     pub fn by_serial(&self, serial: &Serial) -> Result<Vec<IssuedCertificate>, StoreError> {
         self.certificates("WHERE c.serial = ?1 ORDER BY c.seq", &[&serial.to_string()])?.all()
     }
@@ -141,7 +141,7 @@ impl Ledger {
     /// Finds the certificate that an issuer gave this serial number.
     ///
     /// # Errors
-    /// The errors of [`CertificateQuery::all`].
+    /// Returns the errors of [`CertificateQuery::all`].
     pub fn by_issuer_and_serial(
         &self,
         issuer: Fingerprint,
@@ -154,7 +154,7 @@ impl Ledger {
     /// Finds the certificate whose DER has this SHA-256.
     ///
     /// # Errors
-    /// The errors of [`CertificateQuery::all`].
+    /// Returns the errors of [`CertificateQuery::all`].
     pub fn by_fingerprint(&self, certificate: Fingerprint) -> Result<Option<IssuedCertificate>, StoreError> {
         Ok(self.certificates("WHERE c.sha256 = ?1", &[&certificate.to_string()])?.all()?.pop())
     }
@@ -162,7 +162,7 @@ impl Ledger {
     /// Finds the certificates of a public key, in the order of issue.
     ///
     /// # Errors
-    /// The errors of [`CertificateQuery::all`].
+    /// Returns the errors of [`CertificateQuery::all`].
     pub fn by_public_key(&self, spki: Fingerprint) -> Result<Vec<IssuedCertificate>, StoreError> {
         self.certificates("WHERE c.spki_sha256 = ?1 ORDER BY c.seq", &[&spki.to_string()])?.all()
     }
@@ -170,7 +170,7 @@ impl Ledger {
     /// Finds all certificates that expire before a time, those first that expire first.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn expiring_before(&self, time: OffsetDateTime) -> Result<CertificateQuery<'_>, StoreError> {
         self.certificates("WHERE c.not_after < ?1 ORDER BY c.not_after, c.seq", &[&stamp(time)])
     }
@@ -179,7 +179,7 @@ impl Ledger {
     /// revoked.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn valid_by_account_prefix(
         &self,
         profile: &str,
@@ -195,7 +195,7 @@ impl Ledger {
     /// Finds the revoked certificates that expire after a time, in the order of revocation.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn revoked_expiring_after(&self, time: OffsetDateTime) -> Result<CertificateQuery<'_>, StoreError> {
         let revoked = "revocations r JOIN certificates c ON c.sha256 = r.sha256";
         // `+` keeps SQLite from searching all certificates by their expiry.
@@ -213,7 +213,7 @@ impl Ledger {
     /// Returns true if this certificate was recorded as the root CA of that role.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn has_ca(&self, certificate: Fingerprint, role: CaRole) -> Result<bool, StoreError> {
         let query = "SELECT 1 FROM certificates WHERE sha256 = ?1 AND issuer_sha256 = ?1 AND profile = ?2";
         let values = params![certificate.to_string(), role.as_str()];
@@ -223,7 +223,7 @@ impl Ledger {
     /// Returns, for each host, the certificate of this profile that was issued last.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn newest(&self, profile: &str) -> Result<HashMap<String, Fingerprint>, StoreError> {
         self.read(|connection| {
             // A column beside max() is of the same row (SQLite, "Bare columns in an aggregate query").
@@ -238,7 +238,7 @@ impl Ledger {
     /// Returns the accounts, each once, that certificates of a profile ever had.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn accounts_of(&self, profile: &str) -> Result<Vec<String>, StoreError> {
         self.texts("SELECT DISTINCT account FROM certificates WHERE profile = ?1 ORDER BY 1", &[&profile])
     }
@@ -246,7 +246,7 @@ impl Ledger {
     /// Returns the hosts, each once, that ever had a certificate of a profile.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn hosts_of(&self, profile: &str) -> Result<Vec<String>, StoreError> {
         let query = "SELECT DISTINCT host FROM certificates WHERE profile = ?1 AND host IS NOT NULL ORDER BY 1";
         self.texts(query, &[&profile])
@@ -256,7 +256,7 @@ impl Ledger {
     /// verifier.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn hosts_with_account(&self, account: &str) -> Result<Vec<Option<String>>, StoreError> {
         self.read(|connection| {
             let query = "SELECT DISTINCT host FROM certificates WHERE account = ?1 \
@@ -268,7 +268,7 @@ impl Ledger {
     /// Returns the names of all hosts, persons and accounts that ever had a certificate.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn holders(&self) -> Result<Vec<String>, StoreError> {
         let query =
             "SELECT DISTINCT coalesce(host, account) FROM certificates WHERE sha256 != issuer_sha256 ORDER BY 1";

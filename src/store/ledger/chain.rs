@@ -156,7 +156,7 @@ pub struct ChainBreak {
 /// What the chain shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainReport {
-    /// The hash of the last link; `None` where nothing was recorded yet.
+    /// The hash of the last link; `None` if nothing was recorded yet.
     pub head: Option<Fingerprint>,
     /// The number of rows in the chain.
     pub rows: usize,
@@ -170,7 +170,7 @@ impl Ledger {
     /// Compares every chained row with the chain. `expected` is the hash of a link, kept from an earlier check.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn check_chain(&self, expected: Option<Fingerprint>) -> Result<ChainReport, StoreError> {
         self.read(|connection| {
             let Links { mut recorded, resolved, head, hashes, mut breaks } = Links::read(connection)?;

@@ -27,7 +27,7 @@ impl Ledger {
     /// Returns what SQLite's integrity check finds: damaged pages, indexes that do not match their tables.
     ///
     /// # Errors
-    /// When SQLite cannot check.
+    /// Returns an error if SQLite fails.
     pub fn integrity_problems(&self) -> Result<Vec<String>, StoreError> {
         self.read(|connection| {
             let mut check = connection.prepare(&format!("PRAGMA integrity_check({MAX_PROBLEMS})"))?;
@@ -39,7 +39,7 @@ impl Ledger {
     /// Returns the table and the number of each row that refers to a row which does not exist.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn dangling_rows(&self) -> Result<Vec<(String, i64)>, StoreError> {
         self.read(|connection| {
             let mut check = connection.prepare("PRAGMA foreign_key_check")?;
@@ -50,7 +50,7 @@ impl Ledger {
     /// Calls `with` for each certificate in the order of issue, without keeping them in memory.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn each_stored_certificate(&self, mut with: impl FnMut(StoredCertificate)) -> Result<(), StoreError> {
         let text = |value: Value| match value {
             Value::Text(text) => text,

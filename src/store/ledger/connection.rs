@@ -46,7 +46,7 @@ impl Ledger {
     /// Creates the ledger, mode 0600, or opens the existing one.
     ///
     /// # Errors
-    /// The errors of [`Ledger::open`].
+    /// Returns the errors of [`Ledger::open`].
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         // SQLite would create it readable for all; its log takes the mode over.
         OpenOptions::new()
@@ -67,8 +67,8 @@ impl Ledger {
     /// Commands that only read use [`Ledger::open_read_only`].
     ///
     /// # Errors
-    /// When the ledger is missing, damaged, held by another program, or written by a later version, or when there is a
-    /// log beside it that belongs to another state of it.
+    /// Returns an error if the ledger is missing, damaged, held by another program, or written by a later version, or
+    /// if the WAL file beside it belongs to another state of the ledger.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         match Self::connect_existing(path) {
             Ok(mut ledger) if !ledger.read(|connection| connection.is_readonly(MAIN_DB))? => {
@@ -87,7 +87,7 @@ impl Ledger {
     /// An older ledger is copied, and the copy is migrated: the ledger itself does not change.
     ///
     /// # Errors
-    /// The errors of [`Ledger::open`].
+    /// Returns the errors of [`Ledger::open`].
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let ledger = match Self::connect_existing(path) {
             Ok(ledger) => ledger,

@@ -12,7 +12,7 @@ impl Ledger {
     /// Takes the number of an issuer's next CRL (RFC 5280 § 5.2.3): greater than all before, and at least `at_least`.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn next_crl_number(
         &mut self,
         issuer: Fingerprint,

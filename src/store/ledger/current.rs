@@ -31,7 +31,7 @@ impl Ledger {
     /// Finds the current certificate of a profile of each host, in the order of the hosts' names.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn current_of_hosts(&self, profile: &str) -> Result<RowQuery<'_, CurrentCertificate>, StoreError> {
         self.current(profile, "c.host")
     }
@@ -39,7 +39,7 @@ impl Ledger {
     /// Finds the current certificate of a profile of each account that is not a host's, in the order of the accounts.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn current_of_accounts(&self, profile: &str) -> Result<RowQuery<'_, CurrentCertificate>, StoreError> {
         self.current(profile, "c.account")
     }

@@ -23,7 +23,7 @@ impl Ledger {
     /// Returns the last encrypted bundle of each host.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn encrypted_bundles(&self) -> Result<HashMap<String, EncryptedBundle>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare("SELECT host, made_of, file FROM sealed")?;
@@ -38,7 +38,7 @@ impl Ledger {
     /// Records encrypted bundles, all or none. A bundle that was not recorded is encrypted again next time.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn record_encrypted_bundles(&mut self, bundles: &[(HostName, EncryptedBundle)]) -> Result<(), StoreError> {
         if bundles.is_empty() {
             return Ok(());

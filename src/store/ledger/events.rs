@@ -31,7 +31,7 @@ impl Ledger {
     /// Logs an event.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn log_event(
         &mut self,
         kind: &str,
@@ -45,7 +45,7 @@ impl Ledger {
     /// Records that keys are about to be deleted on purpose, each with its host and its certificate's SHA-256.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is recorded then.
+    /// Returns an error if SQLite fails. In that case, nothing is recorded.
     pub fn record_discarded_keys(
         &mut self,
         keys: &[(String, Fingerprint)],
@@ -57,7 +57,7 @@ impl Ledger {
     /// Records that only hosts have the keys of certificates that are recorded already, each with its host and its SHA-256.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is recorded then.
+    /// Returns an error if SQLite fails. In that case, nothing is recorded.
     pub fn record_keys_on_hosts(
         &mut self,
         keys: &[(String, Fingerprint)],
@@ -80,7 +80,7 @@ impl Ledger {
     /// Returns the certificates whose keys were deleted on purpose.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn discarded_keys(&self) -> Result<HashSet<Fingerprint>, StoreError> {
         self.certificates_of(KEY_DISCARDED)
     }
@@ -88,7 +88,7 @@ impl Ledger {
     /// Returns the certificates that were signed for keys which only their hosts have.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn keys_on_hosts(&self) -> Result<HashSet<Fingerprint>, StoreError> {
         self.certificates_of(KEY_ON_HOST)
     }

@@ -48,7 +48,7 @@ impl Ledger {
     /// the last in any case, whatever the clock says.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is taken then.
+    /// Returns an error if SQLite fails. In that case, no value is reserved.
     pub fn next_generation(&mut self, now: OffsetDateTime) -> Result<Generations, StoreError> {
         self.write(|transaction| {
             let last = "SELECT coalesce((SELECT number FROM generation), 0)";
@@ -69,7 +69,7 @@ impl Ledger {
     /// Finds the generation of each host's last bundle, in the order of the hosts' names.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn packed_generations(&self) -> Result<RowQuery<'_, (String, u64)>, StoreError> {
         let of = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
         RowQuery::new(self, "SELECT host, generation FROM bundles ORDER BY host", &[], of)
@@ -79,7 +79,7 @@ impl Ledger {
     /// generation next time, which does no harm.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn record_packed(&mut self, packed: &[(HostName, Packed)], audit: &AuditContext<'_>) -> Result<(), StoreError> {
         if packed.is_empty() {
             return Ok(());

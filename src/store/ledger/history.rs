@@ -71,7 +71,7 @@ pub struct CertificateId {
     pub fingerprint: Fingerprint,
     /// Its profile, as the policy table names it.
     pub profile: String,
-    /// The host that it is for; `None` where the cluster or a person has one.
+    /// The host that it is for; `None` if the cluster or a person has one.
     pub host: Option<String>,
     /// Its common name.
     pub account: String,
@@ -118,7 +118,7 @@ impl HistoryQuery<'_> {
     /// Passes the entries to `each`, from the oldest on.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn for_each(&mut self, mut each: impl FnMut(HistoryEntry)) -> Result<(), StoreError> {
         let about = self.filter.about.as_deref();
         let values = params![
@@ -181,7 +181,7 @@ impl Ledger {
     /// Finds the entries of the history that a filter lets through.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn history(&self, filter: HistoryFilter) -> Result<HistoryQuery<'_>, StoreError> {
         let statement = self.read(|connection| connection.prepare(HISTORY))?;
         Ok(HistoryQuery { ledger: self, statement, filter })

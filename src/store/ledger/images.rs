@@ -13,7 +13,7 @@ impl Ledger {
     /// Returns the images of each control-plane node's last bundle, by the node's name.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn images(&self) -> Result<BTreeMap<String, String>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare("SELECT host, images FROM images")?;
@@ -24,7 +24,7 @@ impl Ledger {
     /// Returns the hosts whose last bundles had units for systemd.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn hosts_with_units(&self) -> Result<BTreeSet<String>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare("SELECT host FROM units")?;
@@ -35,7 +35,7 @@ impl Ledger {
     /// Records whether the bundles of these hosts have units now, all or none.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn record_units<'h>(
         &mut self,
         hosts: impl IntoIterator<Item = &'h HostName>,
@@ -54,7 +54,7 @@ impl Ledger {
     /// Records that the bundles of these control-plane nodes have `images` now, all or none.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn record_images<'h>(
         &mut self,
         hosts: impl IntoIterator<Item = &'h HostName>,

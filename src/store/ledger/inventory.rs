@@ -68,7 +68,7 @@ impl Ledger {
     /// Reads the whole inventory: expensive for large fleets.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn inventory(&self) -> Result<Inventory, StoreError> {
         let (order, roots) = self.read(|connection| {
             let digest = |row: &Row<'_>| row.get::<_, Column<Fingerprint>>(0).map(|column| column.0);

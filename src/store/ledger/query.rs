@@ -41,7 +41,7 @@ impl<'l, T> RowQuery<'l, T> {
     /// Reads all rows.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn all(mut self) -> Result<Vec<T>, StoreError> {
         self.rows().collect()
     }

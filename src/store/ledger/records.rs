@@ -30,7 +30,7 @@ impl Ledger {
     /// Returns everything that the ledger has of the certificate whose DER has this SHA-256.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn certificate_record(&self, certificate: Fingerprint) -> Result<Option<CertificateRecord>, StoreError> {
         let Some(issued) = self.by_fingerprint(certificate)? else { return Ok(None) };
         let query = "SELECT c.der, c.issued_at, c.issued_by, r.revoked_by FROM certificates c \
@@ -50,7 +50,7 @@ impl Ledger {
     /// of issue.
     ///
     /// # Errors
-    /// The errors of [`Ledger::certificate_record`].
+    /// Returns the errors of [`Ledger::certificate_record`].
     pub fn by_number(&self, text: &str) -> Result<Vec<Fingerprint>, StoreError> {
         let serial = Serial::parse(text).map(|serial| serial.to_string());
         let digest = fingerprint(text).map(|digest| digest.to_string());
@@ -64,7 +64,7 @@ impl Ledger {
     /// Finds, of each profile, the certificate that was issued last to a host or an account, in the order of issue.
     ///
     /// # Errors
-    /// The errors of [`Ledger::certificate_record`].
+    /// Returns the errors of [`Ledger::certificate_record`].
     pub fn newest_of(&self, name: &str) -> Result<Vec<Fingerprint>, StoreError> {
         self.read(|connection| {
             // The list of profiles lets SQLite use the index of accounts.

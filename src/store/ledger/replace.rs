@@ -25,7 +25,7 @@ impl StagedLedger {
     /// Creates the ledger that will appear at `place`, and opens it. It has to be closed before [`StagedLedger::publish`].
     ///
     /// # Errors
-    /// The system's error.
+    /// Returns the system's error.
     pub fn begin(place: &Path) -> Result<(Self, Ledger), StoreError> {
         let folder = StagedFolder::begin(place)?;
         let ledger = Ledger::create(&folder.path().join(NAME))?;
@@ -38,7 +38,7 @@ impl StagedLedger {
     /// returns that name.
     ///
     /// # Errors
-    /// The system's error; what was in the place is still there then.
+    /// Returns the system's error. In that case, the previous content is unchanged.
     pub fn publish(self, suffix: &str) -> Result<Option<PathBuf>, StoreError> {
         files::sync_all(self.folder.path())?;
         let kept = match files::exists(&self.place) {

@@ -26,7 +26,7 @@ impl Ledger {
     /// revoked already keep their reason and time.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is recorded then.
+    /// Returns an error if SQLite fails. In that case, nothing is recorded.
     pub fn revoke(
         &mut self,
         revoked: &[(Fingerprint, Revocation)],
@@ -47,7 +47,7 @@ impl Ledger {
     /// Returns the number of revocations that there ever were: it only grows.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn revocation_count(&self) -> Result<u64, StoreError> {
         let query = "SELECT count(*) FROM revocations";
         self.read(|connection| connection.query_row(query, [], |row| row.get::<_, i64>(0))).map(i64::unsigned_abs)
@@ -56,7 +56,7 @@ impl Ledger {
     /// Returns every revocation, by the SHA-256 of the certificate's DER.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn revocations(&self) -> Result<HashMap<Fingerprint, Revocation>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare("SELECT sha256, reason, revoked_at FROM revocations")?;

@@ -10,7 +10,7 @@ impl Ledger {
     /// Returns the sequence: every revocation adds to it.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn sequence(&self) -> Result<u64, StoreError> {
         self.number("SELECT number FROM sequence")
     }
@@ -18,7 +18,7 @@ impl Ledger {
     /// Returns the last generation that was given to bundles; 0 when there was none.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn last_generation(&self) -> Result<u64, StoreError> {
         self.number("SELECT number FROM generation")
     }
@@ -26,7 +26,7 @@ impl Ledger {
     /// Raises the sequence and the generation to those of files that are newer than this ledger. Neither ever falls.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is changed then.
+    /// Returns an error if SQLite fails. In that case, nothing is changed.
     pub fn raise_sequences(&mut self, sequence: u64, generation: u64) -> Result<(), StoreError> {
         self.write(|transaction| {
             for (table, least) in [("sequence", sequence), ("generation", generation)] {

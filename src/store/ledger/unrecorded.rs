@@ -51,7 +51,7 @@ impl Ledger {
     /// Returns all revocations of certificates that the ledger does not have, in the order in which they were recorded.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn unrecorded(&self) -> Result<Vec<UnrecordedRevocation>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare(
@@ -65,7 +65,7 @@ impl Ledger {
     /// stay as they are.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is recorded then.
+    /// Returns an error if SQLite fails. In that case, nothing is recorded.
     pub fn revoke_unrecorded(
         &mut self,
         revoked: &[UnrecordedRevocation],
@@ -99,7 +99,7 @@ impl Ledger {
     /// Turns them into usual revocations where the certificates have been recorded since.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is changed then.
+    /// Returns an error if SQLite fails. In that case, nothing is changed.
     pub fn resolve_unrecorded(&mut self) -> Result<(), StoreError> {
         const RECORDED: &str = "FROM unrecorded_revocations u JOIN certificates c \
             ON c.sha256 = u.sha256 OR (c.issuer_sha256 = u.issuer_sha256 AND c.serial = u.serial)";
@@ -125,7 +125,7 @@ impl Ledger {
     /// `expired` are left out.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn not_revoked_among<'c>(
         &self,
         certificates: impl IntoIterator<Item = &'c Fingerprint>,

@@ -45,7 +45,7 @@ pub(super) fn count(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 /// Checks that the log beside a database belongs to it, if there is one.
 ///
 /// # Errors
-/// [`StoreError::LedgerLogForeign`] when it does not, or what the system says.
+/// Returns [`StoreError::LedgerLogForeign`] if it does not, or the system's error.
 pub(super) fn check(database: &Path) -> Result<(), StoreError> {
     let log = beside(database, "-wal");
     let failed = |error: io::Error| StoreError::io("read", &log, &error);
@@ -73,7 +73,8 @@ fn belongs(database: &Path, log: &Path) -> io::Result<bool> {
     Ok(number.wrapping_sub(*numbers.start()) <= numbers.end().wrapping_sub(*numbers.start()))
 }
 
-/// Returns the numbers of the databases that a log belongs to; `None` when it has no first page, and so no transaction of ours.
+/// Returns the numbers of the databases that a log belongs to; `None` if it has no first page, and so no transaction of
+/// ours.
 fn numbers_in(log: &File) -> io::Result<Option<RangeInclusive<u32>>> {
     let Some(header) = read::<WAL_HEADER>(log, 0)? else { return Ok(None) };
     let (page_size, salts) = (u64::from(u32_at(&header, 8)), &header[16..24]);
@@ -98,7 +99,7 @@ fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     bytes[offset..offset + 4].iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-/// Reads `N` bytes; `None` where the file ends before.
+/// Reads `N` bytes; `None` if the file ends before.
 fn read<const N: usize>(file: &File, offset: u64) -> io::Result<Option<[u8; N]>> {
     let mut bytes = [0; N];
     match file.read_exact_at(&mut bytes, offset) {

@@ -39,7 +39,7 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 /// By `now` another node is chosen whose certificate is valid; nothing is judged by it.
 ///
 /// # Errors
-/// If no network can be used at all. A misbehaving peer is an observation, never an error.
+/// Returns an error if no network can be used at all. A misbehaving peer is an observation, never an error.
 pub fn run(
     target: &Arc<Target>,
     options: &Options,

@@ -120,7 +120,7 @@ pub enum FileRemedy {
     RestoreLedger,
     /// Record again what a ledger from a backup lacks.
     RecordForgotten {
-        /// The file that has it; `None` where it has to be copied from a control-plane node.
+        /// The file that has it; `None` if it has to be copied from a control-plane node.
         from: Option<String>,
     },
     /// Free some space.

@@ -66,7 +66,7 @@ pub(super) struct ReadFile {
 /// Reads files, and all files of known kinds in folders.
 ///
 /// # Errors
-/// When a file that was named is not there.
+/// Returns an error if a file that was named is not there.
 pub(super) fn read(inputs: &[InputFile]) -> Result<(Vec<ReadFile>, Vec<Skipped>), InputError> {
     let mut walk = Walk::default();
     for InputFile { label, path } in inputs {
@@ -89,7 +89,7 @@ pub(super) fn read(inputs: &[InputFile]) -> Result<(Vec<ReadFile>, Vec<Skipped>)
     Ok((read, skipped))
 }
 
-/// Reads a file; `None` where it is of another kind and was not named itself.
+/// Reads a file; `None` if it is of another kind and was not named itself.
 fn content_of(file: &FoundPath, left: &mut u64) -> Result<Option<Content>, SkipReason> {
     if *left == 0 {
         return Err(SkipReason::TooLargeTogether { limit: MAX_BYTES });

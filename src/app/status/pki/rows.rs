@@ -26,7 +26,7 @@ const LONGEST_LEAF: Duration = Duration::days(365);
 /// Each row is handed to `sink`; the sum is returned.
 ///
 /// # Errors
-/// When a file is not there, or nothing is found.
+/// Returns an error if a file is not there, or nothing is found.
 pub fn of_files(
     inputs: &[InputFile],
     options: &StatusOptions,

@@ -40,7 +40,7 @@ impl Hosts {
         self.is_all |= self.names.len() > NAMED;
     }
 
-    /// Returns the arguments that name them; `None` where there are none.
+    /// Returns the arguments that name them; `None` if there are none.
     fn arguments(&self) -> Option<String> {
         if self.is_all {
             return Some("--all".to_owned());
