@@ -49,7 +49,7 @@ pub(crate) fn run(dir: &Path) -> Result<Reports, Box<dyn Error>> {
     let cas = {
         let _lock = directory::lock(&env, "create CAs", &mut Silent)?;
         // Use `KeyProtection::Passphrase` for a real cluster.
-        ca::create(&env, &cluster, &KeyProtection::None)?
+        ca::create(&env, &cluster, &KeyProtection::None, &[])?
     };
     let masters = issue(Subjects::Masters(cluster.masters.iter().collect()), &cluster, &env)?;
     let nodes = issue(Subjects::Nodes(cluster.nodes.iter().collect()), &cluster, &env)?;

@@ -20,7 +20,7 @@
 //! let dir = tempfile::tempdir()?;
 //! let layout = Layout::new(dir.path().to_owned());
 //! let env = Env { layout, now: time::OffsetDateTime::now_utc(), actor: "example".to_owned() };
-//! ca::create(&env, &cluster, &KeyProtection::None)?;
+//! ca::create(&env, &cluster, &KeyProtection::None, &[])?;
 //!
 //! let subjects = Subjects::Nodes(cluster.nodes.iter().collect());
 //! let options = IssueOptions { subjects, reissue: false, renew_within: None };
@@ -41,6 +41,7 @@
 //! - [`sanitize`]: makes untrusted text safe to show
 //! - [`cluster`]: the model: what the admin declared, and the PKI policy as a table
 //! - [`pki`]: certificates, keys and CRLs
+//! - [`signers`]: holders of CAs' keys outside of the cluster directory
 //! - [`rbac`]: the rights of accounts in the cluster, and denials
 //! - [`config`]: YAML and kubectl's JSON to the model, and back
 //! - [`store`]: the cluster directory
@@ -66,6 +67,7 @@ pub mod pki;
 pub mod program;
 pub mod rbac;
 pub mod sanitize;
+pub mod signers;
 pub mod store;
 pub mod ui;
 pub mod verify;

@@ -22,7 +22,7 @@ use crate::support::{CLUSTER, Lab, forms, good_tool};
 /// The extensions of kubeadm's CAs: their key usage lacks cRLSign.
 const KUBEADM: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,digitalSignature,keyEncipherment,keyCertSign\n\
                        subjectKeyIdentifier=hash\nsubjectAltName=DNS:kubernetes";
-const GOOD: &str =
+pub(crate) const GOOD: &str =
     "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash";
 /// A CA without identifiers, as old openssl configurations make it.
 const BARE: &str = "basicConstraints=CA:TRUE\nsubjectKeyIdentifier=none\nauthorityKeyIdentifier=none";
@@ -37,7 +37,7 @@ fn key(lab: &Lab, name: &str, how: &[&str]) {
 }
 
 /// Makes `NAME.crt` of `NAME.key`, valid from ten days before the laboratory's time for `days`, by `above` or itself.
-fn certificate(lab: &Lab, name: &str, subject: &str, extensions: &str, above: Option<&str>, days: i64) {
+pub(crate) fn certificate(lab: &Lab, name: &str, subject: &str, extensions: &str, above: Option<&str>, days: i64) {
     let stamp = |time: time::OffsetDateTime| {
         let (date, clock) = (time.date(), time.time());
         let (month, day) = (u8::from(date.month()), date.day());
@@ -270,7 +270,7 @@ fn refusal(lab: &Lab, name: &str, with: &str) -> ImportCaError {
     let env = Env { layout, now: lab.now, actor: "admin@laptop".to_owned() };
     let options = ImportOptions {
         certificate: lab.path(&format!("{name}.crt")),
-        key: lab.path(&format!("{with}.key")),
+        key: Some(lab.path(&format!("{with}.key"))),
         chain: Some(lab.path("root.crt")),
         role: CaRole::Cluster,
     };
@@ -278,7 +278,7 @@ fn refusal(lab: &Lab, name: &str, with: &str) -> ImportCaError {
     let args = ["import-ca", "--as", "cluster", "--cert", &cert, "--key", &key, "--chain", "root.crt"];
     let ran = lab.run(&[&args[..], &["--plaintext-ca-key"]].concat());
     assert!(ran.status == 3 && !lab.path("pki").exists(), "{ran}");
-    match plan(options, &env) {
+    match plan(options, &cluster(lab), &env) {
         Ok(plan) => plan.open(None).expect_err("refused"),
         Err(app::Error::ImportCa(error)) => error,
         Err(error) => panic!("{error:?}"),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clusterctl::app::ca::KeyStorage;
 use clusterctl::app::issue::NextStep;
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::verify::finding::Status;
@@ -16,7 +17,7 @@ fn the_example_makes_a_valid_cluster_directory() {
     let reports = example::run(dir.path()).expect("every step succeeds");
     let roles: Vec<CaRole> = reports.cas.created.iter().map(|ca| ca.role).collect();
     assert_eq!(roles, CaRole::ALL);
-    assert!(!reports.cas.encrypted);
+    assert!(reports.cas.created.iter().all(|ca| ca.key == KeyStorage::Plaintext));
     assert_eq!(reports.masters.next, NextStep::IssueNodes);
     assert_eq!(reports.nodes.next, NextStep::Package);
     assert!(reports.masters.issued > 0 && reports.nodes.issued > 0);

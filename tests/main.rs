@@ -64,6 +64,7 @@ mod several_cas;
 mod shells;
 mod show;
 mod show_forms;
+mod signers;
 mod signing;
 mod status;
 mod structure;

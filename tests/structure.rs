@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A module may import from those below it, and from itself.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("sanitize", &[]),
     ("cluster", &[]),
     ("pki", &["cluster"]),
+    ("signers", &["sanitize", "cluster", "pki"]),
     ("config", &["cluster"]),
     ("store", &["cluster", "pki"]),
     ("rbac", &["cluster", "pki"]),
@@ -15,9 +16,9 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("verify", &["sanitize", "cluster", "pki"]),
     ("explain", &["cluster", "pki", "config", "bundle"]),
     ("fake_cluster", &["cluster", "pki", "verify"]),
-    ("app", &["sanitize", "cluster", "pki", "config", "store", "rbac", "bundle", "verify", "explain"]),
+    ("app", &["sanitize", "cluster", "pki", "signers", "config", "store", "rbac", "bundle", "verify", "explain"]),
     ("ui", &["sanitize", "cluster", "pki"]),
-    ("cli", &["sanitize", "cluster", "pki", "config", "store", "rbac", "bundle", "verify", "app", "ui"]),
+    ("cli", &["sanitize", "cluster", "pki", "signers", "config", "store", "rbac", "bundle", "verify", "app", "ui"]),
     (
         "commands",
         &[

@@ -3,6 +3,7 @@
 use clusterctl::cluster::config_error::{ConfigError, Reason};
 use clusterctl::cluster::inventory::ExternalIps;
 use clusterctl::cluster::kubelet::Written;
+use clusterctl::cluster::signer::{RawSigner, RawSigners};
 use clusterctl::cluster::spec::{Cluster, RawCluster, RawHost};
 use clusterctl::config::{ReadError, from_kubectl, read, write};
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
@@ -116,16 +117,26 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
+fn signers() -> impl Strategy<Value = RawSigners> {
+    let signer = || {
+        let exec = option::of(prop::collection::vec(text(), 0..3));
+        option::of((exec, option::of(text())).prop_map(|(exec, timeout)| RawSigner { exec, timeout }))
+    };
+    let all = (signer(), signer(), signer());
+    all.prop_map(|(cluster, etcd, front_proxy)| RawSigners { cluster, etcd, front_proxy }).boxed()
+}
+
 fn draft() -> impl Strategy<Value = RawCluster> {
     let hosts = || prop::collection::vec(host(), 0..3);
     let value = || option::of(text());
     let values = (value(), value(), value(), option::of(prop::collection::vec(text(), 0..3)), value(), value());
     let versions = (value(), value(), value(), value(), value());
-    (values, (value(), value(), value(), value()), versions, kubelet(), hosts(), hosts()).prop_map(
+    (values, (value(), value(), value(), value()), versions, signers(), kubelet(), hosts(), hosts()).prop_map(
         |(
             (name, endpoint, accounts, service_cidrs, cluster_domain, keys),
             (ca, master, node, renew_before),
             (kubernetes_version, image_repository, etcd_version, templates, with_units),
+            signers,
             kubelet,
             masters,
             nodes,
@@ -145,6 +156,7 @@ fn draft() -> impl Strategy<Value = RawCluster> {
             templates,
             with_units,
             renew_before,
+            signers,
             kubelet,
             // A master's entry has no such key.
             masters: masters.into_iter().map(|host| RawHost { kubelet: Written::Nothing, ..host }).collect(),
@@ -261,6 +273,7 @@ fn a_new_file_explains_every_key() {
         "templates",
         "withUnits",
         "renewBefore",
+        "signers",
         "kubelet",
         "masters",
         "nodes",

@@ -18,6 +18,8 @@ pub enum Remedy {
     ChangeOwner,
     /// Give the cluster its name back in the cluster file.
     RestoreClusterName,
+    /// Give each CA a key of its own.
+    GiveEachCaItsKey,
     /// Restore the certificates, keys and ledger of one directory, from a backup.
     RestoreCaAndLedger,
     /// Check the ledger, or record what one from a backup lacks.

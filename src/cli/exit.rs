@@ -63,7 +63,8 @@ impl Exit {
 pub(super) fn of(error: &Error) -> Exit {
     match error {
         Error::Directory(error) => of_directory(error),
-        Error::CreateCa(CreateCaError::Encryption(_)) => Exit::Bug,
+        Error::CreateCa(CreateCaError::Encryption(_) | CreateCaError::NotOpened(_)) => Exit::Bug,
+        Error::CreateCa(CreateCaError::SharedKey { .. }) => Exit::Refused,
         Error::ImportCa(error) => of_import_ca(error),
         Error::Init(
             InitError::Invalid { .. }
@@ -112,12 +113,16 @@ fn of_directory(error: &DirectoryError) -> Exit {
 
 fn of_import_ca(error: &ImportCaError) -> Exit {
     match error {
-        ImportCaError::Pem { .. } | ImportCaError::Certificate { .. } => Exit::Usage,
+        ImportCaError::Pem { .. }
+        | ImportCaError::Certificate { .. }
+        | ImportCaError::NoKey { .. }
+        | ImportCaError::KeyIsElsewhere { .. } => Exit::Usage,
         ImportCaError::Path { .. }
         | ImportCaError::CannotSign { .. }
         | ImportCaError::UnsupportedKey { .. }
         | ImportCaError::Key { .. }
         | ImportCaError::ClusterFirst(_)
+        | ImportCaError::SharedKey { .. }
         | ImportCaError::OtherRole { .. } => Exit::Refused,
     }
 }
@@ -206,6 +211,9 @@ fn of_issuance(error: &IssuanceError) -> Exit {
         | IssuanceError::Changed { .. }
         | IssuanceError::TooFewThreads(_) => Exit::Environment,
         IssuanceError::ServiceAccountKey(_) => Exit::Refused,
+        IssuanceError::Certificate {
+            source: source @ (IssueError::Signing(_) | IssueError::WrongSignature), ..
+        } => of_issue(source),
         IssuanceError::NoIssuer { .. } | IssuanceError::Certificate { .. } => Exit::Bug,
     }
 }
@@ -235,7 +243,10 @@ fn of_revoke(error: &RevokeError) -> Exit {
             | LookupError::Ca(_)
             | LookupError::Cluster(_),
         ) => Exit::Usage,
-        RevokeError::Crl { source: IssueError::NoCrlSign, .. } => Exit::Refused,
+        RevokeError::Crl {
+            source: source @ (IssueError::NoCrlSign | IssueError::Signing(_) | IssueError::WrongSignature),
+            ..
+        } => of_issue(source),
         RevokeError::Crl { .. } => Exit::Bug,
     }
 }

@@ -4,6 +4,7 @@ mod import_ca;
 mod init;
 pub(crate) mod package;
 mod revoke;
+mod signer;
 mod status;
 mod store;
 mod verify;
@@ -14,9 +15,12 @@ use super::finding_remedies;
 use crate::app::status::Remedy as StatusRemedy;
 use crate::app::{self, Remedy};
 use crate::pki::key::KeyError;
+use crate::pki::signing_key::SigningError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
 use crate::verify::remedy::TargetKind;
+
+const WRITE_CLUSTER_FILE: &str = "write one with: clusterctl init   (or name the cluster directory with --dir)";
 
 /// Returns the remedy for an error of a use case, as text.
 pub(super) fn of(error: &app::Error) -> Option<String> {
@@ -27,6 +31,9 @@ pub(super) fn of(error: &app::Error) -> Option<String> {
 pub(super) fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<StoreError>() {
         return of_store(error);
+    }
+    if let Some(error) = cause.downcast_ref::<SigningError>() {
+        return signer::words(error);
     }
     cause.downcast_ref::<CaError>().and_then(of_ca)
 }
@@ -48,9 +55,7 @@ pub(crate) fn send_request(host: &str) -> String {
 
 pub(crate) fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {
-        Remedy::WriteClusterFile => {
-            "write one with: clusterctl init   (or name the cluster directory with --dir)".to_owned()
-        }
+        Remedy::WriteClusterFile => WRITE_CLUSTER_FILE.to_owned(),
         Remedy::CorrectClusterFile(error) => error.hint().to_owned(),
         Remedy::ChangeOwner => {
             "run it as that user, or chown the directory; or say --trust-owner, if its owner may decide what is \
@@ -60,6 +65,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::RestoreClusterName => {
             "put the name back into cluster.yaml; a cluster of another name has its own directory and roots".to_owned()
         }
+        Remedy::GiveEachCaItsKey => signer::A_KEY_EACH.to_owned(),
         Remedy::RestoreCaAndLedger => {
             "restore ca.crt, ca.key and the ledger of one and the same directory from a backup".to_owned()
         }
@@ -128,9 +134,10 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
 fn of_ca(error: &CaError) -> Option<String> {
     match error {
         CaError::Store(error) => of_store(error),
-        CaError::KeyMissing(path) => {
-            Some(format!("bring it back to {path} for as long as you issue; it may be kept elsewhere in between"))
-        }
+        CaError::KeyMissing(path) => Some(format!(
+            "bring it back to {path} for as long as you issue; it may be kept elsewhere in between. Where a program or a device has it, name \
+             that in cluster.yaml (signers)"
+        )),
         CaError::None(_) => Some("create it with: clusterctl init-ca".to_owned()),
         CaError::Key { source, .. } => of_key(source),
         CaError::TrustFile { path, .. } | CaError::OtherRoots { path } => {

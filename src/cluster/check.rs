@@ -3,6 +3,7 @@
 mod errors;
 mod hosts;
 mod names;
+mod signers;
 #[cfg(test)]
 mod tests;
 
@@ -66,6 +67,7 @@ impl RawCluster {
             errors.add("templates", self.templates.clone(), Reason::Path);
         }
         let renew_before = validity.and_then(|validity| self.renew_before(validity, &mut errors));
+        let signers = signers::parse(&self.signers, &mut errors);
         let kubelet = kubelet::check(&self.kubelet, || "kubelet".to_owned(), &mut errors.0);
         let endpoint = self
             .endpoint
@@ -105,6 +107,7 @@ impl RawCluster {
                     templates: self.templates.clone(),
                     with_units,
                     renew_before,
+                    signers,
                     kubelet,
                     masters,
                     nodes,

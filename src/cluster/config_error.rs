@@ -9,6 +9,7 @@ use super::kubernetes::KubernetesError;
 use super::lifetime::{Lifetime, LifetimeError};
 use super::name::NameError;
 use super::recipient::RecipientError;
+use super::signer::SignerError;
 
 /// An error in a cluster file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +86,9 @@ pub enum Reason {
     /// Not the path of a directory.
     #[error("the path of a directory is needed here")]
     Path,
+    /// Not a holder of a CA's key.
+    #[error("{0}")]
+    Signer(SignerError),
     /// Not a recipient.
     #[error("bundles cannot be encrypted to this: {0}")]
     Recipient(RecipientError),

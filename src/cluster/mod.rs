@@ -20,5 +20,6 @@ pub mod lifetime;
 pub mod name;
 pub mod profile;
 pub mod recipient;
+pub mod signer;
 pub mod similar;
 pub mod spec;

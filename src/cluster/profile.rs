@@ -9,6 +9,7 @@ use super::account::{Account, AccountScheme};
 use super::address::Address;
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
+use super::signer::Signer;
 use super::spec::{Cluster, Host, service_name};
 
 /// The role of a CA. etcd and the front proxy accept *any* client of their CA, so each has its own.
@@ -33,6 +34,16 @@ impl CaRole {
             Self::Cluster => "root",
             Self::Etcd => "etcd root",
             Self::FrontProxy => "front-proxy root",
+        }
+    }
+
+    /// Returns the name in the cluster file and in the arguments of commands.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Etcd => "etcd",
+            Self::FrontProxy => "front-proxy",
         }
     }
 
@@ -192,6 +203,16 @@ impl CertificateSpec {
 pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
 
 impl Cluster {
+    /// Returns the holder of the key of a role's CA; `None` where the key is a file in the cluster directory.
+    #[must_use]
+    pub fn signer(&self, role: CaRole) -> Option<&Signer> {
+        match role {
+            CaRole::Cluster => self.signers.cluster.as_ref(),
+            CaRole::Etcd => self.signers.etcd.as_ref(),
+            CaRole::FrontProxy => self.signers.front_proxy.as_ref(),
+        }
+    }
+
     /// Returns the certificates of `master`, in the table's order.
     #[must_use]
     pub fn master_specs(&self, master: &Host) -> Vec<CertificateSpec> {

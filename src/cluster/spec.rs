@@ -13,6 +13,7 @@ use super::kubernetes::Kubernetes;
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
 use super::recipient::Recipient;
+use super::signer::{RawSigners, Signers};
 
 /// Kubernetes's port of the API server.
 pub const API_SERVER_PORT: u16 = 6443;
@@ -56,6 +57,8 @@ pub struct RawCluster {
     pub with_units: Option<String>,
     /// `renewBefore`
     pub renew_before: Option<String>,
+    /// `signers`
+    pub signers: RawSigners,
     /// `kubelet`
     pub kubelet: Written,
     /// `masters`
@@ -129,6 +132,8 @@ pub struct Cluster {
     pub with_units: bool,
     /// The time before expiry at which certificates are renewed; by default a third of their lifetime.
     pub renew_before: Option<Lifetime>,
+    /// The holders of the CAs' keys.
+    pub signers: Signers,
     /// Additional settings for every kubelet's configuration.
     pub kubelet: Setting,
     /// The masters, at least one, in the file's order.

@@ -4,15 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::app::ca::{self, ImportCaError, ImportOptions, ImportPlan, KeyProtection};
-use crate::cli::args::ca_passphrase::{PassphraseArgs, passphrase_in};
+use crate::app::ca::{self, ImportCaError, ImportOptions, ImportPlan, ImportedKey, KeyProtection};
+use crate::cli::args::ca_passphrase::{PassphraseArgs, holders, passphrase_in};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::cli::output::imported;
 use crate::cluster::profile::CaRole;
-use crate::pki::ca_key::CaKey;
 use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
 
@@ -31,8 +30,9 @@ pub struct ImportCaArgs {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     cert: PathBuf,
     /// The CA's private key, as PEM: PKCS#8, encrypted or not, PKCS#1 or SEC 1
+    /// [default: the holder that signers in cluster.yaml names]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    key: PathBuf,
+    key: Option<PathBuf>,
     /// The certificates above an intermediate, with the root
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     chain: Option<PathBuf>,
@@ -78,18 +78,21 @@ impl Role {
 /// # Errors
 /// Returns the errors of [`ca::plan`], [`ImportPlan::open`], `PassphraseArgs::choose` and [`ImportPlan::apply`].
 pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
-    context.cluster()?;
+    let cluster = context.cluster()?;
     let _lock = context.lock("import-ca")?;
     let options = ImportOptions {
         certificate: context.input(&args.cert),
-        key: context.input(&args.key),
+        key: args.key.as_ref().map(|path| context.input(path)),
         chain: args.chain.as_ref().map(|path| context.input(path)),
         role: args.role.of_ca(),
     };
     let env = context.env.clone();
-    let plan = ca::plan(options, &env)?;
-    let key = open(&plan, args, context)?;
-    let protection = match args.plaintext_ca_key {
+    let plan = ca::plan(options, &cluster, &env)?;
+    let key = match holders(&[args.role.of_ca()], &cluster, context).pop() {
+        Some(holder) => plan.hold(holder.key(None)?)?,
+        None => open(&plan, args, context)?,
+    };
+    let protection = match args.plaintext_ca_key || plan.is_elsewhere() {
         true => KeyProtection::None,
         false => KeyProtection::Passphrase(args.passphrase.choose(context)?),
     };
@@ -99,7 +102,7 @@ pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
 }
 
 /// Opens the key with the passphrase that is given, or asks for it where it needs one.
-fn open(plan: &ImportPlan<'_>, args: &ImportCaArgs, context: &mut Context<'_>) -> Result<CaKey> {
+fn open(plan: &ImportPlan<'_>, args: &ImportCaArgs, context: &mut Context<'_>) -> Result<ImportedKey> {
     let given = match &args.key_passphrase_file {
         Some(path) => Some(passphrase_in(&context.path(path))?),
         None => context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())),

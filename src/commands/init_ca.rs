@@ -2,15 +2,16 @@
 
 use clap::Args;
 
-use crate::app::ca::{self, CaReport, KeyProtection};
-use crate::cli::args::ca_passphrase::PassphraseArgs;
+use crate::app::ca::{self, CaReport, KeyProtection, KeyStorage};
+use crate::cli::args::ca_passphrase::{PassphraseArgs, holders};
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
+use crate::cli::output::signers;
 use crate::cluster::duration::stamp;
 
 /// Creates the root CAs of the cluster, of etcd and of the front proxy, and the ledger of the certificates that they
-/// will sign.
+/// will sign. Keys for which cluster.yaml names a holder (signers) stay with it, or are made there.
 #[derive(Debug, Args)]
 pub struct InitCaArgs {
     #[command(flatten)]
@@ -28,19 +29,28 @@ pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let _lock = context.lock("init-ca")?;
     // No passphrase is asked for in vain.
-    ca::missing(&context.env.layout)?;
-    let protection = match args.plaintext_ca_key {
+    let missing = ca::missing(&context.env.layout)?;
+    let in_files = missing.iter().any(|role| cluster.signer(*role).is_none());
+    let protection = match args.plaintext_ca_key || !in_files {
         true => KeyProtection::None,
         false => KeyProtection::Passphrase(args.passphrase.choose(context)?),
     };
-    show(&ca::create(&context.env, &cluster, &protection)?, context);
+    let mut elsewhere = Vec::new();
+    for holder in holders(&missing, &cluster, context) {
+        elsewhere.push((holder.role(), holder.key(Some(cluster.keys))?));
+    }
+    show(&ca::create(&context.env, &cluster, &protection, &elsewhere)?, context);
     Ok(Exit::Done)
 }
 
 fn show(report: &CaReport, context: &mut Context<'_>) {
     for ca in &report.created {
+        let held = match &ca.key {
+            KeyStorage::Encrypted | KeyStorage::Plaintext => String::new(),
+            KeyStorage::Elsewhere(signer) => format!("\n  key          {}", signers::words(signer)),
+        };
         context.screen.answer(format_args!(
-            "{}\n  file         {}\n  valid until  {}\n  pin          {}\n  fingerprint  {}",
+            "{}\n  file         {}\n  valid until  {}\n  pin          {}\n  fingerprint  {}{held}",
             ca.name,
             ca.certificate.display(),
             stamp(ca.not_after),
@@ -48,11 +58,12 @@ fn show(report: &CaReport, context: &mut Context<'_>) {
             ca.fingerprint,
         ));
     }
-    if report.encrypted {
+    if report.created.iter().any(|ca| ca.key == KeyStorage::Encrypted) {
         context.screen.step(
             "The keys are encrypted with your passphrase. Without it no certificate can be issued: keep it safe.",
         );
-    } else {
+    }
+    if report.created.iter().any(|ca| ca.key == KeyStorage::Plaintext) {
         context.screen.warn("the CA's keys are not encrypted: anyone who reads them controls the cluster");
     }
     let pki = context.env.layout.pki();

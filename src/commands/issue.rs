@@ -56,7 +56,7 @@ pub(super) fn run(
         context.screen.step(format_args!("nothing to do: {} valid", certificates(plan.preview().kept())));
         return Ok(Exit::Done);
     }
-    let issuers = args.passphrase.issuers(&plan.signers(), context)?;
+    let issuers = args.passphrase.issuers(&plan.signers(), cluster, context)?;
     // The time for typing a passphrase does not count.
     let started = Instant::now();
     let report = plan.apply(&issuers, &mut context.observer())?;

@@ -58,7 +58,7 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> Result<Exit> {
     if args.break_glass && !args.yes {
         confirm(plan.spec(), context)?;
     }
-    let issuer = args.passphrase.issuer(CaRole::Cluster, context)?;
+    let issuer = args.passphrase.issuer(CaRole::Cluster, &cluster, context)?;
     let report = plan.apply(&issuer, &mut context.observer())?;
     show(&report, context);
     Ok(Exit::Done)

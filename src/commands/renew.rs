@@ -60,7 +60,7 @@ pub fn run(args: &RenewArgs, context: &mut Context<'_>) -> Result<Exit> {
         renewal::show_plan(&plan, args.dry_run, args.output, &mut context.screen);
         return Ok(Exit::Done);
     }
-    let issuers = args.passphrase.issuers(&plan.signers(), context)?;
+    let issuers = args.passphrase.issuers(&plan.signers(), &cluster, context)?;
     let report = plan.apply(&issuers, &mut context.observer())?;
     renewal::show(&report, args.output, &mut context.screen);
     Ok(Exit::Done)

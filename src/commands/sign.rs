@@ -78,7 +78,7 @@ pub fn run(args: &SignArgs, context: &mut Context<'_>) -> Result<Exit> {
         // Before a passphrase is asked for.
         requests::show_comparison(plan.preview().certificates(), &mut context.screen);
     }
-    let issuers = args.passphrase.issuers(&plan.signers(), context)?;
+    let issuers = args.passphrase.issuers(&plan.signers(), &cluster, context)?;
     let report = plan.apply(&issuers)?;
     requests::show_signed(&report, false, args.output, &mut context.screen);
     Ok(Exit::Done)

@@ -97,6 +97,8 @@ const KUBERNETES_VERSION: Value = Value::Text(Format {
 const ETCD_VERSION: Value =
     Value::Text(Format { name: "image tag, 3.4.0 or later", pattern: r"^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z._-]*)?$" });
 const REPOSITORY: Value = Value::Text(Format { name: "image repository", pattern: r"^[^\s/]+(/[^\s/]+)*$" });
+const PROGRAM: Value = Value::Text(Format { name: "argument", pattern: r"^[^\x00]*$" });
+const TIMEOUT: Value = Value::Text(Format { name: "duration, 1s to 24h", pattern: "^[0-9]+[smh]$" });
 const PATH: Value = Value::Text(Format { name: "path of a directory", pattern: r"\S" });
 const RECIPIENT: Value = Value::Text(Format {
     name: "age1…, or ssh-ed25519 or ssh-rsa with a public key",
@@ -104,7 +106,7 @@ const RECIPIENT: Value = Value::Text(Format {
 });
 
 /// The keys at the top of the file.
-pub const FILE: [Key; 16] = [
+pub const FILE: [Key; 17] = [
     Key {
         name: "apiVersion",
         value: Value::Constant(API_VERSION),
@@ -208,6 +210,14 @@ pub const FILE: [Key; 16] = [
         description: "How long before its expiry a certificate is replaced by issue-master and issue-node.",
     },
     Key {
+        name: "signers",
+        value: Value::Mapping(&SIGNERS),
+        absent: Absent::Rule("the keys of all CAs are files in the cluster directory"),
+        example: "{cluster: {exec: [/usr/local/bin/sign-by-kms, prod]}}",
+        description: "The holders of CAs' keys that are not in the cluster directory. They sign whenever the CA's key is \
+                      needed, and no passphrase is asked for.",
+    },
+    Key {
         name: "kubelet",
         value: Value::Kubelet,
         absent: Absent::Rule("no further fields"),
@@ -279,6 +289,53 @@ pub const KUBERNETES: [Key; 3] = [
         absent: Absent::Rule("the release that kubeadm uses with this Kubernetes"),
         example: "3.6.8-0",
         description: "etcd's release, as its image is tagged.",
+    },
+];
+
+const KEY_FILE: Absent = Absent::Rule("its key is a file in the cluster directory");
+
+/// The keys of `signers`, named as [`crate::cluster::profile::CaRole::name`] has them.
+pub const SIGNERS: [Key; 3] = [
+    Key {
+        name: "cluster",
+        value: Value::Mapping(&SIGNER),
+        absent: KEY_FILE,
+        example: "{exec: [/usr/local/bin/sign-by-kms, prod]}",
+        description: "The holder of the key of the cluster's CA.",
+    },
+    Key {
+        name: "etcd",
+        value: Value::Mapping(&SIGNER),
+        absent: KEY_FILE,
+        example: "{exec: [/usr/local/bin/sign-by-kms, prod-etcd]}",
+        description: "The holder of the key of etcd's CA.",
+    },
+    Key {
+        name: "front-proxy",
+        value: Value::Mapping(&SIGNER),
+        absent: KEY_FILE,
+        example: "{exec: [/usr/local/bin/sign-by-kms, prod-front-proxy]}",
+        description: "The holder of the key of the front proxy's CA.",
+    },
+];
+
+/// The keys of an entry of `signers`.
+pub const SIGNER: [Key; 2] = [
+    Key {
+        name: "exec",
+        value: Value::List { item: &PROGRAM, min: 1 },
+        absent: Absent::Refused,
+        example: "[/usr/local/bin/sign-by-kms, prod]",
+        description: "A program and its arguments, run without a shell. It reads what is to be signed on standard \
+                      input and writes the signature on standard output. A path is relative to the cluster directory; a \
+                      name without a slash is looked up in PATH.",
+    },
+    Key {
+        name: "timeout",
+        value: TIMEOUT,
+        absent: Absent::Default("60s"),
+        example: "5m",
+        description: "How long the program may take for one answer. After that it is ended.",
     },
 ];
 
@@ -355,6 +412,8 @@ pub const NODE: [Key; 5] = [
 pub(super) const FILE_NAMES: &[&str] = &names(&FILE);
 pub(super) const VALIDITY_NAMES: &[&str] = &names(&VALIDITY);
 pub(super) const KUBERNETES_NAMES: &[&str] = &names(&KUBERNETES);
+pub(super) const SIGNERS_NAMES: &[&str] = &names(&SIGNERS);
+pub(super) const SIGNER_NAMES: &[&str] = &names(&SIGNER);
 pub(super) const MASTER_NAMES: &[&str] = &names(&MASTER);
 pub(super) const NODE_NAMES: &[&str] = &names(&NODE);
 

@@ -3,9 +3,13 @@
 use serde::de::{Error, MapAccess, SeqAccess};
 
 use super::de::{Entries, Items, Mapping, Reading, Texts, list, mapping, text, text_or_list};
-use super::keys::{API_VERSION, FILE_NAMES, KIND, KUBERNETES_NAMES, MASTER_NAMES, NODE_NAMES, VALIDITY_NAMES};
+use super::keys::{
+    API_VERSION, FILE_NAMES, KIND, KUBERNETES_NAMES, MASTER_NAMES, NODE_NAMES, SIGNER_NAMES, SIGNERS_NAMES,
+    VALIDITY_NAMES,
+};
 use super::value::anything;
 use crate::cluster::config_error::Reason;
+use crate::cluster::signer::{RawSigner, RawSigners};
 use crate::cluster::spec::{OneOrMore, RawCluster, RawHost};
 
 /// The top of the file.
@@ -59,6 +63,7 @@ impl Entries for File<'_> {
             "templates" => self.raw.templates = text(map, reading)?,
             "withUnits" => self.raw.with_units = text(map, reading)?,
             "renewBefore" => self.raw.renew_before = text(map, reading)?,
+            "signers" => mapping(map, &mut SignersOf(&mut self.raw.signers), reading)?,
             "kubelet" => self.raw.kubelet = anything(map, reading)?,
             "masters" => list(map, &mut Hosts { hosts: &mut self.raw.masters, keys: MASTER_NAMES }, reading)?,
             "nodes" => list(map, &mut Hosts { hosts: &mut self.raw.nodes, keys: NODE_NAMES }, reading)?,
@@ -142,6 +147,57 @@ impl Entries for Images<'_> {
             "version" => self.0.kubernetes_version = value,
             "imageRepository" => self.0.image_repository = value,
             _ => self.0.etcd_version = value,
+        }
+        Ok(())
+    }
+}
+
+struct SignersOf<'a>(&'a mut RawSigners);
+
+impl Entries for SignersOf<'_> {
+    const WANTED: &'static str = "a mapping of CAs, as in {cluster: {exec: [program, argument]}},";
+
+    fn keys(&self) -> &'static [&'static str] {
+        SIGNERS_NAMES
+    }
+
+    fn entry<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+        reading: &mut Reading,
+    ) -> Result<(), A::Error> {
+        let signer = match key {
+            "cluster" => &mut self.0.cluster,
+            "etcd" => &mut self.0.etcd,
+            _ => &mut self.0.front_proxy,
+        };
+        mapping(map, &mut SignerOf(signer.get_or_insert_default()), reading)
+    }
+}
+
+struct SignerOf<'a>(&'a mut RawSigner);
+
+impl Entries for SignerOf<'_> {
+    const WANTED: &'static str = "the holder of a key, as in {exec: [program, argument]},";
+
+    fn keys(&self) -> &'static [&'static str] {
+        SIGNER_NAMES
+    }
+
+    fn entry<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+        reading: &mut Reading,
+    ) -> Result<(), A::Error> {
+        match key {
+            "exec" => {
+                let mut texts = Texts::default();
+                list(map, &mut texts, reading)?;
+                self.0.exec = Some(texts.0);
+            }
+            _ => self.0.timeout = text(map, reading)?,
         }
         Ok(())
     }

@@ -4,8 +4,9 @@
 
 use std::fmt::Write;
 
-use super::keys::{API_VERSION, Absent, KIND, KUBERNETES, Key, MASTER, NODE, VALIDITY, Value, key};
+use super::keys::{API_VERSION, Absent, KIND, KUBERNETES, Key, MASTER, NODE, SIGNERS, VALIDITY, Value, key};
 use crate::cluster::kubelet::Written;
+use crate::cluster::signer::{RawSigner, RawSigners};
 use crate::cluster::spec::{DEFAULT_SERVICE_CIDR, OneOrMore, RawCluster, RawHost};
 
 /// Comments are wrapped at this column.
@@ -39,6 +40,7 @@ pub fn write(raw: &RawCluster) -> String {
     file.text("templates", raw.templates.as_deref());
     file.text("withUnits", raw.with_units.as_deref());
     file.text("renewBefore", raw.renew_before.as_deref());
+    file.signers(&raw.signers);
     file.describe("kubelet");
     match &raw.kubelet {
         Written::Nothing => file.line(
@@ -122,6 +124,20 @@ impl File {
         }
     }
 
+    fn signers(&mut self, signers: &RawSigners) {
+        self.describe("signers");
+        let RawSigners { cluster, etcd, front_proxy } = signers;
+        let all = [cluster, etcd, front_proxy];
+        let any = all.iter().any(|signer| signer.is_some());
+        self.line(if any { "signers:" } else { "# signers:" });
+        for (key, signer) in SIGNERS.iter().zip(all) {
+            match signer {
+                Some(signer) => self.line(&format!("  {}: {}", key.name, holder(signer))),
+                None => self.line(&format!("#   {}: {}", key.name, key.example)),
+            }
+        }
+    }
+
     fn hosts(&mut self, list_key: &str, keys: &[Key], port_key: &str, hosts: &[RawHost]) {
         self.describe(list_key);
         for key in keys {
@@ -152,6 +168,13 @@ impl File {
             }
         }
     }
+}
+
+/// Returns an entry of `signers` on one line.
+fn holder(signer: &RawSigner) -> String {
+    let exec = signer.exec.as_ref().map(|words| format!("exec: {}", list(words)));
+    let timeout = signer.timeout.as_ref().map(|text| format!("timeout: {}", quoted(text)));
+    format!("{{{}}}", exec.into_iter().chain(timeout).collect::<Vec<_>>().join(", "))
 }
 
 /// Returns the default of a key, or its example.

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, KeyIdMethod, KeyUsagePurpose,
-    RevokedCertParams, SerialNumber,
+    CertificateParams, CertificateRevocationListParams, IsCa, KeyIdMethod, KeyUsagePurpose, RevokedCertParams,
+    SerialNumber,
 };
 use time::OffsetDateTime;
 
@@ -16,8 +16,9 @@ use super::certificate::{Certificate, Serial, SignatureStatus};
 use super::crl::{Crl, Revoked};
 use super::fingerprint::Fingerprint;
 use super::key::{KeyError, PrivateKey};
-use super::lint::{own_root_violations, violations_except_signature};
+use super::lint::violations_except_signature;
 use super::local_key::LocalKey;
+use super::new_ca;
 use super::params::{certificate_params, encode_error, extended_key_usages, san, whole_seconds};
 use super::rcgen_keys::PublicKey;
 use super::request::VerifiedRequest;
@@ -96,18 +97,8 @@ pub fn create_root(
 ) -> Result<Verified<Credential>, IssueError> {
     let key = PrivateKey::generate(keys)?;
     let signing = LocalKey::open(&key)?;
-    let mut params = certificate_params(&role.subject(cluster), now, now + lifetime.duration())?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let public = PublicKey::read(signing.public_key()).ok_or_else(unsupported_key)?;
-    let encoded = params.self_signed(&public).map_err(encode_error)?;
-    let unsigned = Unsigned::read(encoded.der()).ok_or_else(not_encodable)?;
-    let signature = signing.sign(unsigned.tbs())?;
-    let certificate = Certificate::from_der(unsigned.signed(&signature).ok_or_else(not_encodable)?)?;
-    let mut violations = own_root_violations(&certificate, now);
-    let credential = Credential { certificate, chain: Vec::new(), key };
-    violations.extend((!credential.key_fits()).then_some(Violation::KeyDoesNotFit));
-    if violations.is_empty() { Ok(Verified::new(credential)) } else { Err(IssueError::Violations { violations }) }
+    let certificate = new_ca::root(role, cluster, &signing, lifetime, now)?.into_inner().certificate().clone();
+    Ok(Verified::new(Credential { certificate, chain: Vec::new(), key }))
 }
 
 /// A CA's certificate with a key that signs.

@@ -1,6 +1,7 @@
 //! The trait behind which the private key of a CA may be anywhere.
 
 use super::certificate::PublicKeyKind;
+use super::signer_error::ProgramError;
 use crate::cluster::key_kind::KeyKind;
 
 /// The algorithm of a signature, which follows from the kind of the key.
@@ -17,6 +18,17 @@ pub enum SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
+    /// Returns the algorithm's name, as external programs get it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EcdsaP256Sha256 => "ecdsa-p256-sha256",
+            Self::EcdsaP384Sha384 => "ecdsa-p384-sha384",
+            Self::Ed25519 => "ed25519",
+            Self::RsaSha256 => "rsa-pkcs1-sha256",
+        }
+    }
+
     /// Returns the algorithm that a key of this kind signs with; `None` where none is supported.
     #[must_use]
     pub fn of_key(kind: &PublicKeyKind) -> Option<Self> {
@@ -33,12 +45,14 @@ impl SignatureAlgorithm {
 /// Errors of signing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SigningError {
-    /// The key cannot be reached: a device is unplugged, or a program does not run.
-    #[error("the key cannot be reached: {0}")]
-    Unavailable(String),
-    /// The holder of the key refused to sign.
-    #[error("the holder of the key refused to sign: {0}")]
-    Refused(String),
+    /// A program that holds the key.
+    #[error("the program {program} {error}")]
+    Program {
+        /// The program, as the cluster file names it.
+        program: String,
+        /// What it did.
+        error: ProgramError,
+    },
     /// The signature operation failed.
     #[error("the key could not sign")]
     Failed,

@@ -1,5 +1,6 @@
 //! The CAs' files in a cluster directory: read, opened, and written once.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
@@ -15,11 +16,12 @@ use super::trust_file::{self, TrustFileError};
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_certificate::{CaCertificate, Origin};
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::issuer::{Credential, IssueError, Issuer};
+use crate::pki::issuer::{IssueError, Issuer};
 use crate::pki::key::KeyError;
 use crate::pki::local_key::LocalKey;
 use crate::pki::passphrase::Passphrase;
 use crate::pki::pem::{self, PemError};
+use crate::pki::signing_key::SigningKey;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::verified::Verified;
 
@@ -231,12 +233,17 @@ pub fn key_file(layout: &Layout, root: CaRole) -> Result<Option<Zeroizing<Vec<u8
 }
 
 /// A CA with its key, opened for signing.
-#[derive(Debug)]
 pub struct OpenedCa {
     /// The active CA of a role.
     pub ca: CaCertificate,
     /// Its key.
-    pub key: LocalKey,
+    pub key: Box<dyn SigningKey>,
+}
+
+impl fmt::Debug for OpenedCa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedCa").field("ca", &self.ca).finish_non_exhaustive()
+    }
 }
 
 impl OpenedCa {
@@ -245,7 +252,7 @@ impl OpenedCa {
     /// # Errors
     /// When the CA must not sign at `now`, or the key belongs to another certificate.
     pub fn into_issuer(self, now: OffsetDateTime) -> Result<Issuer, IssueError> {
-        Issuer::new(self.ca, Box::new(self.key), now)
+        Issuer::new(self.ca, self.key, now)
     }
 }
 
@@ -259,18 +266,16 @@ pub fn open(layout: &Layout, role: CaRole, passphrase: Option<&Passphrase>) -> R
     let shown = layout.root_key(role).display().to_string();
     let text = key_file(layout, role)?.ok_or_else(|| CaError::KeyMissing(shown.clone()))?;
     let key = LocalKey::from_pem_with(&text, passphrase).map_err(|source| CaError::Key { path: shown, source })?;
-    Ok(OpenedCa { ca, key })
+    Ok(OpenedCa { ca, key: Box::new(key) })
 }
 
 /// A CA to be written.
 #[derive(Debug)]
 pub struct NewCa {
-    /// Its role.
-    pub kind: CaRole,
-    /// Certificate and key.
-    pub made: Verified<Credential>,
-    /// The content of the key's file, encrypted or not.
-    pub key_pem: Zeroizing<String>,
+    /// Its certificate.
+    pub ca: Verified<CaCertificate>,
+    /// The content of the key's file, encrypted or not; `None` where the key is elsewhere.
+    pub key_pem: Option<Zeroizing<String>>,
 }
 
 /// Writes the folder `pki` with all CAs and a new ledger that has them: it appears complete, or not at all.
@@ -289,30 +294,29 @@ pub fn create_all(layout: &Layout, roots: &[NewCa], mark: &AuditContext<'_>) -> 
     let entries: Vec<Entry<'_>> = roots
         .iter()
         .map(|root| {
-            let certificate = &root.made.get().certificate;
-            Entry { certificate, profile: root.kind.as_str(), host: None, issuer: certificate }
+            let certificate = root.ca.get().certificate();
+            Entry { certificate, profile: root.ca.get().role().as_str(), host: None, issuer: certificate }
         })
         .collect();
     ledger.record(&entries, mark)?;
     ledger.log_event("init-ca", "roots", &format!("{} roots created", roots.len()), mark)?;
     drop(ledger);
     for root in roots {
-        files::create_folder(&inside(layout.root_folder(root.kind)))?;
-        files::write_new(&inside(layout.root_key(root.kind)), root.key_pem.as_bytes(), files::PRIVATE)?;
-        let certificate = root.made.get().certificate.to_pem();
-        files::write_new(&inside(layout.root_certificate(root.kind)), certificate.as_bytes(), files::PUBLIC)?;
+        let folder = inside(layout.root_folder(root.ca.get().role()));
+        files::create_folder(&folder)?;
+        write_ca(&folder, root.ca.get(), root.key_pem.as_ref().map(|key| key.as_str()))?;
     }
     files::sync_all(layout.dir())?;
     staged.publish_new()
 }
 
-/// Writes the CA of a role that has none, and its key: the role's folder appears complete, or not at all.
+/// Writes the CA of a role that has none, and its key where it is not elsewhere: the role's folder appears complete, or not at all.
 ///
 /// For the cluster's role the folder is `pki`, with a new ledger.
 ///
 /// # Errors
 /// [`StoreError::Exists`] when there is the folder already, even an empty one; or the system's error.
-pub fn add(layout: &Layout, ca: &CaCertificate, key: &str, mark: &AuditContext<'_>) -> Result<(), StoreError> {
+pub fn add(layout: &Layout, ca: &CaCertificate, key: Option<&str>, mark: &AuditContext<'_>) -> Result<(), StoreError> {
     let (role, place) = (ca.role(), layout.root_folder(ca.role()));
     if files::exists(&place) {
         return Err(StoreError::Exists(place));
@@ -336,15 +340,23 @@ pub fn add(layout: &Layout, ca: &CaCertificate, key: &str, mark: &AuditContext<'
     };
     ledger.log_event(event, subject, &certificate.fingerprint().to_string(), mark)?;
     drop(ledger);
-    let trust = TrustBundle::single(ca.clone());
-    let write = |name: &str, text: &str, mode| files::write_new(&staged.path().join(name), text.as_bytes(), mode);
-    write("ca.key", key, files::PRIVATE)?;
-    write("ca.crt", &trust.to_pem(), files::PUBLIC)?;
-    if let Some(text) = trust_file::format(&trust) {
-        write(TRUST_FILE, &text, files::PUBLIC)?;
-    }
+    write_ca(staged.path(), ca, key)?;
     files::sync_all(layout.dir())?;
     staged.publish_new()
+}
+
+/// Writes the files of a CA into a folder that has none of them.
+fn write_ca(folder: &Path, ca: &CaCertificate, key: Option<&str>) -> Result<(), StoreError> {
+    let trust = TrustBundle::single(ca.clone());
+    let write = |name: &str, text: &str, mode| files::write_new(&folder.join(name), text.as_bytes(), mode);
+    if let Some(key) = key {
+        write("ca.key", key, files::PRIVATE)?;
+    }
+    write("ca.crt", &trust.to_pem(), files::PUBLIC)?;
+    match trust_file::format(&trust) {
+        Some(text) => write(TRUST_FILE, &text, files::PUBLIC),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -78,6 +78,23 @@ pub(crate) fn meaning(draft: &RawCluster) -> serde_json::Value {
     ];
     let kubernetes: Map<String, Value> =
         kubernetes.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))).collect();
+    let signers = [
+        ("cluster", &draft.signers.cluster),
+        ("etcd", &draft.signers.etcd),
+        ("front-proxy", &draft.signers.front_proxy),
+    ];
+    let signers: Map<String, Value> = signers
+        .into_iter()
+        .filter_map(|(key, signer)| {
+            let signer = signer.as_ref()?;
+            let exec = signer.exec.as_ref().map(|exec| ("exec".to_owned(), json!(exec)));
+            let timeout = signer.timeout.as_ref().map(|timeout| ("timeout".to_owned(), json!(timeout)));
+            Some((key.to_owned(), Value::Object(exec.into_iter().chain(timeout).collect())))
+        })
+        .collect();
+    if !signers.is_empty() {
+        map.insert("signers".into(), Value::Object(signers));
+    }
     if !kubernetes.is_empty() {
         map.insert("kubernetes".into(), Value::Object(kubernetes));
     }

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::create::{CreateCaError, CreatedCa, KeyProtection, created};
+use super::create::{CreateCaError, CreatedCa, KeyProtection, KeyStorage, created, role_with_key};
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::input;
 use crate::app::remedy::Remedy;
 use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
 use crate::pki::ca_certificate::{CaCertificate, CaCertificateError, Origin};
 use crate::pki::ca_key::CaKey;
 use crate::pki::certificate::{Certificate, CertificateError, PublicKeyKind};
@@ -18,6 +19,7 @@ use crate::pki::key::KeyError;
 use crate::pki::lint::{ca_violations, own_root_violations};
 use crate::pki::passphrase::Passphrase;
 use crate::pki::pem::{self, PemError};
+use crate::pki::signing_key::SigningKey;
 use crate::pki::violation::Violation;
 use crate::store::ca::{self, CaError};
 use crate::store::error::StoreError;
@@ -35,8 +37,8 @@ const LONGEST_RSA: usize = 4096;
 pub struct ImportOptions {
     /// The file of the CA's certificate; certificates that follow in it are those above it.
     pub certificate: PathBuf,
-    /// The file of its private key.
-    pub key: PathBuf,
+    /// The file of its private key; `None` where the cluster file names the key's holder.
+    pub key: Option<PathBuf>,
     /// A file of the certificates above it, the root among them.
     pub chain: Option<PathBuf>,
     /// What it signs for.
@@ -97,6 +99,30 @@ pub enum ImportCaError {
     /// The cluster's CA is imported first, because the ledger is created with it.
     #[error("{0} has no CA of the cluster yet")]
     ClusterFirst(PathBuf),
+    /// Another role's CA has the same key.
+    #[error("{} has the key of the {}", path.display(), other.as_str())]
+    SharedKey {
+        /// The file of the certificate.
+        path: PathBuf,
+        /// The role of the CA that has the key.
+        other: CaRole,
+    },
+    /// There is neither a file of the key nor a holder.
+    #[error("there is no key for {}", path.display())]
+    NoKey {
+        /// The file of the certificate.
+        path: PathBuf,
+        /// What it signs for.
+        role: CaRole,
+    },
+    /// There are a file of the key and a holder, which would sign instead of it.
+    #[error("the cluster file names another holder of the key than {}", path.display())]
+    KeyIsElsewhere {
+        /// The file of the key.
+        path: PathBuf,
+        /// What the CA signs for.
+        role: CaRole,
+    },
     /// The certificate is in the ledger already, for something else.
     #[error("{} is in the ledger already, as {profile}", path.display())]
     OtherRole {
@@ -148,8 +174,6 @@ pub struct ImportReport {
     pub chain: Vec<String>,
     /// What clusterctl would make otherwise.
     pub warnings: Vec<CaWarning>,
-    /// Whether its key is stored encrypted.
-    pub encrypted: bool,
     /// The roles that have no CA yet.
     pub missing: Vec<CaRole>,
 }
@@ -160,7 +184,18 @@ pub struct ImportPlan<'e> {
     env: &'e Env,
     options: ImportOptions,
     ca: CaCertificate,
-    key: Zeroizing<Vec<u8>>,
+    /// The content of the key's file; `None` where the key is elsewhere.
+    key: Option<Zeroizing<Vec<u8>>>,
+    cluster: &'e Cluster,
+}
+
+/// The key of a CA that is imported, opened.
+#[derive(Debug)]
+pub enum ImportedKey {
+    /// It will be stored in the cluster directory.
+    File(CaKey),
+    /// It stays with its holder.
+    Elsewhere,
 }
 
 /// Reads a CA and checks everything but its key. Nothing is written.
@@ -169,7 +204,8 @@ pub struct ImportPlan<'e> {
 ///
 /// # Errors
 /// When the role has a CA already, a file cannot be read, or the certificate cannot sign for the role.
-pub fn plan(options: ImportOptions, env: &Env) -> Result<ImportPlan<'_>, Error> {
+pub fn plan<'e>(options: ImportOptions, cluster: &'e Cluster, env: &'e Env) -> Result<ImportPlan<'e>, Error> {
+    check_key(&options, cluster)?;
     check_role(&env.layout, options.role)?;
     let path = &options.certificate;
     let mut certificates = read(path, "certificate of the CA")?.into_iter();
@@ -204,48 +240,84 @@ pub fn plan(options: ImportOptions, env: &Env) -> Result<ImportPlan<'_>, Error> 
             return Err(ImportCaError::OtherRole { path: path.clone(), profile: known.profile }.into());
         }
     }
-    let key = Zeroizing::new(input::read_or_wait(&options.key, LIMIT, "key of the CA")?);
-    Ok(ImportPlan { env, options, ca, key })
+    if let Some(other) = role_with_key(&env.layout, options.role, &ca.certificate().spki) {
+        return Err(ImportCaError::SharedKey { path: path.clone(), other }.into());
+    }
+    let read = |path: &PathBuf| input::read_or_wait(path, LIMIT, "key of the CA").map(Zeroizing::new);
+    let key = options.key.as_ref().map(read).transpose()?;
+    Ok(ImportPlan { env, options, ca, key, cluster })
+}
+
+/// Refuses a CA without a key, and one with two.
+fn check_key(options: &ImportOptions, cluster: &Cluster) -> Result<(), ImportCaError> {
+    let role = options.role;
+    match (&options.key, cluster.signer(role)) {
+        (None, None) => Err(ImportCaError::NoKey { path: options.certificate.clone(), role }),
+        (Some(path), Some(_)) => Err(ImportCaError::KeyIsElsewhere { path: path.clone(), role }),
+        (Some(_), None) | (None, Some(_)) => Ok(()),
+    }
 }
 
 impl ImportPlan<'_> {
-    /// Opens the key, with a passphrase where it needs one, and checks that it is the certificate's.
+    /// Opens the key's file, with a passphrase where it needs one, and checks that the key is the certificate's.
     ///
     /// # Errors
     /// When it cannot be opened, or belongs to another certificate.
-    pub fn open(&self, passphrase: Option<&Passphrase>) -> Result<CaKey, ImportCaError> {
-        let failed = |source| ImportCaError::Key { path: self.options.key.clone(), source };
-        let key = CaKey::from_pem_with(&self.key, passphrase).map_err(failed)?;
+    pub fn open(&self, passphrase: Option<&Passphrase>) -> Result<ImportedKey, ImportCaError> {
+        let path = self.options.key.as_ref().unwrap_or(&self.options.certificate);
+        let failed = |source| ImportCaError::Key { path: path.clone(), source };
+        let text = self.key.as_ref().ok_or_else(|| failed(KeyError::NoKey))?;
+        let key = CaKey::from_pem_with(text, passphrase).map_err(failed)?;
         let opened = key.open().map_err(failed)?;
-        match Issuer::new(self.ca.clone(), Box::new(opened), self.env.now) {
-            Ok(_) => Ok(key),
-            Err(IssueError::Violations { violations }) => {
-                Err(ImportCaError::CannotSign { path: self.options.certificate.clone(), violations })
-            }
-            Err(_) => Err(failed(KeyError::Foreign)),
+        self.check(Box::new(opened))?;
+        Ok(ImportedKey::File(key))
+    }
+
+    /// Returns whether the key is with a holder that the cluster file names.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// Takes the key from its holder, and checks that it is the certificate's.
+    ///
+    /// # Errors
+    /// When it belongs to another certificate.
+    pub fn hold(&self, key: Box<dyn SigningKey>) -> Result<ImportedKey, ImportCaError> {
+        self.check(key).map(|()| ImportedKey::Elsewhere)
+    }
+
+    fn check(&self, key: Box<dyn SigningKey>) -> Result<(), ImportCaError> {
+        let path = self.options.certificate.clone();
+        match Issuer::new(self.ca.clone(), key, self.env.now) {
+            Ok(_) => Ok(()),
+            Err(IssueError::Violations { violations }) => Err(ImportCaError::CannotSign { path, violations }),
+            Err(_) => Err(ImportCaError::Key { path, source: KeyError::Foreign }),
         }
     }
 
-    /// Writes the CA and its key.
+    /// Writes the CA, and its key unless that is elsewhere.
     ///
     /// # Errors
     /// When the key cannot be encrypted, or a file cannot be written; nothing is left then.
-    pub fn apply(self, key: &CaKey, protection: &KeyProtection) -> Result<ImportReport, Error> {
-        let Self { env, ca, .. } = self;
-        let pem = match protection {
-            KeyProtection::Passphrase(passphrase) => {
-                key.to_encrypted_pem(passphrase).map(Zeroizing::new).map_err(CreateCaError::Encryption)?
+    pub fn apply(self, key: &ImportedKey, protection: &KeyProtection) -> Result<ImportReport, Error> {
+        let Self { env, ca, cluster, .. } = self;
+        let pem = match (key, protection) {
+            (ImportedKey::Elsewhere, _) => None,
+            (ImportedKey::File(key), KeyProtection::Passphrase(passphrase)) => {
+                let pem = key.to_encrypted_pem(passphrase).map_err(CreateCaError::Encryption)?;
+                Some(Zeroizing::new(pem))
             }
-            KeyProtection::None => key.to_pem(),
+            (ImportedKey::File(key), KeyProtection::None) => Some(key.to_pem()),
         };
-        ca::add(&env.layout, &ca, &pem, &env.audit())?;
+        ca::add(&env.layout, &ca, pem.as_ref().map(|pem| pem.as_str()), &env.audit())?;
+        let storage = KeyStorage::of(cluster, ca.role(), protection);
         Ok(ImportReport {
-            ca: created(&env.layout, ca.role(), ca.certificate()),
+            ca: created(&env.layout, ca.role(), ca.certificate(), storage),
             key: ca.certificate().key.to_string(),
             root: ca.root().subject.text.clone(),
             chain: ca.chain().iter().map(|certificate| certificate.subject.text.clone()).collect(),
             warnings: warnings(&ca, env),
-            encrypted: matches!(protection, KeyProtection::Passphrase(_)),
             missing: CaRole::ALL
                 .into_iter()
                 .filter(|role| !files::exists(&env.layout.root_certificate(*role)))

@@ -1,7 +1,9 @@
 //! The CAs of a cluster: created once, or taken over from another tool.
 
 mod create;
+mod elsewhere;
 mod import;
 
-pub use create::{CaReport, CreateCaError, CreatedCa, KeyProtection, create, missing};
-pub use import::{CaWarning, CaWarningKind, ImportCaError, ImportOptions, ImportPlan, ImportReport, plan};
+pub use create::{CaReport, CreateCaError, CreatedCa, KeyProtection, KeyStorage, create, missing};
+pub use elsewhere::Holder;
+pub use import::{CaWarning, CaWarningKind, ImportCaError, ImportOptions, ImportPlan, ImportReport, ImportedKey, plan};

@@ -7,10 +7,12 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use crate::app::ca::Holder;
 use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
 use crate::pki::issuer::{IssueError, Issuer};
 use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
@@ -123,8 +125,17 @@ impl PassphraseArgs {
     ///
     /// # Errors
     /// The errors of [`Self::open`]; refused when a CA cannot be used to sign.
-    pub(crate) fn issuers(&self, roles: &[CaRole], context: &mut Context<'_>) -> Result<Vec<Issuer>> {
-        let opened = self.open(roles, context)?;
+    pub(crate) fn issuers(
+        &self,
+        roles: &[CaRole],
+        cluster: &Cluster,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<Issuer>> {
+        let (elsewhere, here) = roles.iter().partition::<Vec<CaRole>, _>(|role| cluster.signer(**role).is_some());
+        let mut opened = self.open(&here, context)?;
+        for holder in holders(&elsewhere, cluster, context) {
+            opened.push((holder.role(), holder.open(&context.env)?));
+        }
         opened.into_iter().map(|(role, ca)| authority(role, ca, context.env.now)).collect()
     }
 
@@ -132,8 +143,8 @@ impl PassphraseArgs {
     ///
     /// # Errors
     /// The errors of [`Self::issuers`].
-    pub(crate) fn issuer(&self, role: CaRole, context: &mut Context<'_>) -> Result<Issuer> {
-        let issuers = self.issuers(&[role], context)?;
+    pub(crate) fn issuer(&self, role: CaRole, cluster: &Cluster, context: &mut Context<'_>) -> Result<Issuer> {
+        let issuers = self.issuers(&[role], cluster, context)?;
         issuers.into_iter().next().ok_or_else(|| CliError::new(Exit::Bug, "the CA was not opened"))
     }
 
@@ -142,7 +153,10 @@ impl PassphraseArgs {
     ///
     /// # Errors
     /// When there is no root, a key is missing or damaged, or the passphrase is wrong.
-    pub(crate) fn open(&self, kinds: &[CaRole], context: &mut Context<'_>) -> Result<Vec<(CaRole, OpenedCa)>> {
+    fn open(&self, kinds: &[CaRole], context: &mut Context<'_>) -> Result<Vec<(CaRole, OpenedCa)>> {
+        if kinds.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut at_hand = self.given(context)?;
         let may_ask = at_hand.is_none();
         let (mut opened, mut others) = (Vec::with_capacity(kinds.len()), kinds);
@@ -161,6 +175,12 @@ impl PassphraseArgs {
         }
         Ok(opened)
     }
+}
+
+/// Returns the holders of the keys of these roles; roles whose keys are files are left out.
+pub(crate) fn holders<'c>(roles: &[CaRole], cluster: &'c Cluster, context: &Context<'_>) -> Vec<Holder<'c>> {
+    let has_terminal = context.prompts.is_some();
+    roles.iter().filter_map(|role| Holder::of(*role, cluster, &context.env, has_terminal)).collect()
 }
 
 /// An attacker who copies the keys can try passphrases until the roots expire.

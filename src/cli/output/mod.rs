@@ -9,4 +9,5 @@ pub(crate) mod reasons;
 pub(crate) mod renewal;
 pub(crate) mod requests;
 pub(crate) mod revocation;
+pub(crate) mod signers;
 pub(crate) mod status;

@@ -24,7 +24,16 @@ pub(super) fn words(error: &ImportCaError) -> String {
         }
         ImportCaError::Key { source, .. } => key(source),
         ImportCaError::ClusterFirst(_) => "import that first: clusterctl import-ca --as cluster",
-        ImportCaError::OtherRole { .. } => {
+        ImportCaError::NoKey { role, .. } => {
+            return format!(
+                "name its private key with --key FILE, or the key's holder in cluster.yaml: signers.{}",
+                role.name()
+            );
+        }
+        ImportCaError::KeyIsElsewhere { role, .. } => {
+            return format!("leave --key out, or remove signers.{} from cluster.yaml", role.name());
+        }
+        ImportCaError::OtherRole { .. } | ImportCaError::SharedKey { .. } => {
             "each role needs a CA of its own: one CA in the place of another would let every node into etcd. \
              clusterctl init-ca makes those that are missing"
         }

@@ -1,0 +1,17 @@
+//! Holders of CAs' keys, in words.
+
+use crate::cluster::signer::Signer;
+
+/// Returns where a key is that is not in the cluster directory.
+pub(crate) fn words(signer: &Signer) -> String {
+    match signer {
+        Signer::Exec(exec) => format!("with the program {}", exec.program),
+    }
+}
+
+/// Returns the kind of holder, as the cluster file names it.
+pub(crate) fn kind(signer: &Signer) -> &'static str {
+    match signer {
+        Signer::Exec(_) => "exec",
+    }
+}
