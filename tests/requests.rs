@@ -161,6 +161,50 @@ fn certificates_are_signed_by_the_cluster_file_and_the_keys_stay_on_the_host() {
     }
 }
 
+/// The keys that the directory has for a host fit none of the new certificates.
+#[test]
+fn keys_of_the_directory_are_deleted_when_the_host_made_its_own() {
+    needs!("sqlite3");
+    let lab = Lab::issued();
+    let serial = |profile: &str| {
+        let query =
+            format!("SELECT sha256 FROM certificates WHERE host = 'on' AND profile = '{profile}' ORDER BY seq LIMIT 1");
+        good_tool("sqlite3", &[&lab.path("pki/ledger.sqlite3").display().to_string(), &query]).trim().to_owned()
+    };
+    let old = [serial("kubelet-client"), serial("kubelet-server")];
+    request(&lab, "on");
+    for (args, left) in [(&["--dry-run", "on.request"][..], 4), (&["on.request"], 2)] {
+        let report = sign(&lab, args);
+        let deleted: Vec<&str> =
+            (0..2).filter_map(|i| report["certificates"][i]["deletedKey"].as_str()?.rsplit('/').next()).collect();
+        assert_eq!(deleted, ["kubelet-client.key", "kubelet-server.key"]);
+        assert_eq!(folder_of(&lab, "pki/nodes/on").len(), left);
+    }
+    let events = "SELECT detail FROM events WHERE kind = 'forget-key' AND subject = 'on' ORDER BY seq";
+    let events = good_tool("sqlite3", &[&lab.path("pki/ledger.sqlite3").display().to_string(), events]);
+    assert_eq!(events.lines().collect::<Vec<_>>(), old);
+    request(&lab, "on");
+    assert_eq!(sign(&lab, &["on.request"])["certificates"][0]["deletedKey"], Value::Null, "there is none any more");
+    lab.good(&["bundle", "on"]);
+    lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn links_out_of_an_image_are_not_followed() {
+    let lab = Lab::empty();
+    fs::create_dir_all(lab.path("elsewhere")).expect("made");
+    fs::create_dir_all(lab.path("root/var/lib")).expect("made");
+    std::os::unix::fs::symlink(lab.path("elsewhere"), lab.path("root/var/lib/kubelet")).expect("a link");
+    assert_eq!(lab.run(&["request", "worker-1", "--root", "root"]).status, 3);
+    assert_eq!(fs::read_dir(lab.path("elsewhere")).expect("listed").count(), 0);
+    fs::remove_file(lab.path("root/var/lib/kubelet")).expect("removed");
+    fs::create_dir_all(lab.path("root/data")).expect("made");
+    std::os::unix::fs::symlink("../../data", lab.path("root/var/lib/kubelet")).expect("a link");
+    lab.good(&["request", "worker-1", "--root", "root"]);
+    assert!(lab.path("root/data/pki/kubelet-client.key").exists(), "a link inside is followed");
+    assert_eq!(lab.run(&["request", "worker-2", "--root", "root", "--out", "worker-1.request"]).status, 3);
+}
+
 #[test]
 fn a_bundle_without_keys_is_installed_only_where_its_keys_are() {
     needs!("dash");

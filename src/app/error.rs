@@ -110,7 +110,7 @@ impl Error {
             Self::Input(error) => error.remedy(),
             Self::Admin(error) => error.remedy(),
             Self::Issuance(error) => error.remedy(),
-            Self::Request(error) => Some(error.remedy()),
+            Self::Request(error) => Some(Remedy::Request(error.remedy())),
             Self::Rebuild(RebuildError::Good(_)) => Some(Remedy::CheckLedger),
             Self::Sign(error) => Some(error.remedy()),
             Self::Revoke(error) => error.remedy(),

@@ -1,7 +1,7 @@
 //! Remedies of errors, as data; [`crate::cli::remedies`] renders them as text.
 
 use super::ca::ImportCaError;
-use super::{init, package, revoke, verify};
+use super::{init, package, request, revoke, verify};
 use crate::config::ReadError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
@@ -60,22 +60,8 @@ pub enum Remedy {
     OfFinding(finding::Remedy),
     /// Give this name, which is similar.
     DidYouMean(String),
-    /// Name a folder that exists as the root.
-    NameAnotherRoot,
-    /// Move the key away, or make it readable by its owner alone.
-    MoveKeyAway,
-    /// Name the host's Ed25519 key.
-    NameAnotherHostKey,
-    /// Give the host's public key: in the cluster file, or in a `known_hosts` file.
-    NameHostKeys,
-    /// Name another file for the request.
-    NameAnotherRequestFile,
-    /// Make a new key on the host.
-    MakeNewHostKey,
-    /// Name the host and the profile.
-    NameHostAndProfile,
-    /// Correct the request, or the cluster file.
-    CorrectRequest,
+    /// A remedy for requests of hosts.
+    Request(request::Remedy),
     /// A remedy of [`revoke`].
     Revoke(revoke::Remedy),
     /// The remedy for a CA's file that cannot be used; the error is the evidence.

@@ -85,7 +85,10 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Issuance(error) => of_issuance(error),
         Error::Request(RequestError::NoRoot(_) | RequestError::HostKey(_)) => Exit::Usage,
         Error::Request(
-            RequestError::Key { .. } | RequestError::ReadableByOthers { .. } | RequestError::OtherFile(_),
+            RequestError::Key { .. }
+            | RequestError::ReadableByOthers { .. }
+            | RequestError::OtherFile(_)
+            | RequestError::LeadsOut { .. },
         )
         | Error::Rebuild(RebuildError::Good(_))
         | Error::Sign(SignError::Refused(_)) => Exit::Refused,

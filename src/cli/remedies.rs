@@ -3,6 +3,7 @@
 mod import_ca;
 mod init;
 pub(crate) mod package;
+mod request;
 mod revoke;
 mod signer;
 mod status;
@@ -70,11 +71,12 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
             "restore ca.crt, ca.key and the ledger of one and the same directory from a backup".to_owned()
         }
         Remedy::CheckLedger => {
-            "clusterctl ledger check tells what is wrong with it; a ledger from a backup learns what it lacks with: clusterctl revoke --from FILE"
+            "clusterctl ledger check shows what it has; what a ledger from a backup lacks is recorded with: clusterctl revoke --from FILE"
                 .to_owned()
         }
         Remedy::RestoreLedger => {
-            "put a ledger back that clusterctl ledger check accepts, from a backup, and find out which program changed this one"
+            "restore a ledger that clusterctl ledger check accepts from a backup. Without one, make a new ledger from the files in \
+             this directory: clusterctl ledger rebuild. Find out which program changed this one"
                 .to_owned()
         }
         Remedy::Package(remedy) => return package::words(remedy),
@@ -108,20 +110,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
             "give another NAME, or replace it with --reissue: the old certificate is valid until it expires or is revoked"
                 .to_owned()
         }
-        Remedy::NameAnotherRoot => "name the folder that stands for / with --root".to_owned(),
-        Remedy::MoveKeyAway => {
-            "chmod it to 0600, or move it away: then a new key is made, and the host needs new certificates".to_owned()
-        }
-        Remedy::NameAnotherHostKey => "use /etc/ssh/ssh_host_ed25519_key".to_owned(),
-        Remedy::NameHostKeys => {
-            "compare the host's key on a way that you trust, then name it in cluster.yaml (sealTo) or with --known-hosts FILE; \
-             clusterctl request HOST --ssh-host-key /etc/ssh/ssh_host_ed25519_key signs with it"
-                .to_owned()
-        }
-        Remedy::NameAnotherRequestFile => "name another file with --out".to_owned(),
-        Remedy::MakeNewHostKey => "move that key away on its host, and make a new one: clusterctl request HOST".to_owned(),
-        Remedy::NameHostAndProfile => "name them: clusterctl sign --host HOST --profile kubelet-server FILE".to_owned(),
-        Remedy::CorrectRequest => "make the request again: clusterctl request HOST. What a certificate may have is in cluster.yaml".to_owned(),
+        Remedy::Request(remedy) => request::words(remedy),
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
         Remedy::Revoke(remedy) => revoke::words(remedy),

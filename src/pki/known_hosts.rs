@@ -201,6 +201,26 @@ impl KnownHosts {
         }
     }
 
+    /// Returns all keys of the host with these names, of every type, each as a line of OpenSSH without a comment; none if no line
+    /// has a key of this host alone.
+    ///
+    /// # Errors
+    /// Returns an error if a key is revoked or damaged, or the host has two Ed25519 or RSA keys.
+    pub fn keys_of(&self, names: &[String]) -> Result<Vec<String>, KnownHostError> {
+        match self.key_of(names) {
+            Err(KnownHostError::Unknown | KnownHostError::Shared { .. }) => return Ok(Vec::new()),
+            Err(KnownHostError::Types { .. }) | Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+        let lines = self.lines_of(names);
+        let is_revoked = |line: &&&Line| line.marker == Some(Marker::Revoked);
+        let own: Vec<&Line> = lines.iter().copied().filter(|line| line.is_own()).collect();
+        match lines.iter().filter(is_revoked).find(|revoked| own.iter().any(|line| line.key == revoked.key)) {
+            Some(revoked) => Err(KnownHostError::Revoked { line: revoked.number }),
+            None => Ok(own.iter().map(|line| format!("{} {}", line.key_type, line.key)).collect()),
+        }
+    }
+
     /// Returns the lines that match a host, in the file's order.
     fn lines_of(&self, names: &[String]) -> Vec<&Line> {
         let names: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();

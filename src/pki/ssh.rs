@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 
 use super::openssh_key;
 use super::passphrase::Passphrase;
-use crate::cluster::recipient::Recipient;
 
 /// The namespace of the signature that checks a key pair; no verifier accepts it.
 const SELF_TEST: &str = "clusterctl-trial";
@@ -220,11 +219,12 @@ impl SshSignature {
         self.0.public_key().fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// Returns its key, if it is of a type that bundles can be encrypted to, as a host's key is.
-    #[must_use]
-    pub fn key(&self) -> Option<Recipient> {
-        let text = PublicKey::from(self.0.public_key().clone()).to_openssh().ok()?;
-        Recipient::parse(&text).ok()
+    /// Returns its public key as a line of OpenSSH without a comment: the type and the base64 of the key.
+    ///
+    /// # Errors
+    /// Returns [`SshError::NotASignature`] for a key that cannot be encoded.
+    pub fn public_key(&self) -> Result<String, SshError> {
+        PublicKey::from(self.0.public_key().clone()).to_openssh().map_err(|_| SshError::NotASignature)
     }
 
     /// Returns SSH's name of its key's type.

@@ -151,6 +151,12 @@ fn paths(layout: &Layout, leaf: &CertificateSpec) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
+/// Returns the file of the private key of a credential, if it exists.
+#[must_use]
+pub fn key_file(layout: &Layout, leaf: &CertificateSpec) -> Option<PathBuf> {
+    Some(paths(layout, leaf).1).filter(|path| files::exists(path))
+}
+
 /// Reads the credential that `leaf` describes.
 ///
 /// # Errors

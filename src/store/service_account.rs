@@ -13,6 +13,7 @@ use super::files::{self, PRIVATE, PUBLIC};
 use super::layout::Layout;
 use super::ledger::{AuditContext, Ledger};
 use crate::cluster::key_kind::KeyKind;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, Item};
 
@@ -48,6 +49,16 @@ pub fn read(layout: &Layout) -> Result<KeyPairState, CredentialProblem> {
     } else {
         Err(CredentialProblem::BadKey(public_path, KeyError::Damaged))
     }
+}
+
+/// Returns the SHA-256 of the public key's SubjectPublicKeyInfo, if its file can be read.
+#[must_use]
+pub fn public_key(layout: &Layout) -> Option<Fingerprint> {
+    let public = files::read(&layout.service_account_public(), LIMIT).ok()?;
+    pem::read_all(&public).ok()?.iter().find_map(|item| match item {
+        Item::PublicKey(spki) => Some(Fingerprint::of(spki)),
+        _ => None,
+    })
 }
 
 fn read_file(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProblem> {

@@ -85,6 +85,27 @@ fn the_hosts_ssh_key_shows_whose_request_it_is() {
     assert!(matches!(host_key_problems(&lab, SignOptions::default())[..], [RequestProblem::OtherHostKey(_)]));
 }
 
+/// `known_hosts` often has keys of several types: each counts, and a host with other keys is not an unknown one.
+#[test]
+fn keys_of_every_type_in_known_hosts_are_compared() {
+    needs!("ssh-keygen");
+    let lab = Lab::issued();
+    fs::create_dir_all(lab.path("hosts/on")).expect("made");
+    let keys = [ssh_key(&lab, "ecdsa", "ecdsa"), ssh_key(&lab, "ed25519", "ed25519")];
+    for (own, name, other) in [(&keys[0], "ecdsa", &keys[1]), (&keys[1], "ed25519", &keys[0])] {
+        request_signed_by(&lab, name);
+        lab.write("known_hosts", &format!("on {own}\n"));
+        let report = sign(&lab, &["--dry-run", "--known-hosts", "known_hosts", "--require-host-key", "on.request"]);
+        assert_eq!(report["certificates"][0]["hostKey"]["isKnown"], true, "{name}");
+        let options = SignOptions { require_host_key: false, ..known_hosts(&lab, &format!("on {other}\n")) };
+        let found = host_key_problems(&lab, options);
+        assert!(matches!(found[..], [RequestProblem::OtherHostKey(_)]), "{name}: {found:?}");
+        let options = known_hosts(&lab, &format!("on {own}\n@revoked * {own}\n"));
+        let found = host_key_problems(&lab, options);
+        assert!(matches!(found[..], [RequestProblem::HostKeyUnusable(_)]), "{name}: {found:?}");
+    }
+}
+
 #[test]
 fn ssh_keygen_verifies_the_signature_of_a_request_and_makes_one() {
     needs!("ssh-keygen", "sh");

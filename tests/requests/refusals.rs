@@ -254,3 +254,12 @@ fn files_that_are_no_requests_and_requests_that_were_changed_are_refused() {
         assert!(!found.is_empty(), "octet {at}");
     }
 }
+
+#[test]
+fn the_key_of_service_accounts_is_not_a_hosts() {
+    needs!("openssl");
+    let lab = Lab::issued();
+    let path = |name: &str| lab.path(name).display().to_string();
+    good_tool("openssl", &["req", "-new", "-key", &path("pki/sa.key"), "-subj", "/CN=on", "-out", &path("sa.csr")]);
+    assert_eq!(problems(&lab, "sa.csr"), [RequestProblem::KeyOfServiceAccounts]);
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::app::remedy::Remedy;
+use super::remedy::Remedy;
 use crate::pki::key::KeyError;
 use crate::pki::ssh::SshError;
 
@@ -31,18 +31,28 @@ pub enum RequestError {
     /// The SSH host key cannot sign.
     #[error("the SSH host key cannot sign")]
     HostKey(#[source] SshError),
-    /// The file that would be replaced is not a request.
-    #[error("{} exists, and it is not a request of clusterctl", .0.display())]
+    /// The file that would be replaced is not a request of this host.
+    #[error("{} exists, and it is not a request of this host", .0.display())]
     OtherFile(PathBuf),
+    /// A link below the root leads out of it, for example an absolute one in an image.
+    #[error("{} is a link that leads out of {}", path.display(), root.display())]
+    LeadsOut {
+        /// The link.
+        path: PathBuf,
+        /// The root.
+        root: PathBuf,
+    },
 }
 
 impl RequestError {
     pub(in crate::app) fn remedy(&self) -> Remedy {
         match self {
             Self::NoRoot(_) => Remedy::NameAnotherRoot,
-            Self::Key { .. } | Self::ReadableByOthers { .. } => Remedy::MoveKeyAway,
+            Self::Key { .. } => Remedy::MoveKeyAway,
+            Self::ReadableByOthers { path, .. } => Remedy::CloseKey(path.clone()),
+            Self::LeadsOut { .. } => Remedy::NameAnotherRoot,
             Self::HostKey(_) => Remedy::NameAnotherHostKey,
-            Self::OtherFile(_) => Remedy::NameAnotherRequestFile,
+            Self::OtherFile(_) => Remedy::NameAnotherFile,
         }
     }
 }

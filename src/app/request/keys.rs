@@ -37,9 +37,12 @@ pub struct HostKey {
 /// Opens the key of a profile below `root`, and makes it where there is none.
 ///
 /// # Errors
-/// Returns an error if the key that exists cannot be used, or a file or folder cannot be written.
+/// Returns an error if the key that exists cannot be used, a link leads out of `root`, or a file or folder cannot be written.
 pub(super) fn open_or_make(root: &Path, profile: Profile, kind: KeyKind) -> Result<Option<(HostKey, LocalKey)>, Error> {
     let Some(below) = paths::key_of(profile) else { return Ok(None) };
+    if let Some(path) = files::leads_out(root, &below) {
+        return Err(RequestError::LeadsOut { path, root: root.to_owned() }.into());
+    }
     let path = root.join(&below);
     let is_new = match files::read_one_of_many(&path, LIMIT) {
         Ok((pem, mode)) => {

@@ -4,10 +4,12 @@
 
 mod error;
 mod keys;
+mod remedy;
 pub(in crate::app) mod statement;
 mod write;
 
 pub use error::RequestError;
 pub use keys::HostKey;
+pub use remedy::Remedy;
 pub use statement::StatementError;
 pub use write::{RequestOptions, RequestReport, request};

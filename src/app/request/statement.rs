@@ -8,7 +8,6 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
-use crate::cluster::recipient::Recipient;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::ssh::{SshError, SshKey, SshSignature};
 
@@ -36,8 +35,8 @@ pub(in crate::app) struct Statement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app) struct Signed {
     pub(in crate::app) statement: Statement,
-    /// The key; `None` if it is of a type that is never a recipient.
-    pub(in crate::app) key: Option<Recipient>,
+    /// The public key as a line of OpenSSH: the type and the base64 of the key.
+    pub(in crate::app) key: String,
     /// The fingerprint of the key, as `ssh-keygen -l` prints it.
     pub(in crate::app) fingerprint: String,
 }
@@ -124,5 +123,6 @@ pub(in crate::app) fn find(file: &[u8]) -> Result<Option<Signed>, StatementError
     let text = &before[start..];
     signature.verify(NAMESPACE, text.as_bytes()).map_err(StatementError::Signature)?;
     let statement = Statement::parse(text).ok_or(StatementError::Malformed)?;
-    Ok(Some(Signed { statement, key: signature.key(), fingerprint: signature.fingerprint() }))
+    let key = signature.public_key().map_err(StatementError::Signature)?;
+    Ok(Some(Signed { statement, key, fingerprint: signature.fingerprint() }))
 }

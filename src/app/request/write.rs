@@ -56,8 +56,8 @@ pub struct RequestReport {
 /// The same command can be run again: it keeps all keys.
 ///
 /// # Errors
-/// Returns an error if a key that exists cannot be used, another file is in the place of the request, or a file cannot
-/// be written.
+/// Returns an error if a key that exists cannot be used, a link leads out of the root, another file is in the place of the request, or a file
+/// cannot be written.
 pub fn request(options: &RequestOptions) -> Result<RequestReport, Error> {
     let RequestOptions { host, root, keys: kind, out, .. } = options;
     if !files::is_folder(root) {
@@ -65,7 +65,7 @@ pub fn request(options: &RequestOptions) -> Result<RequestReport, Error> {
     }
     // Before any key is made.
     let exists = match files::read(out, LIMIT) {
-        Ok(bytes) if bytes.starts_with(HEAD.as_bytes()) => true,
+        Ok(bytes) if bytes.starts_with(format!("{HEAD} of {host};").as_bytes()) => true,
         Ok(_) | Err(StoreError::TooLarge { .. } | StoreError::InTheWay(_)) => {
             return Err(RequestError::OtherFile(out.clone()).into());
         }

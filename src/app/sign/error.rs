@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::app::issue::CredentialName;
 use crate::app::package;
 use crate::app::remedy::Remedy;
-use crate::app::request::StatementError;
+use crate::app::request::{self, StatementError};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
 use crate::pki::certificate::{CertificateError, Serial};
@@ -96,6 +96,9 @@ pub enum RequestProblem {
         /// The serial number of the certificate that it was made for.
         serial: Serial,
     },
+    /// The key signs service accounts' tokens.
+    #[error("its key is the one that signs service accounts' tokens")]
+    KeyOfServiceAccounts,
     /// A certificate of the same public key was revoked.
     #[error("a certificate of its key was revoked (serial {serial}, {reason})")]
     KeyRevoked {
@@ -138,7 +141,10 @@ pub enum RequestProblem {
 
 impl RequestProblem {
     fn is_of_key(&self) -> bool {
-        matches!(self, Self::KeyOfAnother { .. } | Self::KeyMadeHere { .. } | Self::KeyRevoked { .. })
+        matches!(
+            self,
+            Self::KeyOfAnother { .. } | Self::KeyMadeHere { .. } | Self::KeyOfServiceAccounts | Self::KeyRevoked { .. }
+        )
     }
 
     fn is_of_host_key(&self) -> bool {
@@ -198,14 +204,17 @@ impl SignError {
         }
         let has = |is: fn(&RequestProblem) -> bool| refused.iter().flat_map(|one| &one.problems).any(is);
         if has(RequestProblem::is_of_key) {
-            return Remedy::MakeNewHostKey;
+            return Remedy::Request(request::Remedy::MakeNewKey);
         }
         if has(RequestProblem::is_of_host_key) {
-            return Remedy::NameHostKeys;
+            return Remedy::Request(request::Remedy::NameHostKeys);
         }
         if has(|one| matches!(one, RequestProblem::NoHost | RequestProblem::NoProfile)) {
-            return Remedy::NameHostAndProfile;
+            return Remedy::Request(request::Remedy::NameHostAndProfile);
         }
-        Remedy::CorrectRequest
+        if has(|one| *one == RequestProblem::Missing) {
+            return Remedy::Request(request::Remedy::NameFiles);
+        }
+        Remedy::Request(request::Remedy::CorrectRequest)
     }
 }

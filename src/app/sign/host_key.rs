@@ -29,7 +29,7 @@ pub(super) fn compare(
     }
     problems
         .extend(statement.cluster.filter(|pin| !cas.cluster.pins().contains(pin)).map(RequestProblem::OtherCluster));
-    let is_known = signed.key.as_ref().is_some_and(|key| keys.contains(key));
+    let is_known = keys.contains(&signed.key);
     if !is_known && !keys.is_empty() {
         problems.push(RequestProblem::OtherHostKey(fingerprint.clone()));
     } else if !is_known && options.require_host_key {
@@ -39,21 +39,15 @@ pub(super) fn compare(
     if problems.is_empty() { Ok(Some(evidence)) } else { Err(problems) }
 }
 
-/// Returns the SSH keys that a host is known to have; none where it is not known.
-fn keys_of(host: &Host, options: &SignOptions, cluster: &Cluster) -> Result<Vec<Recipient>, KnownHostError> {
+/// Returns the SSH keys that a host is known to have, as lines of OpenSSH; none where it is not known.
+fn keys_of(host: &Host, options: &SignOptions, cluster: &Cluster) -> Result<Vec<String>, KnownHostError> {
     let entries = || cluster.master(host.name.as_str()).into_iter().chain([host]);
     match &options.known_hosts {
-        Some(known) => match known.key_of(&names_of(entries())) {
-            Ok(key) => Ok(vec![key]),
-            Err(KnownHostError::Unknown | KnownHostError::Types { .. } | KnownHostError::Shared { .. }) => {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
-        },
+        Some(known) => known.keys_of(&names_of(entries())),
         None => {
             let recipients = entries().flat_map(|host| host.recipients.iter());
             let is_ssh = |one: &&Recipient| matches!(one.kind(), RecipientKind::SshEd25519 | RecipientKind::SshRsa);
-            Ok(recipients.filter(is_ssh).cloned().collect())
+            Ok(recipients.filter(is_ssh).map(ToString::to_string).collect())
         }
     }
 }

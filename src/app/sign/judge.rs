@@ -69,7 +69,9 @@ pub(super) fn judge(
             (Ok(request), Some(spec)) if problems.is_empty() => {
                 let Some(host) = spec.host.clone() else { continue };
                 let (profile, granted) = (spec.profile, Granted::of(&spec));
-                let row = SignedCertificate { file, host, profile, asked, granted, host_key, signed: None };
+                let replaced_key = credentials::key_file(records.layout, &spec);
+                let row =
+                    SignedCertificate { file, host, profile, asked, granted, host_key, replaced_key, signed: None };
                 accepted.push(Accepted { row, spec, request });
             }
             (verified, _) => {
@@ -164,6 +166,8 @@ pub(super) struct Records<'a> {
     pub(super) layout: &'a Layout,
     /// The certificates whose keys were made in the directory and deleted on purpose.
     pub(super) discarded: HashSet<Fingerprint>,
+    /// The public key that verifies service accounts' tokens, if there is one.
+    pub(super) service_accounts: Option<Fingerprint>,
 }
 
 impl Records<'_> {
@@ -180,6 +184,9 @@ impl Records<'_> {
             stored.is_some_and(|stored| stored.credential.key.fingerprint() == request.spki_fingerprint)
         };
         let mut problems = Vec::new();
+        if self.service_accounts == Some(request.spki_fingerprint) {
+            problems.push(RequestProblem::KeyOfServiceAccounts);
+        }
         for issued in self.ledger.by_public_key(request.spki_fingerprint)? {
             let is_own = issued.host.as_deref() == host && issued.profile == spec.policy().name;
             let serial = issued.serial;

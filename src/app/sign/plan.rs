@@ -17,9 +17,11 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::issuer::{Issued, Issuer, SubjectKey};
 use crate::pki::verified::Verified;
+use crate::store::credentials;
 use crate::store::issuance::{self, IssuanceContext};
 use crate::store::ledger::Ledger;
 use crate::store::lock::Lock;
+use crate::store::service_account;
 use crate::store::signed::{self, SignedHost};
 
 /// What would be signed.
@@ -48,7 +50,12 @@ fn judged(options: &SignOptions, cluster: &Cluster, env: &Env) -> Result<(SignPr
     let (ledger, cas) = directory::cas(&env.layout, cluster)?;
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
     let (found, mut refused) = read::read(&options.files)?;
-    let records = Records { ledger: &ledger, layout: &env.layout, discarded: ledger.discarded_keys()? };
+    let records = Records {
+        ledger: &ledger,
+        layout: &env.layout,
+        discarded: ledger.discarded_keys()?,
+        service_accounts: service_account::public_key(&env.layout),
+    };
     let (accepted, others) = judge::judge(found, options, cluster, &records, &cas)?;
     refused.extend(others);
     if !refused.is_empty() {
@@ -107,8 +114,13 @@ impl SignPlan<'_> {
     pub fn apply(self, issuers: &[Issuer]) -> Result<SignReport, Error> {
         let Self { preview, env, mut ledger, cas, _lock } = self;
         let (mut rows, mut hosts): (Vec<SignedCertificate>, Vec<SignedHost>) = (Vec::new(), Vec::new());
+        let mut deleted_keys = Vec::new();
         for accepted in preview.accepted {
             let (mut row, profile) = (accepted.row.clone(), accepted.spec.profile);
+            if let (Some(_), Ok(old)) = (&row.replaced_key, credentials::read_certificate(&env.layout, &accepted.spec))
+            {
+                deleted_keys.push((row.host.to_string(), old.fingerprint()));
+            }
             let Some(made) = sign(accepted, issuers, env)? else { continue };
             let certificate = made.get();
             row.signed = Some((certificate.serial.clone(), certificate.fingerprint(), certificate.not_after));
@@ -121,6 +133,7 @@ impl SignPlan<'_> {
         issuance::prepare(&env.layout)?;
         issuance::sweep(&env.layout)?;
         let context = IssuanceContext { cas: &cas, now: env.now, by: &env.actor };
+        ledger.record_discarded_keys(&deleted_keys, &env.audit())?;
         signed::write(&env.layout, &mut ledger, &hosts, &context)?;
         Ok(SignReport { certificates: rows })
     }

@@ -90,6 +90,8 @@ pub struct SignedCertificate {
     pub granted: Granted,
     /// The SSH signature of the request, if it has one.
     pub host_key: Option<HostKeyEvidence>,
+    /// The key in the cluster directory that is deleted, because the certificate is for another key.
+    pub replaced_key: Option<PathBuf>,
     /// The certificate's serial number, its SHA-256 and when it expires, once it is signed.
     pub signed: Option<(Serial, Fingerprint, OffsetDateTime)>,
 }

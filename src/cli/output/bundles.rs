@@ -39,13 +39,15 @@ pub(crate) fn show(report: &PackageReport, output: OutputFormat, seconds: f64, c
         (OutputFormat::Human, _) => screen.answer(report.folder.display()),
     }
     let count = report.bundles.len();
+    let have_keys = report.bundles.iter().any(|bundle| !bundle.lacks_keys);
     screen.step(format_args!(
-        "packed {count} bundle{}, in {seconds:.1} s ({:.0} per second). {}",
+        "packed {count} bundle{}, in {seconds:.1} s ({:.0} per second){}",
         if count == 1 { "" } else { "s" },
         count as f64 / seconds.max(0.001),
-        match report.encrypted {
-            true => "Each has its host's keys, encrypted: only its recipients can decrypt it",
-            false => "Each has its host's keys: give it only to that host",
+        match (have_keys, report.encrypted) {
+            (false, _) => "",
+            (true, true) => ". Each has its host's keys, encrypted: only its recipients can decrypt it",
+            (true, false) => ". Each has its host's keys: give it only to that host",
         },
     ));
     let without: Vec<&str> =
@@ -92,10 +94,9 @@ fn show_kept(kept: usize, screen: &mut Screen<'_>) {
 }
 
 fn show_user_data(report: &PackageReport, screen: &mut Screen<'_>) {
-    screen.warn(
-        "user-data has the keys without encryption. A cloud's metadata service gives it to every process on the host that \
-         asks, pods included: block pods from 169.254.169.254, and restrict who can read it in the cloud's console",
-    );
+    if report.bundles.iter().any(|bundle| !bundle.lacks_keys) {
+        warn_of_keys_in_user_data(screen);
+    }
     let large = report.user_data_above(EC2_LIMIT);
     if large.is_empty() {
         return;
@@ -111,6 +112,13 @@ fn show_user_data(report: &PackageReport, screen: &mut Screen<'_>) {
             _ => "put it in a private bucket, and fetch it by a small config (ignition.config.replace)",
         }
     ));
+}
+
+fn warn_of_keys_in_user_data(screen: &mut Screen<'_>) {
+    screen.warn(
+        "user-data has the keys without encryption. A cloud's metadata service gives it to every process on the host that \
+         asks, pods included: block pods from 169.254.169.254, and restrict who can read it in the cloud's console",
+    );
 }
 
 /// Shows a warning about bundles.

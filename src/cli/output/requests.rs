@@ -1,5 +1,7 @@
 //! Requests of hosts, and what was signed, as text and JSON.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::app::count::certificates;
@@ -32,14 +34,15 @@ pub(crate) fn show(report: &RequestReport, output: OutputFormat, screen: &mut Sc
     }
     screen.answer(path.display());
     screen.step(format_args!(
-        "the keys stay on this host. Take the request to the cluster directory. Next: clusterctl sign {host}.request"
+        "the keys stay on this host. Take the request to the cluster directory. Next: clusterctl sign {}",
+        path.file_name().map_or_else(|| path.display(), |name| Path::new(name).display())
     ));
 }
 
 /// Shows what requests ask for beside what the cluster file has.
 pub(crate) fn show_comparison<'r>(rows: impl Iterator<Item = &'r SignedCertificate>, screen: &mut Screen<'_>) {
     for row in rows {
-        let SignedCertificate { file, host, profile, asked, granted, host_key, .. } = row;
+        let SignedCertificate { file, host, profile, asked, granted, host_key, replaced_key, .. } = row;
         let account = match &granted.subject.group {
             Some(group) => format!("O={group}, CN={}", granted.subject.user),
             None => format!("CN={}", granted.subject.user),
@@ -63,6 +66,12 @@ pub(crate) fn show_comparison<'r>(rows: impl Iterator<Item = &'r SignedCertifica
             granted.usages.join(" "),
             granted.lifetime,
         ));
+        if let Some(path) = replaced_key {
+            screen.answer(format_args!(
+                "  deletes    {}, the key of a certificate that stays valid until it expires or is revoked",
+                path.display()
+            ));
+        }
     }
 }
 
@@ -93,7 +102,7 @@ pub(crate) fn show_signed(report: &SignReport, is_dry_run: bool, output: OutputF
 }
 
 fn json_of(row: &SignedCertificate) -> Value {
-    let SignedCertificate { file, host, profile, asked, granted, host_key, signed } = row;
+    let SignedCertificate { file, host, profile, asked, granted, host_key, replaced_key, signed } = row;
     json!({
         "file": file,
         "host": host.as_str(),
@@ -116,6 +125,7 @@ fn json_of(row: &SignedCertificate) -> Value {
             "isKnown": one.is_known,
             "time": stamp(one.time),
         })),
+        "deletedKey": replaced_key,
         "certificate": signed.as_ref().map(|(serial, fingerprint, not_after)| json!({
             "serial": serial.to_string(),
             "sha256": fingerprint.to_string(),

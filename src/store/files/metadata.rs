@@ -3,10 +3,30 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::store::error::StoreError;
+
+/// Returns the first link in the path `below` that leads out of `root` or to nothing, if there is one.
+///
+/// In an image of a host, the target of an absolute link is a file of the machine that the program runs on.
+#[must_use]
+pub fn leads_out(root: &Path, below: &str) -> Option<PathBuf> {
+    let inside = fs::canonicalize(root).ok()?;
+    let mut path = root.to_owned();
+    for name in Path::new(below).components() {
+        path.push(name);
+        if fs::symlink_metadata(&path).is_err() {
+            return None;
+        }
+        match fs::canonicalize(&path) {
+            Ok(real) if real.starts_with(&inside) => {}
+            _ => return Some(path),
+        }
+    }
+    None
+}
 
 /// Returns true for a file of no bytes.
 pub(in crate::store) fn is_empty(path: &Path) -> bool {

@@ -9,7 +9,8 @@ mod write;
 
 pub use list::{Names, all_names_in, files_below, names_in};
 pub use metadata::{
-    Owner, another_owner, exists, folder_id, is_folder, is_missing, is_plain_file, mode, mode_of_file, modified, size,
+    Owner, another_owner, exists, folder_id, is_folder, is_missing, is_plain_file, leads_out, mode, mode_of_file,
+    modified, size,
 };
 pub use read::{begins_with, digest_of_private, holds_exactly, read, read_one_of_many, read_or_wait};
 pub use remove::{remove_all, sweep};
