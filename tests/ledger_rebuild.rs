@@ -76,6 +76,7 @@ fn a_lost_or_damaged_ledger_is_made_anew_and_the_old_file_is_kept() {
         let generation = number(&lab, "SELECT number FROM generation");
         spoil(&lab, how);
         let old = fs::read(lab.path(LEDGER)).ok();
+        assert_eq!(lab.run(&["ledger", "check"]).status, 1, "{how}");
         let report = rebuilt(&lab);
         assert_eq!(valid(&lab), before, "{how}");
         assert_eq!(report["certificates"].as_u64(), Some(before.len() as u64), "{how}");
@@ -134,6 +135,96 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(unknown.len(), 1, "{report}");
     assert_eq!(unknown[0]["kind"], "file");
     assert!(unknown[0]["file"].as_str().is_some_and(|file| file.ends_with("bob.conf")), "{report}");
+}
+
+/// Bundles have certificates that were replaced since: those of the directory are the current ones.
+#[test]
+fn the_certificates_of_the_directory_are_the_current_ones() {
+    let mut lab = Lab::issued();
+    lab.good(&["bundle", "--all"]);
+    lab.now += time::Duration::days(1);
+    lab.good(&["issue-node", "--reissue", "on"]);
+    lab.good(&["revoke", "worker-b1", "--yes"]);
+    lab.good(&["issue-node", "worker-b1"]);
+    let current = || -> BTreeSet<String> {
+        let report = lab.run(&["status", "--all", "--output", "json"]);
+        let report: Value = serde_json::from_str(&report.out).expect("JSON");
+        let rows = report["rows"].as_array().expect("rows").iter().filter(|row| row["host"].is_string());
+        rows.filter_map(|row| Some(format!("{} {}", row["state"].as_str()?, row["sha256"].as_str()?))).collect()
+    };
+    let before = current();
+    assert!(before.len() > 4 && before.iter().all(|row| row.starts_with("valid")), "{before:?}");
+    spoil(&lab, "lost");
+    rebuilt(&lab);
+    assert_eq!(current(), before);
+}
+
+#[test]
+fn a_node_that_made_its_keys_is_not_taken_for_one_whose_keys_were_deleted() {
+    let lab = Lab::issued();
+    fs::create_dir(lab.path("host")).expect("made");
+    lab.good(&["request", "on", "--root", "host"]);
+    lab.good(&["sign", "on.request"]);
+    spoil(&lab, "lost");
+    assert_eq!(rebuilt(&lab)["keysElsewhere"], 2);
+    lab.good(&["bundle", "on"]);
+    lab.good(&["verify", "--offline"]);
+    lab.good(&["sign", "on.request"]);
+}
+
+/// Files that were written after a revocation and do not name it keep the new ledger from being used.
+#[test]
+fn revocations_that_no_file_names_are_missed() {
+    let lab = Lab::issued();
+    lab.good(&["revoke", "worker-b1", "--yes"]);
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["policy"]);
+    lab.good(&["bundle", "--all"]);
+    let rules = lab.path("policy/masters/authorization.yaml");
+    fs::copy(&rules, lab.path("kept.yaml")).expect("copied");
+    fs::remove_file(lab.path("pki/crl.pem")).expect("removed");
+    fs::remove_dir_all(lab.path("policy")).expect("removed");
+    fs::remove_dir_all(lab.path("bundles")).expect("removed");
+    spoil(&lab, "lost");
+    let report = rebuilt(&lab);
+    let kinds: Vec<&str> =
+        report["unknown"].as_array().expect("a list").iter().filter_map(|one| one["kind"].as_str()).collect();
+    assert!(!kinds.is_empty() && kinds.iter().all(|kind| *kind == "revocations"), "{report}");
+    assert_eq!(lab.run(&["policy"]).status, 3);
+    lab.good(&["revoke", "--from", "kept.yaml", "--yes"]);
+    lab.good(&["policy"]);
+    let denied = |text: &str| text.matches("X509SHA256=").count();
+    assert!(denied(&lab.read("policy/masters/authorization.yaml")) >= denied(&lab.read("kept.yaml")));
+
+    // Nothing is here that could tell.
+    let lab = Lab::issued();
+    spoil(&lab, "lost");
+    assert_eq!(rebuilt(&lab)["unknown"][0]["kind"], "revocations");
+}
+
+#[test]
+fn encrypted_bundles_are_named_as_such() {
+    needs!("age-keygen");
+    let lab = Lab::issued();
+    let recipient = crate::support::encryption::age_key(&lab, "identity");
+    lab.good(&["bundle", "--all", "--encrypt-to", &recipient]);
+    lab.good(&["revoke", "worker-b1", "--yes"]);
+    spoil(&lab, "lost");
+    let report = rebuilt(&lab);
+    let unknown = report["unknown"].as_array().expect("a list");
+    assert!(unknown.len() > 2 && unknown.iter().all(|one| one["kind"] == "encrypted"), "{report}");
+}
+
+/// A ledger that another program changed is readable, and there may be no backup.
+#[test]
+fn a_ledger_with_a_changed_row_is_made_anew() {
+    let lab = lived_in();
+    let ledger = Connection::open(lab.path(LEDGER)).expect("a ledger");
+    ledger.execute("UPDATE certificates SET not_after = 'garbage' WHERE host = 'on'", []).expect("changed");
+    drop(ledger);
+    assert_eq!(lab.run(&["ledger", "check"]).status, 1);
+    rebuilt(&lab);
+    lab.good(&["ledger", "check"]);
 }
 
 /// Runs a rebuild that is killed at a system call; returns false where it made fewer of these calls.

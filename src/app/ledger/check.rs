@@ -8,7 +8,7 @@ use super::finding::{LedgerFinding, LedgerFindingId as Id, Severity};
 use crate::app::audit;
 use crate::app::directory;
 use crate::app::env::Env;
-use crate::app::error::Error;
+use crate::app::error::{Error, with_causes};
 use crate::app::remedy::Remedy;
 use crate::cluster::profile::CaRole;
 use crate::pki::certificate::Certificate;
@@ -48,9 +48,38 @@ impl CheckReport {
 /// Checks the ledger. It changes nothing. `head` is that of an earlier check, which the chain has to have.
 ///
 /// # Errors
-/// Returns an error if there is no ledger, or it cannot be read at all.
+/// Returns an error if the ledger is newer than this program, is locked, or may not be read; or when the directory cannot be used.
 pub fn check(env: &Env, head: Option<Fingerprint>) -> Result<CheckReport, Error> {
-    let ledger = directory::ledger(&env.layout)?;
+    match directory::ledger(&env.layout) {
+        Ok(ledger) => match check_opened(env, &ledger, head) {
+            Err(Error::Store(error @ (StoreError::LedgerDamaged { .. } | StoreError::Ledger { .. }))) => {
+                Ok(unusable(error))
+            }
+            checked => checked,
+        },
+        Err(Error::Store(
+            error @ (StoreError::LedgerMissing(_)
+            | StoreError::LedgerEmpty(_)
+            | StoreError::LedgerDamaged { .. }
+            | StoreError::LedgerForeign { .. }),
+        )) => Ok(unusable(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the report of a ledger that cannot be used.
+fn unusable(error: StoreError) -> CheckReport {
+    let finding = LedgerFinding {
+        id: Id::Integrity,
+        severity: Severity::Error,
+        place: "ledger.sqlite3".to_owned(),
+        observed: with_causes(&error),
+        remedy: Some(Remedy::RestoreLedger),
+    };
+    CheckReport { findings: vec![finding], certificates: 0, rows: 0, head: None }
+}
+
+fn check_opened(env: &Env, ledger: &Ledger, head: Option<Fingerprint>) -> Result<CheckReport, Error> {
     let integrity = ledger.integrity_problems()?;
     let mut findings: Vec<LedgerFinding> =
         integrity.into_iter().map(|problem| error(Id::Integrity, "ledger.sqlite3".to_owned(), problem)).collect();
@@ -65,10 +94,10 @@ pub fn check(env: &Env, head: Option<Fingerprint>) -> Result<CheckReport, Error>
     }
     let readable = |role| Some((role, ca::trust(&env.layout, role).ok()?));
     let cas: BTreeMap<CaRole, TrustBundle> = CaRole::ALL.into_iter().filter_map(readable).collect();
-    let certificates = certificates(&ledger, &cas, &mut findings)?;
+    let certificates = certificates(ledger, &cas, &mut findings)?;
     // What is read into memory below has to be readable: the rest would be an error, and no finding.
     if findings.iter().all(|finding| finding.severity == Severity::Warning) {
-        findings.extend(revocations(env, &ledger, &cas)?);
+        findings.extend(revocations(env, ledger, &cas)?);
     }
     Ok(CheckReport { findings, certificates, rows: chain.rows, head: chain.head })
 }

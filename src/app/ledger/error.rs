@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// Errors of making a new ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RebuildError {
-    /// The ledger can be read.
-    #[error("the ledger {} can be read, and is not replaced", .0.display())]
+    /// A check finds nothing wrong with the ledger.
+    #[error("nothing is wrong with the ledger {}, so it is not replaced", .0.display())]
     Good(PathBuf),
 }

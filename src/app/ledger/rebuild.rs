@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use time::macros::format_description;
 
+use super::check::check;
 use super::error::RebuildError;
+use super::finding::{LedgerFinding, LedgerFindingId as Id, Severity};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -14,7 +16,9 @@ use crate::app::package::reader;
 use crate::app::revoke::certificates::{self, OwnCertificate};
 use crate::app::revoke::learn::learn;
 use crate::app::revoke::rendered::certificates_in;
+use crate::bundle::format::encrypted_name;
 use crate::bundle::host_keys::HOST_KEYS;
+use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, Profile, TABLE};
 use crate::cluster::spec::Role;
 use crate::pki::ca_set::CaSet;
@@ -31,12 +35,17 @@ use crate::store::ledger::replace::StagedLedger;
 /// What a new ledger does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unknown {
-    /// A file that cannot be read, or in which there is no certificate: an encrypted bundle, for example.
+    /// A file that cannot be read, or in which there is no certificate.
     File {
         /// The file.
         path: PathBuf,
         /// The reason.
         reason: String,
+    },
+    /// An encrypted bundle: only its recipients know its certificates.
+    Encrypted {
+        /// The bundle.
+        path: PathBuf,
     },
     /// A certificate that no CA of the directory signed.
     OtherIssuer {
@@ -55,6 +64,8 @@ pub enum Unknown {
         /// The evidence.
         reason: String,
     },
+    /// Whether anything was revoked: there is neither a CRL nor a file with the API servers' rules.
+    Revoked,
 }
 
 /// What a new ledger was made from.
@@ -70,7 +81,7 @@ pub struct RebuildReport {
     pub keys_elsewhere: usize,
     /// The number of revocations of these certificates.
     pub revoked: usize,
-    /// The number of revocations of certificates that are in no file.
+    /// The least number of revocations of certificates that are in no file: a CRL names them by serial number, and rules by SHA-256.
     pub revoked_unknown: usize,
     /// What could not be known.
     pub unknown: Vec<Unknown>,
@@ -79,12 +90,11 @@ pub struct RebuildReport {
 /// Makes a new ledger from the certificates, bundles, CRLs and rules of the directory, and keeps the old file beside it.
 ///
 /// # Errors
-/// Returns [`RebuildError::Good`] if the ledger can be read, or an error if the CAs' certificates, or a folder, cannot
-/// be.
+/// [`RebuildError::Good`] when a check finds nothing wrong with the ledger; or when the CAs' certificates, or a folder, cannot be.
 pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, Error> {
     let _lock = directory::lock(env, "ledger rebuild", observer)?;
     let place = env.layout.ledger();
-    check_is_unusable(&place)?;
+    check_is_unusable(env)?;
     let cas = CaSet::try_from_fn(|role| ca::trust(&env.layout, role))?;
     files::sweep(&env.layout.pki())?;
     let (staged, mut ledger) = StagedLedger::begin(&place)?;
@@ -100,9 +110,11 @@ pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, 
     found.read_all(&env.layout)?;
     let Found { own, keys_elsewhere, keep_their_keys, mut unknown, .. } = found;
     let roots = record_cas(&cas, &mut ledger, env)?;
-    let leaves = certificates::record(&own, &cas, &mut ledger, &env.audit())?;
+    let leaves = certificates::record(&in_order(own), &cas, &mut ledger, &env.audit())?;
+    // Keys are discarded only beside an encrypted bundle, which may be the only copy of them.
+    let is_on_host = |host: &str| keep_their_keys.contains(host) || !has_encrypted_bundle(host, &env.layout);
     let (on_hosts, discarded): (Vec<_>, Vec<_>) =
-        keys_elsewhere.iter().cloned().partition(|(host, _)| keep_their_keys.contains(host));
+        keys_elsewhere.iter().cloned().partition(|(host, _)| is_on_host(host));
     ledger.record_keys_on_hosts(&on_hosts, &env.audit())?;
     ledger.record_discarded_keys(&discarded, &env.audit())?;
     let learnt = learn(&mut ledger, &cas, env)?;
@@ -113,6 +125,7 @@ pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, 
             .map(|(role, reason)| Unknown::Crl { path: env.layout.revocation_list(role), reason }),
     );
     unknown.extend(learnt.incomplete.map(|reason| Unknown::Revocations { reason }));
+    unknown.extend((!learnt.has_evidence).then_some(Unknown::Revoked));
     ledger.log_event("rebuild", "ledger", &format!("{} certificates", roots + leaves), &env.audit())?;
     drop(ledger);
     let time = format_description!("[year][month][day]T[hour][minute][second]Z");
@@ -129,22 +142,25 @@ pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, 
     })
 }
 
-/// Refuses a ledger that SQLite reads whole.
-fn check_is_unusable(path: &Path) -> Result<(), Error> {
-    match Ledger::open_read_only(path) {
-        Ok(ledger) => match ledger.integrity_problems() {
-            Ok(problems) if problems.is_empty() => Err(RebuildError::Good(path.to_owned()).into()),
-            Ok(_) | Err(StoreError::LedgerDamaged { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        },
-        Err(
-            StoreError::LedgerMissing(_)
-            | StoreError::LedgerEmpty(_)
-            | StoreError::LedgerDamaged { .. }
-            | StoreError::LedgerForeign { .. },
-        ) => Ok(()),
-        Err(error) => Err(error.into()),
+/// Refuses a ledger in which a check finds nothing wrong.
+fn check_is_unusable(env: &Env) -> Result<(), Error> {
+    let is_wrong_itself =
+        |finding: &LedgerFinding| finding.severity == Severity::Error && !matches!(finding.id, Id::Crl | Id::Denials);
+    match check(env, None)?.findings.iter().any(is_wrong_itself) {
+        true => Ok(()),
+        false => Err(RebuildError::Good(env.layout.ledger()).into()),
     }
+}
+
+/// Returns the certificates in the order in which they are recorded: by the beginning of their validity, those of the
+/// directory last. The one that is recorded last is a holder's current one.
+fn in_order(mut found: Vec<(Source, OwnCertificate)>) -> Vec<OwnCertificate> {
+    found.sort_by_key(|(source, own)| (*source, own.certificate.not_before));
+    found.into_iter().map(|(_, own)| own).collect()
+}
+
+fn has_encrypted_bundle(host: &str, layout: &Layout) -> bool {
+    HostName::parse(host).is_ok_and(|host| files::exists(&layout.bundles().join(encrypted_name(&host))))
 }
 
 /// Records the CAs, and returns their number.
@@ -161,12 +177,19 @@ fn record_cas(cas: &CaSet, ledger: &mut Ledger, env: &Env) -> Result<usize, Erro
     Ok(entries.len())
 }
 
+/// Where a certificate was found. What is in a bundle alone was replaced in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Bundle,
+    Directory,
+}
+
 /// The certificates that are found.
 struct Found<'a> {
     cas: &'a CaSet,
     ledger: &'a Ledger,
     seen: HashSet<Fingerprint>,
-    own: Vec<OwnCertificate>,
+    own: Vec<(Source, OwnCertificate)>,
     /// Hosts and their certificates without a key in the directory.
     keys_elsewhere: Vec<(String, Fingerprint)>,
     /// The hosts that made their keys themselves: their bundles list the keys that they do not have.
@@ -208,7 +231,7 @@ impl Found<'_> {
             Ok(read) => {
                 let Some(certificate) = read.into_iter().next() else { return Ok(()) };
                 let fingerprint = certificate.fingerprint();
-                self.add(certificate, host, path)?;
+                self.add(certificate, host, path, Source::Directory)?;
                 if let (Some(host), true) = (host, has_key && !files::exists(&path.with_extension("key"))) {
                     self.keys_elsewhere.push((host.to_owned(), fingerprint));
                 }
@@ -219,6 +242,10 @@ impl Found<'_> {
     }
 
     fn read_bundle(&mut self, path: &Path) -> Result<(), StoreError> {
+        if path.extension().is_some_and(|ending| ending == "age") {
+            self.unknown.push(Unknown::Encrypted { path: path.to_owned() });
+            return Ok(());
+        }
         match reader::read(path) {
             Ok(bundle) => {
                 let host = bundle.manifest.host.as_str();
@@ -227,14 +254,20 @@ impl Found<'_> {
                     self.keep_their_keys.insert(host.to_owned());
                 }
                 let mut all = certificates_in(&bundle).into_iter();
-                all.try_for_each(|certificate| self.add(certificate, is_host.then_some(host), path))?;
+                all.try_for_each(|certificate| self.add(certificate, is_host.then_some(host), path, Source::Bundle))?;
             }
             Err(error) => self.unknown.push(Unknown::File { path: path.to_owned(), reason: error.to_string() }),
         }
         Ok(())
     }
 
-    fn add(&mut self, certificate: Certificate, host: Option<&str>, path: &Path) -> Result<(), StoreError> {
+    fn add(
+        &mut self,
+        certificate: Certificate,
+        host: Option<&str>,
+        path: &Path,
+        source: Source,
+    ) -> Result<(), StoreError> {
         if !self.seen.insert(certificate.fingerprint()) {
             return Ok(());
         }
@@ -247,7 +280,7 @@ impl Found<'_> {
         {
             policy.name.clone_into(&mut own.issued.profile);
         }
-        self.own.push(own);
+        self.own.push((source, own));
         Ok(())
     }
 }

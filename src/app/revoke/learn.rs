@@ -6,6 +6,7 @@ use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_set::CaSet;
+use crate::store::files;
 use crate::store::ledger::Ledger;
 
 /// The revocations that a ledger learnt.
@@ -13,12 +14,14 @@ use crate::store::ledger::Ledger;
 pub(in crate::app) struct LearntRevocations {
     /// Of certificates that it has.
     pub(in crate::app) recorded: usize,
-    /// Of certificates that it does not have.
+    /// Of certificates that it does not have, at least: some may be named twice, by serial number and by SHA-256.
     pub(in crate::app) unrecorded: usize,
     /// The roles whose CRLs cannot be used.
     pub(in crate::app) unusable: Vec<(CaRole, String)>,
     /// Why there may have been more.
     pub(in crate::app) incomplete: Option<String>,
+    /// Whether there is a CRL or a file with the API servers' rules.
+    pub(in crate::app) has_evidence: bool,
 }
 
 /// Records the revocations of the directory's CRLs and rendered files, and raises the sequences to theirs.
@@ -33,15 +36,21 @@ pub(in crate::app) fn learn(ledger: &mut Ledger, cas: &CaSet, env: &Env) -> Resu
     let recorded: Vec<_> =
         found.recorded.iter().filter_map(|one| Some((one.fingerprint, one.revocation.clone()?))).collect();
     let unrecorded: Vec<_> = found.serials.iter().chain(&found.digests).cloned().collect();
+    let has_evidence = states.iter().any(|state| state.is_rules)
+        || CaRole::ALL.iter().any(|role| files::exists(&layout.revocation_list(*role)));
     ledger.revoke(&recorded, &audit)?;
     ledger.revoke_unrecorded(&unrecorded, &audit)?;
     let incomplete = rendered::check_complete(&states, ledger).err().map(|error| error.to_string());
     let highest = |of: fn(&rendered::RenderedState) -> u64| states.iter().map(of).max().unwrap_or(0);
-    ledger.raise_sequences(highest(|state| state.sequence), highest(|state| state.generation))?;
+    // A ledger that lacks revocations stays older than the files that were written after them, so that nothing is written without
+    // these revocations until they are recorded.
+    let sequence = if incomplete.is_none() { highest(|state| state.sequence) } else { 0 };
+    ledger.raise_sequences(sequence, highest(|state| state.generation))?;
     Ok(LearntRevocations {
         recorded: recorded.len(),
-        unrecorded: unrecorded.len(),
+        unrecorded: found.serials.len().max(found.digests.len()),
         unusable: unusable.into_iter().map(|(role, why)| (role, why.to_string())).collect(),
         incomplete,
+        has_evidence,
     })
 }

@@ -97,6 +97,9 @@ fn several_details(group: &[HistoryEntry]) -> String {
         _ => ("entry", "entries"),
     };
     let what = if count == 1 { one } else { many };
+    if names.is_empty() {
+        return format!("{count} {what}, which the ledger does not have");
+    }
     let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMED) {
         0 => format!("{count} {what}: {first}"),

@@ -69,7 +69,7 @@ pub(crate) fn show_rebuild(report: &RebuildReport, output: OutputFormat, screen:
     }
     let RebuildReport { ledger, kept, certificates: count, keys_elsewhere, revoked, revoked_unknown, unknown } = report;
     screen.answer(format_args!("{}: {}", sanitized(&ledger.display().to_string()), certificates(*count)));
-    screen.answer(format_args!("revoked: {revoked}, and {revoked_unknown} that are in no file here"));
+    screen.answer(format_args!("revoked: {revoked}, and at least {revoked_unknown} that are in no file here"));
     if let Some(kept) = kept {
         screen.answer(format_args!("the old file is kept: {}", sanitized(&kept.display().to_string())));
     }
@@ -82,6 +82,12 @@ pub(crate) fn show_rebuild(report: &RebuildReport, output: OutputFormat, screen:
         let (_, path, reason) = unknown_parts(one);
         let path = path.map(|path| format!("{path}: ")).unwrap_or_default();
         screen.warn(sanitized(&format!("{path}{reason}")));
+    }
+    if unknown.iter().any(|one| matches!(one, Unknown::Revocations { .. } | Unknown::Revoked)) {
+        screen.step(
+            "Record what was revoked from a file that names it, such as a master's /etc/kubernetes/clusterctl/authorization.yaml: \
+             clusterctl revoke --from FILE",
+        );
     }
     screen
         .step("Next: clusterctl ledger check; clusterctl policy; clusterctl bundle --all; clusterctl verify --offline");
@@ -97,6 +103,14 @@ fn unknown_parts(unknown: &Unknown) -> (&'static str, Option<String>, String) {
         }
         Unknown::Crl { path, reason } => ("crl", Some(path.display().to_string()), reason.clone()),
         Unknown::Revocations { reason } => ("revocations", None, reason.clone()),
+        Unknown::Encrypted { path } => {
+            let reason = "it is encrypted, so that its certificates are not known".to_owned();
+            ("encrypted", Some(path.display().to_string()), reason)
+        }
+        Unknown::Revoked => {
+            let reason = "no CRL and no rules of API servers are here: whether certificates were revoked is not known";
+            ("revocations", None, reason.to_owned())
+        }
     }
 }
 
