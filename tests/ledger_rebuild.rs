@@ -121,6 +121,10 @@ fn the_errors_of_an_unusable_ledger_name_the_command() {
         let ran = lab.run(&["issue-node", "--all"]);
         assert_eq!(ran.status, 4, "{how}: {}", ran.err);
         told.extend([how, ":\n", &ran.err]);
+        if how == "lost" {
+            let ran = lab.run(&["init-ca", "--plaintext-ca-key"]);
+            assert_eq!(ran.status, 4, "the CAs are not in the way: {}", ran.err);
+        }
     }
     insta::assert_snapshot!(told);
 }

@@ -57,8 +57,7 @@ pub fn run(args: &RequestArgs, context: &mut Context<'_>) -> Result<Exit> {
     let ssh_host_key = match &args.ssh_host_key {
         Some(path) => {
             let path = context.path(path);
-            let flag = "--ssh-host-key";
-            let key = NamedKey { what: "SSH host key", path: &path, passphrase_file: None, flag };
+            let key = NamedKey { what: "SSH host key", path: &path, passphrase_file: None, flag: None };
             Some(key.unlock(&key.read()?, context)?)
         }
         None => None,

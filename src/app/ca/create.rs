@@ -121,7 +121,7 @@ pub fn missing(layout: &Layout) -> Result<Vec<CaRole>, Error> {
     let absent = |role: &CaRole| is_imported && !files::exists(&layout.root_folder(*role));
     let missing: Vec<CaRole> = CaRole::ALL.into_iter().filter(absent).collect();
     if missing.is_empty() {
-        return Err(StoreError::Exists(pki).into());
+        return Err(in_the_way(layout, pki).into());
     }
     let ledger = Ledger::open_read_only(&layout.ledger())?;
     for row in TABLE.iter().filter(|row| missing.contains(&row.signed_by)) {
@@ -131,6 +131,14 @@ pub fn missing(layout: &Layout) -> Result<Vec<CaRole>, Error> {
         }
     }
     Ok(missing)
+}
+
+/// Returns the error for CAs that exist already: without their ledger, that is what has to be made anew.
+pub(super) fn in_the_way(layout: &Layout, folder: PathBuf) -> StoreError {
+    match files::exists(&layout.root_certificate(CaRole::Cluster)) && !files::exists(&layout.ledger()) {
+        true => StoreError::LedgerMissing(layout.ledger()),
+        false => StoreError::Exists(folder),
+    }
 }
 
 /// Creates the CAs of all roles and the ledger of what they will sign; all of it appears, or nothing. Beside an imported

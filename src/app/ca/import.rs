@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::create::{CreateCaError, CreatedCa, KeyProtection, KeyStorage, created, role_with_key};
+use super::create::{CreateCaError, CreatedCa, KeyProtection, KeyStorage, created, in_the_way, role_with_key};
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::input;
@@ -22,7 +22,6 @@ use crate::pki::pem::{self, PemError};
 use crate::pki::signing_key::SigningKey;
 use crate::pki::violation::Violation;
 use crate::store::ca::{self, CaError};
-use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
@@ -330,7 +329,7 @@ impl ImportPlan<'_> {
 fn check_role(layout: &Layout, role: CaRole) -> Result<(), Error> {
     let folder = layout.root_folder(role);
     if files::exists(&folder) {
-        return Err(StoreError::Exists(folder).into());
+        return Err(in_the_way(layout, folder).into());
     }
     if role == CaRole::Cluster {
         return Ok(());

@@ -41,7 +41,7 @@ impl IdentityArgs {
             what: "identity",
             path: &path,
             passphrase_file: self.identity_passphrase_file.as_ref(),
-            flag: "--identity-passphrase-file",
+            flag: Some("--identity-passphrase-file"),
         };
         let shown = path.display();
         let failed = |exit, what: String| {

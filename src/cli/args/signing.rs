@@ -46,7 +46,7 @@ impl SigningArgs {
             what: "signing key",
             path: &path,
             passphrase_file: self.sign_passphrase_file.as_ref(),
-            flag: "--sign-passphrase-file",
+            flag: Some("--sign-passphrase-file"),
         };
         let bytes = named.read()?;
         let key = named.unlock(&bytes, context)?;

@@ -23,8 +23,8 @@ pub(crate) struct NamedKey<'a> {
     pub(crate) path: &'a Path,
     /// A file with its passphrase.
     pub(crate) passphrase_file: Option<&'a PathBuf>,
-    /// The flag that names such a file.
-    pub(crate) flag: &'static str,
+    /// The flag that names such a file, if the command has one.
+    pub(crate) flag: Option<&'static str>,
 }
 
 impl NamedKey<'_> {
@@ -72,7 +72,14 @@ impl NamedKey<'_> {
                 (Exit::Refused, "nothing was written; try again with the right one".to_owned())
             }
             SshError::PassphraseNeeded => {
-                (Exit::Usage, format!("there is no terminal for a prompt: give it with {} FILE", self.flag))
+                let hint = match self.flag {
+                    Some(flag) => format!("there is no terminal for a prompt: give it with {flag} FILE"),
+                    None => {
+                        "there is no terminal for a prompt: run the command on one, or name a key without a passphrase"
+                            .to_owned()
+                    }
+                };
+                (Exit::Usage, hint)
             }
             SshError::Public => (Exit::Usage, "name the file without .pub".to_owned()),
             _ => (Exit::Usage, "create a key that works with: ssh-keygen -t ed25519".to_owned()),

@@ -69,7 +69,7 @@ pub(crate) fn text(state: &CrlState, now: OffsetDateTime) -> String {
     };
     line("issuer", &sanitized(&crl.issuer.text));
     line("number", &crl.number.map_or_else(|| "none".to_owned(), |number| number.to_string()));
-    line("this update", &stamp(crl.this_update));
+    line("this update", &this_update(crl, now));
     line("next update", &next_update(crl, now));
     line("ledger", &ledger(state.comparison.as_ref()));
     line("revoked", &certificates(crl.serials.len()));
@@ -79,9 +79,18 @@ pub(crate) fn text(state: &CrlState, now: OffsetDateTime) -> String {
     text
 }
 
+fn this_update(crl: &Crl, now: OffsetDateTime) -> String {
+    match crl.this_update {
+        from if from > now => {
+            format!("{} (not valid yet: it begins in {}; compare the clocks)", stamp(from), in_words(from - now))
+        }
+        from => stamp(from),
+    }
+}
+
 fn next_update(crl: &Crl, now: OffsetDateTime) -> String {
     match crl.next_update {
-        None => "none".to_owned(),
+        None => "none: clients cannot tell that it is old".to_owned(),
         Some(next) if next <= now => format!("{} (expired {} ago)", stamp(next), in_words(now - next)),
         Some(next) => format!("{} (in {})", stamp(next), in_words(next - now)),
     }
