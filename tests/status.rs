@@ -122,6 +122,24 @@ fn a_ca_is_due_when_it_shortens_its_certificates() {
     assert_eq!(of_cas(&lab), rows(&[due("ca"), due("etcd-ca"), due("front-proxy-ca")]));
 }
 
+/// No command can mend what a wrong clock or an expired CA causes.
+#[test]
+fn advice_is_possible_under_a_wrong_clock_and_below_an_expired_ca() {
+    let mut lab = Lab::issued();
+    let issued = lab.now;
+    for (now, state, remedy) in [
+        (issued - Duration::days(30), "not-yet-valid", "compare-clocks"),
+        (issued + Duration::days(4000), "expired", "plan-new-roots"),
+    ] {
+        lab.now = now;
+        let due = due(&lab, &[]);
+        assert!(due.len() > 20, "{due:?}");
+        for [whose, credential, found, helps] in due {
+            assert_eq!((found.as_str(), helps.as_str()), (state, remedy), "{whose} {credential}");
+        }
+    }
+}
+
 #[test]
 fn certificates_that_were_never_issued_are_missing() {
     let lab = Lab::with_roots();

@@ -54,6 +54,8 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
     sink(match state {
         State::Valid => row,
         State::Expiring if !is_renewable => row.remedy(DirectoryRemedy::PlanNewRoots),
+        // An expired CA signs nothing.
+        _ if ca_not_after.is_some_and(|ca| ca <= source.rule.now) => row.remedy(DirectoryRemedy::PlanNewRoots),
         _ => row.remedy(issue()),
     });
     Ok(())

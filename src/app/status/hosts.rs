@@ -144,6 +144,8 @@ impl Hosts<'_> {
         match state {
             State::Valid => row,
             State::Expiring if !is_renewable => row.remedy(DirectoryRemedy::PlanNewRoots),
+            // An expired CA signs nothing.
+            _ if ca_not_after.is_some_and(|ca| ca <= self.source.rule.now) => row.remedy(DirectoryRemedy::PlanNewRoots),
             State::Expiring if !is_due && !is_on_host => row.remedy(DirectoryRemedy::RenewHost(server())),
             _ => row.remedy(issue()),
         }

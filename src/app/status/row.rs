@@ -14,6 +14,7 @@ use crate::pki::certificate::{Certificate, Serial};
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::ca::CaError;
 use crate::store::ledger::certificates::IssuedCertificate;
+use crate::verify::remedy::CertificateRemedy;
 
 /// Something that expires, or that something has to be done about.
 #[derive(Debug, Clone, PartialEq)]
@@ -211,9 +212,13 @@ impl StatusRow {
         }
     }
 
-    /// Adds what helps.
+    /// Adds what helps. What is not valid yet is not replaced: the clock of one machine is wrong.
     pub(super) fn remedy(self, remedy: impl Into<Remedy>) -> Self {
-        Self { remedy: Some(remedy.into()), ..self }
+        let remedy = match self.state {
+            State::NotYetValid => CertificateRemedy::CompareClocks.into(),
+            _ => remedy.into(),
+        };
+        Self { remedy: Some(remedy), ..self }
     }
 
     /// Returns the whole days until it expires, negative once it has expired.
