@@ -1,16 +1,22 @@
 //! The lock of the cluster directory, for one writer at a time: an advisory lock, which the kernel releases when its holder ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::error::StoreError;
 use super::files::PRIVATE;
 
 /// The interval at which a waiting process tries again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What the description of a holder begins with.
+const HEAD: &str = "process ";
 
 /// The right to write in a cluster directory; dropping it releases the lock.
 #[derive(Debug)]
@@ -38,15 +44,8 @@ impl Lock {
         patience: Duration,
         waiting: &mut dyn FnMut(&str),
     ) -> Result<Self, StoreError> {
-        let failed = |error: std::io::Error| StoreError::io("lock", path, &error);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(PRIVATE)
-            .open(path)
-            .map_err(failed)?;
+        let failed = |error: io::Error| StoreError::io("lock", path, &error);
+        let mut file = open(path)?;
         let started = Instant::now();
         let mut reported = false;
         loop {
@@ -69,9 +68,31 @@ impl Lock {
         // The description is a convenience: the lock works on a full disk, too.
         let _ = file.set_len(0);
         let _ = file.rewind();
-        let _ = write!(file, "process {}: {purpose}", std::process::id());
+        let _ = write!(file, "{HEAD}{}: {purpose}", std::process::id());
         Ok(Self { file })
     }
+}
+
+/// Opens the file of the lock, and creates it where there is none.
+///
+/// Who may write in the directory could put a link to another file in its place: links are not followed, and a file with
+/// other content than a lock's is not written.
+fn open(path: &Path) -> Result<File, StoreError> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(PRIVATE);
+    let mut file =
+        options.custom_flags(flags.bits() as i32).open(path).map_err(|error| match error.raw_os_error() {
+            Some(code) if code == Errno::LOOP.raw_os_error() => StoreError::InTheWay(path.to_owned()),
+            _ => StoreError::io("lock", path, &error),
+        })?;
+    let metadata = file.metadata().map_err(|error| StoreError::io("lock", path, &error))?;
+    let mut begin = Vec::new();
+    let is_ours = metadata.is_file()
+        && metadata.nlink() <= 1
+        && (&mut file).take(HEAD.len() as u64).read_to_end(&mut begin).is_ok()
+        && (begin.is_empty() || begin == HEAD.as_bytes());
+    if is_ours { Ok(file) } else { Err(StoreError::InTheWay(path.to_owned())) }
 }
 
 fn holder(file: &mut File) -> String {
@@ -99,5 +120,27 @@ mod tests {
         assert_eq!(heard, [holder]);
         drop(first);
         Lock::take(&path, "bundle", Duration::ZERO, &mut |_| {}).expect("free again");
+    }
+
+    #[test]
+    fn a_file_that_is_no_lock_is_neither_followed_nor_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (lock, other) = (dir.path().join("lock"), dir.path().join("other"));
+        std::fs::write(&other, "root:x:0:0\n").expect("written");
+        let refused = || {
+            let taken = Lock::take(&lock, "bundle", Duration::ZERO, &mut |_| {}).map(|_| ());
+            assert_eq!(taken, Err(StoreError::InTheWay(lock.clone())));
+            assert_eq!(std::fs::read_to_string(&other).ok().as_deref(), Some("root:x:0:0\n"));
+            std::fs::remove_file(&lock).expect("removed");
+        };
+        std::os::unix::fs::symlink(&other, &lock).expect("a link");
+        refused();
+        std::fs::hard_link(&other, &lock).expect("a link");
+        refused();
+        std::fs::copy(&other, &lock).expect("copied");
+        refused();
+        std::os::unix::fs::symlink(dir.path().join("nothing"), &lock).expect("a link");
+        refused();
+        assert!(!dir.path().join("nothing").exists());
     }
 }
