@@ -102,6 +102,10 @@ fn a_typed_answer_is_accepted_without_echo() {
     let typed = at_a_terminal(&lab, "assphrase", "three in the morning\\r", &["issue-node", "on", "--reissue"]);
     assert_eq!((&typed["status"], &typed["asBefore"]), (&0.into(), &true.into()), "{typed}");
     assert!(!typed["seen"].as_str().expect("text").contains("three in"), "{typed}");
-    let no = at_a_terminal(&lab, "[y/N]", "n", &["revoke", "on"]);
-    assert_eq!((&no["status"], &no["asBefore"]), (&3.into(), &true.into()), "{no}");
+    for answer in ["n\\r", "\\r", "xyz\\r"] {
+        let no = at_a_terminal(&lab, "[y/N]", answer, &["revoke", "on"]);
+        assert_eq!((&no["status"], &no["asBefore"]), (&3.into(), &true.into()), "{answer}: {no}");
+    }
+    let yes = at_a_terminal(&Lab::issued(), "[y/N]", "yes\\r", &["revoke", "on"]);
+    assert_eq!((&yes["status"], &yes["asBefore"]), (&0.into(), &true.into()), "{yes}");
 }

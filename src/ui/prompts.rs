@@ -102,8 +102,10 @@ impl Prompts for Terminal {
     }
 
     fn confirm(&mut self, question: &str) -> io::Result<bool> {
-        let confirm = dialoguer::Confirm::new().with_prompt(question).default(false);
-        self.ask(|| confirm.interact()).map_err(into_io)
+        // A whole line: the library's own question takes a single key, and ignores those that it does not know.
+        let input = dialoguer::Input::<String>::new().with_prompt(format!("{question} [y/N]")).allow_empty(true);
+        let typed = self.ask(|| input.interact_text()).map_err(into_io)?;
+        Ok(["y", "yes"].iter().any(|yes| typed.trim().eq_ignore_ascii_case(yes)))
     }
 }
 
