@@ -102,7 +102,9 @@ fn lives(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
     assert_eq!(lab.path("pki/crl.pem").exists(), crl);
     lab.good(&["crl", "renew"]);
     assert_eq!(lab.path("pki/crl.pem").exists(), crl);
-    lab.good(&["crl", "show"]);
+    let shown: Value = serde_json::from_str(&lab.good(&["crl", "show", "-o", "json"]).out).expect("JSON");
+    assert_eq!(shown["unlisted"].as_u64() > Some(0), !crl, "{shown}");
+    lab.good(&["ledger", "check"]);
     let denied = lab.read("policy/masters/authorization.yaml");
     assert!(denied.contains("X509SHA256="), "the API servers' rules deny it");
     lab.good(&["issue-node", "node-2"]);
@@ -188,6 +190,54 @@ fn a_companys_intermediate_signs_and_its_root_alone_is_trusted() {
     let count = |path: &str| live.lab.read(path).matches("BEGIN CERTIFICATE").count();
     assert_eq!((count("pki/ca.crt"), count("pki/nodes/node-1/kubelet-server.crt")), (1, 2));
     assert_eq!(live.lab.read("pki/ca.crt").trim(), live.lab.read("root.crt").trim());
+    std::fs::remove_file(live.lab.path("pki/ledger.sqlite3")).expect("removed");
+    live.lab.good(&["ledger", "rebuild"]);
+    live.lab.good(&["policy"]);
+    live.lab.good(&["bundle", "--all"]);
+    live.lab.good(&["ledger", "check"]);
+    live.lab.good(&["verify", "--offline"]);
+}
+
+/// The trust files have the root alone: etcd would accept every node's certificate.
+#[test]
+fn roles_do_not_share_a_root() {
+    needs!("openssl");
+    let lab = Lab::with(CLUSTER);
+    root(&lab, "root", "/O=Example/CN=Example Root", GOOD, P384);
+    for name in ["cluster", "etcd"] {
+        key(&lab, name, P256);
+        certificate(&lab, name, &format!("/O=Example/CN={name} CA"), GOOD, Some("root"), 1000);
+    }
+    import(&lab, "cluster", "cluster", &["--chain", "root.crt", "--plaintext-ca-key"]);
+    let before = lab.snapshot();
+    let of = |cert: &str| {
+        let args = ["import-ca", "--as", "etcd", "--plaintext-ca-key", "--chain", "root.crt"];
+        lab.run(&[&args[..], &["--cert", &format!("{cert}.crt"), "--key", &format!("{cert}.key")]].concat()).status
+    };
+    assert_eq!((of("etcd"), of("root"), of("cluster")), (3, 3, 3));
+    assert_eq!(lab.snapshot(), before);
+
+    // A directory in which it is so: what is there is copied from another one.
+    let other = Lab::with(CLUSTER);
+    for name in ["root.crt", "etcd.crt", "etcd.key"] {
+        other.write(name, &lab.read(name));
+    }
+    root(&other, "own", "/O=Example/CN=Another Root", GOOD, P384);
+    import(&other, "cluster", "own", &["--plaintext-ca-key"]);
+    import(&other, "etcd", "etcd", &["--chain", "root.crt", "--plaintext-ca-key"]);
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    std::fs::remove_dir_all(lab.path("pki/etcd")).expect("removed");
+    std::fs::create_dir(lab.path("pki/etcd")).expect("made");
+    for file in std::fs::read_dir(other.path("pki/etcd")).expect("listed").flatten() {
+        std::fs::copy(file.path(), lab.path("pki/etcd").join(file.file_name())).expect("copied");
+    }
+    let found = lab.run(&["verify", "--offline", "--output", "json"]);
+    let report: Value = serde_json::from_str(&found.out).expect("JSON");
+    let wrong = report["results"].as_array().expect("results").iter().filter(|one| {
+        let is_shared = one["observed"].as_str().is_some_and(|text| text.contains("O=Example, CN=Example Root"));
+        one["id"] == "store.credential" && one["status"] == "fail" && is_shared
+    });
+    assert_eq!((found.status, wrong.count()), (1, 2), "{}", found.out);
 }
 
 #[test]
@@ -298,6 +348,8 @@ fn what_cannot_sign_is_refused() {
     root(&lab, "leaf", "/CN=leaf", "basicConstraints=CA:FALSE", P256);
     root(&lab, "signless", "/CN=signless", "basicConstraints=critical,CA:TRUE\nkeyUsage=cRLSign", P256);
     root(&lab, "client", "/CN=client", &format!("{GOOD}\nextendedKeyUsage=clientAuth"), P256);
+    let constrained = format!("{GOOD}\nnameConstraints=critical,permitted;DNS:example.net");
+    root(&lab, "constrained", "/CN=constrained", &constrained, P256);
     key(&lab, "old", P256);
     certificate(&lab, "old", "/CN=old", GOOD, None, 5);
     root(&lab, "weak", "/CN=weak", GOOD, &["genrsa", "1024"]);
@@ -318,6 +370,7 @@ fn what_cannot_sign_is_refused() {
     violates(of("leaf"), |violation| matches!(violation, Violation::NotACa));
     violates(of("signless"), |violation| matches!(violation, Violation::NoCertSign));
     violates(of("client"), |violation| matches!(violation, Violation::RootUsage(_)));
+    violates(of("constrained"), |violation| matches!(violation, Violation::NameConstraints));
     violates(of("old"), |violation| matches!(violation, Violation::Expired { .. }));
     violates(refusal(&lab, "good", "root"), |violation| matches!(violation, Violation::KeyDoesNotFit));
     let path = |error: ImportCaError| match error {

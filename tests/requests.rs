@@ -190,6 +190,27 @@ fn keys_of_the_directory_are_deleted_when_the_host_made_its_own() {
 }
 
 #[test]
+fn a_killed_request_leaves_no_key_beside_the_next_ones() {
+    needs!("strace");
+    let lab = Lab::empty();
+    fs::create_dir_all(lab.path("root")).expect("made");
+    let root = lab.path("root").display().to_string();
+    let inject = "inject=rename,renameat,renameat2:signal=KILL:when=1";
+    let strace = ["-f", "-o", "/dev/null", "-e", "trace=rename,renameat,renameat2", "-e", inject];
+    let ran = Command::new("strace")
+        .args(strace)
+        .args([env!("CARGO_BIN_EXE_clusterctl"), "request", "worker-1", "--root", &root])
+        .current_dir(lab.dir())
+        .output()
+        .expect("strace");
+    assert!(!ran.status.success());
+    let files = || folder_of(&lab, "root/var/lib/kubelet/pki");
+    assert!(files().iter().any(|name| name.starts_with(".unfinished-")), "{:?}", files());
+    lab.good(&["request", "worker-1", "--root", "root"]);
+    assert_eq!(files(), ["kubelet-client.key", "kubelet-server.key"]);
+}
+
+#[test]
 fn links_out_of_an_image_are_not_followed() {
     let lab = Lab::empty();
     fs::create_dir_all(lab.path("elsewhere")).expect("made");

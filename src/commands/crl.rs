@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::app::count::certificates;
 use crate::app::revoke::{self, CrlSource, Request, RevokeOptions};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::args::output::OutputFormat;
@@ -92,10 +93,18 @@ fn show(args: &ShowArgs, context: &mut Context<'_>) -> Result<Exit> {
     };
     let report = revoke::describe(&source, &context.env)?;
     match args.output {
-        OutputFormat::Human if report.crls.is_empty() => {
+        OutputFormat::Human if report.crls.is_empty() && report.unlisted == 0 => {
             context.screen.step("there is no CRL, and no certificate is revoked");
         }
         OutputFormat::Human => {
+            if report.unlisted > 0 {
+                context.screen.warn(format_args!(
+                    "no CRL lists {} that {} revoked, because the CA cannot sign CRLs: API servers deny them by their rules, and \
+                     everything else accepts them until they expire",
+                    certificates(report.unlisted),
+                    if report.unlisted == 1 { "is" } else { "are" },
+                ));
+            }
             for state in &report.crls {
                 context.screen.answer(crls::text(state, report.now).trim_end());
             }

@@ -91,6 +91,8 @@ pub enum Violation {
     GoRefuses(String),
     /// A root of ours allows intermediates.
     PathLength,
+    /// A CA, or one above it, has name constraints.
+    NameConstraints,
     /// keyUsage is missing, not critical, or has other bits than the profile's.
     KeyUsage {
         /// The bits that it must have.
@@ -195,6 +197,9 @@ impl fmt::Display for Violation {
             }
             Self::GoRefuses(reason) => write!(f, "Kubernetes refuses to read it ({reason})"),
             Self::PathLength => f.write_str("it allows intermediates; its path length must be 0"),
+            Self::NameConstraints => {
+                f.write_str("it or a CA above it has name constraints, under which a cluster's names are not valid")
+            }
             Self::KeyUsage { wanted } => write!(f, "its key usage must be {wanted}, marked critical"),
             Self::Extension(name) => write!(f, "the extension {name} is missing or not marked as it must be"),
             Self::UnknownCritical(oid) => write!(f, "it has an unknown critical extension: {oid}"),

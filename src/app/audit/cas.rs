@@ -3,12 +3,15 @@
 use time::Duration;
 
 use super::directory::Audit;
+use crate::app::ca::role_with_key;
 use crate::cluster::duration::{in_words, stamp};
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_certificate::CaCertificate;
+use crate::pki::certificate::Certificate;
 use crate::pki::local_key::LocalKey;
 use crate::pki::signing_key::SigningKey;
 use crate::pki::violation::Violation;
+use crate::sanitize::sanitized;
 use crate::store::ca;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::verify::finding::{CheckId, Finding, Status};
@@ -76,6 +79,12 @@ impl Audit<'_> {
         if !known {
             wrong.push(CredentialProblem::NotInLedger.to_string());
         }
+        // Each role would accept what the other's CA signs.
+        let shared = |one: &Certificate| {
+            let other = role_with_key(self.layout, role, &one.spki)?;
+            Some(format!("the {} has the key of {}, too", other.as_str(), sanitized(&one.subject.text)))
+        };
+        wrong.extend(ca.path().find_map(shared));
         wrong
     }
 

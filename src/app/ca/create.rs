@@ -195,7 +195,7 @@ pub fn create(
 }
 
 /// Returns another role whose CA has this public key: what one CA signs must not pass for another's.
-pub(super) fn role_with_key(layout: &Layout, role: CaRole, spki: &[u8]) -> Option<CaRole> {
+pub(in crate::app) fn role_with_key(layout: &Layout, role: CaRole, spki: &[u8]) -> Option<CaRole> {
     let has_it = |other: &CaRole| {
         ca::trust(layout, *other).is_ok_and(|cas| cas.all().any(|(ca, _)| ca.path().any(|one| one.spki == spki)))
     };

@@ -21,6 +21,7 @@ use crate::pki::passphrase::Passphrase;
 use crate::pki::pem::{self, PemError};
 use crate::pki::signing_key::SigningKey;
 use crate::pki::violation::Violation;
+use crate::sanitize::sanitized;
 use crate::store::ca::{self, CaError};
 use crate::store::files;
 use crate::store::layout::Layout;
@@ -98,12 +99,14 @@ pub enum ImportCaError {
     /// The cluster's CA is imported first, because the ledger is created with it.
     #[error("{0} has no CA of the cluster yet")]
     ClusterFirst(PathBuf),
-    /// Another role's CA has the same key.
-    #[error("{} has the key of the {}", path.display(), other.as_str())]
+    /// The CA, or one above it, has the key of one of another role.
+    #[error("{} leads to {subject}, whose key the {} has, too", path.display(), other.as_str())]
     SharedKey {
         /// The file of the certificate.
         path: PathBuf,
-        /// The role of the CA that has the key.
+        /// The subject of the certificate with the key, safe to show.
+        subject: String,
+        /// The role of the other CA that has the key, or is below one that has it.
         other: CaRole,
     },
     /// There is neither a file of the key nor a holder.
@@ -224,6 +227,9 @@ pub fn plan<'e>(options: ImportOptions, cluster: &'e Cluster, env: &'e Env) -> R
         let all = ca.path().flat_map(|certificate| ca_violations(certificate, env.now));
         violations.extend(all.filter(|violation| matches!(violation, Violation::RootUsage(_))));
     }
+    // Every serving certificate names the service kubernetes and loopback addresses, which no company's constraints permit.
+    let is_constrained = ca.path().any(|certificate| certificate.has_name_constraints);
+    violations.extend(is_constrained.then_some(Violation::NameConstraints));
     if !violations.is_empty() {
         return Err(cannot_sign(violations).into());
     }
@@ -239,8 +245,11 @@ pub fn plan<'e>(options: ImportOptions, cluster: &'e Cluster, env: &'e Env) -> R
             return Err(ImportCaError::OtherRole { path: path.clone(), profile: known.profile }.into());
         }
     }
-    if let Some(other) = role_with_key(&env.layout, options.role, &ca.certificate().spki) {
-        return Err(ImportCaError::SharedKey { path: path.clone(), other }.into());
+    // Trust files have the root alone: a root above the CAs of two roles would make each accept what the other signs.
+    let shared =
+        |one: &Certificate| Some((one.subject.text.clone(), role_with_key(&env.layout, options.role, &one.spki)?));
+    if let Some((subject, other)) = ca.path().find_map(shared) {
+        return Err(ImportCaError::SharedKey { path: path.clone(), subject: sanitized(&subject), other }.into());
     }
     let read = |path: &PathBuf| input::read_or_wait(path, LIMIT, "key of the CA").map(Zeroizing::new);
     let key = options.key.as_ref().map(read).transpose()?;

@@ -4,6 +4,7 @@ mod create;
 mod elsewhere;
 mod import;
 
+pub(in crate::app) use create::role_with_key;
 pub use create::{CaReport, CreateCaError, CreatedCa, KeyProtection, KeyStorage, create, missing};
 pub use elsewhere::Holder;
 pub use import::{CaWarning, CaWarningKind, ImportCaError, ImportOptions, ImportPlan, ImportReport, ImportedKey, plan};

@@ -154,6 +154,8 @@ fn judged(stored: &StoredCertificate, issuers: &HashMap<String, Certificate>) ->
         return Err((Id::Certificate, "it is another certificate than the row describes".to_owned()));
     }
     let is_signed = match issuers.get(&stored.issuer) {
+        // A CA is recorded as its own issuer, an intermediate too.
+        Some(_) if stored.issuer == stored.sha256 => issuers.values().any(|above| certificate.is_signed_by(above)),
         Some(issuer) => certificate.is_signed_by(issuer),
         None => stored.issuer == stored.sha256 && certificate.is_signed_by(&certificate),
     };

@@ -169,8 +169,7 @@ fn record_cas(cas: &CaSet, ledger: &mut Ledger, env: &Env) -> Result<usize, Erro
     for role in CaRole::ALL {
         for (ca, _) in cas.of(role).all() {
             let certificate = ca.certificate();
-            let issuer = ca.path().nth(1).unwrap_or(certificate);
-            entries.push(Entry { certificate, profile: role.as_str(), host: None, issuer });
+            entries.push(Entry { certificate, profile: role.as_str(), host: None, issuer: certificate });
         }
     }
     ledger.record(&entries, &env.audit())?;

@@ -53,6 +53,8 @@ pub(super) fn open_or_make(root: &Path, profile: Profile, kind: KeyKind) -> Resu
         Err(error) => return Err(error.into()),
     };
     files::create_folders_below(root, &below, folder_mode)?;
+    // A process that was killed may have left a key under a temporary name.
+    files::sweep(path.parent().unwrap_or(root))?;
     let key = PrivateKey::generate(kind).map_err(IssueError::from)?;
     files::write_new(&path, key.to_pem().as_bytes(), files::PRIVATE)?;
     let signing = LocalKey::open(&key).map_err(IssueError::from)?;

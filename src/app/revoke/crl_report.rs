@@ -40,6 +40,8 @@ pub enum CrlSource {
 pub struct CrlReport {
     /// The CRLs, in the order of their files.
     pub crls: Vec<CrlState>,
+    /// The number of revoked certificates of the directory's CAs that cannot sign CRLs: no CRL lists them.
+    pub unlisted: usize,
     /// The time by which they are current or not.
     pub now: OffsetDateTime,
 }
@@ -95,8 +97,13 @@ struct Directory {
 /// Returns [`RevokeError::NotACrl`], or an error if a file, a CA's certificate or the ledger cannot be used.
 pub fn describe(source: &CrlSource, env: &Env) -> Result<CrlReport, Error> {
     let layout = &env.layout;
+    let mut unlisted = 0;
     let crls = match source {
-        CrlSource::Directory => Directory::open(layout, env.now)?.crls(layout)?,
+        CrlSource::Directory => {
+            let directory = Directory::open(layout, env.now)?;
+            unlisted = directory.unlisted();
+            directory.crls(layout)?
+        }
         CrlSource::Files { paths, compare } => {
             let directory = match *compare && files::exists(&layout.ledger()) {
                 true => Some(Directory::open(layout, env.now)?),
@@ -109,7 +116,7 @@ pub fn describe(source: &CrlSource, env: &Env) -> Result<CrlReport, Error> {
             found
         }
     };
-    Ok(CrlReport { crls, now: env.now })
+    Ok(CrlReport { crls, unlisted, now: env.now })
 }
 
 impl Directory {
@@ -146,6 +153,13 @@ impl Directory {
             }
         }
         Ok(found)
+    }
+
+    /// Returns the number of revoked certificates of CAs that cannot sign CRLs.
+    fn unlisted(&self) -> usize {
+        let cas = CaRole::ALL.into_iter().flat_map(|role| self.cas.of(role).all());
+        let without = cas.filter(|(ca, _)| !ca.certificate().can_sign_crls());
+        without.map(|(ca, _)| self.revoked.of(ca.certificate().fingerprint()).count()).sum()
     }
 
     fn compare(&self, crl: &Crl, ca: Fingerprint) -> Result<CrlComparison, StoreError> {

@@ -16,7 +16,7 @@ use crate::sanitize::sanitized;
 /// Returns the description as JSON (`schemas/crl.schema.json`).
 pub(crate) fn json(report: &CrlReport) -> String {
     let crls: Vec<Value> = report.crls.iter().map(|state| state_json(state, report.now)).collect();
-    format!("{:#}", json!({ "schemaVersion": 1, "good": report.is_good(), "crls": crls }))
+    format!("{:#}", json!({ "schemaVersion": 1, "good": report.is_good(), "crls": crls, "unlisted": report.unlisted }))
 }
 
 fn state_json(state: &CrlState, now: OffsetDateTime) -> Value {

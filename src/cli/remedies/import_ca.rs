@@ -34,7 +34,7 @@ pub(super) fn words(error: &ImportCaError) -> String {
             return format!("leave --key out, or remove signers.{} from cluster.yaml", role.name());
         }
         ImportCaError::OtherRole { .. } | ImportCaError::SharedKey { .. } => {
-            "each role needs a CA of its own: one CA in the place of another would let every node into etcd. \
+            "each role needs a CA under a root of its own: a root that two roles trust would let every node into etcd. \
              clusterctl init-ca makes those that are missing"
         }
     };
