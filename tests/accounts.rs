@@ -116,19 +116,17 @@ fn commands_report_removed_hosts_with_their_certificates_and_files() {
     lab.good(&["bundle", "--all"]);
     let without = CLUSTER.lines().filter(|line| !line.contains("worker-b1")).map(|line| format!("{line}\n"));
     lab.write("cluster.yaml", &without.collect::<String>());
-    // Its certificates, and the command that revokes them.
+    // Its bundle, and the command that removes it.
     let names_it = |args: &[&str]| {
         let ran = lab.good(args);
-        ["DIR/bundles/worker-b1.tar.gz", "revoke worker-b1"].map(|text| ran.err.contains(text))
+        ["DIR/bundles/worker-b1.tar.gz", "clusterctl remove worker-b1"].map(|text| ran.err.contains(text))
     };
     const LEFT: &str = "warn store.credential worker-b1 remove-host";
     for command in [["issue-node", "--all"], ["issue-node", "--all"], ["issue-master", "--all"], ["bundle", "--all"]] {
         assert_eq!(names_it(&command), [true, true], "{command:?}");
     }
     assert!(offline(&lab, &[]).has(LEFT));
-    lab.good(&["revoke", "worker-b1", "--yes"]);
-    fs::remove_dir_all(lab.path("pki/nodes/worker-b1")).expect("removed");
-    fs::remove_file(lab.path("bundles/worker-b1.tar.gz")).expect("removed");
+    lab.good(&["remove", "worker-b1", "--yes"]);
     for command in [["issue-node", "--all"], ["bundle", "--all"]] {
         assert_eq!(names_it(&command), [false, false], "{command:?}");
     }

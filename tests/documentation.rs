@@ -160,12 +160,13 @@ fn run_session(commands: &[String]) -> usize {
     let signer = ssh_key(&lab, ".ssh/id_ed25519", "ed25519", "");
     lab.write("host/allowed_signers", &format!("admin@example.net {signer}\n"));
     let recipient = age_key(&lab, "age");
-    let (mut ran, mut revoked) = (0, false);
+    let mut ran = 0;
     for command in commands.iter().filter(|command| !needs_more(command)) {
         let command = command
             .replace("sudo ", "")
             // There is no terminal to prompt at.
             .replace("clusterctl revoke", "clusterctl revoke --yes")
+            .replace("clusterctl remove", "clusterctl remove --yes")
             .replace("issue-admin --break-glass", "issue-admin --yes --break-glass")
             .replace("clusterctl init ", "clusterctl init --name prod ")
             .replace("age1l2ssrzt…", &recipient)
@@ -178,12 +179,13 @@ fn run_session(commands: &[String]) -> usize {
             };
             lab.write(".ssh/known_hosts", &names.enumerate().map(line).collect::<String>());
         }
-        // A node that was revoked leaves the cluster file, as the page says.
-        if std::mem::replace(&mut revoked, command.contains("revoke --yes worker-b1")) {
+        // The page says to remove the node from the cluster file first.
+        if command.contains("remove --yes worker-b1") {
             let cluster = lab.read("prod/cluster.yaml");
-            let (before, rest) = cluster.split_once("- name: \"worker-b1\"\n").expect("the node");
-            let rest = rest.find("\n- ").map_or("", |end| &rest[end + 1..]);
-            lab.write("prod/cluster.yaml", &format!("{before}{rest}"));
+            if let Some((before, rest)) = cluster.split_once("- name: \"worker-b1\"\n") {
+                let rest = rest.find("\n- ").map_or("", |end| &rest[end + 1..]);
+                lab.write("prod/cluster.yaml", &format!("{before}{rest}"));
+            }
         }
         let on_a_host = ["on.tar.gz", "on/"]
             .iter()

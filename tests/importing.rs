@@ -163,6 +163,29 @@ fn revoking_without_a_crl_advises_to_deliver_the_rules() {
 }
 
 #[test]
+fn a_host_is_removed_without_a_crl_of_kubeadms_root() {
+    needs!("openssl");
+    let lab = Lab::with(CLUSTER);
+    root(&lab, "ca", "/CN=kubernetes", KUBEADM, RSA);
+    import(&lab, "cluster", "ca", &["--plaintext-ca-key"]);
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-node", "--all"]);
+    let without = CLUSTER.lines().filter(|line| !line.contains("worker-b1")).map(|line| format!("{line}\n"));
+    lab.write("cluster.yaml", &without.collect::<String>());
+    for _ in 0..2 {
+        let report = lab.good(&["remove", "worker-b1", "--yes", "--output", "json"]).out;
+        forms::conforms("remove", &report);
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        assert_eq!(report["nextUpdate"], Value::Null);
+        assert!(!lab.path("pki/crl.pem").exists() && !lab.path("pki/nodes/worker-b1").exists());
+        assert_eq!(lab.read("policy/masters/authorization.yaml").matches("X509SHA256=").count(), 1);
+    }
+    let log: Value = serde_json::from_str(&lab.good(&["log", "worker-b1", "-o", "json"]).out).expect("JSON");
+    let kinds = log["entries"].as_array().expect("entries").iter().filter(|entry| entry["kind"] == "remove");
+    assert_eq!(kinds.count(), 1);
+}
+
+#[test]
 fn talos_ed25519_root_signs_for_the_cluster() {
     needs!("openssl");
     lives(

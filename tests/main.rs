@@ -50,6 +50,7 @@ mod policy;
 mod preflight;
 mod prompts;
 mod recipients;
+mod removing;
 mod renewal;
 mod renewing;
 mod replaying;

@@ -14,6 +14,7 @@ use super::ledger::RebuildError;
 use super::package::{OpenBundleError, PackageError, TemplatesError};
 use super::policy::PolicyError;
 use super::remedy::Remedy;
+use super::remove::RemoveError;
 use super::request::RequestError;
 use super::revoke::RevokeError;
 use super::sign::SignError;
@@ -59,6 +60,9 @@ pub enum Error {
     /// Credentials cannot be issued.
     #[error(transparent)]
     Issuance(#[from] IssuanceError),
+    /// Hosts cannot be removed.
+    #[error(transparent)]
+    Remove(#[from] RemoveError),
     /// A host's request cannot be made.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -110,6 +114,7 @@ impl Error {
             Self::Input(error) => error.remedy(),
             Self::Admin(error) => error.remedy(),
             Self::Issuance(error) => error.remedy(),
+            Self::Remove(error) => error.remedy(),
             Self::Request(error) => Some(Remedy::Request(error.remedy())),
             Self::Rebuild(RebuildError::Good(_)) => Some(Remedy::CheckLedger),
             Self::Sign(error) => Some(error.remedy()),

@@ -24,6 +24,7 @@ mod observer;
 pub mod package;
 pub mod policy;
 mod remedy;
+pub mod remove;
 pub mod renew;
 pub mod renewal;
 pub mod request;

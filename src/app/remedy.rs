@@ -60,6 +60,8 @@ pub enum Remedy {
     OfFinding(finding::Remedy),
     /// Give this name, which is similar.
     DidYouMean(String),
+    /// Remove the hosts from the cluster file first.
+    RemoveFromClusterFile,
     /// A remedy for requests of hosts.
     Request(request::Remedy),
     /// A remedy of [`revoke`].

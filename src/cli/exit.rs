@@ -13,6 +13,7 @@ use crate::app::ledger::RebuildError;
 use crate::app::package::TemplatesError;
 use crate::app::package::{OpenBundleError, PackageError};
 use crate::app::policy::PolicyError;
+use crate::app::remove::RemoveError;
 use crate::app::request::RequestError;
 use crate::app::revoke::{LookupError, RevokeError};
 use crate::app::sign::SignError;
@@ -83,6 +84,8 @@ pub(super) fn of(error: &Error) -> Exit {
         ) => Exit::Usage,
         Error::Admin(error) => of_admin(error),
         Error::Issuance(error) => of_issuance(error),
+        Error::Remove(RemoveError::Name { .. } | RemoveError::Pattern(_) | RemoveError::Unknown { .. }) => Exit::Usage,
+        Error::Remove(RemoveError::InClusterFile { .. }) => Exit::Refused,
         Error::Request(RequestError::NoRoot(_) | RequestError::HostKey(_)) => Exit::Usage,
         Error::Request(
             RequestError::Key { .. }

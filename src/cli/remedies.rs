@@ -22,6 +22,8 @@ use crate::store::error::StoreError;
 use crate::verify::remedy::TargetKind;
 
 const WRITE_CLUSTER_FILE: &str = "write one with: clusterctl init   (or name the cluster directory with --dir)";
+const REMOVE_FROM_CLUSTER_FILE: &str = "remove it from cluster.yaml first, and run this again. If only its certificates are lost or stolen: \
+                                        clusterctl revoke HOST";
 
 /// Returns the remedy for an error of a use case, as text.
 pub(super) fn of(error: &app::Error) -> Option<String> {
@@ -110,6 +112,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
             "give another NAME, or replace it with --reissue: the old certificate is valid until it expires or is revoked"
                 .to_owned()
         }
+        Remedy::RemoveFromClusterFile => REMOVE_FROM_CLUSTER_FILE.to_owned(),
         Remedy::Request(remedy) => request::words(remedy),
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),

@@ -14,7 +14,8 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cli::process::Process;
 use crate::cluster::name::HostName;
-use crate::cluster::spec::Cluster;
+use crate::cluster::spec::{Cluster, Role};
+use crate::store::issuance::HostFolders;
 use crate::store::layout::Layout;
 
 /// The variable that the scripts set to the shell's name when they ask for candidates.
@@ -113,18 +114,34 @@ pub fn answer_shell(tree: fn() -> clap::Command, process: &mut Process) -> Optio
 /// Completes masters' names.
 pub(super) fn masters() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
-        candidates(typed, |cluster| cluster.masters.iter().map(|h| &h.name).collect())
+        candidates(typed, |_, cluster| names(cluster.masters.iter().map(|h| &h.name)))
     })
 }
 
 /// Completes nodes' names.
 pub(super) fn nodes() -> ArgValueCompleter {
-    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, |cluster| cluster.nodes.iter().map(|h| &h.name).collect()))
+    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, |_, cluster| names(cluster.nodes.iter().map(|h| &h.name))))
 }
 
 /// Completes the names of all hosts.
 pub(super) fn hosts() -> ArgValueCompleter {
-    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, Cluster::host_names))
+    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, |_, cluster| names(cluster.host_names().into_iter())))
+}
+
+/// Completes the names of hosts that have a folder and are no longer in the cluster file.
+pub(super) fn hosts_that_left() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |layout, cluster| {
+            let folders = HostFolders::list(layout).unwrap_or_default();
+            let present = names(cluster.host_names().into_iter());
+            let all = [Role::Master, Role::Node].into_iter().flat_map(|role| folders.of(role));
+            all.filter(|name| !present.contains(name)).cloned().collect()
+        })
+    })
+}
+
+fn names<'n>(hosts: impl Iterator<Item = &'n HostName>) -> Vec<String> {
+    hosts.map(ToString::to_string).collect()
 }
 
 /// Returns the value of `--dir` in what was typed so far.
@@ -143,16 +160,17 @@ fn dir_in(mut typed: impl Iterator<Item = OsString>) -> Option<OsString> {
 /// Returns the candidates that begin with what was typed.
 ///
 /// clap gives completers nothing but the word, so that this one place reads the process's own folder and variables.
-fn candidates(typed: &OsStr, names: fn(&Cluster) -> Vec<&HostName>) -> Vec<CompletionCandidate> {
+fn candidates(typed: &OsStr, names: fn(&Layout, &Cluster) -> Vec<String>) -> Vec<CompletionCandidate> {
     let cluster = || {
         let here = std::env::current_dir().ok()?;
         let named = std::env::var_os("CLUSTERCTL_DIR").filter(|dir| !dir.is_empty());
         let named = dir_in(std::env::args_os()).or(named).map(|dir| here.join(dir));
         let layout = named.map_or_else(|| Layout::find(&here), Layout::new);
-        directory::cluster(&layout).ok()
+        let cluster = directory::cluster(&layout).ok()?;
+        Some((layout, cluster))
     };
-    let Some(cluster) = cluster() else { return Vec::new() };
+    let Some((layout, cluster)) = cluster() else { return Vec::new() };
     let typed = typed.to_string_lossy();
-    let matching = names(&cluster).into_iter().filter(|name| name.as_str().starts_with(&*typed));
-    matching.map(|name| CompletionCandidate::new(name.as_str())).collect()
+    let matching = names(&layout, &cluster).into_iter().filter(|name| name.starts_with(&*typed));
+    matching.map(CompletionCandidate::new).collect()
 }

@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use super::tree::{Cli, Command};
 use super::{
     bundle, completions, crl, demo, explain, import_ca, init, init_ca, issue_admin, issue_master, issue_node, ledger,
-    log, man, open, policy, renew, request, revoke, show, sign, status, validate, verify, version,
+    log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -32,6 +32,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Policy(args) => policy::run(&args, context),
         Command::Renew(args) => renew::run(&args, context),
         Command::Revoke(args) => revoke::run(&args, context),
+        Command::Remove(args) => remove::run(&args, context),
         Command::Crl(args) => crl::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Status(args) => status::run(&args, context),

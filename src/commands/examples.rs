@@ -66,6 +66,13 @@ Examples:
   $ clusterctl revoke worker-1 --reason keyCompromise
   $ clusterctl revoke --from bundles";
 
+/// `remove`
+pub const REMOVE: &str = "\
+Examples:
+  $ clusterctl remove worker-1 --dry-run
+  $ clusterctl remove worker-1,worker-2
+  $ clusterctl remove 'worker-*' --yes --output json";
+
 /// `crl`
 pub const CRL: &str = "\
 Examples:

@@ -8,7 +8,7 @@ const STATUS: &str = "to see what expires and what is due: clusterctl status; to
 const LIST: &str = "hosts are listed in cluster.yaml; to describe what a host has now: clusterctl show HOST; to see what was issued: \
                     clusterctl log";
 const SHOW: &str = "to describe a certificate, key, kubeconfig or bundle: clusterctl show FILE";
-const REMOVE: &str = "to remove a host: clusterctl revoke HOST, remove it from cluster.yaml, then clusterctl policy";
+const REMOVE: &str = "to remove a host: remove it from cluster.yaml, then clusterctl remove HOST";
 const JOIN: &str = "to add a host: add it to cluster.yaml, then clusterctl issue-node HOST and clusterctl bundle HOST, and run the \
                     bundle's install.sh on the host";
 const ISSUE: &str = "to issue: clusterctl issue-master, clusterctl issue-node or clusterctl issue-admin";
@@ -47,7 +47,7 @@ const HABITS: &[(&[&str], &str)] = &[
         ],
         SHOW,
     ),
-    (&["delete", "remove", "rm", "drain", "cordon", "reset", "remove-node", "delete-node"], REMOVE),
+    (&["delete", "rm", "drain", "cordon", "reset", "remove-node", "delete-node"], REMOVE),
     (&["join", "add", "enroll", "node", "master", "add-node", "add-master", "register", "token", "token-create"], JOIN),
     (&["apply", "sync", "update", "up"], APPLY),
     (&["plan", "diff"], PLAN),

@@ -20,6 +20,7 @@ pub mod log;
 pub mod man;
 pub mod open;
 pub mod policy;
+pub mod remove;
 pub mod renew;
 pub mod request;
 pub mod revoke;

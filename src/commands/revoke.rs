@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use crate::app::revoke::{self, Request, RevokeOptions, RevokePlan, Subject};
+use crate::app::revoke::{self, Request, RevokeOptions, RevokePreview, Subject};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};
@@ -51,7 +51,8 @@ pub struct RevokeArgs {
     passphrase: PassphraseArgs,
 }
 
-fn reasons() -> impl TypedValueParser<Value = Reason> {
+/// Returns the parser of `--reason`.
+pub(super) fn reasons() -> impl TypedValueParser<Value = Reason> {
     PossibleValuesParser::new(Reason::ALL.map(Reason::as_str))
         .try_map(|name| Reason::parse(&name).ok_or("no such reason"))
 }
@@ -100,12 +101,12 @@ impl RevokeArgs {
 /// Runs `revoke`.
 ///
 /// # Errors
-/// The errors of [`revoke::plan`], the passphrase and [`RevokePlan::apply`]; refused when it is not confirmed.
+/// The errors of [`revoke::plan`], the passphrase and [`revoke::RevokePlan::apply`]; refused when it is not confirmed.
 pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let env = context.env.clone();
     let plan = revoke::plan(args.options(context), &cluster, &env, &mut context.observer())?;
-    confirm(&plan, args.yes, context)?;
+    confirm(plan.preview(), args.yes, context)?;
     let issuers = args.passphrase.issuers(plan.signers(), &cluster, context)?;
     let report = plan.apply(&issuers, &mut context.observer())?;
     revocation::show(&report, &mut context.screen);
@@ -113,7 +114,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
 }
 
 /// Shows what is about to be revoked, and asks for confirmation.
-fn confirm(plan: &RevokePlan<'_>, confirmed: bool, context: &mut Context<'_>) -> Result<()> {
+fn confirm(plan: &RevokePreview<'_>, confirmed: bool, context: &mut Context<'_>) -> Result<()> {
     for serial in plan.serials() {
         context.screen.step(format_args!("serial {serial}, which the ledger does not have"));
     }

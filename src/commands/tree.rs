@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     bundle, completions, crl, demo, examples, explain, import_ca, init, init_ca, issue_admin, issue_master, issue_node,
-    ledger, log, man, open, policy, renew, request, revoke, show, sign, status, validate, verify, version,
+    ledger, log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -126,6 +126,9 @@ pub enum Command {
     /// Revoke certificates: in the ledger, in CRLs, and in the API servers' authorization configuration
     #[command(after_help = examples::REVOKE)]
     Revoke(revoke::RevokeArgs),
+    /// Remove hosts that left: revoke their certificates, delete their files and bundles
+    #[command(after_help = examples::REMOVE)]
+    Remove(remove::RemoveArgs),
     /// Renew and describe CRLs
     #[command(after_help = examples::CRL)]
     Crl(crl::CrlArgs),

@@ -12,6 +12,7 @@ use super::rendered::RenderedState;
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::bundle::policy::AUTHORIZATION;
+use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Serial;
@@ -33,6 +34,8 @@ pub(super) struct Changes {
     pub(super) serials: Vec<(Fingerprint, Serial)>,
     /// The CAs whose CRLs are signed.
     pub(super) crls: Vec<CaRole>,
+    /// Whether nothing is left to do: everything is revoked, or has expired, and CRLs and rules have it.
+    pub(super) is_settled: bool,
 }
 
 impl Changes {
@@ -87,6 +90,26 @@ impl Changes {
             Found::Certificates { issued, unrecorded } => {
                 Ok(Self::of_certificates(name, issued, unrecorded, not_in_ledger, cas, env)?)
             }
+        }
+    }
+
+    /// Plans to revoke what was found for hosts that left, as far as that is not done.
+    ///
+    /// # Errors
+    /// [`RevokeError::Ca`]
+    pub(super) fn removing(
+        hosts: &[HostName],
+        (issued, unrecorded): (Vec<IssuedCertificate>, Vec<OwnCertificate>),
+        not_in_ledger: &NotInLedger,
+        cas: &CaSet,
+        env: &Env,
+    ) -> Result<Self, RevokeError> {
+        let name = hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ");
+        match Self::of_certificates(&name, issued, unrecorded, not_in_ledger, cas, env) {
+            Err(RevokeError::Expired { .. } | RevokeError::AlreadyRevoked { .. }) => {
+                Ok(Self { is_settled: true, ..Self::default() })
+            }
+            other => other,
         }
     }
 

@@ -6,7 +6,8 @@ use super::lookup_error::LookupError;
 use super::options::Subject;
 use crate::app::error::Error;
 use crate::app::input::InputError;
-use crate::cluster::profile::CaRole;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{CaRole, Holder, TABLE};
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
@@ -91,6 +92,22 @@ impl Lookup<'_> {
         Ok((!issued.is_empty()).then_some(Found::Certificates { issued, unrecorded }))
     }
 
+    /// Finds the certificates of hosts, without those of persons and of the verifier that have the name of a host.
+    ///
+    /// Returns all of them, as the ledger has them or would have them, and those that it does not have.
+    pub(super) fn of_hosts(
+        &self,
+        hosts: &[HostName],
+    ) -> Result<(Vec<IssuedCertificate>, Vec<OwnCertificate>), StoreError> {
+        let (mut all, mut missing) = (Vec::new(), Vec::new());
+        for host in hosts {
+            let Some(Found::Certificates { issued, unrecorded }) = self.of_holder(host.as_str())? else { continue };
+            all.extend(issued.into_iter().filter(|one| is_of_host(one, host)));
+            missing.extend(unrecorded.into_iter().filter(|own| is_of_host(&own.issued, host)));
+        }
+        Ok((all, missing))
+    }
+
     fn in_file(&self, subject: &Subject) -> Result<Found, Error> {
         let own = certificates::in_file(&subject.file, self.cas, self.ledger)?;
         let issued = own.iter().map(|own| own.issued.clone()).collect();
@@ -121,6 +138,13 @@ impl Lookup<'_> {
         let is_longer = |holder: &&str| holder.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
         Ok(known().find(is_longer).or_else(|| nearest(name, known())).map(ToOwned::to_owned))
     }
+}
+
+/// Returns true for a certificate of the host itself; one of no profile may be.
+fn is_of_host(issued: &IssuedCertificate, host: &HostName) -> bool {
+    let row = TABLE.iter().find(|row| row.name == issued.profile);
+    let may_be = row.is_none_or(|row| matches!(row.holder, Holder::Master | Holder::Node));
+    may_be && issued.host.as_deref() == Some(host.as_str())
 }
 
 /// Returns the serial number that a text is, with or without `0x`.

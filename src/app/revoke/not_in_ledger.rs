@@ -84,6 +84,11 @@ impl NotInLedger {
         })
     }
 
+    /// Returns true where the ledger lacks nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.recorded.is_empty() && self.serials.is_empty() && self.digests.is_empty()
+    }
+
     /// Refuses to continue if files from which nothing is recorded have revocations that the ledger would still lack.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
 use crate::pki::reason::Reason;
 
@@ -24,6 +25,13 @@ pub enum Request {
     Revoke {
         /// Which certificates.
         subject: Subject,
+        /// The reason.
+        reason: Reason,
+    },
+    /// All certificates of hosts that left the cluster are revoked, as far as that is not done.
+    Remove {
+        /// The hosts.
+        hosts: Vec<HostName>,
         /// The reason.
         reason: Reason,
     },
@@ -50,6 +58,7 @@ impl Request {
     pub(super) fn purpose(&self) -> &'static str {
         match self {
             Self::Revoke { .. } | Self::RecordForgotten(_) => "revoke",
+            Self::Remove { .. } => "remove",
             Self::RenewCrls => "crl renew",
         }
     }
@@ -58,6 +67,7 @@ impl Request {
     pub(super) fn event_subject(&self) -> &str {
         match self {
             Self::Revoke { subject, .. } => &subject.name,
+            Self::Remove { .. } => "hosts",
             Self::RecordForgotten(_) => "from files",
             Self::RenewCrls => "CRLs",
         }
@@ -66,7 +76,7 @@ impl Request {
     /// Returns why certificates are revoked.
     pub(super) fn reason(&self) -> Reason {
         match self {
-            Self::Revoke { reason, .. } => *reason,
+            Self::Revoke { reason, .. } | Self::Remove { reason, .. } => *reason,
             Self::RecordForgotten(_) | Self::RenewCrls => Reason::Unspecified,
         }
     }

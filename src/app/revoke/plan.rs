@@ -32,9 +32,9 @@ use crate::store::ledger::revocations::Revocation;
 use crate::store::ledger::unrecorded::UnrecordedRevocation;
 use crate::store::lock::Lock;
 
-/// What is revoked when it is applied. The cluster directory is locked as long as it exists.
+/// What would be revoked.
 #[derive(Debug)]
-pub struct RevokePlan<'a> {
+pub struct RevokePreview<'a> {
     request: Request,
     crl_validity: Lifetime,
     changes: Changes,
@@ -46,6 +46,19 @@ pub struct RevokePlan<'a> {
     env: &'a Env,
     ledger: Ledger,
     cas: CaSet,
+}
+
+/// What is revoked when it is applied. The cluster directory is locked as long as it exists.
+#[derive(Debug)]
+pub struct RevokePlan<'a> {
+    preview: RevokePreview<'a>,
+    lock: Lock,
+}
+
+/// The ledger after a plan was applied. The cluster directory is locked as long as it exists.
+#[derive(Debug)]
+pub(in crate::app) struct Applied {
+    pub(in crate::app) ledger: Ledger,
     _lock: Lock,
 }
 
@@ -61,57 +74,32 @@ pub fn plan<'a>(
     env: &'a Env,
     observer: &mut dyn Observer,
 ) -> Result<RevokePlan<'a>, Error> {
-    let RevokeOptions { request, crl_validity, templates } = options;
-    let templates = templates::load(templates.as_deref(), cluster, &env.layout)?;
-    let lock = directory::lock(env, request.purpose(), observer)?;
-    let (ledger, cas) = directory::cas(&env.layout, cluster)?;
+    let templates = templates::load(options.templates.as_deref(), cluster, &env.layout)?;
+    let lock = directory::lock(env, options.request.purpose(), observer)?;
+    let opened = directory::cas(&env.layout, cluster)?;
     for role in CaRole::ALL {
         files::sweep(&env.layout.root_folder(role))?;
     }
-    // A ledger from a backup may lack revocations that CRLs and rendered files have: none of them is taken back.
-    let states = states(&request, &cas, env)?;
-    rendered::check_complete(&states, &ledger)?;
-    let not_in_ledger = NotInLedger::find(&env.layout, &cas, &states, &ledger, env.now)?;
-    if !matches!(request, Request::RecordForgotten(_)) {
-        let all = rendered::of_directory(&env.layout, &cas.cluster)?;
-        not_in_ledger.check_covers(&all, &states, &ledger, env.now)?;
-    }
-    let changes = match &request {
-        Request::Revoke { subject, .. } => {
-            let found = Lookup { cluster, layout: &env.layout, cas: &cas, ledger: &ledger }.find(subject)?;
-            Changes::revoking(&subject.name, found, &not_in_ledger, &cas, &ledger, env)?
-        }
-        Request::RecordForgotten(_) => Changes::recording(&states, &not_in_ledger, &cas, &ledger)?,
-        Request::RenewCrls => Changes::of_all_crls(&cas),
-    };
-    report_missing_crls(&request, &changes, &cas, observer);
-    let plan = RevokePlan {
-        request,
-        crl_validity,
-        changes,
-        not_in_ledger,
-        states,
-        templates,
-        cluster,
-        env,
-        ledger,
-        cas,
-        _lock: lock,
-    };
-    plan.check_rules()?;
-    Ok(plan)
+    let preview = RevokePreview::new(options, templates, opened, cluster, env)?;
+    preview.report_missing_crls(observer);
+    Ok(RevokePlan { preview, lock })
 }
 
-/// Reports the CAs that cannot sign a CRL of what is revoked, or at all where all CRLs are renewed.
-fn report_missing_crls(request: &Request, changes: &Changes, cas: &CaSet, observer: &mut dyn Observer) {
-    let is_wanted = |role: &CaRole| match request {
-        Request::RenewCrls => true,
-        _ => changes.revoked.iter().any(|one| cas.of(*role).has(one.issuer)),
-    };
-    let cannot = |role: &CaRole| !cas.of(*role).active().certificate().can_sign_crls();
-    for role in CaRole::ALL.into_iter().filter(cannot).filter(is_wanted) {
-        observer.notice(Notice::NoCrl(role).into());
-    }
+/// Returns what [`plan`] and [`RevokePlan::apply`] would do, and changes nothing.
+///
+/// # Errors
+/// The errors of [`plan`].
+pub(in crate::app) fn preview<'a>(
+    options: RevokeOptions,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    observer: &mut dyn Observer,
+) -> Result<RevokePreview<'a>, Error> {
+    let templates = templates::load(options.templates.as_deref(), cluster, &env.layout)?;
+    let opened = directory::cas(&env.layout, cluster)?;
+    let preview = RevokePreview::new(options, templates, opened, cluster, env)?;
+    preview.report_missing_crls(observer);
+    Ok(preview)
 }
 
 /// Returns the state by the files that this run learns from: those of the policy folder, and with named files all that
@@ -130,7 +118,41 @@ fn states(request: &Request, cas: &CaSet, env: &Env) -> Result<Vec<RenderedState
     Ok(found)
 }
 
-impl RevokePlan<'_> {
+impl<'a> RevokePreview<'a> {
+    fn new(
+        options: RevokeOptions,
+        templates: Templates,
+        (ledger, cas): (Ledger, CaSet),
+        cluster: &'a Cluster,
+        env: &'a Env,
+    ) -> Result<Self, Error> {
+        let RevokeOptions { request, crl_validity, .. } = options;
+        // A ledger from a backup may lack revocations that CRLs and rendered files have: none of them is taken back.
+        let states = states(&request, &cas, env)?;
+        rendered::check_complete(&states, &ledger)?;
+        let not_in_ledger = NotInLedger::find(&env.layout, &cas, &states, &ledger, env.now)?;
+        if !matches!(request, Request::RecordForgotten(_)) {
+            let all = rendered::of_directory(&env.layout, &cas.cluster)?;
+            not_in_ledger.check_covers(&all, &states, &ledger, env.now)?;
+        }
+        let lookup = Lookup { cluster, layout: &env.layout, cas: &cas, ledger: &ledger };
+        let changes = match &request {
+            Request::Revoke { subject, .. } => {
+                let found = lookup.find(subject)?;
+                Changes::revoking(&subject.name, found, &not_in_ledger, &cas, &ledger, env)?
+            }
+            Request::Remove { hosts, .. } => {
+                Changes::removing(hosts, lookup.of_hosts(hosts)?, &not_in_ledger, &cas, env)?
+            }
+            Request::RecordForgotten(_) => Changes::recording(&states, &not_in_ledger, &cas, &ledger)?,
+            Request::RenewCrls => Changes::of_all_crls(&cas),
+        };
+        let preview =
+            Self { request, crl_validity, changes, not_in_ledger, states, templates, cluster, env, ledger, cas };
+        preview.check_rules()?;
+        Ok(preview)
+    }
+
     /// Returns the certificates that are revoked.
     #[must_use]
     pub fn certificates(&self) -> &[IssuedCertificate] {
@@ -154,6 +176,28 @@ impl RevokePlan<'_> {
         &self.changes.crls
     }
 
+    /// Returns the ledger.
+    pub(in crate::app) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Returns the CAs that cannot sign a CRL of what is revoked, or at all where all CRLs are renewed.
+    pub(in crate::app) fn without_crl(&self) -> Vec<CaRole> {
+        let Self { request, changes, cas, .. } = self;
+        let is_wanted = |role: &CaRole| match request {
+            Request::RenewCrls => true,
+            _ => changes.revoked.iter().any(|one| cas.of(*role).has(one.issuer)),
+        };
+        let cannot = |role: &CaRole| !cas.of(*role).active().certificate().can_sign_crls();
+        CaRole::ALL.into_iter().filter(cannot).filter(is_wanted).collect()
+    }
+
+    fn report_missing_crls(&self, observer: &mut dyn Observer) {
+        for role in self.without_crl() {
+            observer.notice(Notice::NoCrl(role).into());
+        }
+    }
+
     /// Refuses more revocations than API servers can deny, and templates that cannot be rendered.
     fn check_rules(&self) -> Result<(), Error> {
         let Self { changes, not_in_ledger, cas, ledger, env, .. } = self;
@@ -165,30 +209,9 @@ impl RevokePlan<'_> {
         Ok(())
     }
 
-    /// Revokes and records what is planned, signs the CRLs and writes the authorization configuration.
-    ///
-    /// `issuers` are the CAs of [`Self::signers`].
-    ///
-    /// # Errors
-    /// When a CRL cannot be made, or the ledger or the disk cannot be used.
-    pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RevokeReport, Error> {
-        self.record()?;
-        let Self { request, crl_validity, changes, not_in_ledger, templates, cluster, env, mut ledger, cas, .. } = self;
-        let mut written = Vec::new();
-        for issuer in issuers {
-            written.push(crl::sign(issuer, cas.of(issuer.ca().role()), crl_validity, &mut ledger, env, observer)?);
-        }
-        let denials = denials::of_ledger(&ledger, &cas.cluster, env.now)?;
-        written.push(denials::write_authorization(cluster, &denials, &templates, &env.layout)?);
-        let detail = format!("{}, {}", count::certificates(changes.count()), request.reason());
-        ledger.log_event("revoke", request.event_subject(), &detail, &env.audit())?;
-        Ok(RevokeReport {
-            outcome: Outcome::of(&request, &changes),
-            written,
-            next_update: (!issuers.is_empty()).then(|| env.now + crl_validity.duration()),
-            advice: Advice::of(&request, &changes, &cas),
-            learnt: Learnt::of(&request, &not_in_ledger),
-        })
+    /// Returns true where CRLs and rules have all that the ledger has, and the ledger all that they have.
+    pub(in crate::app) fn is_settled(&self) -> bool {
+        self.changes.is_settled && self.not_in_ledger.is_empty()
     }
 
     /// Records, before any file is written, what the ledger lacks and what is revoked now.
@@ -209,5 +232,76 @@ impl RevokePlan<'_> {
         });
         let unrecorded = not_in_ledger.serials.iter().chain(&not_in_ledger.digests).cloned().chain(serials);
         ledger.revoke_unrecorded(&unrecorded.collect::<Vec<_>>(), &audit)
+    }
+}
+
+impl<'a> RevokePlan<'a> {
+    /// Returns what is revoked.
+    #[must_use]
+    pub fn preview(&self) -> &RevokePreview<'a> {
+        &self.preview
+    }
+
+    /// Like [`RevokePreview::signers`].
+    #[must_use]
+    pub fn signers(&self) -> &[CaRole] {
+        self.preview.signers()
+    }
+
+    /// Revokes and records what is planned, signs the CRLs and writes the authorization configuration.
+    ///
+    /// `issuers` are the CAs of [`RevokePreview::signers`].
+    ///
+    /// # Errors
+    /// When a CRL cannot be made, or the ledger or the disk cannot be used.
+    pub fn apply(self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RevokeReport, Error> {
+        let RevokePreview { request, changes, env, .. } = &self.preview;
+        let (env, subject) = (*env, request.event_subject().to_owned());
+        let detail = format!("{}, {}", count::certificates(changes.count()), request.reason());
+        let (report, mut applied) = self.apply_under_lock(issuers, observer)?;
+        applied.ledger.log_event("revoke", &subject, &detail, &env.audit())?;
+        Ok(report)
+    }
+
+    /// Like [`Self::apply`], without its event in the ledger; what is returned keeps the lock.
+    ///
+    /// # Errors
+    /// The errors of [`Self::apply`].
+    pub(in crate::app) fn apply_under_lock(
+        self,
+        issuers: &[Issuer],
+        observer: &mut dyn Observer,
+    ) -> Result<(RevokeReport, Applied), Error> {
+        let Self { mut preview, lock } = self;
+        preview.record()?;
+        let is_settled = preview.is_settled();
+        let RevokePreview {
+            request,
+            crl_validity,
+            changes,
+            not_in_ledger,
+            templates,
+            cluster,
+            env,
+            mut ledger,
+            cas,
+            ..
+        } = preview;
+        let mut written = Vec::new();
+        for issuer in issuers {
+            written.push(crl::sign(issuer, cas.of(issuer.ca().role()), crl_validity, &mut ledger, env, observer)?);
+        }
+        if !is_settled {
+            let denials = denials::of_ledger(&ledger, &cas.cluster, env.now)?;
+            written.push(denials::write_authorization(cluster, &denials, &templates, &env.layout)?);
+        }
+        let report = RevokeReport {
+            outcome: Outcome::of(&request, &changes),
+            written,
+            next_update: (!issuers.is_empty()).then(|| env.now + crl_validity.duration()),
+            advice: if is_settled { Vec::new() } else { Advice::of(&request, &changes, &cas) },
+            learnt: Learnt::of(&request, &not_in_ledger),
+        };
+        Ok((report, Applied { ledger, _lock: lock }))
     }
 }

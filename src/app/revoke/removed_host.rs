@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::app::count::certificates;
 use crate::cluster::duration::stamp;
+use crate::cluster::name::HostName;
 use crate::cluster::spec::Role;
 use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::remedy::DirectoryRemedy;
@@ -37,15 +38,15 @@ impl fmt::Display for RemovedHost {
 }
 
 impl RemovedHost {
-    /// Returns what to do if it has left the cluster.
+    /// Returns what to do if it has left the cluster, or a role.
     #[must_use]
     pub fn remedy(&self) -> DirectoryRemedy {
-        let revoke = match self.remaining_role {
-            None if self.certificates.is_empty() => Vec::new(),
-            None => vec![self.host.clone()],
-            Some(_) => self.certificates.iter().map(|issued| issued.serial.to_string()).collect(),
-        };
+        // A folder with another name is no host's.
+        if self.remaining_role.is_none() && HostName::parse(&self.host).is_ok() {
+            return DirectoryRemedy::RemoveHost { host: self.host.clone() };
+        }
+        let revoke = self.certificates.iter().map(|issued| issued.serial.to_string()).collect();
         let paths = self.paths.iter().map(|path| path.display().to_string()).collect();
-        DirectoryRemedy::RemoveHost { revoke, paths }
+        DirectoryRemedy::RemoveRole { revoke, paths }
     }
 }

@@ -48,7 +48,7 @@ pub fn find(
                 paths.push(layout.hosts_folder(role).join(&host));
             }
             if remaining_role.is_none() {
-                paths.extend(bundles_of(&host, layout));
+                paths.extend(HostName::parse(&host).map(|name| bundles_of(&name, layout)).unwrap_or_default());
             }
             if certificates.is_empty() && paths.is_empty() {
                 continue;
@@ -98,18 +98,20 @@ fn valid_certificates(
     ledger: &Ledger,
     now: OffsetDateTime,
 ) -> Result<Vec<IssuedCertificate>, StoreError> {
-    let is_of_role = |name: &str| {
-        let row = TABLE.iter().find(|row| row.name == name);
-        row.is_some_and(|row| (row.holder == Holder::Master) == (role == Role::Master))
+    // A person may have the name of a host.
+    let holder = match role {
+        Role::Master => Holder::Master,
+        Role::Node => Holder::Node,
     };
+    let is_of_role = |name: &str| TABLE.iter().any(|row| row.name == name && row.holder == holder);
     let mut issued = ledger.by_host(host)?.all()?;
     issued.retain(|one| one.not_after > now && one.revocation.is_none() && is_of_role(&one.profile));
     Ok(issued)
 }
 
-fn bundles_of(host: &str, layout: &Layout) -> Vec<PathBuf> {
-    let Ok(name) = HostName::parse(host) else { return Vec::new() };
-    let bundles = Format::ALL.map(|format| format.file_name(&name)).into_iter().chain([encrypted_name(&name)]);
+/// Returns the bundles of a host, in all formats.
+pub(in crate::app) fn bundles_of(host: &HostName, layout: &Layout) -> Vec<PathBuf> {
+    let bundles = Format::ALL.map(|format| format.file_name(host)).into_iter().chain([encrypted_name(host)]);
     bundles.map(|bundle| layout.bundles().join(bundle)).filter(|path| files::exists(path)).collect()
 }
 

@@ -80,13 +80,26 @@ impl Outcome {
         match (request, changes.count()) {
             (Request::RecordForgotten(_), _) => Self::Recorded { from_bundles: changes.recorded.len() },
             (Request::RenewCrls, _) => Self::Renewed,
-            (Request::Revoke { .. }, 0) => Self::Completed,
-            (Request::Revoke { .. }, count) => Self::Revoked(count),
+            (Request::Revoke { .. } | Request::Remove { .. }, 0) => Self::Completed,
+            (Request::Revoke { .. } | Request::Remove { .. }, count) => Self::Revoked(count),
         }
     }
 }
 
 impl Advice {
+    /// Returns the stable id.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::NotInCrl => "not-in-crl",
+            Self::NameFile => "name-file",
+            Self::CopyAuthorization => "copy-authorization",
+            Self::CopyEtcdCrl => "copy-etcd-crl",
+            Self::BreakGlassStaysValid => "break-glass-stays-valid",
+            Self::ServingStaysAccepted => "serving-stays-accepted",
+        }
+    }
+
     /// Returns the advice after a run.
     pub(super) fn of(request: &Request, changes: &Changes, cas: &CaSet) -> Vec<Self> {
         if matches!(request, Request::RenewCrls) {

@@ -14,12 +14,20 @@ pub(crate) fn expanded<'k>(arguments: &[String], known: impl Iterator<Item = &'k
     expand(arguments, known).map_err(usage)
 }
 
+/// Returns the names and patterns that arguments are.
+///
+/// # Errors
+/// A usage error where a list has an empty name.
+pub(crate) fn patterns(arguments: &[String]) -> Result<Vec<HostPattern>> {
+    HostPattern::parse_all(arguments).map_err(usage)
+}
+
 /// Returns the control-plane nodes and the nodes that arguments denote; a host may be both.
 ///
 /// # Errors
 /// Returns a usage error for a name or a pattern that no host has.
 pub(crate) fn hosts_of<'c>(cluster: &'c Cluster, arguments: &[String]) -> Result<(Vec<&'c Host>, Vec<&'c Host>)> {
-    let patterns = HostPattern::parse_all(arguments).map_err(usage)?;
+    let patterns = patterns(arguments)?;
     let names = || cluster.masters.iter().chain(&cluster.nodes).map(|host| host.name.as_str());
     if let Some(unknown) = patterns.iter().find(|pattern| !names().any(|name| pattern.matches(name))) {
         return Err(usage(unknown.unmatched(names())));

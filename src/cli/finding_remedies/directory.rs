@@ -35,7 +35,8 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
         DirectoryRemedy::DeleteEmergencyAdmin { path } => {
             return format!("delete it when the emergency is over: rm {path}");
         }
-        DirectoryRemedy::RemoveHost { revoke, paths } => return remove_host(revoke, paths),
+        DirectoryRemedy::RemoveHost { host } => return format!("if it has left the cluster: clusterctl remove {host}"),
+        DirectoryRemedy::RemoveRole { revoke, paths } => return remove_role(revoke, paths),
         DirectoryRemedy::ReplaceAccounts { delete_objects: true } => {
             return format!("{REPLACE_ACCOUNTS}; clusterctl policy names the objects that grant them rights");
         }
@@ -107,10 +108,10 @@ fn pack(host: &str, format: Option<&str>) -> String {
     }
 }
 
-fn remove_host(revoke: &[String], paths: &[String]) -> String {
+fn remove_role(revoke: &[String], paths: &[String]) -> String {
     let mut commands: Vec<String> = revoke.iter().map(|what| format!("clusterctl revoke {what}")).collect();
     if !paths.is_empty() {
         commands.push(format!("rm -r {}", paths.join(" ")));
     }
-    format!("if it has left the cluster: {}", commands.join(" ; "))
+    format!("if it no longer has that role: {}", commands.join(" ; "))
 }

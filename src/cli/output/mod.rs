@@ -6,6 +6,7 @@ pub(crate) mod history;
 pub(crate) mod imported;
 pub(crate) mod ledger;
 pub(crate) mod reasons;
+pub(crate) mod removal;
 pub(crate) mod renewal;
 pub(crate) mod requests;
 pub(crate) mod revocation;

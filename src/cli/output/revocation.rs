@@ -46,7 +46,8 @@ fn show_recorded(from_bundles: usize, screen: &mut Screen<'_>) {
     );
 }
 
-fn show_advice(advice: Advice, screen: &mut Screen<'_>) {
+/// Shows what is left to do after a revocation.
+pub(super) fn show_advice(advice: Advice, screen: &mut Screen<'_>) {
     match advice {
         Advice::NotInCrl => screen.warn(
             "some of these certificates are in no CRL, because the CA that signed them no longer signs: API servers deny \
@@ -75,7 +76,7 @@ fn show_advice(advice: Advice, screen: &mut Screen<'_>) {
 }
 
 /// Shows what the CRLs and the rendered files had and the ledger lacked.
-fn show_learnt(learnt: &Learnt, screen: &mut Screen<'_>) {
+pub(super) fn show_learnt(learnt: &Learnt, screen: &mut Screen<'_>) {
     if learnt.certificates > 0 {
         screen.warn(format_args!(
             "the ledger lacked, as one from a backup does, the revocation of {} of {}; it is recorded again from the CRLs{}",

@@ -42,6 +42,21 @@ impl Ledger {
         self.write(|transaction| insert(transaction, kind, subject, detail, audit))
     }
 
+    /// Logs events of one kind, each with its subject and its detail; all or none.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn log_events(
+        &mut self,
+        kind: &str,
+        events: &[(String, String)],
+        audit: &AuditContext<'_>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            events.iter().try_for_each(|(subject, detail)| insert(transaction, kind, subject, detail, audit))
+        })
+    }
+
     /// Records that keys are about to be deleted on purpose, each with its host and its certificate's SHA-256.
     ///
     /// # Errors

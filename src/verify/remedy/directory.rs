@@ -62,9 +62,14 @@ pub enum DirectoryRemedy {
         /// The file.
         path: String,
     },
-    /// Revoke and remove what is left of a host that left the cluster.
+    /// Remove a host that left the cluster, with its certificates and files.
     RemoveHost {
-        /// What is revoked: the host, or serial numbers.
+        /// The host.
+        host: String,
+    },
+    /// Revoke and delete what is left of a role that a host no longer has.
+    RemoveRole {
+        /// The serial numbers that are revoked.
         revoke: Vec<String>,
         /// The files and folders to remove.
         paths: Vec<String>,

@@ -1,0 +1,17 @@
+//! Removal of hosts that left: their certificates are revoked, and their files and bundles deleted.
+//!
+//! [`preview`] finds what a host still has and changes nothing. [`plan()`] does the same under the cluster directory's
+//! lock; [`RemovePlan::apply`] revokes first, then deletes. A run that was interrupted is completed by the same one.
+
+mod error;
+mod hosts;
+mod next_step;
+mod options;
+mod plan;
+mod removal;
+
+pub use error::RemoveError;
+pub use next_step::NextStep;
+pub use options::RemoveOptions;
+pub use plan::{RemovePlan, RemoveReport, plan, preview};
+pub use removal::{HostRemoval, Removal};

@@ -1,0 +1,33 @@
+//! Which hosts are removed, and how their certificates are revoked.
+
+use std::path::PathBuf;
+
+use crate::app::revoke::{Request, RevokeOptions};
+use crate::cluster::host_pattern::HostPattern;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::HostName;
+use crate::pki::reason::Reason;
+
+/// Which hosts are removed, and how their certificates are revoked.
+#[derive(Debug, Clone)]
+pub struct RemoveOptions {
+    /// The hosts. A pattern stands for hosts that left alone.
+    pub hosts: Vec<HostPattern>,
+    /// The reason of the revocation.
+    pub reason: Reason,
+    /// The time from a CRL's thisUpdate to its nextUpdate.
+    pub crl_validity: Lifetime,
+    /// A folder with templates that replace those of the cluster file.
+    pub templates: Option<PathBuf>,
+}
+
+impl RemoveOptions {
+    /// Returns how the certificates of these hosts are revoked.
+    pub(super) fn revocation(&self, hosts: &[HostName]) -> RevokeOptions {
+        RevokeOptions {
+            request: Request::Remove { hosts: hosts.to_vec(), reason: self.reason },
+            crl_validity: self.crl_validity,
+            templates: self.templates.clone(),
+        }
+    }
+}
