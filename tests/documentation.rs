@@ -4,6 +4,7 @@ mod cluster_file;
 mod cluster_schema;
 mod commands;
 mod generated;
+mod lint_rules;
 
 use std::collections::BTreeSet;
 use std::path::Path;

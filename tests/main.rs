@@ -39,6 +39,7 @@ mod ledger;
 mod ledger_check;
 mod ledger_rebuild;
 mod library;
+mod lint;
 mod log;
 mod nginx;
 mod node_lists;

@@ -17,7 +17,7 @@ fn verbs_of_other_programs_get_a_suggestion() {
         ("expiry", "clusterctl status"),
         ("list", "clusterctl show"),
         ("get", "clusterctl show"),
-        ("lint", "verify --offline"),
+        ("scan", "clusterctl lint"),
         ("delete", "clusterctl remove"),
         ("rm", "clusterctl remove"),
         ("join", "install.sh"),

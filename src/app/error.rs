@@ -11,6 +11,7 @@ use super::input::InputError;
 use super::inspect::InspectError;
 use super::issue::IssuanceError;
 use super::ledger::RebuildError;
+use super::lint::LintError;
 use super::package::{OpenBundleError, PackageError, TemplatesError};
 use super::policy::PolicyError;
 use super::remedy::Remedy;
@@ -69,6 +70,9 @@ pub enum Error {
     /// The ledger is not replaced.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
+    /// Files cannot be checked by rules.
+    #[error(transparent)]
+    Lint(#[from] LintError),
     /// Requests are refused.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -117,6 +121,7 @@ impl Error {
             Self::Remove(error) => error.remedy(),
             Self::Request(error) => Some(Remedy::Request(error.remedy())),
             Self::Rebuild(RebuildError::Good(_)) => Some(Remedy::CheckLedger),
+            Self::Lint(error) => Some(error.remedy()),
             Self::Sign(error) => Some(error.remedy()),
             Self::Revoke(error) => error.remedy(),
             Self::Status(error) => error.remedy(),

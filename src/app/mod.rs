@@ -19,6 +19,7 @@ pub mod input;
 pub mod inspect;
 pub mod issue;
 pub mod ledger;
+pub mod lint;
 mod notice;
 mod observer;
 pub mod package;

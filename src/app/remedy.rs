@@ -64,6 +64,8 @@ pub enum Remedy {
     RemoveFromClusterFile,
     /// A remedy for requests of hosts.
     Request(request::Remedy),
+    /// List the rules.
+    ListRules,
     /// A remedy of [`revoke`].
     Revoke(revoke::Remedy),
     /// The remedy for a CA's file that cannot be used; the error is the evidence.

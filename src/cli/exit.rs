@@ -10,6 +10,7 @@ use crate::app::input::InputError;
 use crate::app::inspect::InspectError;
 use crate::app::issue::IssuanceError;
 use crate::app::ledger::RebuildError;
+use crate::app::lint::LintError;
 use crate::app::package::TemplatesError;
 use crate::app::package::{OpenBundleError, PackageError};
 use crate::app::policy::PolicyError;
@@ -31,7 +32,7 @@ use crate::store::error::StoreError;
 pub enum Exit {
     /// Done, or everything proven.
     Done,
-    /// `verify`: a check failed or could not be proven. `status`: something is due.
+    /// `verify`: a check failed or could not be proven. `status`: something is due. `lint`: an error or a warning is reported.
     Unproven,
     /// Wrong usage, or an unreadable or invalid cluster file.
     Usage,
@@ -97,6 +98,7 @@ pub(super) fn of(error: &Error) -> Exit {
         | Error::Sign(SignError::Refused(_)) => Exit::Refused,
         Error::Revoke(error) => of_revoke(error),
         Error::Status(StatusError::Host(_) | StatusError::NothingFound) => Exit::Usage,
+        Error::Lint(LintError::UnknownRule { .. } | LintError::NothingFound) => Exit::Usage,
         Error::Ca(error) => of_ca(error),
         Error::Issue(error) => of_issue(error),
         Error::Package(error) => of_package(error),

@@ -2,6 +2,7 @@
 
 mod import_ca;
 mod init;
+mod lint;
 pub(crate) mod package;
 mod request;
 mod revoke;
@@ -13,6 +14,7 @@ mod verify;
 use std::error::Error as StdError;
 
 use super::finding_remedies;
+use crate::app::lint::LintRemedy;
 use crate::app::status::Remedy as StatusRemedy;
 use crate::app::{self, Remedy};
 use crate::pki::key::KeyError;
@@ -49,6 +51,11 @@ pub(crate) fn of_store(error: &StoreError) -> Option<String> {
 /// Returns what helps against something that expires, in words.
 pub(crate) fn of_status(remedy: &StatusRemedy) -> String {
     status::words(remedy)
+}
+
+/// Returns what helps against a finding of `lint`, in words.
+pub(crate) fn of_lint(remedy: LintRemedy) -> &'static str {
+    lint::words(remedy)
 }
 
 /// Returns how a host asks for certificates of keys that only it has.
@@ -116,6 +123,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::Request(remedy) => request::words(remedy),
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
+        Remedy::ListRules => "clusterctl lint --rules lists the rules".to_owned(),
         Remedy::Revoke(remedy) => revoke::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),
         Remedy::OfImport(error) => import_ca::words(error),

@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use super::tree::{Cli, Command};
 use super::{
     bundle, completions, crl, demo, explain, import_ca, init, init_ca, issue_admin, issue_master, issue_node, ledger,
-    log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate, verify, version,
+    lint, log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -38,6 +38,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Status(args) => status::run(&args, context),
         Command::Show(args) => show::run(&args, context),
         Command::Ledger(args) => ledger::run(&args, context),
+        Command::Lint(args) => lint::run(&args, context),
         Command::Log(args) => log::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),

@@ -110,6 +110,14 @@ Examples:
 
 Exit status 0 says that nothing is due, 1 that something is due, has expired, or belongs to a host that is no longer in cluster.yaml.";
 
+/// `lint`
+pub const LINT: &str = "\
+Examples:
+  $ clusterctl lint /etc/kubernetes
+  $ clusterctl lint /var/lib/rancher/k3s/server/tls --ignore account.system-masters
+  $ clusterctl lint pki admin.conf --severity warning --output sarif >lint.sarif
+  $ clusterctl lint --explain usage.server-and-client";
+
 /// `show`
 pub const SHOW: &str = "\
 Examples:

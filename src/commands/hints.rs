@@ -26,7 +26,10 @@ const HABITS: &[(&[&str], &str)] = &[
         &["check", "health", "doctor", "test", "ping", "audit", "check-expiration", "expiration", "expiry", "wait"],
         STATUS,
     ),
-    (&["lint"], "to check cluster.yaml and everything made from it: clusterctl verify --offline"),
+    (
+        &["scan", "analyze", "analyse", "vet", "certlint", "zlint"],
+        "to check the files of any PKI: clusterctl lint FILE; everything made from cluster.yaml: clusterctl verify --offline",
+    ),
     (&["list", "ls", "get", "nodes", "masters", "hosts"], LIST),
     (&["logs", "history", "events"], "to see who issued and revoked what, and when: clusterctl log"),
     (

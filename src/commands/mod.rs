@@ -16,6 +16,7 @@ pub mod issue_admin;
 pub mod issue_master;
 pub mod issue_node;
 pub mod ledger;
+pub mod lint;
 pub mod log;
 pub mod man;
 pub mod open;

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     bundle, completions, crl, demo, examples, explain, import_ca, init, init_ca, issue_admin, issue_master, issue_node,
-    ledger, log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate, verify, version,
+    ledger, lint, log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate, verify,
+    version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -14,7 +15,7 @@ use crate::ui::{ColorChoice, Verbosity};
 const EXIT_STATUS: &str = "\
 Exit status:
   0   done, or everything proven
-  1   verify: a check failed or could not be proven; status: something is due or has expired; crl show: a CRL is missing, has expired or does not match the ledger; ledger check: something is wrong
+  1   verify: a check failed or could not be proven; status: something is due or has expired; crl show: a CRL is missing, has expired or does not match the ledger; ledger check: something is wrong; lint: an error or a warning is reported
   2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be checked
   3   refused: a file exists already, a question was answered no, a passphrase is wrong, a host's request asks for more than it may have
   4   environment: a file, the disk, the network or a limit of the system; interrupted by a signal, with the work so far kept
@@ -138,6 +139,9 @@ pub enum Command {
     /// Report what expires, what is due, and what to do about it
     #[command(after_help = examples::STATUS)]
     Status(status::StatusArgs),
+    /// Check the files of any PKI by rules for Kubernetes
+    #[command(after_help = examples::LINT)]
+    Lint(lint::LintArgs),
     /// Describe certificates, keys, requests, CRLs, kubeconfigs and bundles, and what the ledger has of a certificate
     #[command(after_help = examples::SHOW)]
     Show(show::ShowArgs),

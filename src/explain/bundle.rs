@@ -24,6 +24,12 @@ impl ReadBundle {
         Self { bundle, pieces }
     }
 
+    /// Returns the bundle.
+    #[must_use]
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
     /// Adds its certificates to what is known.
     pub fn give(&self, place: &str, context: &mut ExplainContext<'_>) {
         context.give(place, &self.pieces);

@@ -17,14 +17,17 @@ pub struct ReadKubeconfig {
 pub type Opened = (String, Result<Vec<u8>, String>);
 
 /// What one reference of a kubeconfig leads to.
-struct Part {
+pub struct Part {
     /// The cluster's or user's name.
-    of: String,
-    field: Field,
+    pub of: String,
+    /// The field that has it.
+    pub field: Field,
     /// The file.
-    place: String,
-    is_embedded: bool,
-    pieces: Result<Vec<Piece>, String>,
+    pub place: String,
+    /// Whether it is embedded, and not in a file of its own.
+    pub is_embedded: bool,
+    /// What was read, or why nothing could be.
+    pub pieces: Result<Vec<Piece>, String>,
 }
 
 /// What a kubeconfig has or names as a certificate.
@@ -38,10 +41,14 @@ pub struct CertificatePart<'a> {
     pub pieces: Result<&'a [Piece], &'a str>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Field {
+/// A field of a kubeconfig that has or names a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// A cluster's CA.
     Issuer,
+    /// A user's certificate.
     Certificate,
+    /// A user's key.
     Key,
 }
 
@@ -76,6 +83,18 @@ impl ReadKubeconfig {
                 context.give(&part.place, pieces);
             }
         }
+    }
+
+    /// Returns what was read.
+    #[must_use]
+    pub fn config(&self) -> &Kubeconfig {
+        &self.config
+    }
+
+    /// Returns everything that it has or names: CAs, then certificates and keys of users.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// Returns the certificates that it has or names, those of CAs first.

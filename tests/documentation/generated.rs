@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use clusterctl::commands::completions::ShellName;
 
-use crate::documentation::{cluster_file, cluster_schema, commands};
+use crate::documentation::{cluster_file, cluster_schema, commands, lint_rules};
 use crate::support::Lab;
 
 /// Set to 1, stale files are written instead of reported.
@@ -17,6 +17,7 @@ fn files_are_current() {
     let mut files = vec![
         ("docs/src/reference/cluster-file.md".to_owned(), cluster_file::page()),
         ("docs/src/reference/commands.md".to_owned(), commands::page()),
+        ("docs/src/reference/lint-rules.md".to_owned(), lint_rules::page()),
         ("schemas/cluster.schema.json".to_owned(), cluster_schema::text()),
     ];
     for shell in ShellName::ALL {

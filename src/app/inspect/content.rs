@@ -105,6 +105,10 @@ const ENDINGS: [&str; 8] = ["crt", "cer", "pem", "der", "crl", "p12", "pfx", "ku
 pub(in crate::app) fn may_be_of_known_kind(path: &Path, bytes: &[u8]) -> bool {
     let has = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    // A script may have PEM's lines in its text.
+    if bytes.starts_with(b"#!") {
+        return false;
+    }
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
         || has(b"-----BEGIN")
         || is_utf16(bytes)

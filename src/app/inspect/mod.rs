@@ -4,12 +4,14 @@
 
 pub(in crate::app) mod content;
 mod error;
+pub(in crate::app) mod read_all;
 mod recorded;
 mod report;
 mod search;
 pub(in crate::app) mod walk;
 
 pub use error::{InspectError, Unreadable};
+pub use read_all::{SkipReason, Skipped};
 pub use report::{InspectReport, InspectedFile, inspect};
 pub use search::InputFile;
 pub use walk::WalkError;

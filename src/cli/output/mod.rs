@@ -5,6 +5,7 @@ pub(crate) mod crls;
 pub(crate) mod history;
 pub(crate) mod imported;
 pub(crate) mod ledger;
+pub(crate) mod lint;
 pub(crate) mod reasons;
 pub(crate) mod removal;
 pub(crate) mod renewal;

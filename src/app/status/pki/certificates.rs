@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::files::ReadFile;
-use super::files::{SkipReason, Skipped};
 use crate::app::inspect::content::Content;
+use crate::app::inspect::read_all::ReadFile;
+use crate::app::inspect::{SkipReason, Skipped};
 use crate::explain::piece::Piece;
 use crate::pki::certificate::Certificate;
 use crate::pki::crl::Crl;

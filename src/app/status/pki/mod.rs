@@ -1,9 +1,8 @@
 //! The status of any PKI: the certificates, kubeconfigs and CRLs of files and folders, whichever tool made them.
 
 mod certificates;
-mod files;
 mod rows;
 mod tool;
 
-pub use files::{SkipReason, Skipped};
+pub use crate::app::inspect::{SkipReason, Skipped};
 pub use rows::of_files;

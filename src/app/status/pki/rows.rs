@@ -3,10 +3,10 @@
 use time::{Duration, OffsetDateTime};
 
 use super::certificates::{Found, FoundCertificate, FoundCrl};
-use super::files;
 use super::tool::Tool;
 use crate::app::Error;
 use crate::app::inspect::InputFile;
+use crate::app::inspect::read_all;
 use crate::app::status::error::StatusError;
 use crate::app::status::expiry::{ExpiryRule, Validity};
 use crate::app::status::options::StatusOptions;
@@ -33,7 +33,7 @@ pub fn of_files(
     now: OffsetDateTime,
     sink: &mut dyn FnMut(StatusRow),
 ) -> Result<StatusReport, Error> {
-    let (files, mut skipped) = files::read(inputs)?;
+    let (files, mut skipped) = read_all::read(inputs)?;
     let mut found = Found::of(&files);
     skipped.append(&mut found.skipped);
     if found.certificates.is_empty() && found.crls.is_empty() && skipped.is_empty() {

@@ -1,6 +1,6 @@
 //! The tool that made a PKI, by the names of its files, and how it renews them.
 
-use super::files::ReadFile;
+use crate::app::inspect::read_all::ReadFile;
 use crate::app::status::remedy::Remedy;
 
 /// A tool that makes the PKI of a cluster.

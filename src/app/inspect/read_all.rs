@@ -2,10 +2,11 @@
 
 use zeroize::Zeroizing;
 
+use super::content::{Content, LIMIT, may_be_of_known_kind};
+use super::error::InspectError;
+use super::search::InputFile;
+use super::walk::{FoundPath, Walk, WalkError};
 use crate::app::input::{self, InputError};
-use crate::app::inspect::content::{Content, LIMIT, may_be_of_known_kind};
-use crate::app::inspect::walk::{FoundPath, Walk, WalkError};
-use crate::app::inspect::{InputFile, InspectError};
 use crate::store::error::StoreError;
 use crate::store::files;
 
@@ -58,16 +59,16 @@ pub enum SkipReason {
 }
 
 /// A file that was read.
-pub(super) struct ReadFile {
-    pub(super) file: FoundPath,
-    pub(super) content: Content,
+pub(in crate::app) struct ReadFile {
+    pub(in crate::app) file: FoundPath,
+    pub(in crate::app) content: Content,
 }
 
 /// Reads files, and all files of known kinds in folders.
 ///
 /// # Errors
 /// Returns an error if a file that was named is not there.
-pub(super) fn read(inputs: &[InputFile]) -> Result<(Vec<ReadFile>, Vec<Skipped>), InputError> {
+pub(in crate::app) fn read(inputs: &[InputFile]) -> Result<(Vec<ReadFile>, Vec<Skipped>), InputError> {
     let mut walk = Walk::default();
     for InputFile { label, path } in inputs {
         if files::is_missing(path) {

@@ -1,0 +1,29 @@
+//! Errors of checking files by rules.
+
+use crate::app::Remedy;
+
+/// Errors of checking files by rules.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LintError {
+    /// No rule has this id.
+    #[error("there is no rule {id:?}")]
+    UnknownRule {
+        /// The id.
+        id: String,
+        /// The most similar id.
+        similar: Option<String>,
+    },
+    /// Nothing that was named is of a known kind.
+    #[error("there is no certificate, key, CRL, kubeconfig or bundle in it")]
+    NothingFound,
+}
+
+impl LintError {
+    pub(in crate::app) fn remedy(&self) -> Remedy {
+        match self {
+            Self::UnknownRule { similar: Some(similar), .. } => Remedy::DidYouMean(similar.clone()),
+            Self::UnknownRule { similar: None, .. } => Remedy::ListRules,
+            Self::NothingFound => Remedy::InspectKnownKinds,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Kubeconfigs: whether client-go takes them, what they trust, and whether that fits the API servers among the files.
+
+use super::finding::Findings;
+use super::material::{FoundConfig, Material, Subject};
+use super::purpose::Purpose;
+use super::rules::kubeconfig::{CA, EMBEDDED, INSECURE, REFERENCE, REFUSED, SERVER};
+use super::sources::followed;
+use crate::cluster::address::Address;
+use crate::config::kubeconfig::{ContextError, KubeCluster};
+use crate::explain::kubeconfig::Field;
+use crate::explain::piece::Piece;
+use crate::pki::certificate::Certificate;
+
+pub(super) fn check(material: &Material<'_>, findings: &mut Findings) {
+    let servers: Vec<&Subject<'_>> =
+        material.subjects.iter().filter(|subject| subject.purpose == Purpose::ApiServer && !subject.is_ca).collect();
+    for config in &material.configs {
+        refused(config, findings);
+        references(material, config, findings);
+        embedded(config, findings);
+        for cluster in &config.config.config().clusters {
+            insecure(config, cluster, findings);
+            server(material, config, cluster, &servers, findings);
+        }
+    }
+}
+
+fn refused(one: &FoundConfig<'_>, findings: &mut Findings) {
+    let config = one.config.config();
+    // kubectl accepts a file without a context, and names one itself.
+    if let Err(error) = config.used(None)
+        && !matches!(error, ContextError::NoneChosen)
+    {
+        findings.add(&REFUSED, &one.source.place(None), error.to_string());
+    }
+    let clusters = config.clusters.iter().map(|cluster| (format!("cluster {}", cluster.name), &cluster.contradictions));
+    let users = config.users.iter().map(|user| (format!("user {}", user.name), &user.contradictions));
+    for (name, contradictions) in clusters.chain(users) {
+        for contradiction in contradictions {
+            findings.add(&REFUSED, &one.source.place(Some(name.clone())), *contradiction);
+        }
+    }
+}
+
+fn references(material: &Material<'_>, one: &FoundConfig<'_>, findings: &mut Findings) {
+    for part in one.config.parts().iter().filter(|part| !part.is_embedded) {
+        if let Err(reason) = followed(part, one.config, material.sources) {
+            findings.add(&REFERENCE, &one.source.place(Some(part.of.clone())), format!("{}: {reason}", part.place));
+        }
+    }
+}
+
+/// Reports the embedded certificate of a component, which has to restart where it was renewed.
+fn embedded(one: &FoundConfig<'_>, findings: &mut Findings) {
+    for part in one.config.parts().iter().filter(|part| part.is_embedded && part.field == Field::Certificate) {
+        let certificate = part.pieces.iter().flatten().find_map(|piece| match piece {
+            Piece::Certificate(certificate, _) => Some(certificate),
+            _ => None,
+        });
+        let Some(account) = certificate.map(|certificate| certificate.account().user) else { continue };
+        if account.starts_with("system:") || account.starts_with("kubelet:") {
+            findings.add(&EMBEDDED, &one.source.place(Some(format!("user {}", part.of))), account);
+        }
+    }
+}
+
+fn insecure(one: &FoundConfig<'_>, cluster: &KubeCluster, findings: &mut Findings) {
+    let place = one.source.place(Some(format!("cluster {}", cluster.name)));
+    if !cluster.location().starts_with("https://") {
+        findings.add(&INSECURE, &place, format!("{} is not https", cluster.server));
+    } else if cluster.insecure {
+        findings.add(&INSECURE, &place, "insecure-skip-tls-verify is set");
+    } else if cluster.ca.is_none() {
+        findings.add(&INSECURE, &place, "it names no CA");
+    }
+}
+
+/// Compares a cluster's server and CA with the certificates of API servers among the files.
+fn server(
+    material: &Material<'_>,
+    one: &FoundConfig<'_>,
+    cluster: &KubeCluster,
+    servers: &[&Subject<'_>],
+    findings: &mut Findings,
+) {
+    let part = one.config.parts().iter().find(|part| part.field == Field::Issuer && part.of == cluster.name);
+    let Some(Ok(pieces)) = part.map(|part| followed(part, one.config, material.sources)) else { return };
+    let trusted: Vec<&Certificate> = pieces
+        .iter()
+        .filter_map(|piece| match piece {
+            Piece::Certificate(certificate, _) => Some(&**certificate),
+            _ => None,
+        })
+        .collect();
+    let Some(host) = cluster.tls_server_name.clone().or_else(|| host_of(&cluster.location())) else { return };
+    let Ok(address) = Address::parse(&host) else { return };
+    let is_signed = |server: &&&Subject<'_>| is_below(material, server, &trusted);
+    let is_named = |server: &&&Subject<'_>| server.found.certificate.names_address(&address);
+    let place = one.source.place(Some(format!("cluster {}", cluster.name)));
+    if servers.iter().any(|server| is_signed(&server) && is_named(&server)) {
+        return;
+    }
+    if let Some(named) = servers.iter().find(is_named) {
+        let file = &named.found.place.file;
+        findings.add(&CA, &place, format!("{file} is the certificate of {host}, and another CA signed it"));
+    } else if let Some(signed) = servers.iter().find(is_signed) {
+        findings.add(&SERVER, &place, format!("{host} is not in {}", signed.found.place.file));
+    }
+}
+
+/// Returns true if one of the CAs signed a certificate, or a CA above it that is among the files.
+fn is_below(material: &Material<'_>, server: &Subject<'_>, trusted: &[&Certificate]) -> bool {
+    let mut at = server;
+    for _ in 0..8 {
+        if trusted
+            .iter()
+            .any(|ca| ca.subject.der == at.found.certificate.issuer.der && at.found.certificate.is_signed_by(ca))
+        {
+            return true;
+        }
+        match material.issuer_of(at) {
+            Some(issuer) => at = issuer,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// Returns the host of a URL.
+fn host_of(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?.0,
+        None => authority.split(':').next()?,
+    };
+    (!host.is_empty()).then(|| host.to_owned())
+}

@@ -1,0 +1,101 @@
+//! What a certificate is for, by the file that it is in and by its names.
+
+use std::path::Path;
+
+use crate::pki::certificate::Certificate;
+
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// An API server serves with it.
+    ApiServer,
+    /// A kubelet serves with it.
+    KubeletServer,
+    /// A member of etcd serves with it, and connects to other members.
+    EtcdMember,
+    /// Another server serves with it.
+    Server,
+    /// A client authenticates with it.
+    Client,
+    /// It is not recognized.
+    Unknown,
+}
+
+/// The prefix of a node's account.
+pub(super) const NODE: &str = "system:node:";
+/// Files of API servers (kubeadm and Talos, k3s, Kubernetes the hard way).
+const API_SERVERS: [&str; 5] =
+    ["apiserver", "kube-apiserver", "serving-kube-apiserver", "kube-api-server", "kubernetes"];
+/// Files of kubelets that serve.
+const KUBELETS: [&str; 4] = ["kubelet-server", "kubelet-server-current", "serving-kubelet", "kubelet"];
+/// Files of other servers.
+const SERVERS: [&str; 3] =
+    ["kube-controller-manager-server", "serving-kube-controller-manager", "serving-kube-scheduler"];
+
+impl Purpose {
+    /// Recognizes the purpose of a certificate in the file at `path`.
+    pub(super) fn of(certificate: &Certificate, path: &Path, is_of_user: bool, is_first: bool) -> Self {
+        if is_of_user {
+            return Self::Client;
+        }
+        // Those that follow are CAs.
+        if !is_first {
+            return Self::Unknown;
+        }
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().to_lowercase());
+        let is_of_etcd = stem.contains("etcd") || folder.as_deref() == Some("etcd");
+        // k3s has client-ca.crt and client-ca.nochain.crt.
+        let name = stem.split('.').next().unwrap_or_default();
+        if name == "ca" || name.ends_with("-ca") || name.ends_with("_ca") {
+            return Self::Unknown;
+        }
+        if API_SERVERS.contains(&stem.as_str()) && !is_of_etcd {
+            return Self::ApiServer;
+        }
+        if KUBELETS.contains(&stem.as_str()) {
+            return Self::KubeletServer;
+        }
+        if SERVERS.contains(&stem.as_str()) {
+            return Self::Server;
+        }
+        // k3s calls them server-client and peer-server-client.
+        let is_client_of_etcd = stem.contains("apiserver") || stem.contains("healthcheck");
+        if is_of_etcd && !is_client_of_etcd && (stem.contains("server") || stem.contains("peer") || stem == "etcd") {
+            return Self::EtcdMember;
+        }
+        let is_client = stem.ends_with("client") || stem.starts_with("client-") || stem.starts_with("kubelet-client");
+        if is_client || (is_of_etcd && stem.contains("client")) {
+            return Self::Client;
+        }
+        Self::by_name(certificate)
+    }
+
+    /// Recognizes a purpose by names alone.
+    fn by_name(certificate: &Certificate) -> Self {
+        let user = certificate.account().user;
+        let serves = certificate.has_extended_usage("serverAuth");
+        match user.as_str() {
+            "kube-apiserver" => Self::ApiServer,
+            name if name.starts_with(NODE) && serves && !certificate.names.is_empty() => {
+                match certificate.has_extended_usage("clientAuth") {
+                    // Kubernetes the hard way has one certificate for both.
+                    true => Self::Unknown,
+                    false => Self::KubeletServer,
+                }
+            }
+            name if name.starts_with("system:") && !serves => Self::Client,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Returns this purpose, or the other one where this one is unknown.
+    pub(super) fn or(self, other: Self) -> Self {
+        if self == Self::Unknown { other } else { self }
+    }
+
+    /// Returns true where it is known that a server serves with it.
+    pub(super) fn serves(self) -> bool {
+        matches!(self, Self::ApiServer | Self::KubeletServer | Self::EtcdMember | Self::Server)
+    }
+}

@@ -1,0 +1,50 @@
+//! Reads the files, and applies every rule.
+
+use time::OffsetDateTime;
+
+use super::error::LintError;
+use super::finding::{Findings, LintReport, Place};
+use super::material::Material;
+use super::options::LintOptions;
+use super::rules::certificate::UNREADABLE;
+use super::{authorities, certificates, identities, keys, kubeconfigs, names, sources, usages};
+use crate::app::Error;
+use crate::app::inspect::read_all::read;
+use crate::app::inspect::walk::WalkError;
+use crate::app::inspect::{InputFile, SkipReason};
+
+/// Checks files, and all files of known kinds in folders.
+///
+/// # Errors
+/// When a file that was named is not there, or nothing is of a known kind.
+pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) -> Result<LintReport, Error> {
+    let (files, skipped) = read(inputs)?;
+    let count = files.len();
+    let sources = sources::of(files);
+    let material = Material::of(&sources);
+    let mut findings = Findings::default();
+    // A link to a folder that is searched anyway leaves nothing out.
+    let is_left_out = |reason: &SkipReason| !matches!(reason, SkipReason::Walk(WalkError::Loop));
+    for skipped in skipped.iter().filter(|skipped| is_left_out(&skipped.reason)) {
+        let place = Place { file: skipped.label.clone(), part: None };
+        findings.add(&UNREADABLE, &place, skipped.reason.to_string());
+    }
+    if count == 0 && skipped.is_empty() {
+        return Err(LintError::NothingFound.into());
+    }
+    for (place, reason) in &material.damaged {
+        findings.add(&UNREADABLE, place, reason.as_str());
+    }
+    certificates::check(&material, now, &mut findings);
+    authorities::check(&material, now, &mut findings);
+    identities::check(&material, &mut findings);
+    keys::check(&material, &mut findings);
+    names::check(&material, options.cluster(), &mut findings);
+    usages::check(&material, &mut findings);
+    kubeconfigs::check(&material, &mut findings);
+    let mut findings = findings.sorted();
+    let all = findings.len();
+    findings.retain(|finding| options.reports(finding.rule));
+    let hidden = all - findings.len();
+    Ok(LintReport { findings, files: count, certificates: material.subjects.len(), hidden })
+}

@@ -1,0 +1,134 @@
+//! The files to check, those inside bundles among them.
+
+use std::path::{Path, PathBuf};
+
+use crate::app::inspect::content::Content;
+use crate::app::inspect::read_all::ReadFile;
+use crate::config::kubeconfig;
+use crate::explain::kubeconfig::{Field, Part, ReadKubeconfig, follow};
+use crate::explain::piece::{self, Piece};
+use crate::pki::material::MaterialError;
+use crate::store::files;
+
+use super::finding::Place;
+
+/// A file to check.
+pub(super) struct Source {
+    /// The file; in a bundle, the bundle.
+    pub(super) label: String,
+    /// The path in a bundle.
+    pub(super) inside: Option<String>,
+    /// The path, by which its purpose is recognized.
+    pub(super) path: PathBuf,
+    /// Permission bits; `None` where they are not known.
+    pub(super) mode: Option<u32>,
+    pub(super) content: SourceContent,
+}
+
+/// What a file has.
+pub(super) enum SourceContent {
+    Pieces(Vec<Piece>),
+    Kubeconfig(ReadKubeconfig),
+    /// A bundle, and whether it has keys; its files are sources of their own.
+    Bundle {
+        has_keys: bool,
+    },
+}
+
+impl Source {
+    /// Returns the place of a part of it.
+    pub(super) fn place(&self, part: Option<String>) -> Place {
+        let part = match (&self.inside, part) {
+            (Some(inside), Some(part)) => Some(format!("{inside}: {part}")),
+            (Some(inside), None) => Some(inside.clone()),
+            (None, part) => part,
+        };
+        Place { file: self.label.clone(), part }
+    }
+}
+
+/// Returns the files to check. A bundle is followed by the files in it.
+pub(super) fn of(files: Vec<ReadFile>) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for ReadFile { file, content } in files {
+        let mode = files::mode_of_file(&file.path);
+        let source =
+            |content| Source { label: file.label.clone(), inside: None, path: file.path.clone(), mode, content };
+        match content {
+            Content::Pieces(pieces) => sources.push(source(SourceContent::Pieces(pieces))),
+            Content::Kubeconfig(config) => sources.push(source(SourceContent::Kubeconfig(config))),
+            // Only its recipients can check it.
+            Content::Encrypted(_) => {}
+            Content::Bundle(bundle) => {
+                let inside = inside(&file.label, bundle.bundle());
+                let has_key =
+                    |source: &Source| matches!(&source.content, SourceContent::Pieces(pieces) if has_key(pieces));
+                sources.push(source(SourceContent::Bundle { has_keys: inside.iter().any(has_key) }));
+                sources.extend(inside);
+            }
+        }
+    }
+    sources
+}
+
+fn inside(label: &str, bundle: &crate::bundle::model::Bundle) -> Vec<Source> {
+    let open = |path: &Path| {
+        let named = path.to_string_lossy();
+        let bytes = bundle.file(named.trim_start_matches('/')).map(|file| file.bytes.to_vec());
+        (named.clone().into_owned(), bytes.ok_or_else(|| "it is not in the bundle".to_owned()))
+    };
+    let read = |bytes: &[u8], path: &str| match piece::read(bytes) {
+        Ok(pieces) => Some(SourceContent::Pieces(pieces)),
+        Err(MaterialError::Unknown) if bytes.windows(9).any(|window| window == b"clusters:") => {
+            let config = kubeconfig::read(bytes).ok()?;
+            Some(SourceContent::Kubeconfig(follow(config, path, &open)))
+        }
+        Err(_) => None,
+    };
+    let source = |file: &crate::bundle::model::BundleFile| {
+        Some(Source {
+            label: label.to_owned(),
+            inside: Some(file.path.clone()),
+            path: PathBuf::from(&file.path),
+            mode: Some(file.mode),
+            content: read(&file.bytes, &file.path)?,
+        })
+    };
+    bundle.files.iter().filter_map(source).collect()
+}
+
+/// Returns true if there is an unencrypted private key.
+pub(super) fn has_key(pieces: &[Piece]) -> bool {
+    pieces.iter().any(|piece| matches!(piece, Piece::Key(..)))
+}
+
+/// Returns what a part of a kubeconfig leads to.
+///
+/// An absolute path is looked for below the folders that were named first: in a copy of a host's root it must not lead to
+/// the files of this machine.
+pub(super) fn followed<'s>(
+    part: &'s Part,
+    config: &ReadKubeconfig,
+    sources: &'s [Source],
+) -> Result<&'s [Piece], &'s str> {
+    let copy = || {
+        let user = || config.config().users.iter().find(|user| user.name == part.of);
+        let credential = match part.field {
+            Field::Issuer => config.config().clusters.iter().find(|cluster| cluster.name == part.of)?.ca.as_ref()?,
+            Field::Certificate => user()?.certificate.as_ref()?,
+            Field::Key => user()?.key.as_ref()?,
+        };
+        let kubeconfig::Credential::File(path) = credential else { return None };
+        let relative = path.strip_prefix("/").ok()?;
+        sources.iter().find_map(|source| match &source.content {
+            SourceContent::Pieces(pieces) if source.inside.is_none() && source.path.ends_with(relative) => {
+                Some(pieces.as_slice())
+            }
+            _ => None,
+        })
+    };
+    match copy() {
+        Some(pieces) => Ok(pieces),
+        None => part.pieces.as_deref().map_err(String::as_str),
+    }
+}

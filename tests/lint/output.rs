@@ -1,0 +1,104 @@
+//! Formats, options, and files that are hostile.
+
+use std::fs;
+
+use clusterctl::app::lint::RULES;
+use serde_json::Value;
+
+use super::make::{SERVER, ca, lab, leaf, lint, text};
+use crate::support::outside::needs;
+use crate::support::{Lab, ends, forms, good_tool};
+
+/// Python's jsonschema with the schema of SARIF, which needs nothing from the network.
+const VALIDATE: &str = "import json, sys, jsonschema\n\
+                        schema = json.load(open(sys.argv[1]))\n\
+                        jsonschema.Draft7Validator.check_schema(schema)\n\
+                        jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker()).validate(json.load(sys.stdin))\n";
+
+fn sarif(lab: &Lab, args: &[&str]) -> Value {
+    let ran = lab.run(&[&["lint", "--output", "sarif"], args].concat());
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sarif-2.1.0.json");
+    assert_eq!(forms::verdict("/usr/bin/python3", &["-c", VALIDATE, schema], &ran.out), Ok(()));
+    serde_json::from_str(&ran.out).expect("JSON")
+}
+
+#[test]
+fn sarif_is_what_its_schema_demands() {
+    needs!("openssl", "python3-jsonschema");
+    let lab = lab();
+    ca("ca").make(&lab, "pki/ca.crt");
+    leaf("pki/ca.crt", "host", SERVER).days(-9, -1).make(&lab, "pki/a host#1.crt");
+    let answer = sarif(&lab, &["./pki"]);
+    let run = &answer["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().expect("a list");
+    let ids: Vec<&str> = rules.iter().map(|rule| rule["id"].as_str().expect("an id")).collect();
+    assert_eq!(ids, RULES.map(|rule| rule.id));
+    let results = run["results"].as_array().expect("a list");
+    let expired = results.iter().find(|result| result["ruleId"] == "certificate.expired").expect("a finding");
+    let index = usize::try_from(expired["ruleIndex"].as_u64().expect("a number")).expect("small");
+    assert_eq!((ids[index], &expired["level"]), ("certificate.expired", &"error".into()));
+    let uri = &expired["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert_eq!(uri, "pki/a%20host%231.crt");
+    let none = sarif(&lab, &["pki/ca.crt"]);
+    assert_eq!(none["runs"][0]["results"], serde_json::json!([]));
+    // The schema refuses what is no SARIF.
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sarif-2.1.0.json");
+    let wrong = answer.to_string().replace("\"error\"", "\"worse\"");
+    assert!(forms::verdict("/usr/bin/python3", &["-c", VALIDATE, schema], &wrong).is_err());
+}
+
+#[test]
+fn a_part_of_a_file_is_named() {
+    needs!("openssl");
+    let lab = lab();
+    ca("ca").make(&lab, "pki/ca.crt");
+    leaf("pki/ca.crt", "host", SERVER).days(-9, -1).make(&lab, "pki/host.crt");
+    lab.write("pki/both.crt", &(lab.read("pki/ca.crt") + &lab.read("pki/host.crt")));
+    fs::remove_file(lab.path("pki/host.crt")).expect("removed");
+    let linted = lint(&lab, &["pki/both.crt"]);
+    let finding = &linted.answer["findings"][0];
+    assert_eq!((&finding["id"], &finding["part"]), (&"certificate.expired".into(), &"certificate 2".into()));
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    let lab = Lab::with_roots();
+    assert_eq!(lab.run(&["lint"]).status, 2);
+    assert_eq!(lab.run(&["lint", "nowhere"]).status, 2);
+    fs::create_dir(lab.path("empty")).expect("made");
+    assert_eq!(lab.run(&["lint", "empty"]).status, 2);
+    assert_eq!(lint(&lab, &["cluster.yaml"]).answer["findings"][0]["id"], "file.unreadable");
+    for id in ["certificate.expire", "certificate", "nothing.*"] {
+        assert_eq!(lab.run(&["lint", "pki", "--ignore", id]).status, 2, "{id}");
+    }
+    assert_eq!(lab.run(&["lint", "--explain", "key.mismatches"]).status, 2);
+    let explained = lab.good(&["lint", "--explain", "key.mismatch"]).out;
+    assert!(explained.contains("key.mismatch"), "{explained}");
+    assert_eq!(lab.good(&["lint", "--rules"]).out.lines().count(), RULES.len());
+    let before = lab.snapshot();
+    lab.good(&["lint", "pki"]);
+    assert_eq!(lab.snapshot(), before, "lint changes nothing");
+}
+
+#[test]
+fn hostile_folders_end_and_names_are_escaped() {
+    needs!("openssl");
+    let lab = lab();
+    ca("ca").subject("/CN=a\u{1b}[31mb").days(-9, -1).make(&lab, "pki/ca.crt");
+    good_tool("mkfifo", &[&text(&lab, "pki/fifo.crt")]);
+    fs::File::create(lab.path("pki/large.crt")).and_then(|file| file.set_len(1 << 30)).expect("a sparse file");
+    fs::create_dir(lab.path("pki/loop")).expect("made");
+    std::os::unix::fs::symlink("..", lab.path("pki/loop/again")).expect("a link");
+    lab.write("pki/\u{1b}[31m.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    ends(move || {
+        let linted = lint(&lab, &["pki"]);
+        let unreadable: Vec<&str> =
+            linted.found.iter().filter(|(id, _)| id == "file.unreadable").map(|(_, file)| file.as_str()).collect();
+        assert_eq!(unreadable, ["pki/\\u{1b}[31m.crt", "pki/fifo.crt", "pki/large.crt"], "{:#}", linted.answer);
+        assert!(linted.has("ca.expired"));
+        for format in ["human", "json", "sarif"] {
+            let ran = lab.run(&["lint", "pki", "--output", format]);
+            assert!(ran.status == 1 && !ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{ran}");
+        }
+    });
+}

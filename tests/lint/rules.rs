@@ -1,0 +1,512 @@
+//! Each rule: files in which it finds something, and files that are nearly the same, in which it does not.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use clusterctl::app::lint::RULES;
+
+use super::make::{BOTH, CA, CLIENT, Plan, SERVER, ca, crl, kubeconfig, lab, leaf, lint, mode, text, write_kubeconfig};
+use crate::support::outside::needs;
+use crate::support::{CLUSTER, Lab, good_tool};
+
+type Make = fn(&Lab);
+/// A rule, files in which it finds something, and files in which it does not.
+type Case = (&'static str, Make, Make);
+
+const ROOT: &str = "pki/ca.crt";
+const RSA_1024: &[&str] = &["genrsa", "1024"];
+const RSA_2048: &[&str] = &["genrsa", "2048"];
+
+fn root(lab: &Lab) {
+    ca("ca").make(lab, ROOT);
+}
+
+/// A root, and a certificate that it signed.
+fn signed(lab: &Lab, file: &str, plan: impl FnOnce(Plan<'static>) -> Plan<'static>, extensions: &str) {
+    root(lab);
+    plan(leaf(ROOT, "host", extensions)).make(lab, &format!("pki/{file}.crt"));
+}
+
+/// A root that `plan` changes, and a certificate that it signed.
+fn below(lab: &Lab, plan: impl FnOnce(Plan<'static>) -> Plan<'static>, extensions: &str) {
+    plan(ca("ca")).make(lab, ROOT);
+    leaf(ROOT, "host", extensions).make(lab, "pki/host.crt");
+}
+
+/// A kubeconfig of a user with this name, and the certificate of an API server.
+fn config(lab: &Lab, user: &str, server: &str, days: i64) {
+    signed(lab, "apiserver", |plan| plan, SERVER);
+    leaf(ROOT, user, CLIENT).days(-1, days).make(lab, "pki/user.crt");
+    kubeconfig(lab, "pki/user.conf", ROOT, "pki/user.crt", server);
+}
+
+/// A kubeconfig with these fields.
+fn written(lab: &Lab, server: &str, cluster: &str, user: &str) {
+    root(lab);
+    write_kubeconfig(lab, "pki/it.conf", server, cluster, user);
+}
+
+const CERTIFICATES: [Case; 20] = [
+    (
+        "certificate.expired",
+        |lab| signed(lab, "host", |plan| plan.days(-9, -1), SERVER),
+        |lab| signed(lab, "host", |plan| plan.days(-9, 1), SERVER),
+    ),
+    (
+        "certificate.not-yet-valid",
+        |lab| signed(lab, "host", |plan| plan.days(1, 9), SERVER),
+        |lab| signed(lab, "host", |plan| plan.days(-1, 9), SERVER),
+    ),
+    (
+        "certificate.signature",
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            root(lab);
+        },
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            ca("ca").make(lab, "pki/other.crt");
+        },
+    ),
+    (
+        "certificate.weak-hash",
+        |lab| signed(lab, "host", |plan| plan.digest("sha1"), SERVER),
+        |lab| below(lab, |plan| plan.digest("sha1"), SERVER),
+    ),
+    (
+        "certificate.outlives-ca",
+        |lab| below(lab, |plan| plan.days(-1, 300), SERVER),
+        |lab| below(lab, |plan| plan.days(-1, 364), SERVER),
+    ),
+    (
+        "certificate.validity",
+        |lab| signed(lab, "host", |plan| plan.days(-1, 800), SERVER),
+        |lab| signed(lab, "host", |plan| plan.days(-1, 700), SERVER),
+    ),
+    (
+        "certificate.validity-of-person",
+        |lab| config(lab, "alice", "https://host:6443", 400),
+        |lab| config(lab, "system:kube-scheduler", "https://host:6443", 400),
+    ),
+    (
+        "certificate.self-signed",
+        |lab| ca("host").extensions(&format!("basicConstraints=CA:FALSE\n{SERVER}")).make(lab, "pki/kubelet.crt"),
+        |lab| signed(lab, "kubelet", |plan| plan, SERVER),
+    ),
+    (
+        "certificate.is-ca",
+        |lab| signed(lab, "apiserver", |plan| plan.extensions(&format!("{CA}\n{SERVER}")), ""),
+        |lab| signed(lab, "apiserver", |plan| plan, SERVER),
+    ),
+    (
+        "certificate.revoked",
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            crl(lab, ROOT, "pki/host.crt", "pki/crl.pem", 9);
+        },
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            leaf(ROOT, "other", SERVER).make(lab, "pki/other.crt");
+            crl(lab, ROOT, "pki/other.crt", "pki/crl.pem", 9);
+            fs::remove_file(lab.path("pki/other.crt")).expect("removed");
+        },
+    ),
+    (
+        "certificate.not-readable",
+        |lab| signed(lab, "host", |plan| plan, &format!("{SERVER}\nsubjectKeyIdentifier=critical,hash")),
+        |lab| signed(lab, "host", |plan| plan, &format!("{SERVER}\nsubjectKeyIdentifier=hash")),
+    ),
+    (
+        "certificate.unknown-critical",
+        |lab| signed(lab, "host", |plan| plan, &format!("{SERVER}\n1.2.3.4=critical,DER:0500")),
+        |lab| signed(lab, "host", |plan| plan, &format!("{SERVER}\n1.2.3.4=DER:0500")),
+    ),
+    (
+        "certificate.authority-identifier-missing",
+        |lab| signed(lab, "host", |plan| plan.extensions(&format!("{SERVER}\nauthorityKeyIdentifier=none")), ""),
+        |lab| {
+            ca("ca").extensions(&CA.replace("=hash", "=none")).make(lab, ROOT);
+            let extensions = format!("{SERVER}\nauthorityKeyIdentifier=none");
+            leaf(ROOT, "host", "").extensions(&extensions).make(lab, "pki/host.crt");
+        },
+    ),
+    (
+        "certificate.authority-identifier-mismatch",
+        |lab| {
+            root(lab);
+            let other = CA.replace("=hash", "=0102030405");
+            ca("ca").extensions(&other).with_key_of("pki/ca.key").make(lab, "pki/new.crt");
+            leaf("pki/new.crt", "host", SERVER).make(lab, "pki/host.crt");
+            fs::remove_file(lab.path("pki/new.crt")).expect("removed");
+        },
+        |lab| signed(lab, "host", |plan| plan, SERVER),
+    ),
+    ("certificate.serial-negative", |lab| with_serial(lab, "-5"), |lab| with_serial(lab, "5")),
+    (
+        "certificate.serial-zero",
+        |lab| signed(lab, "host", |plan| plan.serial("00"), SERVER),
+        |lab| signed(lab, "host", |plan| plan.serial("01"), SERVER),
+    ),
+    (
+        "certificate.serial-long",
+        |lab| with_serial(lab, "0x010203040506070809101112131415161718192021"),
+        |lab| with_serial(lab, "0x0102030405060708091011121314151617181920"),
+    ),
+    (
+        "certificate.serial-duplicate",
+        |lab| {
+            signed(lab, "host", |plan| plan.serial("0a"), SERVER);
+            leaf(ROOT, "other", SERVER).serial("0a").make(lab, "pki/other.crt");
+        },
+        |lab| {
+            signed(lab, "host", |plan| plan.serial("0a"), SERVER);
+            ca("ca 2").make(lab, "pki/ca2.crt");
+            leaf("pki/ca2.crt", "other", SERVER).serial("0a").make(lab, "pki/other.crt");
+            fs::copy(lab.path("pki/host.crt"), lab.path("pki/copy.crt")).expect("a copy");
+        },
+    ),
+    (
+        "crl.expired",
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            crl(lab, ROOT, "pki/host.crt", "pki/crl.pem", -1);
+        },
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            crl(lab, ROOT, "pki/host.crt", "pki/crl.pem", 1);
+        },
+    ),
+    (
+        "file.unreadable",
+        |lab| {
+            root(lab);
+            lab.write("pki/bad.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        },
+        |lab| {
+            root(lab);
+            lab.write("pki/notes.txt", "nothing of interest");
+        },
+    ),
+];
+
+/// A certificate with a serial number that `openssl ca` does not write.
+fn with_serial(lab: &Lab, serial: &str) {
+    root(lab);
+    leaf(ROOT, "host", SERVER).make(lab, "pki/host.crt");
+    let (csr, out) = (text(lab, "made/csr"), text(lab, "pki/host.crt"));
+    let (ca, key, cnf) = (text(lab, ROOT), text(lab, "pki/ca.key"), text(lab, "made/cnf"));
+    let by = ["x509", "-req", "-in", &csr, "-out", &out, "-CA", &ca, "-CAkey", &key, "-days", "300"];
+    good_tool("openssl", &[&by[..], &["-set_serial", serial, "-extfile", &cnf, "-extensions", "extensions"]].concat());
+}
+
+const CAS: [Case; 13] = [
+    ("ca.expired", |lab| ca("ca").days(-9, -1).make(lab, ROOT), |lab| ca("ca").days(-9, 1).make(lab, ROOT)),
+    ("ca.not-yet-valid", |lab| ca("ca").days(1, 9).make(lab, ROOT), |lab| ca("ca").days(-1, 9).make(lab, ROOT)),
+    ("ca.validity", |lab| ca("ca").days(-1, 36500).make(lab, ROOT), |lab| ca("ca").days(-1, 10000).make(lab, ROOT)),
+    (
+        "ca.basic-constraints",
+        |lab| below(lab, |plan| plan.extensions("keyUsage=keyCertSign\nsubjectKeyIdentifier=hash"), SERVER),
+        |lab| signed(lab, "host", |plan| plan, SERVER),
+    ),
+    (
+        "ca.basic-constraints-not-critical",
+        |lab| ca("ca").extensions(&CA.replacen("critical,", "", 1)).make(lab, ROOT),
+        root,
+    ),
+    ("ca.key-usage", |lab| ca("ca").extensions(&CA.replace("keyCertSign,", "")).make(lab, ROOT), root),
+    (
+        "ca.no-key-usage",
+        |lab| ca("ca").extensions("basicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=hash").make(lab, ROOT),
+        root,
+    ),
+    ("ca.crl-sign", |lab| ca("ca").extensions(&CA.replace(",cRLSign", "")).make(lab, ROOT), root),
+    (
+        "ca.extended-key-usage",
+        |lab| below(lab, |plan| plan.extensions(&format!("{CA}\nextendedKeyUsage=clientAuth")), SERVER),
+        |lab| below(lab, |plan| plan.extensions(&format!("{CA}\nextendedKeyUsage=clientAuth")), CLIENT),
+    ),
+    ("ca.path-length", |lab| path(lab, 0), |lab| path(lab, 1)),
+    ("ca.subject-identifier-missing", |lab| ca("ca").extensions(&CA.replace("=hash", "=none")).make(lab, ROOT), root),
+    (
+        "ca.same-name",
+        |lab| {
+            root(lab);
+            ca("ca").make(lab, "pki/ca2.crt");
+        },
+        |lab| {
+            root(lab);
+            ca("ca").with_key_of("pki/ca.key").serial("1002").make(lab, "pki/renewed.crt");
+            ca("ca 2").make(lab, "pki/ca2.crt");
+        },
+    ),
+    (
+        "ca.several-roles",
+        |lab| {
+            root(lab);
+            fs::create_dir(lab.path("pki/etcd")).expect("made");
+            fs::copy(lab.path(ROOT), lab.path("pki/etcd/ca.crt")).expect("a copy");
+        },
+        |lab| {
+            root(lab);
+            ca("etcd").make(lab, "pki/etcd/ca.crt");
+            fs::create_dir(lab.path("pki/host")).expect("made");
+            fs::copy(lab.path(ROOT), lab.path("pki/host/ca.crt")).expect("a copy");
+        },
+    ),
+];
+
+/// A root whose path length is `allowed`, an intermediate that is a CA for others, and one below it.
+fn path(lab: &Lab, allowed: u8) {
+    ca("ca").extensions(&CA.replace("CA:TRUE", &format!("CA:TRUE,pathlen:{allowed}"))).make(lab, ROOT);
+    let extensions = format!("{CA}\nauthorityKeyIdentifier=keyid");
+    ca("below").below(ROOT).extensions(&extensions).make(lab, "pki/below-ca.crt");
+    leaf("pki/below-ca.crt", "host", SERVER).make(lab, "pki/host.crt");
+}
+
+const KEYS: [Case; 6] = [
+    (
+        "key.mismatch",
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            fs::copy(lab.path("pki/ca.key"), lab.path("pki/host.key")).expect("a copy");
+        },
+        |lab| signed(lab, "host", |plan| plan, SERVER),
+    ),
+    (
+        "key.weak",
+        |lab| signed(lab, "host", |plan| plan.key(RSA_1024), SERVER),
+        |lab| signed(lab, "host", |plan| plan.key(RSA_2048), SERVER),
+    ),
+    (
+        "key.shared",
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            leaf(ROOT, "other", SERVER).with_key_of("pki/host.key").make(lab, "pki/other.crt");
+        },
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            leaf(ROOT, "host", SERVER).serial("0a").with_key_of("pki/host.key").make(lab, "pki/renewed.crt");
+        },
+    ),
+    (
+        "key.world-readable",
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            mode(lab, "pki/host.key", 0o644);
+        },
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            mode(lab, "pki/host.key", 0o640);
+            mode(lab, "pki/host.crt", 0o644);
+        },
+    ),
+    (
+        "key.group-readable",
+        |lab| {
+            signed(lab, "host", |plan| plan, SERVER);
+            mode(lab, "pki/host.key", 0o640);
+        },
+        |lab| signed(lab, "host", |plan| plan, SERVER),
+    ),
+    (
+        "key.ca-beside-credentials",
+        |lab| signed(lab, "host", |plan| plan, SERVER),
+        |lab| {
+            root(lab);
+            leaf(ROOT, "host", SERVER).make(lab, "pki/host/host.crt");
+        },
+    ),
+];
+
+const NAMES: [Case; 14] = [
+    (
+        "name.common-name-length",
+        |lab| signed(lab, "host", |plan| plan.subject(&format!("/CN={}", "n".repeat(65))), SERVER),
+        |lab| signed(lab, "host", |plan| plan.subject(&format!("/CN={}", "n".repeat(64))), SERVER),
+    ),
+    (
+        "name.upper-case",
+        |lab| signed(lab, "host", |plan| plan.subject("/O=system:nodes/CN=system:node:Worker-1"), CLIENT),
+        |lab| signed(lab, "host", |plan| plan.subject("/O=Example Inc/CN=system:node:worker-1"), CLIENT),
+    ),
+    (
+        "name.no-subject-alternative-name",
+        |lab| signed(lab, "apiserver", |plan| plan, "extendedKeyUsage=serverAuth"),
+        |lab| signed(lab, "apiserver-kubelet-client", |plan| plan, CLIENT),
+    ),
+    (
+        "name.address-as-dns",
+        |lab| signed(lab, "host", |plan| plan, &SERVER.replace("IP:", "DNS:")),
+        |lab| signed(lab, "host", |plan| plan, SERVER),
+    ),
+    (
+        "name.host-missing",
+        |lab| signed(lab, "kubelet-server", |plan| plan.subject("/CN=system:node:worker-1"), SERVER),
+        |lab| {
+            let names = SERVER.replace("DNS:host", "DNS:worker-1");
+            signed(lab, "kubelet-server", |plan| plan.subject("/CN=system:node:worker-1"), &names);
+        },
+    ),
+    (
+        "name.address-missing",
+        |lab| of_the_cluster_file(lab, "DNS:worker-b1,IP:10.20.2.12"),
+        |lab| of_the_cluster_file(lab, "DNS:worker-b1,IP:10.20.2.11"),
+    ),
+    (
+        "name.kubelet-serving",
+        |lab| signed(lab, "serving-kubelet", |plan| plan, SERVER),
+        |lab| signed(lab, "serving-kubelet", |plan| plan.subject("/CN=system:node:host"), SERVER),
+    ),
+    (
+        "account.system-masters",
+        |lab| signed(lab, "host", |plan| plan.subject("/O=system:masters/CN=admin"), CLIENT),
+        |lab| signed(lab, "host", |plan| plan.subject("/O=kubeadm:cluster-admins/CN=system:masters"), CLIENT),
+    ),
+    ("usage.missing", |lab| signed(lab, "host", |plan| plan, "subjectAltName=DNS:host"), root),
+    (
+        "usage.any",
+        |lab| signed(lab, "host", |plan| plan, &SERVER.replace("serverAuth", "anyExtendedKeyUsage")),
+        |lab| signed(lab, "host", |plan| plan, SERVER),
+    ),
+    (
+        "usage.server-and-client",
+        |lab| signed(lab, "host", |plan| plan, BOTH),
+        |lab| {
+            root(lab);
+            leaf(ROOT, "host", BOTH).make(lab, "pki/etcd/peer.crt");
+        },
+    ),
+    (
+        "usage.not-server",
+        |lab| signed(lab, "apiserver", |plan| plan, &SERVER.replace("serverAuth", "clientAuth")),
+        |lab| signed(lab, "apiserver-etcd-client", |plan| plan, CLIENT),
+    ),
+    (
+        "usage.not-client",
+        |lab| signed(lab, "front-proxy-client", |plan| plan, SERVER),
+        |lab| signed(lab, "front-proxy-client", |plan| plan, CLIENT),
+    ),
+    (
+        "usage.etcd-member",
+        |lab| {
+            root(lab);
+            leaf(ROOT, "host", SERVER).make(lab, "pki/etcd/server.crt");
+        },
+        |lab| {
+            root(lab);
+            leaf(ROOT, "host", CLIENT).make(lab, "pki/etcd/healthcheck-client.crt");
+        },
+    ),
+];
+
+/// A kubelet's certificate of a host in the cluster file.
+fn of_the_cluster_file(lab: &Lab, names: &str) {
+    lab.write("cluster.yaml", CLUSTER);
+    let extensions = format!("extendedKeyUsage=serverAuth\nsubjectAltName={names}");
+    signed(lab, "kubelet-server", |plan| plan.subject("/CN=system:node:worker-b1"), &extensions);
+}
+
+const FILES: &str = "client-certificate: me.crt\n    client-key: me.key";
+
+const KUBECONFIGS: [Case; 6] = [
+    (
+        "kubeconfig.embedded",
+        |lab| config(lab, "system:kube-scheduler", "https://host:6443", 300),
+        |lab| config(lab, "alice", "https://host:6443", 300),
+    ),
+    (
+        "kubeconfig.insecure",
+        |lab| written(lab, "https://host:6443", "insecure-skip-tls-verify: true", FILES),
+        |lab| written(lab, "https://host:6443", "certificate-authority: ca.crt", FILES),
+    ),
+    (
+        "kubeconfig.refused",
+        |lab| {
+            written(lab, "https://host:6443", "certificate-authority: ca.crt", FILES);
+            let text = lab.read("pki/it.conf").replace("current-context: it", "current-context: other");
+            lab.write("pki/it.conf", &text);
+        },
+        |lab| written(lab, "https://host:6443", "certificate-authority: ca.crt", FILES),
+    ),
+    (
+        "kubeconfig.server",
+        |lab| config(lab, "alice", "https://10.0.0.9:6443", 300),
+        |lab| config(lab, "alice", "https://10.0.0.1:6443", 300),
+    ),
+    (
+        "kubeconfig.ca",
+        |lab| {
+            config(lab, "alice", "https://host:6443", 300);
+            ca("other").make(lab, "pki/other-ca.crt");
+            write_kubeconfig(lab, "pki/it.conf", "https://host:6443", "certificate-authority: other-ca.crt", FILES);
+        },
+        |lab| {
+            config(lab, "alice", "https://host:6443", 300);
+            ca("other").make(lab, "pki/other-ca.crt");
+            write_kubeconfig(lab, "pki/it.conf", "https://elsewhere", "certificate-authority: other-ca.crt", FILES);
+        },
+    ),
+    (
+        "kubeconfig.reference",
+        |lab| written(lab, "https://host:6443", "certificate-authority: /nowhere/pki/root.crt", "token: t"),
+        // A copy of a host's root.
+        |lab| written(lab, "https://host:6443", "certificate-authority: /pki/ca.crt", "token: t"),
+    ),
+];
+
+fn cases() -> impl Iterator<Item = Case> {
+    CERTIFICATES.into_iter().chain(CAS).chain(KEYS).chain(NAMES).chain(KUBECONFIGS)
+}
+
+#[test]
+fn each_rule_has_a_case() {
+    let tested: BTreeSet<&str> = cases().map(|(id, ..)| id).collect();
+    let rules: BTreeSet<&str> = RULES.iter().map(|rule| rule.id).collect();
+    assert_eq!((tested, cases().count()), (rules, RULES.len()));
+}
+
+/// Asserts that each rule finds something in its first files, and nothing in the others.
+fn hold(cases: &[Case]) {
+    for (id, bad, near) in cases {
+        for (make, expected) in [(bad, true), (near, false)] {
+            let lab = lab();
+            make(&lab);
+            let linted = lint(&lab, &["pki"]);
+            assert_eq!(linted.has(id), expected, "{id}: {:#}", linted.answer);
+            if expected {
+                let ignored = lint(&lab, &["pki", "--ignore", id]);
+                assert!(!ignored.has(id) && ignored.answer["summary"]["hidden"] != 0, "{id}: {:#}", ignored.answer);
+            }
+        }
+    }
+}
+
+#[test]
+fn rules_for_certificates_hold() {
+    needs!("openssl");
+    hold(&CERTIFICATES);
+}
+
+#[test]
+fn rules_for_cas_hold() {
+    needs!("openssl");
+    hold(&CAS);
+}
+
+#[test]
+fn rules_for_keys_hold() {
+    needs!("openssl");
+    hold(&KEYS);
+}
+
+#[test]
+fn rules_for_names_and_usages_hold() {
+    needs!("openssl");
+    hold(&NAMES);
+}
+
+#[test]
+fn rules_for_kubeconfigs_hold() {
+    needs!("openssl");
+    hold(&KUBECONFIGS);
+}
