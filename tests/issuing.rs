@@ -365,7 +365,7 @@ fn a_ca_with_another_key_signs_nothing() {
 fn a_wrong_passphrase_exits_with_3_and_changes_nothing() {
     let mut lab = Lab::with(CLUSTER);
     lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "right".into());
-    lab.good(&["init-ca"]);
+    lab.good(&["init-ca", "--allow-weak-passphrase"]);
     let before = lab.snapshot();
     lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "wrong".into());
     insta::assert_snapshot!("a_wrong_passphrase", lab.run(&["issue-node", "--all"]).to_string());

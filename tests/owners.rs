@@ -73,8 +73,8 @@ fn files_that_other_users_can_change_are_found() {
 #[test]
 fn a_byte_order_mark_is_not_part_of_a_passphrase() {
     let lab = Lab::with(CLUSTER);
-    lab.write("marked", "\u{feff}right\r\n");
-    lab.write("plain", "right\n");
+    lab.write("marked", "\u{feff}three in the morning\r\n");
+    lab.write("plain", "three in the morning\n");
     lab.good(&["init-ca", "--ca-passphrase-file", "marked"]);
     lab.good(&["issue-node", "on", "--ca-passphrase-file", "plain"]);
 }

@@ -289,7 +289,7 @@ fn requests_that_cannot_be_met_are_refused_and_change_nothing() {
 fn a_wrong_passphrase_revokes_nothing() {
     let mut lab = Lab::with(CLUSTER);
     lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "right".into());
-    lab.good(&["init-ca"]);
+    lab.good(&["init-ca", "--allow-weak-passphrase"]);
     lab.good(&["issue-node", "on"]);
     lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "wrong".into());
     let ran = revoke(&lab, &["on", "--yes"]);

@@ -154,7 +154,7 @@ fn one_passphrase_is_tried_for_all_cas_before_another_prompt() {
     needs!("openssl");
     let mut lab = Lab::with(CLUSTER);
     lab.typed = Some(["one".to_owned(), "one".to_owned()].into());
-    lab.good(&["init-ca"]);
+    lab.good(&["init-ca", "--allow-weak-passphrase"]);
     lab.typed = Some(["one".to_owned()].into());
     lab.good(&["issue-master", "--all"]);
 

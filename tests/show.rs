@@ -68,7 +68,7 @@ fn show_describes_a_key_without_its_secret() {
 fn show_does_not_decrypt_a_key() {
     let mut lab = Lab::with(crate::support::CLUSTER);
     lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "x".into());
-    lab.good(&["init-ca"]);
+    lab.good(&["init-ca", "--allow-weak-passphrase"]);
     let shown = lab.good(&["show", "pki/ca.key"]).out;
     insta::assert_snapshot!(shown);
 }

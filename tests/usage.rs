@@ -52,25 +52,34 @@ fn all_flags_for_durations_parse_the_same() {
 }
 
 #[test]
-fn a_readable_or_weak_passphrase_gives_a_warning() {
-    let warnings_of = |text: &str, mode: u32| {
+fn a_readable_passphrase_gives_a_warning_and_a_weak_one_is_refused() {
+    let warnings_of = |text: &str, mode: u32, more: &[&str]| {
         let lab = Lab::with(CLUSTER);
         lab.write("passphrase", text);
         let mode = std::fs::Permissions::from_mode(mode);
         std::fs::set_permissions(lab.path("passphrase"), mode).expect("set");
-        let ran = lab.good(&["init-ca", "--ca-passphrase-file", "passphrase"]);
+        let ran = lab.good(&[&["init-ca", "--ca-passphrase-file", "passphrase"], more].concat());
         let warned =
             ran.err.lines().filter(|line| line.starts_with("warning: ")).map(str::to_owned).collect::<Vec<_>>();
         (warned, lab)
     };
-    let (warned, _) = warnings_of("three in the morning", 0o600);
+    let (warned, _) = warnings_of("three in the morning", 0o600, &[]);
     assert!(warned.is_empty(), "{warned:?}");
-    let (warned, lab) = warnings_of("three in the morning", 0o644);
+    let (warned, lab) = warnings_of("three in the morning", 0o644, &[]);
     assert!(warned.len() == 1 && warned[0].contains("DIR/passphrase"), "{warned:?}");
     let ran = lab.good(&["issue-node", "--all", "--ca-passphrase-file", "passphrase"]);
     insta::assert_snapshot!("a_passphrase_that_others_can_read", ran.err.lines().next().unwrap_or_default());
-    let (warned, _) = warnings_of("x", 0o600);
+    let (warned, _) = warnings_of("x", 0o600, &["--allow-weak-passphrase"]);
     assert!(warned.len() == 1 && !warned[0].contains("DIR"), "{warned:?}");
+    for weak in ["short-one", "prod-kubernetes-2026", "123456789012345"] {
+        let mut lab = Lab::with(CLUSTER);
+        lab.write("passphrase", weak);
+        let ran = lab.run(&["init-ca", "--ca-passphrase-file", "passphrase"]);
+        assert!(ran.status == 3 && !lab.path("pki").exists() && !ran.err.contains(weak), "{weak}: {ran}");
+        lab.typed = Some([weak, weak].map(str::to_owned).into());
+        assert_eq!(lab.run(&["init-ca"]).status, 3, "{weak}");
+        assert!(!lab.path("pki").exists());
+    }
 }
 
 #[test]

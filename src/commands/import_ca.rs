@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::app::ca::{self, ImportCaError, ImportOptions, ImportPlan, ImportedKey, KeyProtection};
-use crate::cli::args::ca_passphrase::{PassphraseArgs, holders, passphrase_in};
+use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders, passphrase_of_file};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};
@@ -43,10 +43,7 @@ pub struct ImportCaArgs {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     key_passphrase_file: Option<PathBuf>,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
-    /// Store the CA's key without encryption, protected by the mode of its file alone
-    #[arg(long, conflicts_with = "ca_passphrase_file")]
-    plaintext_ca_key: bool,
+    passphrase: NewPassphraseArgs,
     /// Format of the output
     #[arg(short, long, value_name = "FORMAT", default_value = "human")]
     output: OutputFormat,
@@ -76,7 +73,7 @@ impl Role {
 /// Runs `import-ca`.
 ///
 /// # Errors
-/// Returns the errors of [`ca::plan`], [`ImportPlan::open`], `PassphraseArgs::choose` and [`ImportPlan::apply`].
+/// Returns the errors of [`ca::plan`], [`ImportPlan::open`], `NewPassphraseArgs::protection` and [`ImportPlan::apply`].
 pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let _lock = context.lock("import-ca")?;
@@ -92,9 +89,9 @@ pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
         Some(holder) => plan.hold(holder.key(None)?)?,
         None => open(&plan, args, context)?,
     };
-    let protection = match args.plaintext_ca_key || plan.is_elsewhere() {
+    let protection = match plan.is_elsewhere() {
         true => KeyProtection::None,
-        false => KeyProtection::Passphrase(args.passphrase.choose(context)?),
+        false => args.passphrase.protection(cluster.name.as_str(), context)?,
     };
     let report = plan.apply(&key, &protection)?;
     imported::show(&report, args.output, &mut context.screen);
@@ -104,7 +101,7 @@ pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
 /// Opens the key with the passphrase that is given, or asks for it where it needs one.
 fn open(plan: &ImportPlan<'_>, args: &ImportCaArgs, context: &mut Context<'_>) -> Result<ImportedKey> {
     let given = match &args.key_passphrase_file {
-        Some(path) => Some(passphrase_in(&context.path(path))?),
+        Some(path) => Some(passphrase_of_file(path, context)?),
         None => context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())),
     };
     let closed = match plan.open(given.as_ref()) {

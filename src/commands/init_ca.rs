@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::app::ca::{self, CaReport, KeyProtection, KeyStorage};
-use crate::cli::args::ca_passphrase::{PassphraseArgs, holders};
+use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders};
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
@@ -15,25 +15,22 @@ use crate::cluster::duration::stamp;
 #[derive(Debug, Args)]
 pub struct InitCaArgs {
     #[command(flatten)]
-    passphrase: PassphraseArgs,
-    /// Store the CA's keys without encryption, protected by the mode of their files alone
-    #[arg(long, conflicts_with = "ca_passphrase_file")]
-    plaintext_ca_key: bool,
+    passphrase: NewPassphraseArgs,
 }
 
 /// Runs `init-ca`.
 ///
 /// # Errors
-/// Returns the errors of [`ca::create`] and `PassphraseArgs::choose`.
+/// Returns the errors of [`ca::create`] and `NewPassphraseArgs::protection`.
 pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let _lock = context.lock("init-ca")?;
     // No passphrase is asked for in vain.
     let missing = ca::missing(&context.env.layout)?;
     let in_files = missing.iter().any(|role| cluster.signer(*role).is_none());
-    let protection = match args.plaintext_ca_key || !in_files {
-        true => KeyProtection::None,
-        false => KeyProtection::Passphrase(args.passphrase.choose(context)?),
+    let protection = match in_files {
+        true => args.passphrase.protection(cluster.name.as_str(), context)?,
+        false => KeyProtection::None,
     };
     let mut elsewhere = Vec::new();
     for holder in holders(&missing, &cluster, context) {

@@ -1,8 +1,75 @@
 //! The passphrase of a CA's key: wiped on drop, never shown.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use zeroize::Zeroizing;
+
+/// The fewest characters of a passphrase.
+const SHORTEST: usize = 12;
+/// The fewest different characters, and the fewest letters beside common words.
+const FEWEST: usize = 5;
+/// Words that are tried first, in lower case, the longer ones before those that are a part of them.
+const WORDS: [&str; 18] = [
+    "passphrase",
+    "password",
+    "passwort",
+    "clusterctl",
+    "kubernetes",
+    "kubeadm",
+    "cluster",
+    "changeme",
+    "change",
+    "welcome",
+    "secret",
+    "letmein",
+    "default",
+    "master",
+    "admin",
+    "qwerty",
+    "root",
+    "pass",
+];
+/// Keys and letters in the order in which they are typed without a thought.
+const SEQUENCES: [&str; 7] =
+    ["abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm", "01234567890"];
+
+/// Why a passphrase can be found by trying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PassphraseWeakness {
+    /// It is short.
+    #[error("it has {characters} characters, and fewer than {SHORTEST} can be tried")]
+    Short {
+        /// Their number.
+        characters: usize,
+    },
+    /// It repeats few characters.
+    #[error("it has only {different} different characters")]
+    FewCharacters {
+        /// Their number.
+        different: usize,
+    },
+    /// It is keys of the keyboard, the alphabet or digits in their order.
+    #[error("it is made of keys or digits in their order")]
+    Sequence,
+    /// It is little more than words that are tried first.
+    #[error("it is made of words that are tried first")]
+    CommonWords,
+}
+
+/// Returns true if all of it is in the order of the keyboard, the alphabet or the digits, in runs of three and more.
+fn is_sequence(text: &str) -> bool {
+    let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
+    let follows = |a: char, b: char| {
+        SEQUENCES.iter().any(|keys| {
+            let at = |c| keys.find(c);
+            matches!((at(a), at(b)), (Some(first), Some(second)) if first.abs_diff(second) == 1)
+        })
+    };
+    let steps = letters.windows(2).filter(|pair| pair[0] == pair[1] || follows(pair[0], pair[1])).count();
+    // A step in three leads from one run to the next.
+    steps * 3 >= letters.len().saturating_sub(1) * 2
+}
 
 /// A passphrase. No `Clone`, no `Display`; `Debug` says nothing.
 pub struct Passphrase(Zeroizing<String>);
@@ -26,6 +93,33 @@ impl Passphrase {
         self.0.chars().count()
     }
 
+    /// Returns why it can be found by trying, or `None` where it is not that weak; `context` has words that an attacker
+    /// tries first, such as the cluster's name.
+    ///
+    /// Whoever copies a key's file can try passphrases until the CA expires. Length counts, and that it is not what is
+    /// tried first (NIST SP 800-63B § 3.1.1.2).
+    #[must_use]
+    pub fn weakness(&self, context: &[&str]) -> Option<PassphraseWeakness> {
+        let characters = self.len();
+        if characters < SHORTEST {
+            return Some(PassphraseWeakness::Short { characters });
+        }
+        let lower = Zeroizing::new(self.0.to_lowercase());
+        let different = lower.chars().collect::<BTreeSet<char>>().len();
+        if different < FEWEST {
+            return Some(PassphraseWeakness::FewCharacters { different });
+        }
+        if is_sequence(&lower) {
+            return Some(PassphraseWeakness::Sequence);
+        }
+        let rest = WORDS.iter().copied().chain(context.iter().copied()).fold(lower, |rest, word| {
+            let word = word.to_lowercase();
+            if word.is_empty() { rest } else { Zeroizing::new(rest.replace(&word, "")) }
+        });
+        let rest = rest.chars().filter(|c| c.is_alphabetic()).count();
+        (rest < FEWEST).then_some(PassphraseWeakness::CommonWords)
+    }
+
     /// The bytes, for the key derivation.
     pub(super) fn expose(&self) -> &[u8] {
         self.0.as_bytes()
@@ -42,5 +136,40 @@ impl PartialEq for Passphrase {
 impl fmt::Debug for Passphrase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Passphrase(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weakness(text: &str) -> Option<PassphraseWeakness> {
+        Passphrase::new(text.to_owned()).weakness(&["prod"])
+    }
+
+    #[test]
+    fn what_is_tried_first_is_weak() {
+        assert_eq!(weakness("elevenchars"), Some(PassphraseWeakness::Short { characters: 11 }));
+        assert_eq!(weakness("abababababababab"), Some(PassphraseWeakness::FewCharacters { different: 2 }));
+        for text in ["123456789012", "qwertyuiopasdf", "abcdefghijklmno", "Zyxwvutsrqponm"] {
+            assert_eq!(weakness(text), Some(PassphraseWeakness::Sequence), "{text}");
+        }
+        for text in ["Password123456", "kubernetes-prod-2026", "cluster-admin-1!", "secret secret 1"] {
+            assert_eq!(weakness(text), Some(PassphraseWeakness::CommonWords), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_tried_first_is_accepted() {
+        let texts = [
+            "correct horse battery staple",
+            "three in the morning",
+            "Tr0ub4dor&3xyz",
+            "9f8a2c7b4e1d",
+            "\u{e4}\u{f6}\u{fc} drei Stra\u{df}en",
+        ];
+        for text in texts {
+            assert_eq!(weakness(text), None, "{text}");
+        }
     }
 }

@@ -21,7 +21,7 @@ impl LintOptions {
     /// Certificates of hosts that `cluster` has are compared with it.
     ///
     /// # Errors
-    /// When there is no such rule.
+    /// Returns an error if there is no such rule.
     pub fn new(least: Severity, ignored: &[String], cluster: Option<Cluster>) -> Result<Self, LintError> {
         let ids = ignored.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|id| !id.is_empty());
         let ignored: Vec<String> = ids.map(str::to_owned).collect();

@@ -16,7 +16,7 @@ use crate::app::inspect::{InputFile, SkipReason};
 /// Checks files, and all files of known kinds in folders.
 ///
 /// # Errors
-/// When a file that was named is not there, or nothing is of a known kind.
+/// Returns an error if a file that was named is not there, or nothing is of a known kind.
 pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) -> Result<LintReport, Error> {
     let (files, skipped) = read(inputs)?;
     let count = files.len();

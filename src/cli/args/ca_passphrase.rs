@@ -7,7 +7,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::app::ca::Holder;
+use crate::app::ca::{Holder, KeyProtection};
 use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
@@ -24,15 +24,13 @@ use crate::store::credentials::{self, CredentialProblem};
 const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
 /// The number of attempts to type it.
 const TRIES: usize = 3;
-/// A passphrase with fewer characters can be found by trying, scrypt or not.
-const SHORTEST: usize = 12;
 /// The largest passphrase file, in bytes.
 const LIMIT: u64 = 4096;
 
 /// Returns an opened root, ready to sign.
 ///
 /// # Errors
-/// When the CA cannot be used to sign.
+/// Returns an error if the CA cannot be used to sign.
 pub(crate) fn authority(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> Result<Issuer> {
     let early = |error: &IssueError| matches!(error, IssueError::Violations { violations } if violations.iter().all(Violation::is_early));
     opened.into_issuer(now).map_err(|error| {
@@ -48,7 +46,7 @@ pub(crate) fn authority(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> 
 /// Returns the passphrase in the first line of a file.
 ///
 /// # Errors
-/// When it cannot be read, or there is none.
+/// Returns an error if it cannot be read, or there is none.
 pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase> {
     let bytes = Zeroizing::new(read_given(path, LIMIT, "passphrase file")?);
     let text = std::str::from_utf8(&bytes).map_err(|error| {
@@ -64,6 +62,62 @@ pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase> {
     Ok(Passphrase::new(line.to_owned()))
 }
 
+/// Like [`passphrase_in`], and warns where other users can read the file.
+///
+/// # Errors
+/// Returns the errors of [`passphrase_in`].
+pub(crate) fn passphrase_of_file(given: &Path, context: &mut Context<'_>) -> Result<Passphrase> {
+    let path = context.path(given);
+    let passphrase = passphrase_in(&path)?;
+    if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_readable_by_others(&path) {
+        context.screen.warn(format_args!(
+            "others can read the passphrase file {0}: it has mode {mode:04o}. Close it with: chmod 600 {0}",
+            path.display()
+        ));
+    }
+    Ok(passphrase)
+}
+
+/// The flags that give the passphrase of new keys.
+#[derive(Debug, Args)]
+pub(crate) struct NewPassphraseArgs {
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    /// Accept a passphrase that can be found by trying
+    #[arg(long)]
+    allow_weak_passphrase: bool,
+    /// Store the CA's keys without encryption, protected by the mode of their files alone
+    #[arg(long, conflicts_with_all = ["ca_passphrase_file", "allow_weak_passphrase"])]
+    plaintext_ca_key: bool,
+}
+
+impl NewPassphraseArgs {
+    /// Returns how new keys are stored; a prompt asks twice for their passphrase. `cluster` is the cluster's name.
+    ///
+    /// # Errors
+    /// Returns a usage error if there is neither a choice nor a terminal; refused when the two differ, or the passphrase is
+    /// weak.
+    pub(crate) fn protection(&self, cluster: &str, context: &mut Context<'_>) -> Result<KeyProtection> {
+        if self.plaintext_ca_key {
+            return Ok(KeyProtection::None);
+        }
+        let passphrase = self.passphrase.choose(context)?;
+        match passphrase.weakness(&[cluster]) {
+            None => {}
+            Some(weakness) if self.allow_weak_passphrase => context
+                .screen
+                .warn(format_args!("the passphrase is weak: {weakness}. Who copies the keys can find it by trying")),
+            Some(weakness) => {
+                return Err(CliError::new(Exit::Refused, format!("the passphrase is weak: {weakness}")).hint(
+                    "who copies the keys can try passphrases until the CA expires: choose several words that have nothing to do \
+                     with each other, or say --allow-weak-passphrase",
+                ));
+            }
+        }
+        Ok(KeyProtection::Passphrase(passphrase))
+    }
+}
+
 /// The flags that give the passphrase.
 #[derive(Debug, Args)]
 pub(crate) struct PassphraseArgs {
@@ -77,15 +131,7 @@ impl PassphraseArgs {
     /// Returns the passphrase, if it is given without a prompt.
     fn given(&self, context: &mut Context<'_>) -> Result<Option<Passphrase>> {
         if let Some(path) = &self.ca_passphrase_file {
-            let path = context.path(path);
-            let passphrase = passphrase_in(&path)?;
-            if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_readable_by_others(&path) {
-                context.screen.warn(format_args!(
-                    "others can read the passphrase file {0}: it has mode {mode:04o}. Close it with: chmod 600 {0}",
-                    path.display()
-                ));
-            }
-            return Ok(Some(passphrase));
+            return passphrase_of_file(path, context).map(Some);
         }
         Ok(context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())))
     }
@@ -93,10 +139,9 @@ impl PassphraseArgs {
     /// Returns the passphrase for new keys; a prompt asks for it twice.
     ///
     /// # Errors
-    /// A usage error when there is neither a choice nor a terminal; refused when the two differ.
-    pub(crate) fn choose(&self, context: &mut Context<'_>) -> Result<Passphrase> {
+    /// Returns a usage error if there is neither a choice nor a terminal; refused when the two differ.
+    fn choose(&self, context: &mut Context<'_>) -> Result<Passphrase> {
         if let Some(given) = self.given(context)? {
-            warn_of_a_short_one(&given, context);
             return Ok(given);
         }
         let Some(prompts) = &mut context.prompts else {
@@ -117,14 +162,13 @@ impl PassphraseArgs {
         if typed != again {
             return Err(CliError::new(Exit::Refused, "the two passphrases differ").hint("nothing was written"));
         }
-        warn_of_a_short_one(&typed, context);
         Ok(typed)
     }
 
     /// Like [`Self::open`], ready to sign.
     ///
     /// # Errors
-    /// The errors of [`Self::open`]; refused when a CA cannot be used to sign.
+    /// Returns the errors of [`Self::open`]; refused when a CA cannot be used to sign.
     pub(crate) fn issuers(
         &self,
         roles: &[CaRole],
@@ -142,7 +186,7 @@ impl PassphraseArgs {
     /// Like [`Self::issuers`], for one CA.
     ///
     /// # Errors
-    /// The errors of [`Self::issuers`].
+    /// Returns the errors of [`Self::issuers`].
     pub(crate) fn issuer(&self, role: CaRole, cluster: &Cluster, context: &mut Context<'_>) -> Result<Issuer> {
         let issuers = self.issuers(&[role], cluster, context)?;
         issuers.into_iter().next().ok_or_else(|| CliError::new(Exit::Bug, "the CA was not opened"))
@@ -152,7 +196,7 @@ impl PassphraseArgs {
     /// so that one answer is tried on all before a second is asked for.
     ///
     /// # Errors
-    /// When there is no root, a key is missing or damaged, or the passphrase is wrong.
+    /// Returns an error if there is no root, a key is missing or damaged, or the passphrase is wrong.
     fn open(&self, kinds: &[CaRole], context: &mut Context<'_>) -> Result<Vec<(CaRole, OpenedCa)>> {
         if kinds.is_empty() {
             return Ok(Vec::new());
@@ -181,15 +225,6 @@ impl PassphraseArgs {
 pub(crate) fn holders<'c>(roles: &[CaRole], cluster: &'c Cluster, context: &Context<'_>) -> Vec<Holder<'c>> {
     let has_terminal = context.prompts.is_some();
     roles.iter().filter_map(|role| Holder::of(*role, cluster, &context.env, has_terminal)).collect()
-}
-
-/// An attacker who copies the keys can try passphrases until the roots expire.
-fn warn_of_a_short_one(passphrase: &Passphrase, context: &mut Context<'_>) {
-    if passphrase.len() < SHORTEST {
-        context.screen.warn(format_args!(
-            "the passphrase has fewer than {SHORTEST} characters: who copies the keys can find it by trying"
-        ));
-    }
 }
 
 /// Returns an opened root. If it needs a passphrase other than the one tried, it is opened with what

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::ca_passphrase::passphrase_in;
+use super::ca_passphrase::passphrase_of_file;
 use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
@@ -46,7 +46,7 @@ impl NamedKey<'_> {
             return Ok(key);
         }
         if let Some(path) = self.passphrase_file {
-            let passphrase = passphrase_in(&context.path(path))?;
+            let passphrase = passphrase_of_file(path, context)?;
             return key.unlock(&passphrase).map_err(|error| self.unusable(error));
         }
         let locked = self.unusable(SshError::PassphraseNeeded);

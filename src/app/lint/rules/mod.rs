@@ -75,7 +75,7 @@ pub static RULES: [&Rule; 59] = [
 /// Returns the rule with this id.
 ///
 /// # Errors
-/// When there is none.
+/// Returns an error if there is none.
 pub fn rule(id: &str) -> Result<&'static Rule, LintError> {
     RULES.into_iter().find(|rule| rule.id == id).ok_or_else(|| LintError::unknown_rule(id))
 }
