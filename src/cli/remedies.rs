@@ -143,11 +143,12 @@ fn of_ca(error: &CaError) -> Option<String> {
         CaError::TrustFile { path, .. } | CaError::OtherRoots { path } => {
             Some(format!("restore {path} and the files beside it from one backup"))
         }
-        CaError::CertificateMissing(path)
-        | CaError::Pem { path, .. }
-        | CaError::Certificate { path, .. }
-        | CaError::Several { path, .. } => {
-            Some(format!("put the root's own certificate back in {path}, from a backup or a bundle"))
+        CaError::CertificateMissing(path) => Some(format!(
+            "if it was never there, because only some CAs were imported: clusterctl init-ca makes the others, or clusterctl import-ca \
+             imports them. Otherwise restore {path} from a backup or a bundle"
+        )),
+        CaError::Pem { path, .. } | CaError::Certificate { path, .. } | CaError::Several { path, .. } => {
+            Some(format!("restore the root's own certificate in {path} from a backup or a bundle"))
         }
     }
 }
