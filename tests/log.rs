@@ -70,6 +70,31 @@ fn log_of_a_host_has_its_certificates_its_bundle_and_its_revocation_only() {
 }
 
 #[test]
+fn lists_and_patterns_of_hosts_have_the_entries_of_all() {
+    let lab = lived_in();
+    let hosts = |args: &[&str]| -> std::collections::BTreeSet<String> {
+        let report = json(&lab, args);
+        let entries = report["entries"].as_array().expect("entries").iter();
+        entries.filter_map(|entry| entry["host"].as_str().map(str::to_owned)).collect()
+    };
+    let count = |args: &[&str]| kinds(&json(&lab, args)).len();
+    assert_eq!(hosts(&["log", "on,worker-b1"]), ["on", "worker-b1"].map(str::to_owned).into());
+    assert_eq!(hosts(&["log", "master-*"]), ["master-1", "master-2"].map(str::to_owned).into());
+    assert_eq!(count(&["log", "on", "worker-b1"]), count(&["log", "on"]) + count(&["log", "worker-b1"]));
+    assert_eq!(count(&["log", "on,on"]), count(&["log", "on"]), "each once");
+    for unknown in ["on,onn", "rack-*", "on,"] {
+        assert_eq!(lab.run(&["log", unknown]).status, 2, "{unknown}");
+    }
+    let shown = json(&lab, &["show", "master-*", "on,worker-b1"]);
+    let names: Vec<&str> =
+        shown["files"].as_array().expect("files").iter().filter_map(|file| file["file"].as_str()).collect();
+    assert_eq!(names, ["master-1", "master-2", "on", "worker-b1"]);
+    for unknown in ["on,onn", "rack-*", "on,"] {
+        assert_eq!(lab.run(&["show", unknown]).status, 2, "{unknown}");
+    }
+}
+
+#[test]
 fn log_is_limited_by_time_and_by_number() {
     let lab = lived_in();
     let since = json(&lab, &["log", "--since", "30h"]);

@@ -112,7 +112,7 @@ impl Error {
             Self::ImportCa(error) => error.remedy(),
             Self::Init(error) => Some(error.remedy()),
             Self::Inspect(error) => error.remedy(),
-            Self::History(HistoryError::Unknown { similar, .. }) => Some(Remedy::NameAKnownHolder(similar.clone())),
+            Self::History(error) => error.remedy(),
             Self::Verify(error) => error.remedy(),
             Self::Policy(error) => Some(error.remedy()),
             Self::Input(error) => error.remedy(),

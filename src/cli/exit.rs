@@ -74,7 +74,7 @@ pub(super) fn of(error: &Error) -> Exit {
             | InitError::OnlyExternalIps { .. }
             | InitError::NoAddresses { .. },
         ) => Exit::Usage,
-        Error::History(HistoryError::Unknown { .. }) => Exit::Usage,
+        Error::History(HistoryError::Unknown { .. } | HistoryError::Pattern(_)) => Exit::Usage,
         Error::Verify(error) => of_verify(error),
         Error::Policy(PolicyError::OtherFile(_)) => Exit::Refused,
         Error::Policy(PolicyError::Stopped) => Exit::Environment,

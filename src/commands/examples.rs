@@ -124,6 +124,7 @@ Examples:
   $ clusterctl show pki/ca.crt
   $ clusterctl show bundles/worker-1.tar.gz
   $ clusterctl show worker-1
+  $ clusterctl show 'worker-*' --output json
   $ clusterctl show X509SHA256=6a3d5bd1f8e2a6d5b4a7a7e1d2c3b4a5968778695a4b3c2d1e0f00112233aabb";
 
 /// `validate`
@@ -163,7 +164,7 @@ Examples:
 pub const LOG: &str = "\
 Examples:
   $ clusterctl log
-  $ clusterctl log worker-1
+  $ clusterctl log worker-1,worker-2
   $ clusterctl log --since 30d --output json";
 
 /// `ledger`

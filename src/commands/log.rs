@@ -16,9 +16,10 @@ use crate::cluster::lifetime::Lifetime;
 /// deleted, and everything else that changed the cluster directory; with the time and the user, the oldest first.
 #[derive(Debug, Args)]
 pub struct LogArgs {
-    /// Only what concerns this host, account, serial number, or SHA-256 (an API server's credential-id)
-    #[arg(value_name = "HOST|ACCOUNT|SERIAL|SHA256")]
-    about: Option<String>,
+    /// Only what concerns these hosts, accounts, serial numbers and SHA-256s (an API server's credential-id): also lists as in
+    /// a,b and patterns as in 'worker-*'
+    #[arg(value_name = "HOST|ACCOUNT|SERIAL|SHA256", add = super::completions::hosts())]
+    about: Vec<String>,
     /// Only what happened since: a time ago (30d, 12h), a date (2027-01-31) or a time (2027-01-31T12:00:00Z)
     #[arg(long, value_name = "TIME", value_parser = Since::parse)]
     since: Option<Since>,
@@ -66,6 +67,6 @@ pub fn run(args: &LogArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     let since = args.since.map(|since| since.time(context.env.now));
     let report = history(HistoryOptions { about: args.about.clone(), since, last: args.last }, &context.env)?;
-    history_output::show(&report, args.about.is_some(), args.output, &mut context.screen);
+    history_output::show(&report, !args.about.is_empty(), args.output, &mut context.screen);
     Ok(Exit::Done)
 }

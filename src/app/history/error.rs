@@ -1,5 +1,8 @@
 //! Errors of reading the history.
 
+use crate::app::Remedy;
+use crate::cluster::host_pattern::HostPatternError;
+
 /// Errors of reading the history.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
@@ -11,4 +14,16 @@ pub enum HistoryError {
         /// The most similar name that the ledger has.
         similar: Option<String>,
     },
+    /// The ledger has nothing that matches a pattern, or a list has an empty name.
+    #[error(transparent)]
+    Pattern(#[from] HostPatternError),
+}
+
+impl HistoryError {
+    pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Unknown { similar, .. } => Some(Remedy::NameAKnownHolder(similar.clone())),
+            Self::Pattern(_) => None,
+        }
+    }
 }

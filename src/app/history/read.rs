@@ -8,6 +8,7 @@ use super::error::HistoryError;
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
+use crate::cluster::host_pattern::expand;
 use crate::cluster::similar::nearest;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
@@ -16,8 +17,8 @@ use crate::store::ledger::history::{HistoryEntry, HistoryFilter};
 /// Which entries are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryOptions {
-    /// Only entries of this host, account, serial number or SHA-256.
-    pub about: Option<String>,
+    /// Only entries of these hosts, accounts, serial numbers and SHA-256s: names, lists and patterns.
+    pub about: Vec<String>,
     /// Only entries from this time on.
     pub since: Option<OffsetDateTime>,
     /// At most this number of entries, the newest.
@@ -40,6 +41,7 @@ pub struct HistoryReport {
 pub fn history(options: HistoryOptions, env: &Env) -> Result<HistoryReport, Error> {
     let ledger = directory::ledger(&env.layout)?;
     let HistoryOptions { about, since, last } = options;
+    let about = names(&about, &ledger)?;
     let mut entries = VecDeque::new();
     let mut left_out = 0;
     ledger.history(HistoryFilter { about: about.clone(), since })?.for_each(|entry| {
@@ -49,21 +51,29 @@ pub fn history(options: HistoryOptions, env: &Env) -> Result<HistoryReport, Erro
             left_out += 1;
         }
     })?;
-    if entries.is_empty()
-        && left_out == 0
-        && let Some(about) = about
-        && (since.is_none() || !is_known(&ledger, &about)?)
-    {
-        let similar = similar_holder(&ledger, &about)?;
-        return Err(HistoryError::Unknown { query: about, similar }.into());
+    // Something of one name was found, if anything was.
+    if (entries.is_empty() && left_out == 0) || about.len() > 1 {
+        for name in about {
+            if !is_known(&ledger, &name)? {
+                let similar = similar_holder(&ledger, &name)?;
+                return Err(HistoryError::Unknown { query: name, similar }.into());
+            }
+        }
     }
     Ok(HistoryReport { entries: entries.into(), left_out })
+}
+
+/// Returns the names of lists, and those of the ledger that match patterns.
+fn names(arguments: &[String], ledger: &Ledger) -> Result<Vec<String>, Error> {
+    let has_pattern = arguments.iter().any(|argument| argument.contains(['*', '?']));
+    let holders = if has_pattern { ledger.holders()? } else { Vec::new() };
+    Ok(expand(arguments, holders.iter().map(String::as_str)).map_err(HistoryError::from)?)
 }
 
 /// Returns true if the whole history has an entry about this.
 fn is_known(ledger: &Ledger, about: &str) -> Result<bool, StoreError> {
     let mut found = false;
-    let filter = HistoryFilter { about: Some(about.to_owned()), since: None };
+    let filter = HistoryFilter { about: vec![about.to_owned()], since: None };
     ledger.history(filter)?.for_each(|_| found = true)?;
     Ok(found)
 }

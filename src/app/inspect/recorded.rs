@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::content::{Content, LIMIT};
 use super::search::FoundFile;
+use crate::cluster::host_pattern::expand;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, Profile};
 use crate::cluster::spec::Role;
@@ -12,6 +13,18 @@ use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::records::CertificateRecord;
+
+/// Returns the names that a text stands for: itself, those of a list, or those of the ledger that match a pattern.
+///
+/// A pattern that matches none is a name that the ledger does not have.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) fn names(text: &str, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
+    let holders = if text.contains(['*', '?']) { ledger.holders()? } else { Vec::new() };
+    let names = expand(&[text.to_owned()], holders.iter().map(String::as_str));
+    Ok(names.unwrap_or_else(|_| vec![text.to_owned()]))
+}
 
 /// Returns the certificates with this serial number or SHA-256; else, of a host or an account, the newest of each
 /// profile.

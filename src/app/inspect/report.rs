@@ -95,16 +95,20 @@ fn find_input(input: &InputFile, ledger: Option<&Ledger>) -> Vec<Found> {
     let Some(ledger) = ledger.filter(|_| is_name) else {
         return find(input).into_iter().map(|file| Found::File(Box::new(file))).collect();
     };
-    let found = match recorded::find(label, ledger) {
-        Ok(records) if records.is_empty() => Err(InspectError::not_recorded(label, ledger)),
-        Ok(records) => Ok(records),
-        Err(error) => Err(InputError::Store(error).into()),
-    };
-    let label = label.clone();
-    vec![match found {
-        Ok(records) => Found::Recorded { name: label, records },
-        Err(error) => Found::Error { label, error },
-    }]
+    match recorded::names(label, ledger) {
+        Ok(names) => names.into_iter().map(|name| find_recorded(name, ledger)).collect(),
+        Err(error) => vec![Found::Error { label: label.clone(), error: InputError::Store(error).into() }],
+    }
+}
+
+fn find_recorded(name: String, ledger: &Ledger) -> Found {
+    match recorded::find(&name, ledger) {
+        Ok(records) if records.is_empty() => {
+            Found::Error { error: InspectError::not_recorded(&name, ledger), label: name }
+        }
+        Ok(records) => Found::Recorded { name, records },
+        Err(error) => Found::Error { label: name, error: InputError::Store(error).into() },
+    }
 }
 
 fn give(file: &FoundFile, context: &mut ExplainContext<'_>) {

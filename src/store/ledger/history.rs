@@ -1,6 +1,7 @@
 //! The history of a cluster directory: what was issued, revoked and done, in the order of time.
 
 use rusqlite::{Row, Statement, params};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::Ledger;
@@ -80,8 +81,8 @@ pub struct CertificateId {
 /// Which entries of the history are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
-    /// Those of this host, account, serial number or SHA-256 alone.
-    pub about: Option<String>,
+    /// Those of these hosts, accounts, serial numbers and SHA-256s alone; all where there are none.
+    pub about: Vec<String>,
     /// Those from this time on.
     pub since: Option<OffsetDateTime>,
 }
@@ -103,7 +104,9 @@ WITH history (at, source, seq, by, host, account, profile, serial, sha256, kind,
     SELECT at, 3, seq, by, subject, NULL, NULL, NULL, CASE kind WHEN ?5 THEN detail END, kind, detail FROM events
 )
 SELECT at, source, by, host, account, profile, serial, sha256, kind, detail FROM history
-WHERE (?1 IS NULL OR at >= ?1) AND (?2 IS NULL OR host = ?2 OR account = ?2 OR serial = ?3 OR sha256 = ?4)
+WHERE (?1 IS NULL OR at >= ?1) AND (?2 IS NULL
+    OR host IN (SELECT value FROM json_each(?2)) OR account IN (SELECT value FROM json_each(?2))
+    OR serial IN (SELECT value FROM json_each(?3)) OR sha256 IN (SELECT value FROM json_each(?4)))
 ORDER BY at, source, seq";
 
 /// A query for the history, which reads its entries one at a time.
@@ -120,12 +123,13 @@ impl HistoryQuery<'_> {
     /// # Errors
     /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn for_each(&mut self, mut each: impl FnMut(HistoryEntry)) -> Result<(), StoreError> {
-        let about = self.filter.about.as_deref();
+        let about = &self.filter.about;
+        let list = |texts: Vec<String>| Value::from(texts).to_string();
         let values = params![
             self.filter.since.map(stamp),
-            about,
-            about.and_then(Serial::parse).map(|serial| serial.to_string()),
-            about.and_then(fingerprint).map(|digest| digest.to_string()),
+            (!about.is_empty()).then(|| list(about.clone())),
+            list(about.iter().filter_map(|text| Serial::parse(text)).map(|serial| serial.to_string()).collect()),
+            list(about.iter().filter_map(|text| fingerprint(text)).map(|digest| digest.to_string()).collect()),
             KEY_DISCARDED,
         ];
         let ledger = self.ledger;
