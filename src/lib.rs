@@ -39,6 +39,8 @@
 //! Modules are layers; imports point down only, and a test checks it:
 //!
 //! - [`sanitize`]: makes untrusted text safe to show
+//! - `html`: self-contained pages
+//! - `metrics`: Prometheus's text format
 //! - [`cluster`]: the model: what the admin declared, and the PKI policy as a table
 //! - [`pki`]: certificates, keys and CRLs
 //! - [`signers`]: holders of CAs' keys outside of the cluster directory
@@ -63,6 +65,8 @@ pub mod commands;
 pub mod config;
 pub mod explain;
 pub mod fake_cluster;
+mod html;
+mod metrics;
 pub mod pki;
 pub mod program;
 pub mod rbac;

@@ -24,6 +24,7 @@ mod durability;
 mod encryption;
 mod etcd_members;
 mod generations;
+mod html;
 mod ignition;
 mod importing;
 mod init;

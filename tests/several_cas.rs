@@ -299,6 +299,18 @@ fn the_crl_of_a_ca_that_signs_no_more_is_kept_beside_the_one_of_the_ca_that_sign
         crls.map(|crl| (crl.is_signed_by(new_ca.root()), crl.serials.len())).collect::<Vec<_>>()
     };
     assert_eq!(signers(&lab), [(true, 0), (false, 2)]);
+    // Each CRL and each CA has a series of its own.
+    let metrics = lab.run(&["status", "--output", "prometheus"]).out;
+    let series = |name: &str, label: &str, ca: &CaCertificate| {
+        let label = format!("credential=\"{label}\"");
+        let of_ca = ca.certificate().fingerprint().to_string();
+        let lines = metrics.lines().filter(|line| line.starts_with(name) && line.contains(&label));
+        lines.filter(|line| line.contains(&of_ca)).count()
+    };
+    for ca in [&new_ca, &old] {
+        assert_eq!(series("clusterctl_crl_next_update_seconds{", "crl", ca), 1, "{metrics}");
+        assert_eq!(series("clusterctl_ca_expiry_seconds{", "ca", ca), 1, "{metrics}");
+    }
     lab.good(&["crl", "show"]);
     lab.good(&["issue-node", "on"]);
     lab.good(&["verify", "--offline"]);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A module may import from those below it, and from itself.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("sanitize", &[]),
     ("cluster", &[]),
     ("pki", &["cluster"]),
@@ -13,12 +13,20 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("store", &["cluster", "pki"]),
     ("rbac", &["cluster", "pki"]),
     ("bundle", &["cluster", "pki", "config", "rbac"]),
-    ("verify", &["sanitize", "cluster", "pki"]),
+    ("html", &["sanitize", "pki"]),
+    ("metrics", &["sanitize"]),
+    ("verify", &["sanitize", "html", "metrics", "cluster", "pki"]),
     ("explain", &["cluster", "pki", "config", "bundle"]),
     ("fake_cluster", &["cluster", "pki", "verify"]),
     ("app", &["sanitize", "cluster", "pki", "signers", "config", "store", "rbac", "bundle", "verify", "explain"]),
     ("ui", &["sanitize", "cluster", "pki"]),
-    ("cli", &["sanitize", "cluster", "pki", "signers", "config", "store", "rbac", "bundle", "verify", "app", "ui"]),
+    (
+        "cli",
+        &[
+            "sanitize", "html", "metrics", "cluster", "pki", "signers", "config", "store", "rbac", "bundle", "verify",
+            "app", "ui",
+        ],
+    ),
     (
         "commands",
         &[
@@ -43,7 +51,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
 ];
 
 /// Crates, and the modules that may name them.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 21] = [
     ("rcgen", &["pki"]),
     ("ring", &["pki"]),
     ("x509_parser", &["pki"]),
@@ -53,6 +61,7 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("serde_yaml", &["config"]),
     ("rusqlite", &["store"]),
     ("age", &["bundle"]),
+    ("maud", &["html", "verify", "cli"]),
     ("minijinja", &["bundle"]),
     ("tar", &["bundle"]),
     ("flate2", &["bundle"]),

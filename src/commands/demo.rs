@@ -1,8 +1,8 @@
 //! `demo`: all steps in a temporary folder, against a simulated cluster on loopback. Every step runs the
 //! code of the command itself.
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
@@ -12,7 +12,7 @@ use super::issue_admin;
 use super::issue_master;
 use super::issue_node;
 use super::revoke;
-use super::verify;
+use super::verify::{self, ReportFormat};
 use crate::app::directory;
 use crate::app::threads;
 use crate::cli::context::Context;
@@ -36,6 +36,9 @@ pub struct DemoArgs {
     /// Inject a fault, to see how verify reports it
     #[arg(long, value_name = "NAME", value_parser = faults(), hide_possible_values = true, long_help = fault_help())]
     fault: Option<InjectedFault>,
+    /// Format of the report
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    output: ReportFormat,
     /// Keep the folder for inspection
     #[arg(long)]
     keep: bool,
@@ -127,13 +130,16 @@ impl Demo {
             None => "verification of a simulated cluster on loopback".to_owned(),
             Some(fault) => format!("verification; {}", fault.describe()),
         };
-        let words = match args.fault.is_some_and(InjectedFault::is_warned_of) {
-            true => "verify --fail-on warn",
-            false => "verify",
+        let mut words = match args.fault.is_some_and(InjectedFault::is_warned_of) {
+            true => "verify --fail-on warn".to_owned(),
+            false => "verify".to_owned(),
         };
-        narrate(context, words, &text);
+        if let Some(format) = args.output.to_possible_value().filter(|_| args.output != ReportFormat::Human) {
+            words = format!("{words} --output {}", format.get_name());
+        }
+        narrate(context, &words, &text);
         let now = context.env.now;
-        let ended = self.command(context, now, words, true, verify::run)?;
+        let ended = self.command(context, now, &words, true, verify::run)?;
         context.screen.step(match (args.fault, ended) {
             (None, Exit::Done) => {
                 "\nAll six properties hold. To see a fault reported: clusterctl demo --fault other-ca".to_owned()

@@ -9,16 +9,19 @@ use std::time::Instant;
 pub use args::{FailOn, ReportFormat, VerifyArgs};
 
 use crate::app::audit::{AuditOptions, audit};
+use crate::app::status::{self, StatusOptions};
 use crate::app::verify;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::finding_remedies::words;
+use crate::cli::output::status::DirectoryCertificates;
 use crate::cluster::duration::stamp;
 use crate::ui::Screen;
+use crate::verify::certificate_map::CertificateMap;
 use crate::verify::checks::Detail;
 use crate::verify::recording::Recording;
-use crate::verify::report::{Report, TextStyle};
+use crate::verify::report::{CertificateDrawings, Report, TextStyle};
 use crate::verify::verdict::Verdict;
 
 /// Runs `verify`.
@@ -27,12 +30,31 @@ use crate::verify::verdict::Verdict;
 /// Returns an error if the target cannot be assembled, there is no network at all, or a recording cannot be used.
 pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Exit> {
     let detail = args.detail(context.screen.verbose());
-    let report = match &args.replay {
-        Some(file) => replay(args, &context.path(file), &mut context.screen)?.into_report(detail),
-        None if args.offline => offline(args, detail, context)?,
-        None => online(args, context)?.into_report(detail),
+    let is_page = args.output == ReportFormat::Html;
+    let (report, certificates) = match &args.replay {
+        None if args.offline => {
+            let report = offline(args, detail, context)?;
+            (report, if is_page { directory_certificates(context)?.drawings() } else { CertificateDrawings::default() })
+        }
+        replayed => {
+            let recording = match replayed {
+                Some(file) => replay(args, &context.path(file), &mut context.screen)?,
+                None => online(args, context)?,
+            };
+            // Before the observations are dropped.
+            let certificates = if is_page { recording.certificates() } else { CertificateMap::default() };
+            (recording.into_report(detail), CertificateDrawings::of(&certificates, context.env.now))
+        }
     };
-    Ok(show(&report, args.output, &mut context.screen))
+    Ok(show(&report, args.output, certificates, &mut context.screen))
+}
+
+/// Returns the certificates that the ledger and the directory have.
+fn directory_certificates(context: &Context<'_>) -> Result<DirectoryCertificates> {
+    let mut certificates = DirectoryCertificates::new(context.env.now);
+    let options = StatusOptions { hosts: Vec::new(), expires_within: None };
+    status::of_directory(&context.env, &context.cluster()?, &options, &mut |row| certificates.add(&row))?;
+    Ok(certificates)
 }
 
 /// Audits the cluster directory.
@@ -85,7 +107,7 @@ fn replay(args: &VerifyArgs, path: &Path, screen: &mut Screen<'_>) -> Result<Rec
     Ok(recording)
 }
 
-fn show(report: &Report, format: ReportFormat, screen: &mut Screen<'_>) -> Exit {
+fn show(report: &Report, format: ReportFormat, certificates: CertificateDrawings, screen: &mut Screen<'_>) -> Exit {
     match format {
         ReportFormat::Human => {
             let style = TextStyle { color: screen.color(), verbose: screen.verbose(), width: screen.columns() };
@@ -93,6 +115,8 @@ fn show(report: &Report, format: ReportFormat, screen: &mut Screen<'_>) -> Exit 
         }
         ReportFormat::Json => screen.answer(report.to_json(&words)),
         ReportFormat::Junit => screen.answer(report.to_junit(&words)),
+        ReportFormat::Html => screen.answer(report.to_html_with(&words, certificates)),
+        ReportFormat::Prometheus => screen.answer(report.to_prometheus()),
     }
     match report.verdict() {
         Verdict::Proven => Exit::Done,

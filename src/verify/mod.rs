@@ -1,7 +1,8 @@
-//! Verification: probe (network → observations), checks (pure: observations → findings), report (findings → text, JSON
-//! and JUnit), recording (a run as a file). Probes judge nothing, checks dial nothing, reports print nothing.
+//! Verification: probe (network → observations), checks (pure: observations → findings), report (findings → text, JSON,
+//! JUnit and HTML), recording (a run as a file). Probes judge nothing, checks dial nothing, reports print nothing.
 
 mod capturing_verifier;
+pub mod certificate_map;
 mod check_id;
 pub mod checks;
 pub mod denials;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use super::certificate_map::CertificateMap;
 use super::checks::{Clock, Detail, judge_in};
 use super::facts::{Facts, PeerFacts, name};
 use super::finding::Finding;
@@ -66,6 +67,12 @@ impl Recording {
     ) -> Self {
         without_lists(&mut seen);
         Self { target: Facts::of(target), before, seen, clock, strictness, finished }
+    }
+
+    /// Returns the certificates of the run.
+    #[must_use]
+    pub fn certificates(&self) -> CertificateMap {
+        CertificateMap::of(&self.target.to_target(), &self.seen, self.clock)
     }
 
     /// Returns the report. The same recording always gives the same report.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use super::outside;
+use super::{outside, pages};
 
 /// Validates `out` by its schema, if `args` request a format that has one.
 pub(crate) fn check(args: &[&str], status: u8, out: &str) {
@@ -18,6 +18,12 @@ pub(crate) fn check(args: &[&str], status: u8, out: &str) {
             let counts = junit(out);
             assert_eq!(status == 0, counts.failures + counts.errors == 0, "status {status}: {out}");
         }
+        Some("html") => {
+            outside::needs!("python3");
+            pages::page(out);
+        }
+        // promtool reads it in a test of its own.
+        Some("prometheus") => {}
         _ => text(out),
     }
 }

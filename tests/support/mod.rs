@@ -12,6 +12,7 @@ pub(crate) mod live;
 pub(crate) mod offline;
 pub(crate) mod outside;
 pub(crate) mod packages;
+pub(crate) mod pages;
 pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod site;

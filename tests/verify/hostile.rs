@@ -5,18 +5,23 @@ use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
 use clusterctl::cli::finding_remedies::words;
+use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::issuer::Credential;
+use clusterctl::pki::key::PrivateKey;
+use clusterctl::pki::pem;
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::finding::Status;
 use clusterctl::verify::observation::Handshake;
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
+use clusterctl::verify::recording::Recording;
 use clusterctl::verify::report::{Report, TextStyle};
 use clusterctl::verify::verdict::Strictness;
 use time::Duration;
 
 use super::site::{Foreign, free_port};
-use crate::support::ends;
+use crate::support::outside::needs;
+use crate::support::{ends, pages};
 
 /// A small server that misbehaves in one way, for as many connections as come.
 pub(super) fn misbehave(how: fn(std::net::TcpStream)) -> u16 {
@@ -209,6 +214,58 @@ fn text_of_a_peer_is_escaped_in_the_report() {
     ] {
         assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
     }
+}
+
+/// Markup in everything that a peer says: its certificates, the status line, headers and the body.
+#[test]
+fn markup_of_a_peer_is_text_on_the_page() {
+    needs!("openssl", "python3");
+    const RAN: &str = "<script>ran()<\\/script><img src=x onerror=ran()>";
+    let mut lab = Foreign::new();
+    let (subject, names) = (format!("/O={RAN}/CN={RAN}"), format!("subjectAltName=DNS:{}", "<svg onload=x>"));
+    lab.openssl(&[
+        "req",
+        "-x509",
+        "-nodes",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-days",
+        "30",
+        "-subj",
+        &subject,
+        "-addext",
+        &names,
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-out",
+        "server.crt",
+        "-keyout",
+        "server.key",
+    ]);
+    let read = |name: &str| std::fs::read(lab.path(name)).expect("readable");
+    let der = pem::certificates(&read("server.crt")).expect("PEM").remove(0);
+    let key = PrivateKey::from_pem(&read("server.key")).expect("a key");
+    let credential =
+        Credential { certificate: Certificate::from_der(der).expect("a certificate"), chain: Vec::new(), key };
+    lab.target.nodes[0].port = speaker(&credential, &credential, |out| {
+        let body = r#"{"kind":"<script>x</script>","message":"User \"<img src=x onerror=y>\" cannot"}"#;
+        write!(
+            out,
+            "HTTP/1.1 403 <b onclick=x>\r\ncontent-type: <script>\r\nx-a: <img src=x>\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    });
+    let target = Arc::new(lab.target.clone());
+    let now = lab.now + Duration::minutes(1);
+    let seen = run(&target, &Options::default(), now, &|_, _| {}).expect("a network");
+    let clock = Clock { now, expires_within: Duration::days(30) };
+    let recording = Recording::new(&target, Vec::new(), seen, clock, Strictness::default(), now);
+    let page = pages::page(&recording.report().to_html(&words, &recording.certificates()));
+    assert_eq!(page["tags"]["svg"], 2);
+    // The issuer is drawn as it calls itself, in the text of the page.
+    assert!(pages::text(&page).contains("<img src=x onerror=ran()>"), "{page}");
 }
 
 #[test]

@@ -62,10 +62,14 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
 fn of_trust(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) {
     let mut seen = HashSet::new();
     for ca in trust.accepted() {
-        let chain = ca.chain().iter().map(|one| (Credential::Intermediate(ca.role()), one));
-        for (credential, certificate) in [(Credential::Root(ca.role()), ca.root())].into_iter().chain(chain) {
+        let issuers = ca.path().skip(1).map(Certificate::fingerprint).map(Some);
+        let chain = ca.chain().iter().zip(issuers);
+        let chain = chain.map(|(one, issuer)| (Credential::Intermediate(ca.role()), one, issuer));
+        let root = (Credential::Root(ca.role()), ca.root(), None);
+        for (credential, certificate, issuer) in [root].into_iter().chain(chain) {
             if seen.insert(certificate.fingerprint()) {
-                sink(ca_row(source, credential, certificate));
+                let id = CertificateId { issuer, ..CertificateId::from(certificate) };
+                sink(StatusRow { certificate: Some(id), ..ca_row(source, credential, certificate) });
             }
         }
     }
@@ -79,13 +83,7 @@ fn ca_row(source: &Source<'_>, credential: Credential, certificate: &Certificate
     let renew_from = Some(not_after - longest.min((not_after - not_before) / 3));
     let state = source.rule.state(&Validity { not_before, not_after, renew_from });
     let row = StatusRow::new(Subject::Cluster, credential, state);
-    let row = StatusRow {
-        certificate: Some(CertificateId::from(certificate)),
-        not_before: Some(not_before),
-        not_after: Some(not_after),
-        renew_from,
-        ..row
-    };
+    let row = StatusRow { not_before: Some(not_before), not_after: Some(not_after), renew_from, ..row };
     if state == State::Valid { row } else { row.remedy(DirectoryRemedy::PlanNewRoots) }
 }
 
@@ -105,7 +103,9 @@ fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), 
     };
     for ca in trust.accepted().map(CaCertificate::certificate) {
         match stored.of(ca.fingerprint()) {
-            Some(crl) => sink(crl_row(source, crl, row)),
+            Some(crl) => {
+                sink(StatusRow { crl_issuer: Some(ca.fingerprint()), ..crl_row(source, crl, row) });
+            }
             None if ca.can_sign_crls() && has_revoked(source, ca)? => {
                 sink(row(State::Missing).remedy(FileRemedy::RenewCrl))
             }

@@ -25,6 +25,8 @@ pub struct StatusRow {
     pub credential: Credential,
     /// The certificate; `None` for CRLs, bundles, and what was never issued.
     pub certificate: Option<CertificateId>,
+    /// The SHA-256 of the CA that signed it, of a CRL.
+    pub crl_issuer: Option<Fingerprint>,
     /// When its validity begins, where that is known.
     pub not_before: Option<OffsetDateTime>,
     /// When it expires; of a CRL, when the next one is due.
@@ -201,6 +203,7 @@ impl StatusRow {
             subject,
             credential,
             certificate: None,
+            crl_issuer: None,
             not_before: None,
             not_after: None,
             renew_from: None,

@@ -120,6 +120,10 @@ pub enum ReportFormat {
     Json,
     /// JUnit XML: a suite for each host
     Junit,
+    /// One HTML file, which needs nothing else and runs no script
+    Html,
+    /// The verdict in Prometheus's text format, for node_exporter's textfile collector
+    Prometheus,
 }
 
 /// Which findings fail the run.
@@ -178,9 +182,10 @@ impl VerifyArgs {
 
     /// Returns how much the report needs: without `--verbose` people read problems only.
     pub(super) fn detail(&self, verbose: bool) -> Detail {
-        match self.output == ReportFormat::Human && !verbose {
-            true => Detail::ProblemsOnly,
-            false => Detail::Everything,
+        match self.output {
+            ReportFormat::Human if verbose => Detail::Everything,
+            ReportFormat::Human | ReportFormat::Html | ReportFormat::Prometheus => Detail::ProblemsOnly,
+            ReportFormat::Json | ReportFormat::Junit => Detail::Everything,
         }
     }
 }

@@ -47,7 +47,7 @@ impl Location<'_> {
     }
 }
 
-pub(super) fn expectation(place: Place, aspect: Aspect) -> &'static str {
+pub(in crate::verify) fn expectation(place: Place, aspect: Aspect) -> &'static str {
     match aspect {
         Aspect::Resolve => "the name resolves",
         Aspect::Connect => "a TCP connection opens",

@@ -35,3 +35,4 @@ mod trust;
 pub use anchor::trust_anchor;
 pub use context::Clock;
 pub use judge::{Detail, judge, judge_in};
+pub(in crate::verify) use location::expectation;

@@ -51,8 +51,8 @@ impl Report {
         line(out, "");
     }
 
-    /// Returns a row for each host, or for each group of equal hosts.
-    fn rows(&self) -> Vec<Row> {
+    /// Returns the worst status of each property for every host, by role, in the order of the report.
+    pub(super) fn cells_of_hosts(&self) -> Vec<(Place, &str, Cells)> {
         let mut order: Vec<(Place, &str)> = Vec::new();
         let mut cells: HashMap<(Place, &str), Cells> = HashMap::new();
         for finding in &self.findings {
@@ -73,23 +73,30 @@ impl Report {
             }
         }
         order.sort_by_key(|(place, _)| *place);
+        let cells_of = |place, host| cells.get(&(place, host)).copied().unwrap_or_default();
+        order.into_iter().map(|(place, host)| (place, host, cells_of(place, host))).collect()
+    }
+
+    /// Returns a row for each host, or for each group of equal hosts.
+    fn rows(&self) -> Vec<Row> {
+        let all = self.cells_of_hosts();
         let mut rows: Vec<Row> = Vec::new();
         for place in [Place::Cluster, Place::Endpoint, Place::Master, Place::Node] {
-            let hosts: Vec<&str> = order.iter().filter(|(p, _)| *p == place).map(|(_, host)| *host).collect();
-            let of = |host: &str| cells.get(&(place, host)).copied().unwrap_or_default();
+            let hosts: Vec<(&str, Cells)> =
+                all.iter().filter(|(p, ..)| *p == place).map(|(_, host, cells)| (*host, *cells)).collect();
             let label = |host: &str| match place {
                 Place::Cluster => "root".to_owned(),
                 _ => format!("{} {}", place.as_str(), sanitized(host)),
             };
             if hosts.len() <= MAX_UNGROUPED {
-                rows.extend(hosts.iter().map(|host| Row { label: label(host), cells: of(host) }));
+                rows.extend(hosts.iter().map(|(host, cells)| Row { label: label(host), cells: *cells }));
                 continue;
             }
             let mut groups: Vec<(Cells, Vec<&str>)> = Vec::new();
-            for host in &hosts {
-                match groups.iter_mut().find(|(cells, _)| *cells == of(host)) {
+            for (host, of) in &hosts {
+                match groups.iter_mut().find(|(cells, _)| cells == of) {
                     Some((_, members)) => members.push(host),
-                    None => groups.push((of(host), vec![host])),
+                    None => groups.push((*of, vec![host])),
                 }
             }
             // Hosts that pass come first, even if they are few.
@@ -114,7 +121,8 @@ impl Report {
     }
 }
 
-type Cells = [Option<Status>; 6];
+/// The worst status of each property.
+pub(super) type Cells = [Option<Status>; 6];
 
 struct Row {
     label: String,

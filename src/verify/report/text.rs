@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::super::finding::{CheckId, Finding, Status};
 use super::super::remedy::Remedy;
 use super::super::verdict::Verdict;
-use super::causes::Causes;
 use super::lines::{Paint, line, width_of, wrapped};
+use super::reported::Reported;
 use super::summary::{RemedyText, Report};
 use crate::sanitize::sanitized;
 
@@ -54,43 +54,15 @@ impl Report {
 
     fn details(&self, out: &mut String, (width, words): (usize, RemedyText<'_>), paint: Paint, verbose: bool) {
         let words = |remedy: &Remedy| words(remedy, self.kind);
-        let causes = Causes::of(&self.findings);
-        let mut consequences: HashMap<*const Finding, Vec<String>> = HashMap::new();
-        let mut reported: Vec<&Finding> = Vec::new();
-        for finding in &self.findings {
-            // A failed check is always reported, even with a cause.
-            let root = Some(finding).filter(|f| f.status == Status::NotProven).and_then(|f| causes.root_of(f));
-            match root {
-                Some(root) => {
-                    let id = match finding.id.0 == root.id.0 {
-                        true => finding.id.1.as_str().to_owned(),
-                        false => finding.id.to_string(),
-                    };
-                    let known = consequences.entry(std::ptr::from_ref(root)).or_default();
-                    if !known.contains(&id) {
-                        known.push(id);
-                    }
-                }
-                None if finding.status != Status::Pass || verbose => reported.push(finding),
-                None => {}
-            }
-        }
-        reported.sort_by_key(|finding| std::cmp::Reverse(finding.status));
+        let reported = Reported::of(&self.findings, verbose);
         let mut counts: HashMap<(CheckId, Status), usize> = HashMap::new();
-        for group in group_equal(&reported) {
+        for group in group_equal(&reported.findings) {
             let count = counts.entry((group[0].id, group[0].status)).or_default();
             *count += 1;
             if *count > MAX_DETAILED && !verbose {
                 continue;
             }
-            let mut caused: Vec<String> = Vec::new();
-            for finding in &group {
-                for id in consequences.remove(&std::ptr::from_ref(*finding)).unwrap_or_default() {
-                    if !caused.contains(&id) {
-                        caused.push(id);
-                    }
-                }
-            }
+            let caused = reported.consequences_of(&group);
             write_group(out, (width, &words), &group, &caused, paint);
         }
         let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > MAX_DETAILED && !verbose).collect();

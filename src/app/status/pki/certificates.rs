@@ -75,12 +75,17 @@ impl<'f> Found<'f> {
         found
     }
 
-    /// Returns true if a CA among what was found signed the CRL.
-    fn has_signer(&self, crl: &Crl) -> bool {
-        let signed_it = |one: &FoundCertificate<'_>| {
+    /// Returns the CA among what was found that signed the CRL.
+    pub(super) fn signer_of(&self, crl: &Crl) -> Option<Fingerprint> {
+        let signed_it = |one: &&FoundCertificate<'_>| {
             one.certificate.subject.der == crl.issuer.der && crl.is_signed_by(one.certificate)
         };
-        self.certificates.iter().any(signed_it)
+        Some(self.certificates.iter().find(signed_it)?.certificate.fingerprint())
+    }
+
+    /// Returns true if a CA among what was found signed the CRL.
+    fn has_signer(&self, crl: &Crl) -> bool {
+        self.signer_of(crl).is_some()
     }
 
     fn skip(&mut self, label: &str, reason: SkipReason) {
@@ -119,6 +124,16 @@ impl<'f> Found<'f> {
     fn certificate(&mut self, certificate: &'f Certificate, label: &str, path: &Path, is_of_user: bool) {
         let (label, path) = (label.to_owned(), path.to_owned());
         self.certificates.push(FoundCertificate { certificate, label, path, is_of_user });
+    }
+
+    /// Returns the CA among what was found that signed a certificate, itself excepted.
+    pub(super) fn issuer_of(&self, certificate: &Certificate) -> Option<Fingerprint> {
+        let signed_it = |one: &&FoundCertificate<'_>| {
+            one.certificate.subject.der == certificate.issuer.der
+                && one.certificate.fingerprint() != certificate.fingerprint()
+                && certificate.is_signed_by(one.certificate)
+        };
+        Some(self.certificates.iter().find(signed_it)?.certificate.fingerprint())
     }
 
     /// Returns true if a CRL among what was found, signed by the certificate's issuer, lists a certificate.

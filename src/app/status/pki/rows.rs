@@ -48,10 +48,12 @@ pub fn of_files(
     };
     for one in &found.certificates {
         let is_revoked = found.is_revoked(one.certificate);
-        counted(certificate_row(one, is_revoked, tool, &rule));
+        let row = certificate_row(one, is_revoked, tool, &rule);
+        let id = CertificateId { issuer: found.issuer_of(one.certificate), ..CertificateId::from(one.certificate) };
+        counted(StatusRow { certificate: Some(id), ..row });
     }
     for one in &found.crls {
-        counted(crl_row(one, &rule));
+        counted(StatusRow { crl_issuer: found.signer_of(one.crl), ..crl_row(one, &rule) });
     }
     Ok(StatusReport { summary, skipped })
 }
@@ -84,7 +86,6 @@ fn certificate_row(
         _ => Some(tool.renewal_of(&path.display().to_string())),
     };
     StatusRow {
-        certificate: Some(CertificateId::from(*certificate)),
         not_before: Some(not_before),
         not_after: Some(not_after),
         renew_from,

@@ -55,7 +55,7 @@ impl Fields {
             credential: sanitized(&row.credential.name()),
             serial: certificate.map(|one| one.serial.to_string()),
             sha256: certificate.map(|one| one.fingerprint.to_string()),
-            issuer_sha256: certificate.and_then(|one| one.issuer).map(|issuer| issuer.to_string()),
+            issuer_sha256: certificate.and_then(|one| one.issuer).or(row.crl_issuer).map(|issuer| issuer.to_string()),
             account: certificate.map(|one| sanitized(&one.account)),
             not_before: row.not_before.map(stamp),
             expires: row.not_after.map(stamp),

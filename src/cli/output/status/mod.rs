@@ -11,4 +11,5 @@ mod prometheus;
 mod writer;
 
 pub(crate) use head::Head;
+pub(crate) use html::DirectoryCertificates;
 pub(crate) use writer::{StatusFormat, Writer};

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::head::Head;
 use crate::app::status::{Credential, FileKind, State, StatusRow, Summary};
+use crate::metrics::{head, labels};
 use crate::ui::Screen;
 
 /// The largest number of certificates that have a series each; of more there is a histogram.
@@ -40,12 +41,20 @@ impl PrometheusWriter {
         let mut labels = vec![("cluster", self.head.cluster.as_str())];
         let credential = row.credential.name();
         let serial = row.certificate.as_ref().map(|one| one.serial.to_string());
+        // A role may have several CAs, whose serial numbers may be equal, with a CRL each.
+        let (mut sha256, mut issuer) = (None, None);
         let account = row.certificate.as_ref().map(|one| one.account.as_str());
         let series = match row.credential {
             Credential::Root(_)
             | Credential::Intermediate(_)
-            | Credential::File { kind: FileKind::Root | FileKind::Intermediate, .. } => &mut self.cas,
-            Credential::Crl(_) | Credential::File { kind: FileKind::Crl, .. } => &mut self.crls,
+            | Credential::File { kind: FileKind::Root | FileKind::Intermediate, .. } => {
+                sha256 = row.certificate.as_ref().map(|one| one.fingerprint.to_string());
+                &mut self.cas
+            }
+            Credential::Crl(_) | Credential::File { kind: FileKind::Crl, .. } => {
+                issuer = row.crl_issuer.map(|issuer| issuer.to_string());
+                &mut self.crls
+            }
             Credential::Leaf(_)
             | Credential::Bundle
             | Credential::File { kind: FileKind::Certificate | FileKind::Kubeconfig, .. } => {
@@ -58,7 +67,8 @@ impl PrometheusWriter {
             }
         };
         labels.push(("credential", &credential));
-        labels.extend(serial.as_deref().map(|serial| ("serial", serial)));
+        let optional = [("serial", &serial), ("sha256", &sha256), ("issuer_sha256", &issuer)];
+        labels.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))));
         series.add(&labels, not_after.unix_timestamp());
     }
 
@@ -156,27 +166,11 @@ impl Histogram {
     }
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-/// Returns labels as they are between braces.
-fn labels(pairs: &[(&str, &str)]) -> String {
-    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-    pairs.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::app::status::Subject;
     use crate::cluster::profile::Profile;
-
-    #[test]
-    fn labels_are_escaped() {
-        assert_eq!(labels(&[("host", "a\"b\\c\nd"), ("state", "due")]), r#"host="a\"b\\c\nd",state="due""#);
-    }
 
     /// The text for so many certificates that expire one after the other.
     fn text_of(count: u32) -> String {
@@ -187,6 +181,7 @@ mod tests {
                 subject: Subject::Host(format!("node-{i}")),
                 credential: Credential::Leaf(Profile::KubeletClient),
                 certificate: None,
+                crl_issuer: None,
                 not_before: None,
                 not_after: Some(now + time::Duration::minutes(i.into())),
                 renew_from: None,

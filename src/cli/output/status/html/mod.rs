@@ -1,8 +1,10 @@
 //! Rows as one self-contained HTML file without scripts.
 
-mod escape;
+mod certificates;
 mod groups;
 mod page;
-mod timeline;
+mod tone;
+mod trust;
 
+pub(crate) use certificates::DirectoryCertificates;
 pub(super) use page::HtmlWriter;

@@ -1,0 +1,13 @@
+//! How good a state is.
+
+use crate::app::status::State;
+use crate::html::Tone;
+
+/// Returns how good a state is.
+pub(super) fn tone(state: State) -> Tone {
+    match state {
+        State::Valid => Tone::Good,
+        State::Due | State::Outdated | State::Expiring | State::Left => Tone::Soon,
+        State::NotYetValid | State::Missing | State::Unreadable | State::Revoked | State::Expired => Tone::Bad,
+    }
+}

@@ -1,0 +1,16 @@
+//! Self-contained HTML pages: one file, one style, no script, and drawings as inline SVG.
+//!
+//! Templates are maud's, which escapes every text and attribute when it compiles them. [`Page`] adds a Content-Security-Policy that allows
+//! nothing but the page's own style.
+
+mod graph;
+mod names;
+mod page;
+mod timeline;
+mod tone;
+
+pub(crate) use graph::{Graph, GraphNode};
+pub(crate) use names::{named, scrolling};
+pub(crate) use page::{Page, Section};
+pub(crate) use timeline::{Expiry, Timeline};
+pub(crate) use tone::Tone;

@@ -1,0 +1,37 @@
+//! How good something is: its colour, its sign, and its word.
+
+/// How good something is. The worst is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) enum Tone {
+    /// There is nothing to do.
+    #[default]
+    Good,
+    /// It is not known.
+    Unknown,
+    /// It needs attention.
+    Soon,
+    /// It is wrong.
+    Bad,
+}
+
+impl Tone {
+    /// Returns the class in the page's style.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Unknown => "unknown",
+            Self::Soon => "soon",
+            Self::Bad => "bad",
+        }
+    }
+
+    /// Returns a sign that needs no colour.
+    pub(crate) fn sign(self) -> &'static str {
+        match self {
+            Self::Good => "✓",
+            Self::Unknown => "?",
+            Self::Soon => "!",
+            Self::Bad => "✗",
+        }
+    }
+}
