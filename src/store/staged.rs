@@ -116,6 +116,18 @@ impl StagedFolder {
         self.add(path, bytes, mode).map(|_| ())
     }
 
+    /// Adds the file of this path in the folder that it will replace, as it is: its time of modification stays.
+    ///
+    /// # Errors
+    /// The system's error, as on a file system without hard links.
+    pub fn keep_below(&self, path: &str) -> Result<(), StoreError> {
+        if let Some((folder, _)) = path.rsplit_once('/') {
+            create_folder(&self.unfinished.join(folder))?;
+        }
+        let (from, to) = (self.place.join(path), self.unfinished.join(path));
+        fs::hard_link(&from, to).map_err(|error| StoreError::io("keep", &from, &error))
+    }
+
     /// Keeps every other file of the folder that it will replace: a person may have put it there.
     ///
     /// Files that were added already and those for which `replaced` is true are not kept.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::changes::{FolderComparison, FolderUpdate, PolicyChange};
 use super::error::PolicyError;
 use crate::app::directory;
 use crate::app::env::Env;
@@ -13,14 +14,14 @@ use crate::app::revoke::superseded::Superseded;
 use crate::app::revoke::{check_ledger_is_current, denials};
 use crate::bundle::images::Settings;
 use crate::bundle::policy::{self, PolicyFile};
+use crate::bundle::render::TemplateError;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
 use crate::rbac::denials::Denials;
 use crate::store::error::StoreError;
-use crate::store::files::{self, PUBLIC};
+use crate::store::files;
 use crate::store::ledger::Ledger;
-use crate::store::staged::StagedFolder;
 
 /// What was written.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct PolicyReport {
     pub folder: PathBuf,
     /// The files in it.
     pub files: Vec<PathBuf>,
+    /// The files that changed; the others were left alone.
+    pub changes: Vec<PolicyChange>,
     /// The folder that names objects of accounts that the cluster file no longer has, if there are some.
     pub deletions: Option<PathBuf>,
     /// Valid certificates of the account scheme that the cluster file no longer has.
@@ -39,7 +42,8 @@ pub struct PolicyReport {
 
 /// Writes the folder of access rules. The files are the same bytes for the same input.
 ///
-/// `templates` is a folder of templates, in place of the one that the cluster file names.
+/// Files that are up to date are left alone. `templates` is a folder of templates, in place of the one that the cluster
+/// file names.
 ///
 /// # Errors
 /// Returns an error if a template cannot be used, the folder has other files, or CRLs or rendered files revoke more
@@ -59,36 +63,57 @@ pub fn write(
     let folder = layout.policy();
     check_folder(&folder)?;
     files::sweep(layout.dir())?;
-    let staged = StagedFolder::begin(&folder)?;
-    let (cancellation, mut written) = (observer.cancellation(), Vec::new());
-    for file in templates.policy(cluster, &denials) {
+    let deletions = ledger.as_ref().map(|ledger| left_over(cluster, ledger)).transpose()?.flatten();
+    let (has_deletions, cancellation) = (deletions.is_some(), observer.cancellation());
+    let mut update = FolderUpdate::new(&folder);
+    for file in templates.policy(cluster, &denials).chain(deletions.map(Ok)) {
         if cancellation.is_cancelled() {
             return Err(PolicyError::Stopped.into());
         }
-        let PolicyFile { path, text } =
-            file.map_err(|source| TemplatesError::Render { output: "the policy", source })?;
-        staged.add_below(&path, text.as_bytes(), PUBLIC)?;
-        written.push(folder.join(path));
+        update.add(rendered(file)?)?;
     }
-    let deletions = ledger.as_ref().map(|ledger| left_over(cluster, ledger)).transpose()?.flatten();
-    if let Some(PolicyFile { path, text }) = &deletions {
-        staged.add_below(path, text.as_bytes(), PUBLIC)?;
-        written.push(folder.join(path));
-    }
-    files::sync_all(layout.dir())?;
-    staged.publish()?;
-    files::sync_all(layout.dir())?;
-    if let Some(ledger) = &mut ledger {
+    let (written, changes) = update.publish(layout.dir())?;
+    if let Some(ledger) = ledger.as_mut().filter(|_| !changes.is_empty()) {
         ledger.log_event("policy", &cluster.name.to_string(), &folder.display().to_string(), &env.audit())?;
     }
     let superseded = ledger.as_ref().map(|ledger| Superseded::find(cluster, ledger, env)).transpose()?;
     Ok(PolicyReport {
-        deletions: deletions.map(|_| folder.join(policy::DELETE)),
+        deletions: has_deletions.then(|| folder.join(policy::DELETE)),
         superseded: superseded.filter(|superseded| !superseded.is_empty()),
         folder,
         files: written,
+        changes,
         warnings,
     })
+}
+
+/// Returns the files that [`write`] would change, and changes nothing.
+///
+/// # Errors
+/// The errors of [`write`].
+pub fn preview(
+    env: &Env,
+    cluster: &Cluster,
+    templates: Option<&Path>,
+    observer: &dyn Observer,
+) -> Result<Vec<PolicyChange>, Error> {
+    let templates = templates::load(templates, cluster, &env.layout)?;
+    let (ledger, denials) = denials_of(env, cluster)?;
+    let folder = env.layout.policy();
+    check_folder(&folder)?;
+    let deletions = ledger.as_ref().map(|ledger| left_over(cluster, ledger)).transpose()?.flatten();
+    let (mut comparison, cancellation) = (FolderComparison::new(&folder), observer.cancellation());
+    for file in templates.policy(cluster, &denials).chain(deletions.map(Ok)) {
+        if cancellation.is_cancelled() {
+            return Err(PolicyError::Stopped.into());
+        }
+        comparison.add(&rendered(file)?);
+    }
+    Ok(comparison.end()?)
+}
+
+fn rendered(file: Result<PolicyFile, TemplateError>) -> Result<PolicyFile, TemplatesError> {
+    file.map_err(|source| TemplatesError::Render { output: "the policy", source })
 }
 
 /// Returns the revoked certificates; none before there are CAs.

@@ -76,7 +76,9 @@ pub(crate) fn write_authorization(
     let (path, folder) = (layout.policy().join(policy::AUTHORIZATION), layout.policy().join(policy::MASTERS));
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
-    files::replace(&path, text.as_bytes(), PUBLIC)?;
+    if !files::holds(&path, text.as_bytes()) {
+        files::replace(&path, text.as_bytes(), PUBLIC)?;
+    }
     Ok(path)
 }
 

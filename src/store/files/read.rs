@@ -99,6 +99,13 @@ pub fn holds_exactly(path: &Path, bytes: &[u8], mode: u32) -> bool {
         && read(path, bytes.len() as u64).is_ok_and(|there| *Zeroizing::new(there) == *bytes)
 }
 
+/// Returns true if there is a plain file, and no link to one, with exactly these bytes, whatever its mode.
+#[must_use]
+pub fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let as_long = |facts: Metadata| facts.is_file() && facts.len() == bytes.len() as u64;
+    fs::symlink_metadata(path).is_ok_and(as_long) && read(path, bytes.len() as u64).is_ok_and(|there| there == bytes)
+}
+
 /// Returns true if a file can be read and begins with these bytes.
 #[must_use]
 pub fn begins_with(path: &Path, bytes: &[u8]) -> bool {
