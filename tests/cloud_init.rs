@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clusterctl::bundle::format::Format;
 use clusterctl::pki::ssh::SshKey;
@@ -78,7 +79,7 @@ fn node_user_data_fits_the_ec2_limit_and_larger_hosts_are_reported() {
     lab.good(&["bundle", "--all", "--format", "cloud-init", "--sign-with", "signer"]);
     let report = package_with(&lab, &[], |_, options| {
         options.format = Format::CloudInit;
-        options.signing_key = Some(SshKey::from_pem(lab.read("signer").as_bytes()).expect("a key"));
+        options.signing_key = Some(Arc::new(SshKey::from_pem(lab.read("signer").as_bytes()).expect("a key")));
         Ok(())
     });
     let report = report.expect("bundles");

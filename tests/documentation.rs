@@ -226,7 +226,7 @@ fn documented_exit_statuses_match_the_help() {
     let help = Cli::command().get_after_help().expect("exit statuses").to_string();
     let printed = help.lines().skip(1).map(|line| line.trim().split_once(' ').expect("a number and a text"));
     let printed: Vec<Vec<&str>> = printed.map(|(status, means)| vec![status, means.trim()]).collect();
-    assert_eq!(printed.len(), 7);
+    assert_eq!(printed.len(), 8);
     assert_eq!(rows(&page("reference/exit-statuses")), printed);
 }
 

@@ -14,7 +14,7 @@ use time::Duration;
 use crate::support::fleets::{fleet_of, run};
 use crate::support::outside::needs;
 use crate::support::plans::{issued_by, node_plan};
-use crate::support::{CLUSTER, Lab, good_tool, tool};
+use crate::support::{CLUSTER, Lab, forms, good_tool, tool};
 
 fn text_of(path: &Path) -> String {
     good_tool("openssl", &["x509", "-in", &path.display().to_string(), "-noout", "-text"])
@@ -451,4 +451,27 @@ fn a_shorter_validity_replaces_certificates_and_a_longer_one_does_not() {
     assert_eq!(issued_by(&lab, &["issue-node", "--all"]).0, 0);
     assert_eq!(issued_by(&lab, &["issue-master", "--all"]).0, 0, "a validity below the limit is accepted");
     lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn json_names_the_hosts_and_the_reasons_as_ids() {
+    let lab = Lab::with_roots();
+    let run = |args: &[&str]| -> serde_json::Value {
+        let report = lab.good(&[args, &["--output", "json"]].concat()).out;
+        forms::conforms("issue", &report);
+        serde_json::from_str(&report).expect("JSON")
+    };
+    let count = |report: &serde_json::Value| report["certificates"].as_array().map(Vec::len);
+    let plan = run(&["issue-master", "--all", "--dry-run"]);
+    let done = run(&["issue-master", "--all"]);
+    assert_eq!((count(&done), &done["serviceAccountKey"]), (Some(19), &serde_json::json!("create")));
+    assert_eq!((&plan["certificates"], &plan["dryRun"]), (&done["certificates"], &serde_json::json!(true)));
+    assert_eq!(done["hostsToDeliver"], serde_json::json!(["master-1", "master-2"]));
+    let nodes = run(&["issue-node", "--all"]);
+    assert_eq!(nodes["certificates"][0]["reasons"], serde_json::json!(["not-issued"]));
+    let again = run(&["issue-node", "on", "--reissue"]);
+    assert_eq!(again["hostsToDeliver"], serde_json::json!(["on"]));
+    assert_eq!(again["certificates"][0]["reasons"], serde_json::json!(["requested"]));
+    let nothing = run(&["issue-node", "--all"]);
+    assert_eq!((count(&nothing), &nothing["kept"]), (Some(0), &serde_json::json!(6)));
 }

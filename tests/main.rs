@@ -3,6 +3,7 @@
 mod accounts;
 mod admin;
 mod admission;
+mod applying;
 mod authorizers;
 mod backups;
 mod build_script;

@@ -12,7 +12,7 @@ use clusterctl::cluster::name::HostName;
 
 use crate::support::outside::needs;
 use crate::support::packages::{cluster, package, warnings, warnings_with};
-use crate::support::{CLUSTER, Lab, good_tool};
+use crate::support::{CLUSTER, Lab, forms, good_tool};
 
 fn lab(more: &str) -> Lab {
     let lab = Lab::with(&CLUSTER.replace("masters:\n", &format!("{more}masters:\n")));
@@ -189,6 +189,7 @@ fn bundle_reports_and_writes_only_changed_bundles() {
         let lab = Lab::issued();
         let pack = || -> serde_json::Value {
             let ran = lab.good(&["bundle", "--all", "--format", format, "--output", "json"]);
+            forms::conforms("bundle", &ran.out);
             serde_json::from_str(&ran.out).expect("JSON")
         };
         assert_eq!(pack()["changed"].as_array().map(Vec::len), Some(5), "{format}");
@@ -230,6 +231,7 @@ fn a_host_that_was_revoked_is_refused_and_the_others_are_packed() {
     lab.good(&["revoke", "on", "--yes"]);
     let ran = lab.run(&["bundle", "--all", "--output", "json"]);
     assert_eq!(ran.status, 3, "{ran}");
+    forms::conforms("bundle", &ran.out);
     let report: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!(report["refused"], serde_json::json!(["on"]));
     // Masters deny what was revoked.

@@ -5,6 +5,7 @@
 //! [`crate::cli`] does. Errors carry their evidence, and [`Error::remedy`] returns the remedy as data.
 
 pub mod admin;
+pub mod apply;
 pub mod audit;
 pub(crate) mod batches;
 pub mod ca;
@@ -22,6 +23,7 @@ pub mod ledger;
 pub mod lint;
 mod notice;
 mod observer;
+mod once;
 pub mod package;
 pub mod policy;
 mod remedy;

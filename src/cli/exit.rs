@@ -40,6 +40,8 @@ pub enum Exit {
     Refused,
     /// An error of the environment: I/O, or no network.
     Environment,
+    /// `apply` and `plan`, where it was asked for: something was to do.
+    Changed,
     /// A bug of clusterctl.
     Bug,
 }
@@ -54,6 +56,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Refused => 3,
             Self::Environment => 4,
+            Self::Changed => 10,
             Self::Bug => 70,
         }
     }

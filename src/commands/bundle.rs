@@ -1,6 +1,7 @@
 //! `bundle`: one archive for each host, with everything that it needs to find and trust the others.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
@@ -31,7 +32,7 @@ pub struct BundleArgs {
     all: bool,
     /// Pack verifier.tar.gz instead: what CI needs to run verify. It has no CA key, but it has the client key that
     /// masters present to kubelets: keep it secret
-    #[arg(long, conflicts_with_all = ["hosts", "all"])]
+    #[arg(long, conflicts_with_all = ["hosts", "all", "encrypt_to", "known_hosts", "discard_keys"])]
     verifier: bool,
     /// Format of the bundles: an archive to unpack, a folder to copy, user-data for cloud-init, or a config for
     /// Ignition
@@ -52,7 +53,7 @@ pub struct BundleArgs {
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["hosts", "all", "templates"])]
     eject_templates: Option<PathBuf>,
     /// Format of the report
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, conflicts_with_all = ["verifier", "eject_templates"])]
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t, conflicts_with_all = ["verifier", "eject_templates"])]
     output: OutputFormat,
     #[command(flatten)]
     encryption: EncryptionArgs,
@@ -60,7 +61,7 @@ pub struct BundleArgs {
     signing: SigningArgs,
 }
 
-fn formats() -> impl TypedValueParser<Value = Format> {
+pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
     let named = |name: String| Format::ALL.into_iter().find(|format| format.as_str() == name);
     PossibleValuesParser::new(Format::ALL.map(Format::as_str)).try_map(move |name| named(name).ok_or("no such format"))
 }
@@ -115,7 +116,7 @@ fn options<'c>(
         templates,
         encryption,
         discard_keys: args.encryption.discard_keys,
-        signing_key: args.signing.key(args.format, context)?,
+        signing_key: args.signing.key(args.format, context)?.map(Arc::new),
     })
 }
 

@@ -4,8 +4,9 @@ use clap::CommandFactory;
 
 use super::tree::{Cli, Command};
 use super::{
-    bundle, completions, crl, demo, explain, import_ca, init, init_ca, issue_admin, issue_master, issue_node, ledger,
-    lint, log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate, verify, version,
+    apply, bundle, completions, crl, demo, explain, import_ca, init, init_ca, issue_admin, issue_master, issue_node,
+    ledger, lint, log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate, verify,
+    version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -30,6 +31,8 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Bundle(args) => bundle::run(&args, context),
         Command::Open(args) => open::run(&args, context),
         Command::Policy(args) => policy::run(&args, context),
+        Command::Apply(args) => apply::run(&args, context),
+        Command::Plan(args) => apply::run_plan(&args, context),
         Command::Renew(args) => renew::run(&args, context),
         Command::Revoke(args) => revoke::run(&args, context),
         Command::Remove(args) => remove::run(&args, context),

@@ -147,6 +147,22 @@ Examples:
   $ clusterctl renew --all --admins --ca-passphrase-file /run/credentials/ca-passphrase
   $ clusterctl renew 'worker-*' --within 30d";
 
+/// `apply`
+pub const APPLY: &str = "\
+Examples:
+  $ clusterctl apply
+  $ clusterctl apply --ca-passphrase-file /run/credentials/ca-passphrase --output json
+  $ clusterctl apply --known-hosts ~/.ssh/known_hosts --sign-with ~/.ssh/id_ed25519
+
+Certificates past renewBefore are renewed. Administrators' kubeconfigs are renewed by clusterctl renew --admins. Hosts that left
+cluster.yaml, and hosts that have to send new requests, are named and not touched.";
+
+/// `plan`
+pub const PLAN: &str = "\
+Examples:
+  $ clusterctl plan
+  $ clusterctl plan --exit-code --output json";
+
 /// `request`
 pub const REQUEST: &str = "\
 Examples:

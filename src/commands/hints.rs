@@ -9,15 +9,13 @@ const LIST: &str = "hosts are listed in cluster.yaml; to describe what a host ha
                     clusterctl log";
 const SHOW: &str = "to describe a certificate, key, kubeconfig or bundle: clusterctl show FILE";
 const REMOVE: &str = "to remove a host: remove it from cluster.yaml, then clusterctl remove HOST";
-const JOIN: &str = "to add a host: add it to cluster.yaml, then clusterctl issue-node HOST and clusterctl bundle HOST, and run the \
-                    bundle's install.sh on the host";
+const JOIN: &str =
+    "to add a host: add it to cluster.yaml, then clusterctl apply, and run the bundle's install.sh on the host";
 const ISSUE: &str = "to issue: clusterctl issue-master, clusterctl issue-node or clusterctl issue-admin";
 const REQUEST: &str = "a node makes its keys and a request with clusterctl request HOST; clusterctl sign FILE signs requests of any tool, \
                        and clusterctl show FILE describes one";
-const APPLY: &str = "cluster.yaml is applied by: clusterctl issue-master --all, clusterctl issue-node --all, then clusterctl bundle \
-                     --all; each does what is missing";
-const PLAN: &str = "to see what would be issued, and why: clusterctl issue-node --all --dry-run, clusterctl issue-master --all \
-                    --dry-run";
+const APPLY: &str = "to make everything match cluster.yaml: clusterctl apply";
+const PLAN: &str = "to see what apply would change, and why: clusterctl plan";
 
 /// Commands that people try, and the tip for them.
 const HABITS: &[(&[&str], &str)] = &[
@@ -52,8 +50,8 @@ const HABITS: &[(&[&str], &str)] = &[
     ),
     (&["delete", "rm", "drain", "cordon", "reset", "remove-node", "delete-node"], REMOVE),
     (&["join", "add", "enroll", "node", "master", "add-node", "add-master", "register", "token", "token-create"], JOIN),
-    (&["apply", "sync", "update", "up"], APPLY),
-    (&["plan", "diff"], PLAN),
+    (&["sync", "update", "up", "converge", "reconcile"], APPLY),
+    (&["diff", "preview"], PLAN),
     (&["create", "new", "setup", "bootstrap"], "to start: clusterctl init, then clusterctl init-ca"),
     (
         &["ca", "init-pki", "pki", "build-ca", "gen-ca", "create-ca", "new-ca", "selfsign"],

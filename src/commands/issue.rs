@@ -8,10 +8,11 @@ use crate::app::count::certificates;
 use crate::app::issue::{self, IssueOptions, IssuePreview, IssueReport, NextStep, ServiceAccountStep, Subjects};
 use crate::app::revoke::superseded::SupersededReport;
 use crate::cli::args::ca_passphrase::PassphraseArgs;
+use crate::cli::args::output::OutputFormat;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
-use crate::cli::output::reasons;
+use crate::cli::output::{issued, reasons};
 use crate::cluster::account::AccountScheme;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::spec::Cluster;
@@ -28,6 +29,9 @@ pub(super) struct IssueArgs {
     /// Also replace certificates that expire within this time, for example 30d
     #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
     renew_within: Option<Lifetime>,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    output: OutputFormat,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -48,11 +52,16 @@ pub(super) fn run(
     let env = context.env.clone();
     if args.dry_run {
         let preview = issue::preview(options, cluster, &env, &mut context.observer())?;
-        show_preview(&preview, cluster.accounts, context);
+        match args.output {
+            OutputFormat::Human => show_preview(&preview, cluster.accounts, context),
+            OutputFormat::Json => context.screen.answer(issued::json(&preview, true)),
+        }
         return Ok(Exit::Done);
     }
     let plan = issue::plan(options, command, cluster, &env, &mut context.observer())?;
+    let json = (args.output == OutputFormat::Json).then(|| issued::json(plan.preview(), false));
     if plan.preview().is_empty() {
+        json.into_iter().for_each(|json| context.screen.answer(json));
         context.screen.step(format_args!("nothing to do: {} valid", certificates(plan.preview().kept())));
         return Ok(Exit::Done);
     }
@@ -60,7 +69,8 @@ pub(super) fn run(
     // The time for typing a passphrase does not count.
     let started = Instant::now();
     let report = plan.apply(&issuers, &mut context.observer())?;
-    show_report(&report, cluster.accounts, started.elapsed().as_secs_f64(), context);
+    json.into_iter().for_each(|json| context.screen.answer(json));
+    show_report(&report, cluster.accounts, started.elapsed().as_secs_f64(), args.output, context);
     Ok(Exit::Done)
 }
 
@@ -86,9 +96,15 @@ fn show_preview(preview: &IssuePreview<'_>, scheme: AccountScheme, context: &mut
     }
 }
 
-fn show_report(report: &IssueReport, scheme: AccountScheme, seconds: f64, context: &mut Context<'_>) {
+fn show_report(
+    report: &IssueReport,
+    scheme: AccountScheme,
+    seconds: f64,
+    output: OutputFormat,
+    context: &mut Context<'_>,
+) {
     if let Some(superseded) = &report.superseded {
-        show_superseded(superseded, scheme, context);
+        show_superseded(superseded, scheme, output, context);
     }
     context.screen.step(format_args!(
         "issued {}, kept {}, in {seconds:.1} s ({:.0} per second)",
@@ -104,7 +120,7 @@ fn show_report(report: &IssueReport, scheme: AccountScheme, seconds: f64, contex
     context.screen.step(format_args!("Next: clusterctl {next}"));
 }
 
-fn show_superseded(report: &SupersededReport, scheme: AccountScheme, context: &mut Context<'_>) {
+fn show_superseded(report: &SupersededReport, scheme: AccountScheme, output: OutputFormat, context: &mut Context<'_>) {
     let old = scheme.other().prefix();
     match report {
         SupersededReport::Kept { count, error } => context.screen.warn(format_args!(
@@ -113,7 +129,7 @@ fn show_superseded(report: &SupersededReport, scheme: AccountScheme, context: &m
             certificates(*count),
         )),
         SupersededReport::Revoked { count, written } => {
-            for path in written {
+            for path in written.iter().filter(|_| output == OutputFormat::Human) {
                 context.screen.answer(path.display());
             }
             context.screen.warn(format_args!(

@@ -1,5 +1,6 @@
 //! The commands: the tree of clap types, and one module per subcommand with its `Args` and its `run`.
 
+pub mod apply;
 pub mod bundle;
 pub mod completions;
 pub mod crl;

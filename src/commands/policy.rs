@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::finding_remedies::words;
-use crate::cli::output::bundles;
+use crate::cli::output::{bundles, rules};
 use crate::cluster::spec::Cluster;
 use crate::rbac::explain;
 use crate::verify::remedy::{DirectoryRemedy, TargetKind};
@@ -53,11 +53,7 @@ fn show(report: &PolicyReport, cluster: &Cluster, context: &mut Context<'_>) {
     }
     screen.step(format_args!("Apply it with: kubectl apply -f {}", report.folder.display()));
     if let Some(folder) = &report.deletions {
-        screen.warn(format_args!(
-            "objects of accounts that the cluster file no longer has may exist in the cluster, and give rights. Once \
-             their nodes have new certificates: kubectl delete --ignore-not-found -f {}",
-            folder.display()
-        ));
+        rules::warn_of_deletions(folder, screen);
     }
     if let Some(superseded) = &report.superseded {
         let remedy = DirectoryRemedy::ReplaceAccounts { delete_objects: false };

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    bundle, completions, crl, demo, examples, explain, import_ca, init, init_ca, issue_admin, issue_master, issue_node,
-    ledger, lint, log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate, verify,
-    version,
+    apply, bundle, completions, crl, demo, examples, explain, import_ca, init, init_ca, issue_admin, issue_master,
+    issue_node, ledger, lint, log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate,
+    verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -19,6 +19,7 @@ Exit status:
   2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be checked
   3   refused: a file exists already, a question was answered no, a passphrase is wrong, a host's request asks for more than it may have
   4   environment: a file, the disk, the network or a limit of the system; interrupted by a signal, with the work so far kept
+  10  with --exit-code: apply changed something, or plan found something to change
   70  a bug
   130 ended immediately by Ctrl-C, at a question or the second time; 143 by SIGTERM, 129 by SIGHUP";
 
@@ -124,6 +125,12 @@ pub enum Command {
     /// Write the accounts' rights for kubectl and API servers, or print them
     #[command(after_help = examples::POLICY)]
     Policy(policy::PolicyArgs),
+    /// Make everything match the cluster file: credentials, CRLs, the policy and bundles
+    #[command(after_help = examples::APPLY)]
+    Apply(apply::ApplyArgs),
+    /// Print what apply would change, and why
+    #[command(after_help = examples::PLAN)]
+    Plan(apply::PlanArgs),
     /// Revoke certificates: in the ledger, in CRLs, and in the API servers' authorization configuration
     #[command(after_help = examples::REVOKE)]
     Revoke(revoke::RevokeArgs),

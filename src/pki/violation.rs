@@ -129,6 +129,38 @@ pub enum Violation {
 pub const COMPARE_CLOCKS: &str = "compare this machine's clock (date) with the one that issued the certificate";
 
 impl Violation {
+    /// Returns the id, as in JSON. Violations with the same remedy have one id.
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::NotYetValid { .. } => "not-yet-valid",
+            Self::Expired { .. } => "expired",
+            Self::KeyDoesNotFit => "key-does-not-fit",
+            Self::OtherIssuer { .. } | Self::BadSignature | Self::OtherKeyId => "other-ca",
+            Self::OutlivesRoot { .. } | Self::LivesTooLong { .. } => "validity",
+            Self::OtherAccount { .. } => "account",
+            Self::NameMissing(_) | Self::NameTooMany(_) | Self::AddressAsDnsName(_) => "names",
+            Self::OtherKeyKind { .. } | Self::WeakKey(_) => "key-kind",
+            Self::OtherUsage { .. } | Self::KeyUsage { .. } | Self::Extension(_) | Self::NotCritical(_) => "usage",
+            Self::LeafIsCa
+            | Self::NotACa
+            | Self::NoBasicConstraints
+            | Self::NoKeyUsage
+            | Self::NoCertSign
+            | Self::RootUsage(_)
+            | Self::OldVersion(_)
+            | Self::GoRefuses(_)
+            | Self::PathLength
+            | Self::UnknownCritical(_)
+            | Self::NotSelfSigned
+            | Self::SignedByAnother(_)
+            | Self::SelfSignatureUnverified(_)
+            | Self::WeakHash(_)
+            | Self::NameConstraints
+            | Self::Serial(_) => "certificate",
+        }
+    }
+
     /// Returns whether the certificate is not valid yet.
     #[must_use]
     pub fn is_early(&self) -> bool {

@@ -78,6 +78,25 @@ impl CredentialProblem {
         }
     }
 
+    /// Returns the id, as in JSON.
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::NotThere => "not-issued",
+            Self::Missing(_) => "file-missing",
+            Self::KeyDiscarded { .. } => "key-discarded",
+            Self::KeyOnHost { .. } => "key-on-host",
+            Self::Unreadable(_) => "unreadable",
+            Self::NotPem(..) | Self::NotACertificate(..) | Self::Several(..) | Self::BadKey(..) => "damaged",
+            Self::OtherChain(_) => "other-chain",
+            Self::Mode(..) => "readable-by-others",
+            Self::Violation(violation) => violation.id(),
+            Self::NotInLedger => "not-in-ledger",
+            Self::Revoked(_) => "revoked",
+            Self::SharedKey(_) => "shared-key",
+        }
+    }
+
     /// Returns true if the certificate is not valid yet.
     #[must_use]
     pub fn is_early(&self) -> bool {
@@ -340,6 +359,12 @@ fn certificates_in(path: PathBuf, pem: &[u8]) -> Result<(Certificate, Vec<Certif
         Some(certificate) => Ok((certificate, chain)),
         None => Err(CredentialProblem::NotPem(path, PemError::Nothing)),
     }
+}
+
+/// Returns true if the key of the credential exists.
+#[must_use]
+pub fn has_key(layout: &Layout, leaf: &CertificateSpec) -> bool {
+    files::exists(&paths(layout, leaf).1)
 }
 
 /// Returns true if the key of the credential exists although the ledger says that it was deleted.

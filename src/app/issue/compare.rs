@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
-use super::error::{CredentialName, IssuanceError};
+use super::error::IssuanceError;
 use super::options::Wanted;
+use super::reason::IssueReason;
 use crate::app::error::Error;
 use crate::app::observer::{Cancellation, Observer, Task};
 use crate::app::renewal;
@@ -20,31 +21,6 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::inventory::Inventory;
 use crate::store::verification_cache::{CacheEntry, CacheKey, FileSnapshot, Snapshots, VerificationCache};
-
-/// The reason for issuing a certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IssueReason {
-    /// The credential is missing or cannot be used.
-    Problem(CredentialProblem),
-    /// It expires soon.
-    Expires {
-        /// After this time.
-        after: Duration,
-    },
-    /// All valid certificates are replaced.
-    Requested,
-    /// Its key was discarded, and the host's next bundle needs one.
-    KeyDiscarded,
-}
-
-/// A certificate that is to be issued, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlannedCertificate {
-    /// Its name.
-    pub credential: CredentialName,
-    /// All reasons.
-    pub reasons: Vec<IssueReason>,
-}
 
 /// The plan for one subject.
 #[derive(Debug)]

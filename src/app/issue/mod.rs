@@ -8,14 +8,15 @@ mod error;
 mod notice;
 mod options;
 mod plan;
+mod reason;
 mod report;
 mod service_account;
 mod sign;
 
-pub use compare::{IssueReason, PlannedCertificate};
 pub use error::{CredentialName, IssuanceError};
 pub use notice::Notice;
 pub use options::{IssueOptions, Subjects};
 pub use plan::{IssuePlan, IssuePreview, plan, preview};
+pub use reason::{IssueReason, PlannedCertificate};
 pub use report::{IssueReport, NextStep};
 pub use service_account::ServiceAccountStep;

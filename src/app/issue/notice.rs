@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::compare::PlannedCertificate;
+use super::reason::PlannedCertificate;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;

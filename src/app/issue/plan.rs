@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::compare::{Comparer, Comparison, PlannedCertificate, SubjectPlan, UnrecordedCertificate};
+use super::compare::{Comparer, Comparison, SubjectPlan, UnrecordedCertificate};
 use super::error::CredentialName;
 use super::notice::Notice;
 use super::options::{IssueOptions, Wanted};
+use super::reason::PlannedCertificate;
 use super::report::{IssueReport, NextStep};
 use super::service_account::{self, ServiceAccountStep};
 use super::sign::Signing;

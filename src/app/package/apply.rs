@@ -140,7 +140,7 @@ impl Plan<'_> {
                 if cancellation.is_cancelled() {
                     return Err(Interrupt::Cancelled);
                 }
-                let bundle = generations.render(inputs, *roles, templates).map_err(Error::from)?;
+                let (bundle, _) = generations.render(inputs, *roles, templates).map_err(Error::from)?;
                 let encoded = finalizer.finalize(bundle, packer, &archives, folder).map_err(Error::from)?;
                 if encoded.is_some() {
                     changed.lock().unwrap_or_else(PoisonError::into_inner).insert(roles.host().clone());

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
@@ -34,7 +35,7 @@ pub enum Recipients {
 }
 
 /// How bundles are encrypted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Encryption<'c> {
     /// Each to its recipients.
     To(RecipientPlan<'c>),
@@ -45,9 +46,10 @@ pub enum Encryption<'c> {
     },
 }
 
-/// The recipients of each host's bundle: every host has at least one, and every key is usable.
-#[derive(Debug)]
-pub struct RecipientPlan<'c>(HashMap<&'c str, Vec<Recipient>>);
+/// The recipients of each host's bundle: every host has at least one, and every key is usable. Clones
+/// share one list.
+#[derive(Debug, Clone)]
+pub struct RecipientPlan<'c>(Arc<HashMap<&'c str, Vec<Recipient>>>);
 
 impl RecipientPlan<'_> {
     /// Returns the recipients of a host's bundle, sorted.
@@ -113,7 +115,7 @@ impl<'c> Encryption<'c> {
         if let Some(known) = known_hosts {
             check_keys_differ(&plan, everyone, cluster, known)?;
         }
-        let plan = RecipientPlan(plan);
+        let plan = RecipientPlan(Arc::new(plan));
         // Every key is tried before the first bundle is written.
         plan.0.par_iter().try_for_each(|(host, _)| plan.encryptor(host).map(drop))?;
         Ok(Self::To(plan))

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -27,7 +28,7 @@ use crate::store::trees::{self, StagedTrees};
 #[derive(Debug)]
 pub(super) struct Finalizer<'c> {
     pub(super) format: Format,
-    pub(super) signing_key: Option<SshKey>,
+    pub(super) signing_key: Option<Arc<SshKey>>,
     pub(super) encryption: Encryption<'c>,
 }
 
@@ -92,22 +93,19 @@ impl Finalizer<'_> {
     /// Returns an error if it cannot be signed or encrypted, which was tried before the first bundle.
     pub(super) fn finalize(
         &self,
-        mut bundle: Bundle,
+        bundle: Bundle,
         packer: &mut Packer,
         archives: &EncryptedArchives,
         bundles: &Path,
     ) -> Result<Option<EncodedBundle>, PackageError> {
-        if let Some(key) = &self.signing_key {
-            signature::sign(&mut bundle, key).map_err(PackageError::Signing)?;
-        }
         let host = bundle.manifest.host.clone();
-        let path = bundles.join(self.name(&host));
-        match (self.format.encode(bundle, packer), &self.encryption) {
+        let encoded = self.encode(bundle, packer)?;
+        if self.is_current(&host, &encoded, archives, bundles) {
+            return Ok(None);
+        }
+        match (encoded, &self.encryption) {
             (EncodedBundle::File(bytes), Encryption::To(plan)) => {
                 let digest = encrypted_archives::digest_of(&bytes, plan.of(host.as_str()));
-                if archives.is_current(&host, digest, &path) {
-                    return Ok(None);
-                }
                 let encrypted = plan
                     .encryptor(host.as_str())?
                     .encrypt(&bytes)
@@ -115,11 +113,36 @@ impl Finalizer<'_> {
                 archives.add(&host, digest, &encrypted);
                 Ok(Some(EncodedBundle::File(Zeroizing::new(encrypted))))
             }
-            (EncodedBundle::File(bytes), Encryption::None { .. }) if files::holds_exactly(&path, &bytes, PRIVATE) => {
-                Ok(None)
-            }
-            (EncodedBundle::Folder(files), _) if is_this_folder(&path, &files) => Ok(None),
             (encoded, _) => Ok(Some(encoded)),
+        }
+    }
+
+    /// Signs a bundle and brings it into its form, not encrypted.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub(super) fn encode(&self, mut bundle: Bundle, packer: &mut Packer) -> Result<EncodedBundle, PackageError> {
+        if let Some(key) = &self.signing_key {
+            signature::sign(&mut bundle, key).map_err(PackageError::Signing)?;
+        }
+        Ok(self.format.encode(bundle, packer))
+    }
+
+    /// Returns true if the folder of bundles has exactly this for a host, encrypted to the same recipients.
+    pub(super) fn is_current(
+        &self,
+        host: &HostName,
+        encoded: &EncodedBundle,
+        archives: &EncryptedArchives,
+        bundles: &Path,
+    ) -> bool {
+        let path = bundles.join(self.name(host));
+        match (encoded, &self.encryption) {
+            (EncodedBundle::File(bytes), Encryption::To(plan)) => {
+                archives.is_current(host, encrypted_archives::digest_of(bytes, plan.of(host.as_str())), &path)
+            }
+            (EncodedBundle::File(bytes), Encryption::None { .. }) => files::holds_exactly(&path, bytes, PRIVATE),
+            (EncodedBundle::Folder(files), _) => is_this_folder(&path, files),
         }
     }
 }

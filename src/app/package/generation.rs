@@ -27,6 +27,11 @@ impl GenerationTracker {
         Ok(Self { generations: ledger.next_generation(now)?, packed: Mutex::default() })
     }
 
+    /// Takes no generation: bundles are rendered as the next run would render them, and nothing is recorded.
+    pub(super) fn preview(ledger: &Ledger, now: OffsetDateTime) -> Result<Self, StoreError> {
+        Ok(Self { generations: ledger.generations(now)?, packed: Mutex::default() })
+    }
+
     /// Records the new contents, whether they were written or not, because a generation is never reused.
     pub(super) fn end(self, ledger: &mut Ledger, audit: &AuditContext<'_>) -> Result<(), StoreError> {
         let mut packed = self.packed.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -35,7 +40,7 @@ impl GenerationTracker {
         ledger.record_packed(&packed, audit)
     }
 
-    /// Renders a host's bundle with its generation.
+    /// Renders a host's bundle with its generation, and returns whether its contents are new.
     ///
     /// # Errors
     /// Returns an error if its credentials can no longer be used, or a template fails.
@@ -44,7 +49,7 @@ impl GenerationTracker {
         inputs: &Inputs<'_>,
         roles: Roles<'_>,
         templates: &Templates,
-    ) -> Result<Bundle, PackageError> {
+    ) -> Result<(Bundle, bool), PackageError> {
         let credentials = inputs.credentials(&roles)?;
         let render = |generation| {
             let input = BundleInput {
@@ -62,12 +67,12 @@ impl GenerationTracker {
         let (last, next) = (self.generations.last(roles.host()), self.generations.next());
         let bundle = render(last.map_or(next, |last| last.generation))?;
         if last.is_some_and(|last| last.content == bundle.content()) {
-            return Ok(bundle);
+            return Ok((bundle, false));
         }
         // A template can print the generation, so changing it in the manifest is not enough.
         let bundle = if bundle.manifest.generation == next { bundle } else { render(next)? };
         let packed = Packed { generation: next, content: bundle.content() };
         self.packed.lock().unwrap_or_else(PoisonError::into_inner).push((roles.host().clone(), packed));
-        Ok(bundle)
+        Ok((bundle, true))
     }
 }

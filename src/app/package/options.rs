@@ -1,15 +1,18 @@
 //! Options of packing.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::encryption::Encryption;
 use super::selection::Selection;
-use crate::bundle::format::Format;
+use crate::bundle::format::{Format, encrypted_name};
 use crate::bundle::images::Settings;
+use crate::cluster::name::HostName;
 use crate::pki::ssh::SshKey;
+use crate::store::layout::Layout;
 
 /// Options of packing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PackageOptions<'c> {
     /// The hosts.
     pub hosts: Selection<'c>,
@@ -24,7 +27,16 @@ pub struct PackageOptions<'c> {
     /// The recipients of each bundle.
     pub encryption: Encryption<'c>,
     /// The key that signs the bundles.
-    pub signing_key: Option<SshKey>,
+    pub signing_key: Option<Arc<SshKey>>,
     /// Whether the nodes' keys are deleted here once their encrypted bundles are written.
     pub discard_keys: bool,
+}
+
+impl PackageOptions<'_> {
+    /// Returns the path of a host's bundle in this form.
+    #[must_use]
+    pub fn path(&self, layout: &Layout, host: &HostName) -> PathBuf {
+        let name = if self.encryption.is_on() { encrypted_name(host) } else { self.format.file_name(host) };
+        layout.bundles().join(name)
+    }
 }

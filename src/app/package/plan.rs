@@ -1,6 +1,5 @@
 //! Checks everything that packing needs, before anything is written.
 
-use super::encryption::Encryption;
 use super::error::PackageError;
 use super::finalize::Finalizer;
 use super::inputs::{Inputs, service_account_key};
@@ -21,9 +20,9 @@ use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
 use crate::store::credentials;
-use crate::store::error::StoreError;
 use crate::store::issuance::{self, HostFolders};
 use crate::store::ledger::Ledger;
+use crate::store::ledger::inventory::Inventory;
 use crate::store::lock::Lock;
 use crate::store::verification_cache::{CacheKey, Snapshots};
 
@@ -60,62 +59,92 @@ impl Packager {
     }
 }
 
-fn plan<'c>(
+pub(in crate::app) fn plan<'c>(
     env: &Env,
     cluster: &'c Cluster,
     options: PackageOptions<'c>,
     observer: &mut dyn Observer,
 ) -> Result<Plan<'c>, Error> {
-    let PackageOptions {
-        hosts,
-        format,
-        templates,
-        settings,
-        overrides_versions,
-        encryption,
-        signing_key,
-        discard_keys,
-    } = options;
-    let templates = templates::load(templates.as_deref(), cluster, &env.layout)?;
-    check_discard(discard_keys, &encryption)?;
+    let templates = templates::load(options.templates.as_deref(), cluster, &env.layout)?;
+    check_discard(&options)?;
     let lock = directory::lock(env, "bundle", observer)?;
-    let (mut ledger, known, cas) = directory::trust(&env.layout, cluster)?;
-    revoke::check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
-    check_cas(&cas, env)?;
+    let (mut ledger, known, cas) = trust(env, cluster)?;
     removed_hosts::report(env, cluster, &HostFolders::list(&env.layout)?, &ledger, observer)?;
-    let cache_key = CacheKey::new(cluster.keys, &cas, ledger.revocation_count()?);
-    let inputs = Inputs {
-        env: env.clone(),
-        cluster,
-        service_account: service_account_key(hosts.hosts(), &env.layout)?,
-        settings,
-        denials: denials::of_ledger(&ledger, &cas.cluster, env.now)?,
-        known,
-        snapshots: Snapshots::new(&env.layout, cache_key, env.now),
-        cache: ledger.verification_cache()?,
-        exposed: ExposedKeys::default(),
-        cas,
-    };
-    let preflight = preflight::check(&inputs, &hosts)?;
-    check_format(format, &preflight.hosts, &inputs)?;
+    let inputs = inputs(env, cluster, &options, (&ledger, known, cas))?;
+    let preflight = preflight::check(&inputs, &options.hosts);
+    preflight.check_some_can_be_packed()?;
+    let PackageOptions { format, signing_key, encryption, overrides_versions, discard_keys, .. } = options;
     let finalizer = Finalizer { format, signing_key, encryption };
-    let folder = env.layout.bundles();
-    finalizer.encryption.check_nothing_is_undone(&preflight.hosts, &folder)?;
-    finalizer.check_nothing_is_lost(&preflight.hosts, &folder)?;
-    older::check(&inputs, &preflight.hosts, &folder, ledger.last_generation()?)?;
+    check_form(&finalizer, &inputs, &preflight.hosts)?;
+    older::check(&inputs, &preflight.hosts, &env.layout.bundles(), ledger.last_generation()?)?;
     if !preflight.verified.is_empty() {
         ledger.cache_verified(&preflight.verified)?;
     }
     let discard = match discard_keys {
-        true => Some(left_to_discard(&preflight.kept, &inputs)?),
+        true => {
+            // Folders that an interrupted run did not finish are removed at once.
+            issuance::sweep(&env.layout)?;
+            Some(left_to_discard(&preflight.kept, &inputs))
+        }
         false => None,
     };
     Ok(Plan { inputs, templates, finalizer, preflight, overrides_versions, discard, ledger, _lock: lock })
 }
 
+/// Opens the ledger, which must be current, and reads the CAs, which must not have expired.
+///
+/// # Errors
+/// The errors of [`directory::trust`] and [`revoke::check_ledger_is_current`]; [`PackageError::CaExpired`].
+pub(super) fn trust(env: &Env, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet), Error> {
+    let (ledger, known, cas) = directory::trust(&env.layout, cluster)?;
+    revoke::check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
+    check_cas(&cas, env)?;
+    Ok((ledger, known, cas))
+}
+
+/// Reads what the bundles of the selected hosts are rendered from.
+///
+/// # Errors
+/// When the service-account key, the revocations or the ledger cannot be used.
+pub(super) fn inputs<'c>(
+    env: &Env,
+    cluster: &'c Cluster,
+    options: &PackageOptions<'c>,
+    (ledger, known, cas): (&Ledger, Inventory, CaSet),
+) -> Result<Inputs<'c>, Error> {
+    let cache_key = CacheKey::new(cluster.keys, &cas, ledger.revocation_count()?);
+    Ok(Inputs {
+        env: env.clone(),
+        cluster,
+        service_account: service_account_key(options.hosts.hosts(), &env.layout)?,
+        settings: options.settings.clone(),
+        denials: denials::of_ledger(ledger, &cas.cluster, env.now)?,
+        known,
+        snapshots: Snapshots::new(&env.layout, cache_key, env.now),
+        cache: ledger.verification_cache()?,
+        exposed: ExposedKeys::default(),
+        cas,
+    })
+}
+
+/// Refuses a form that hosts cannot use, or that would undo an encryption or lose files of others.
+///
+/// # Errors
+/// [`PackageError`]; or when a folder of a bundle cannot be read.
+pub(super) fn check_form(finalizer: &Finalizer<'_>, inputs: &Inputs<'_>, hosts: &[Roles<'_>]) -> Result<(), Error> {
+    let folder = inputs.env.layout.bundles();
+    check_format(finalizer.format, hosts, inputs)?;
+    finalizer.encryption.check_nothing_is_undone(hosts, &folder)?;
+    finalizer.check_nothing_is_lost(hosts, &folder)
+}
+
 /// Refuses to discard keys that would be in unencrypted bundles, and nowhere else.
-fn check_discard(discard_keys: bool, encryption: &Encryption<'_>) -> Result<(), PackageError> {
-    if discard_keys && !encryption.is_on() { Err(PackageError::DiscardWithoutRecipients) } else { Ok(()) }
+pub(super) fn check_discard(options: &PackageOptions<'_>) -> Result<(), PackageError> {
+    if options.discard_keys && !options.encryption.is_on() {
+        Err(PackageError::DiscardWithoutRecipients)
+    } else {
+        Ok(())
+    }
 }
 
 /// Refuses a format without an installer for hosts that alone have their keys: nothing would look for the keys.
@@ -141,11 +170,8 @@ fn check_cas(cas: &CaSet, env: &Env) -> Result<(), PackageError> {
 }
 
 /// Returns the keys that an interrupted run was about to delete, of hosts that keep their encrypted bundles.
-///
-/// Folders that it did not finish are removed at once.
-fn left_to_discard(kept: &[Roles<'_>], inputs: &Inputs<'_>) -> Result<Vec<CertificateSpec>, StoreError> {
+pub(super) fn left_to_discard(kept: &[Roles<'_>], inputs: &Inputs<'_>) -> Vec<CertificateSpec> {
     let layout = &inputs.env.layout;
-    issuance::sweep(layout)?;
     let specs = kept.iter().filter_map(Roles::node).flat_map(|node| inputs.cluster.node_specs(node));
-    Ok(specs.filter(|spec| credentials::has_discarded_key(layout, spec, &inputs.known)).collect())
+    specs.filter(|spec| credentials::has_discarded_key(layout, spec, &inputs.known)).collect()
 }

@@ -27,11 +27,21 @@ pub(super) struct Preflight<'c> {
 /// A host and the result of its check.
 type Checked<'c, T> = (Roles<'c>, T);
 
+impl Preflight<'_> {
+    /// Refuses to go on if no host can be packed.
+    ///
+    /// # Errors
+    /// [`PackageError::Refused`] when no host can be packed, and some are refused.
+    pub(super) fn check_some_can_be_packed(&self) -> Result<(), PackageError> {
+        match self.hosts.is_empty() && !self.refused.is_empty() {
+            true => Err(PackageError::Refused(Refusal { refused: self.refused.clone(), is_partial: false })),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Checks every selected host.
-///
-/// # Errors
-/// [`PackageError::Refused`] when no host can be packed, and some are refused.
-pub(super) fn check<'c>(inputs: &Inputs<'c>, selection: &Selection<'c>) -> Result<Preflight<'c>, PackageError> {
+pub(super) fn check<'c>(inputs: &Inputs<'c>, selection: &Selection<'c>) -> Preflight<'c> {
     let (good, refused): (Vec<Checked<'c, Vec<CacheEntry>>>, Vec<Checked<'c, RefusedHost>>) =
         selection.hosts().par_iter().partition_map(|roles| match inputs.check(roles) {
             Ok(entries) => Either::Left((*roles, entries)),
@@ -45,14 +55,11 @@ pub(super) fn check<'c>(inputs: &Inputs<'c>, selection: &Selection<'c>) -> Resul
     };
     let (kept, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_kept);
     let refused: Vec<RefusedHost> = refused.into_iter().map(|(_, refused)| refused).collect();
-    if good.is_empty() && !refused.is_empty() {
-        return Err(PackageError::Refused(Refusal { refused, is_partial: false }));
-    }
     let (hosts, entries): (Vec<_>, Vec<_>) = good.into_iter().unzip();
-    Ok(Preflight {
+    Preflight {
         hosts,
         kept: kept.into_iter().map(|(roles, _)| roles).collect(),
         verified: entries.into_iter().flatten().collect(),
         refused,
-    })
+    }
 }

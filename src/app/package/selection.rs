@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::error::PackageError;
 use crate::bundle::input::Roles;
+use crate::cluster::name::HostName;
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::{Cluster, Host};
 
@@ -48,6 +49,12 @@ impl<'c> Selection<'c> {
                 Err(PackageError::UnknownHost { name: unknown.clone(), similar })
             }
         }
+    }
+
+    /// Returns those of the selected hosts for which `is_wanted` is true.
+    #[must_use]
+    pub fn only(&self, is_wanted: impl Fn(&HostName) -> bool) -> Self {
+        Self { hosts: self.hosts.iter().filter(|roles| is_wanted(roles.host())).copied().collect(), all: self.all }
     }
 
     /// Returns the hosts.

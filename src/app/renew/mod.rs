@@ -4,9 +4,11 @@
 //! renews it by the use cases of each kind, so that what was done until an interruption is complete, and the same run
 //! continues.
 
-mod observer;
+mod crls;
 mod plan;
 mod report;
 
+pub use crls::DueCrl;
+pub(in crate::app) use crls::{due_crls, renew_crls};
 pub use plan::{DueAdmin, RenewOptions, RenewPlan, plan};
 pub use report::RenewReport;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
-use super::observer::Once;
+use super::crls::{due_crls, is_due, renew_crls, validity};
 use super::report::RenewReport;
 use crate::app::admin::{self, AdminOptions, AdminReport};
 use crate::app::env::Env;
@@ -13,8 +13,8 @@ use crate::app::error::Error;
 use crate::app::issue::{self, IssueOptions, IssuePreview, PlannedCertificate, Subjects};
 use crate::app::notice::Notice;
 use crate::app::observer::Observer;
-use crate::app::revoke::{self, Request, RevokeOptions, RevokeReport};
-use crate::app::status::{self, Credential, State, StatusOptions, StatusRow, Subject};
+use crate::app::once::Once;
+use crate::app::status::{self, Credential, StatusOptions, StatusRow, Subject};
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, Profile};
@@ -82,7 +82,9 @@ pub fn plan<'a>(
         let options = issue_options(subjects, options.within);
         credentials.push(issue::preview(options, cluster, env, &mut Once::new(observer, &mut seen))?);
     }
-    let (admins, crls) = due_in_directory(&options, cluster, env)?;
+    let admins = if options.admins { due_admins(options.within, cluster, env)? } else { Vec::new() };
+    let crls = if options.crls { due_crls(env, cluster, options.within)? } else { Vec::new() };
+    let crls = crls.iter().map(|due| due.validity).max();
     Ok(RenewPlan { options, cluster, env, credentials, admins, crls, seen })
 }
 
@@ -107,46 +109,21 @@ fn issue_options(subjects: Subjects<'_>, within: Option<Lifetime>) -> IssueOptio
     IssueOptions { subjects, reissue: false, renew_within: within }
 }
 
-/// Returns the administrators' kubeconfigs that are due, and the validity of new CRLs if one is due.
-fn due_in_directory(
-    options: &RenewOptions<'_>,
-    cluster: &Cluster,
-    env: &Env,
-) -> Result<(Vec<DueAdmin>, Option<Lifetime>), Error> {
-    let (mut admins, mut crls) = (Vec::new(), None);
-    if !options.admins && !options.crls {
-        return Ok((admins, crls));
-    }
-    let by = options.within.map(|within| env.now + within.duration());
-    let status_options = StatusOptions { hosts: Vec::new(), expires_within: options.within };
+/// Returns the administrators' kubeconfigs that are due.
+fn due_admins(within: Option<Lifetime>, cluster: &Cluster, env: &Env) -> Result<Vec<DueAdmin>, Error> {
+    let mut admins = Vec::new();
+    let status_options = StatusOptions { hosts: Vec::new(), expires_within: within };
     status::of_directory(env, cluster, &status_options, &mut |row| {
-        let is_due = matches!(row.state, State::Due | State::Expiring | State::Expired)
-            && (row.renew_from.is_some_and(|from| from <= env.now)
-                || row.not_after.is_some_and(|end| by.is_some_and(|by| end <= by)));
-        match row.credential {
-            Credential::Leaf(Profile::Admin) if options.admins && is_due => admins.extend(due_admin(&row)),
-            // One that is missing or damaged is signed again, too.
-            Credential::Crl(_)
-                if options.crls && (is_due || matches!(row.state, State::Missing | State::Unreadable)) =>
-            {
-                crls = crls.max(Some(validity(&row)));
-            }
-            _ => {}
+        if row.credential == Credential::Leaf(Profile::Admin) && is_due(&row, env.now, within) {
+            admins.extend(due_admin(&row));
         }
     })?;
-    Ok((admins, crls))
+    Ok(admins)
 }
 
 fn due_admin(row: &StatusRow) -> Option<DueAdmin> {
     let Subject::Person(name) = &row.subject else { return None };
     Some(DueAdmin { name: HostName::parse(name).ok()?, not_after: row.not_after?, validity: validity(row) })
-}
-
-/// Returns how long what a row describes is valid.
-fn validity(row: &StatusRow) -> Lifetime {
-    let life = row.not_before.zip(row.not_after).map(|(from, to)| to - from);
-    let life = life.and_then(|life| std::time::Duration::try_from(life).ok());
-    life.map_or(Lifetime::NINETY_DAYS, Lifetime::nearest)
 }
 
 impl<'a> RenewPlan<'a> {
@@ -214,7 +191,10 @@ impl<'a> RenewPlan<'a> {
             admins.extend(self.admin(due, issuers, observer)?);
         }
         let crls = match self.crls {
-            Some(validity) => Some(self.crls(validity, issuers, observer)?),
+            Some(validity) => {
+                let (templates, mut observer) = (self.options.templates.take(), Once::new(observer, &mut self.seen));
+                Some(renew_crls(validity, templates, self.cluster, self.env, issuers, &mut observer)?)
+            }
             None => None,
         };
         Ok(RenewReport { certificates, to_request, admins, crls })
@@ -231,17 +211,5 @@ impl<'a> RenewPlan<'a> {
         let DueAdmin { name, validity, .. } = due;
         let options = AdminOptions { name: Some(name), validity: Some(validity), break_glass: false, reissue: true };
         admin::plan(&options, self.cluster, self.env, &mut observer)?.apply(issuer, &mut observer).map(Some)
-    }
-
-    fn crls(
-        &mut self,
-        validity: Lifetime,
-        issuers: &[Issuer],
-        observer: &mut dyn Observer,
-    ) -> Result<RevokeReport, Error> {
-        let mut observer = Once::new(observer, &mut self.seen);
-        let templates = self.options.templates.clone();
-        let options = RevokeOptions { request: Request::RenewCrls, crl_validity: validity, templates };
-        revoke::plan(options, self.cluster, self.env, &mut observer)?.apply(issuers, &mut observer)
     }
 }

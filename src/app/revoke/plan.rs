@@ -288,9 +288,10 @@ impl<'a> RevokePlan<'a> {
             ..
         } = preview;
         let mut written = Vec::new();
-        for issuer in issuers {
+        for issuer in issuers.iter().filter(|issuer| changes.crls.contains(&issuer.ca().role())) {
             written.push(crl::sign(issuer, cas.of(issuer.ca().role()), crl_validity, &mut ledger, env, observer)?);
         }
+        let is_signed = !written.is_empty();
         if !is_settled {
             let denials = denials::of_ledger(&ledger, &cas.cluster, env.now)?;
             written.push(denials::write_authorization(cluster, &denials, &templates, &env.layout)?);
@@ -298,7 +299,7 @@ impl<'a> RevokePlan<'a> {
         let report = RevokeReport {
             outcome: Outcome::of(&request, &changes),
             written,
-            next_update: (!issuers.is_empty()).then(|| env.now + crl_validity.duration()),
+            next_update: is_signed.then(|| env.now + crl_validity.duration()),
             advice: if is_settled { Vec::new() } else { Advice::of(&request, &changes, &cas) },
             learnt: Learnt::of(&request, &not_in_ledger),
         };

@@ -191,6 +191,19 @@ pub(crate) fn record_packing(layout: &Layout, ledger: &Ledger, root: &TrustBundl
     files::replace(&layout.packing_record(), text.as_bytes(), PRIVATE)
 }
 
+/// Returns true if bundles were packed, or certificates revoked, since the packing record was written, or if there is none.
+///
+/// A run that was interrupted did not write it. Where nothing was ever packed there is nothing to record.
+///
+/// # Errors
+/// When the record or the ledger cannot be read.
+pub(crate) fn is_packing_unrecorded(layout: &Layout, ledger: &Ledger, root: &TrustBundle) -> Result<bool, StoreError> {
+    let (sequence, generation) = (ledger.sequence()?, ledger.last_generation()?);
+    let text = read_if_there(&layout.packing_record(), MAX_RECORD)?;
+    let record = text.and_then(|text| Record::parse(&text, root));
+    Ok(generation > 0 && record != Some(Record { sequence, generation }))
+}
+
 /// Returns the generation of the packing record; `None` where there is no record of this CA.
 ///
 /// # Errors

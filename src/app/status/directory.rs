@@ -4,7 +4,7 @@ use super::error::StatusError;
 use super::expiry::ExpiryRule;
 use super::options::StatusOptions;
 use super::report::StatusReport;
-use super::row::StatusRow;
+use super::row::{Credential, StatusRow};
 use super::source::Source;
 use super::summary::Summary;
 use super::{admins, authorities, hosts, removed};
@@ -12,6 +12,7 @@ use crate::app::revoke::removed_host::RemovedHost;
 use crate::app::revoke::removed_hosts;
 use crate::app::{Env, Error, directory};
 use crate::cluster::host_pattern::HostPattern;
+use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 use crate::store::issuance::HostFolders;
@@ -49,6 +50,27 @@ pub fn of_directory(
     hosts::rows(&source, &cas, &is_wanted, &mut counted)?;
     removed::rows(left.into_iter().filter(|removed| is_wanted(&removed.host)), &mut counted);
     Ok(StatusReport { summary, skipped: Vec::new() })
+}
+
+/// Reports the CRLs of a cluster directory alone: those that there are, and those that are missing.
+///
+/// # Errors
+/// When there is no CA, or the ledger cannot be read.
+pub fn crls_of_directory(
+    env: &Env,
+    cluster: &Cluster,
+    expires_within: Option<Lifetime>,
+) -> Result<Vec<StatusRow>, Error> {
+    let ledger = directory::ledger(&env.layout)?;
+    let rule = ExpiryRule { now: env.now, expires_within };
+    let source = Source { layout: &env.layout, cluster, ledger: &ledger, rule };
+    let mut crls = Vec::new();
+    authorities::rows(&source, &authorities::read(&source), &mut |row| {
+        if matches!(row.credential, Credential::Crl(_)) {
+            crls.push(row);
+        }
+    })?;
+    Ok(crls)
 }
 
 /// Refuses names and patterns that no host has: neither one of the cluster file nor one that left.

@@ -22,7 +22,7 @@ mod source;
 mod state;
 mod summary;
 
-pub use directory::of_directory;
+pub use directory::{crls_of_directory, of_directory};
 pub use error::StatusError;
 pub use options::StatusOptions;
 pub use pki::{SkipReason, Skipped, of_files};

@@ -22,24 +22,18 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 pub(crate) struct EncryptionArgs {
     /// Encrypt every bundle to this recipient: age1…, "ssh-ed25519 AAAA…", or a file with one per line. May be
     /// repeated; replaces sealTo in the cluster file
-    #[arg(
-        long,
-        alias = "seal-to",
-        value_name = "RECIPIENT|FILE",
-        value_hint = clap::ValueHint::FilePath,
-        conflicts_with = "verifier"
-    )]
+    #[arg(long, alias = "seal-to", value_name = "RECIPIENT|FILE", value_hint = clap::ValueHint::FilePath)]
     encrypt_to: Vec<String>,
     /// Encrypt each bundle to its host's own SSH host key, found in this known_hosts file by the host's name or
     /// addresses; replaces sealTo in the cluster file
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "verifier")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     known_hosts: Option<PathBuf>,
     /// Do not encrypt the bundles, even if the cluster file has sealTo
     #[arg(long, alias = "unsealed", conflicts_with_all = ["encrypt_to", "known_hosts"])]
     unencrypted: bool,
     /// Delete the nodes' keys from this directory once their encrypted bundles are written: only the recipients have
     /// them then
-    #[arg(long, alias = "forget-keys", conflicts_with_all = ["unencrypted", "verifier"])]
+    #[arg(long, alias = "forget-keys", conflicts_with = "unencrypted")]
     pub(crate) discard_keys: bool,
 }
 

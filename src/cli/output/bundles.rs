@@ -33,7 +33,8 @@ pub(crate) fn show(report: &PackageReport, output: OutputFormat, seconds: f64, c
         ));
     }
     match (output, report.bundles.as_slice()) {
-        (_, []) => return screen.step("nothing was packed"),
+        (OutputFormat::Human, []) => return screen.step("nothing was packed"),
+        (OutputFormat::Json, []) => return screen.answer(format_args!("{:#}", json(report))),
         (OutputFormat::Json, _) => screen.answer(format_args!("{:#}", json(report))),
         (OutputFormat::Human, [one]) => screen.answer(one.path.display()),
         (OutputFormat::Human, _) => screen.answer(report.folder.display()),
@@ -82,7 +83,7 @@ fn json(report: &PackageReport) -> serde_json::Value {
 }
 
 /// Shows how many hosts keep their encrypted bundle.
-fn show_kept(kept: usize, screen: &mut Screen<'_>) {
+pub(crate) fn show_kept(kept: usize, screen: &mut Screen<'_>) {
     if kept > 0 {
         screen.warn(format_args!(
             "{kept} host{} encrypted bundle, because {} keys were discarded here; later changes are not in it. Issue new \
@@ -164,7 +165,7 @@ pub(crate) fn warn(warning: &Warning, layout: &Layout, screen: &mut Screen<'_>) 
 }
 
 /// Returns the first names, and how many more there are.
-fn first_of(names: &[impl Display], at_most: usize) -> String {
+pub(crate) fn first_of(names: &[impl Display], at_most: usize) -> String {
     let first: Vec<String> = names.iter().take(at_most).map(ToString::to_string).collect();
     match names.len().saturating_sub(at_most) {
         0 => first.join(", "),

@@ -1,9 +1,12 @@
 //! Reports of use cases as text and JSON.
 
 pub(crate) mod bundles;
+pub(crate) mod certificates;
+pub(crate) mod changes;
 pub(crate) mod crls;
 pub(crate) mod history;
 pub(crate) mod imported;
+pub(crate) mod issued;
 pub(crate) mod ledger;
 pub(crate) mod lint;
 pub(crate) mod reasons;
@@ -11,5 +14,6 @@ pub(crate) mod removal;
 pub(crate) mod renewal;
 pub(crate) mod requests;
 pub(crate) mod revocation;
+pub(crate) mod rules;
 pub(crate) mod signers;
 pub(crate) mod status;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use time::OffsetDateTime;
 
 use super::query::RowQuery;
@@ -51,19 +51,19 @@ impl Ledger {
     /// Returns an error if SQLite fails. In that case, no value is reserved.
     pub fn next_generation(&mut self, now: OffsetDateTime) -> Result<Generations, StoreError> {
         self.write(|transaction| {
-            let last = "SELECT coalesce((SELECT number FROM generation), 0)";
-            let last: i64 = transaction.query_row(last, [], |row| row.get(0))?;
-            let next = now.unix_timestamp().max(last.saturating_add(1));
+            let generations = generations(transaction, now)?;
+            let next = generations.next.cast_signed();
             transaction.execute("INSERT OR REPLACE INTO generation (one, number) VALUES (1, ?1)", [next])?;
-            let mut select = transaction.prepare("SELECT host, generation, content FROM bundles")?;
-            let row = |row: &Row<'_>| {
-                let generation = row.get::<_, i64>(1)?.unsigned_abs();
-                let packed = Packed { generation, content: Fingerprint::from_bytes(row.get(2)?) };
-                Ok((row.get(0)?, packed))
-            };
-            let last = select.query_map([], row)?.collect::<rusqlite::Result<_>>()?;
-            Ok(Generations { last, next: next.unsigned_abs() })
+            Ok(generations)
         })
+    }
+
+    /// Returns what [`Self::next_generation`] would, and takes nothing: the next run gets the same generation.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn generations(&self, now: OffsetDateTime) -> Result<Generations, StoreError> {
+        self.read(|connection| generations(connection, now))
     }
 
     /// Finds the generation of each host's last bundle, in the order of the hosts' names.
@@ -94,4 +94,18 @@ impl Ledger {
             Ok(())
         })
     }
+}
+
+fn generations(connection: &Connection, now: OffsetDateTime) -> rusqlite::Result<Generations> {
+    let last = "SELECT coalesce((SELECT number FROM generation), 0)";
+    let last: i64 = connection.query_row(last, [], |row| row.get(0))?;
+    let next = now.unix_timestamp().max(last.saturating_add(1)).unsigned_abs();
+    let mut select = connection.prepare("SELECT host, generation, content FROM bundles")?;
+    let row = |row: &Row<'_>| {
+        let generation = row.get::<_, i64>(1)?.unsigned_abs();
+        let packed = Packed { generation, content: Fingerprint::from_bytes(row.get(2)?) };
+        Ok((row.get(0)?, packed))
+    };
+    let last = select.query_map([], row)?.collect::<rusqlite::Result<_>>()?;
+    Ok(Generations { last, next })
 }

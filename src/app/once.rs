@@ -1,6 +1,7 @@
 //! Passes on each notice once: several use cases examine the same directory.
 
-use crate::app::{Cancellation, Notice, Observer, Progress, Task};
+use super::notice::Notice;
+use super::observer::{Cancellation, Observer, Progress, Task};
 
 /// Passes each notice on once, and everything else as it is.
 pub(super) struct Once<'o> {

@@ -1,0 +1,120 @@
+//! What was changed, or would be.
+
+use std::path::PathBuf;
+
+use crate::app::issue::{PlannedCertificate, ServiceAccountStep};
+use crate::app::package::{PackReason, Refusal, RefusedHost, Warning};
+use crate::app::policy::PolicyChange;
+use crate::app::renew::DueCrl;
+use crate::app::revoke::removed_host::RemovedHost;
+use crate::cluster::name::HostName;
+use crate::store::ledger::certificates::IssuedCertificate;
+
+/// What was changed, or would be, and what only a person or a host can do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The step for the key pair that signs service accounts' tokens.
+    pub service_account: Option<ServiceAccountStep>,
+    /// The certificates of hosts and of the verifier, with the reasons.
+    pub certificates: Vec<PlannedCertificate>,
+    /// The certificates of the account scheme that the cluster file no longer has, which are revoked.
+    pub revoked: Vec<IssuedCertificate>,
+    /// The CRLs that are due. All CRLs are signed again where one is.
+    pub crls: Vec<DueCrl>,
+    /// The files that were written when the CRLs were signed.
+    pub crl_files: Vec<PathBuf>,
+    /// The folder of access rules.
+    pub policy_folder: PathBuf,
+    /// The files of access rules.
+    pub policy: Vec<PolicyChange>,
+    /// The folder that names objects of accounts that the cluster file no longer has, if it was written.
+    pub deletions: Option<PathBuf>,
+    /// The bundles.
+    pub bundles: Vec<BundleChange>,
+    /// The number of keys that were deleted, where that was asked for.
+    pub discarded: Option<usize>,
+    /// The hosts that need their new bundles.
+    pub to_deliver: Vec<HostName>,
+    /// The certificates that are due, and for which only their hosts can ask, with the reasons.
+    pub to_request: Vec<PlannedCertificate>,
+    /// The hosts that keep their encrypted bundles, because their keys were discarded.
+    pub kept: Vec<HostName>,
+    /// The hosts whose bundles cannot be packed.
+    pub refused: Vec<RefusedHost>,
+    /// The hosts that are no longer in the cluster file and still have something.
+    pub left: Vec<RemovedHost>,
+    /// What the user should know about bundles and access rules.
+    pub warnings: Vec<Warning>,
+}
+
+/// A bundle that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleChange {
+    /// The host.
+    pub host: HostName,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The reason.
+    pub reason: BundleReason,
+}
+
+/// Why a bundle changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BundleReason {
+    /// Its host gets new certificates.
+    Certificates,
+    /// Its master gets another key for service accounts' tokens.
+    ServiceAccountKey,
+    /// Its master denies certificates that are revoked now.
+    Revocations,
+    /// It differs from what would be packed.
+    Packing(PackReason),
+}
+
+impl BundleReason {
+    /// Returns the id, as in JSON.
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Certificates => "certificates",
+            Self::ServiceAccountKey => "service-account-key",
+            Self::Revocations => "revocations",
+            Self::Packing(reason) => reason.id(),
+        }
+    }
+
+    /// Returns true if the host needs the new bundle.
+    #[must_use]
+    pub fn needs_delivery(&self) -> bool {
+        !matches!(self, Self::Packing(PackReason::OtherForm | PackReason::Keys))
+    }
+}
+
+impl Changes {
+    /// Returns true when there is nothing that a run changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.service_account.is_none()
+            && self.certificates.is_empty()
+            && self.revoked.is_empty()
+            && self.crls.is_empty()
+            && self.policy.is_empty()
+            && self.bundles.is_empty()
+    }
+
+    /// Returns the hosts that cannot be packed, as the error that the run ends with.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        let refused = self.refused.clone();
+        (!refused.is_empty()).then_some(Refusal { refused, is_partial: true })
+    }
+
+    /// Adds warnings, each once.
+    pub(super) fn warn(&mut self, warnings: impl IntoIterator<Item = Warning>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+}

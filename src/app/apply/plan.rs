@@ -1,0 +1,264 @@
+//! Finds what differs from the cluster file, and changes it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::changes::{BundleChange, BundleReason, Changes};
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::issue::{self, IssueOptions, IssuePreview, Subjects};
+use crate::app::notice::Notice;
+use crate::app::observer::Observer;
+use crate::app::once::Once;
+use crate::app::package::{self, PackReason, PackageOptions, PackagePreview};
+use crate::app::policy::{self, ChangeKind, PolicyChange};
+use crate::app::renew::{due_crls, renew_crls};
+use crate::app::revoke::removed_hosts;
+use crate::bundle::policy::{ACCOUNTS, AUTHORIZATION};
+use crate::cluster::name::HostName;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::{Cluster, Role};
+use crate::pki::issuer::Issuer;
+use crate::store::files;
+use crate::store::issuance::{self, HostFolders};
+
+/// What is changed when it is applied.
+#[derive(Debug)]
+pub struct ApplyPlan<'a> {
+    options: PackageOptions<'a>,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    changes: Changes,
+    /// The roles of hosts whose credentials change.
+    issues: Vec<Role>,
+    signers: BTreeSet<CaRole>,
+    /// Whether an interrupted run packed bundles and did not record that.
+    is_packing_unrecorded: bool,
+    /// The notices that were passed on.
+    seen: Vec<Notice>,
+}
+
+/// Finds what differs from the cluster file, and changes nothing.
+///
+/// `options` are those of packing all hosts.
+///
+/// # Errors
+/// The errors of [`issue::preview`], [`policy::preview`] and of planning to pack; hosts that cannot be packed are
+/// reported.
+pub fn plan<'a>(
+    options: PackageOptions<'a>,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    observer: &mut dyn Observer,
+) -> Result<ApplyPlan<'a>, Error> {
+    let mut plan = ApplyPlan {
+        changes: Changes { policy_folder: env.layout.policy(), ..Changes::default() },
+        options,
+        cluster,
+        env,
+        issues: Vec::new(),
+        signers: BTreeSet::new(),
+        is_packing_unrecorded: false,
+        seen: Vec::new(),
+    };
+    for role in [Role::Master, Role::Node] {
+        let mut observer = Once::new(observer, &mut plan.seen);
+        let preview = issue::preview(issue_options(role, cluster), cluster, env, &mut observer)?;
+        plan.add_issue(role, &preview);
+    }
+    plan.changes.crls = due_crls(env, cluster, None)?;
+    if !plan.changes.crls.is_empty() {
+        plan.signers.extend(CaRole::ALL);
+    }
+    plan.add_policy(observer)?;
+    plan.add_bundles(observer)?;
+    let (ledger, _) = directory::cas(&env.layout, cluster)?;
+    let folders = HostFolders::list(&env.layout)?;
+    plan.changes.left = removed_hosts::find(&env.layout, cluster, &folders, &ledger, env.now)?;
+    Ok(plan)
+}
+
+fn issue_options(role: Role, cluster: &Cluster) -> IssueOptions<'_> {
+    let subjects = match role {
+        Role::Master => Subjects::Masters(cluster.masters.iter().collect()),
+        Role::Node => Subjects::Nodes(cluster.nodes.iter().collect()),
+    };
+    IssueOptions { subjects, reissue: false, renew_within: None }
+}
+
+impl<'a> ApplyPlan<'a> {
+    fn add_issue(&mut self, role: Role, preview: &IssuePreview<'_>) {
+        self.changes.to_request.extend(preview.to_request());
+        if preview.is_empty() {
+            return;
+        }
+        self.issues.push(role);
+        self.signers.extend(preview.signers());
+        self.changes.certificates.extend(preview.certificates());
+        self.changes.service_account = self.changes.service_account.or(preview.service_account());
+        self.changes.revoked.extend(preview.superseded().0.iter().cloned());
+    }
+
+    fn add_policy(&mut self, observer: &dyn Observer) -> Result<(), Error> {
+        let mut changes = policy::preview(self.env, self.cluster, self.options.templates.as_deref(), observer)?;
+        if !self.changes.revoked.is_empty() {
+            // Both name the last revocation.
+            for path in [ACCOUNTS, AUTHORIZATION] {
+                if changes.iter().all(|change| change.path != path) {
+                    changes.push(PolicyChange { path: path.to_owned(), kind: ChangeKind::Content });
+                }
+            }
+        }
+        self.changes.policy = changes;
+        Ok(())
+    }
+
+    fn add_bundles(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let later = self.packed_later();
+        let skipped: HashSet<HostName> = later
+            .iter()
+            .filter(|(_, reason)| !matches!(reason, BundleReason::Revocations))
+            .map(|(host, _)| host.clone())
+            .collect();
+        let preview = package::preview(self.env, self.cluster, self.options.clone(), &skipped, observer)?;
+        let PackagePreview { bundles, refused, kept, warnings, is_unrecorded } = preview;
+        let mut reasons = later;
+        for planned in bundles {
+            reasons.entry(planned.host).or_insert(BundleReason::Packing(planned.reason));
+        }
+        let refused_or_kept: HashSet<&HostName> = refused.iter().map(|one| &one.host).chain(&kept).collect();
+        for roles in self.options.hosts.hosts() {
+            let host = roles.host();
+            let is_left_out = |reason: &BundleReason| {
+                refused_or_kept.contains(host) && !matches!(reason, BundleReason::Packing(PackReason::Keys))
+            };
+            let Some(reason) = reasons.remove(host).filter(|reason| !is_left_out(reason)) else { continue };
+            let path = self.options.path(&self.env.layout, host);
+            self.changes.bundles.push(BundleChange { host: host.clone(), path, reason });
+        }
+        let delivered = self.changes.bundles.iter().filter(|change| change.reason.needs_delivery());
+        self.changes.to_deliver = delivered.map(|change| change.host.clone()).collect();
+        self.changes.refused = refused;
+        self.changes.kept = kept;
+        self.changes.warn(warnings);
+        self.is_packing_unrecorded = is_unrecorded;
+        Ok(())
+    }
+
+    /// Returns the hosts whose bundles change because of what is issued and revoked before.
+    fn packed_later(&self) -> HashMap<HostName, BundleReason> {
+        let mut reasons = HashMap::new();
+        for host in self.changes.certificates.iter().filter_map(|one| one.credential.host.as_ref()) {
+            reasons.insert(host.clone(), BundleReason::Certificates);
+        }
+        let of_masters = match (self.changes.service_account, self.changes.revoked.is_empty()) {
+            (Some(_), _) => BundleReason::ServiceAccountKey,
+            (None, false) => BundleReason::Revocations,
+            (None, true) => return reasons,
+        };
+        for master in &self.cluster.masters {
+            reasons.entry(master.name.clone()).or_insert_with(|| of_masters.clone());
+        }
+        reasons
+    }
+
+    /// Returns what is changed, and what only a person or a host can do.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Returns true when there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && !self.is_packing_unrecorded
+    }
+
+    /// Returns the CAs that have to sign, each once.
+    #[must_use]
+    pub fn signers(&self) -> Vec<CaRole> {
+        self.signers.iter().copied().collect()
+    }
+
+    /// Removes what an interrupted run left unfinished, where nothing else is to do. Writes nothing where there is none.
+    ///
+    /// # Errors
+    /// When the directory cannot be locked, or a file not be removed.
+    pub fn tidy(self, observer: &mut dyn Observer) -> Result<Changes, Error> {
+        let layout = &self.env.layout;
+        let elsewhere = issuance::unfinished_elsewhere(layout)?;
+        if issuance::unfinished(layout)? > 0 || !elsewhere.is_empty() {
+            let _lock = directory::lock(self.env, "apply", observer)?;
+            issuance::sweep(layout)?;
+            for (folder, _) in &elsewhere {
+                files::sweep(folder)?;
+            }
+        }
+        Ok(self.changes)
+    }
+
+    /// Changes what differs: issues credentials, signs CRLs, writes access rules, then packs bundles.
+    ///
+    /// `issuers` are the CAs of [`Self::signers`].
+    ///
+    /// # Errors
+    /// The errors of the use cases of each kind. What was changed until then is complete; the same run continues.
+    pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<Changes, Error> {
+        // Those of the plan are found again by each use case.
+        self.changes.warnings.clear();
+        for role in std::mem::take(&mut self.issues) {
+            let mut observer = Once::new(observer, &mut self.seen);
+            let options = issue_options(role, self.cluster);
+            let plan = issue::plan(options, "apply", self.cluster, self.env, &mut observer)?;
+            if !plan.preview().is_empty() {
+                plan.apply(issuers, &mut observer)?;
+            }
+        }
+        if let Some(validity) = self.changes.crls.iter().map(|due| due.validity).max() {
+            let (templates, mut observer) = (self.options.templates.clone(), Once::new(observer, &mut self.seen));
+            let report = renew_crls(validity, templates, self.cluster, self.env, issuers, &mut observer)?;
+            self.changes.crl_files = report.written;
+        }
+        if !self.changes.policy.is_empty() || !self.changes.crls.is_empty() {
+            self.write_policy(observer)?;
+        }
+        if !self.changes.bundles.is_empty() || self.is_packing_unrecorded {
+            self.pack(observer)?;
+        }
+        Ok(self.changes)
+    }
+
+    fn write_policy(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let mut observer = Once::new(observer, &mut self.seen);
+        let report = policy::write(self.env, self.cluster, self.options.templates.as_deref(), &mut observer)?;
+        // What issuing and revoking wrote before is up to date now.
+        for change in report.changes {
+            if !self.changes.policy.contains(&change) {
+                self.changes.policy.push(change);
+            }
+        }
+        self.changes.deletions = report.deletions;
+        self.changes.warn(report.warnings);
+        Ok(())
+    }
+
+    fn pack(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let planned: HashSet<&HostName> = self.changes.bundles.iter().map(|change| &change.host).collect();
+        let hosts = match planned.is_empty() {
+            // All of them, so that the record is complete.
+            true => self.options.hosts.clone(),
+            false => self.options.hosts.only(|host| planned.contains(host)),
+        };
+        let options = PackageOptions { hosts, ..self.options.clone() };
+        let mut observer = Once::new(observer, &mut self.seen);
+        let report = package::plan(self.env, self.cluster, options, &mut observer)?.apply(&mut observer)?;
+        self.changes.to_deliver =
+            report.bundles.iter().filter(|bundle| bundle.changed).map(|bundle| bundle.host.clone()).collect();
+        let again: HashSet<&HostName> = report.refused.iter().map(|refused| &refused.host).collect();
+        self.changes.bundles.retain(|change| !again.contains(&change.host));
+        self.changes.refused.extend(report.refused);
+        self.changes.discarded = report.discarded;
+        self.changes.warn(report.warnings);
+        Ok(())
+    }
+}
