@@ -4,7 +4,7 @@
 //!
 //! Everything is measured in rounds that alternate between baseline and command, so that other load affects both equally; the
 //! table has medians. Nothing is removed before the end: ext4 searches long for free inodes after many were freed. So
-//! `--reissue`, which removes what it replaces, is measured last, once for each size. Before
+//! `--reissue` and `renew`, which remove what they replace, are measured last, once for each size. Before
 //! `issue-node`, `bundle` and their baselines the kernel's caches are emptied, if the bench may, so that all sizes find the
 //! same state. Before `bundle` the cluster's files are read again.
 
@@ -76,6 +76,8 @@ struct Rows {
     issue: Row,
     beside_go: Row,
     reissue: Row,
+    renew: Row,
+    plan: Row,
     again: Row,
     again_by_name: Row,
     one: Row,
@@ -96,6 +98,8 @@ impl Rows {
             ),
             beside_go: row("the same", "a plain Go program, without ledger and sync", Some(1.0)),
             reissue: row("issue-node --all --reissue", "issue-node --all, the first time", Some(1.5)),
+            renew: row("renew --all, all due", "issue-node --all, the first time", Some(1.5)),
+            plan: row("plan, nothing to do", "issue-node --all + bundle --all, nothing to do", Some(1.2)),
             again: row("issue-node --all again", "the ledger's index + listing the hosts' folders", Some(2.0)),
             again_by_name: row("the same", "the ledger's index + the names of the hosts' folders alone", None),
             one: row("issue-node HOST --dry-run, for the memory", yaml, None),
@@ -169,6 +173,7 @@ impl Rows {
             floors::settled(place, || floors::create_files(&place.join("floor-bundles"), nodes, &packed)),
         ];
         self.bundle.add(&floor, ours.time, Some(ours.peak));
+        self.measure_plan(&fleet);
         std::fs::rename(fleet.path("bundles"), place.join("packed")).expect("moved out of verify's way");
 
         let floor = [timed(|| floors::read_files(&fleet.path("pki/nodes"))), timed(|| floors::verify(nodes * 2))];
@@ -177,12 +182,25 @@ impl Rows {
         (fleet, first)
     }
 
-    /// Replaces all credentials in place, as a fleet's yearly renewal does.
+    /// Compares `plan` with the two commands that find that nothing changed.
+    fn measure_plan(&mut self, fleet: &Fleet) {
+        fleet.run(&["apply"]);
+        for _ in 0..OF_THE_SHORT {
+            let floor = [fleet.run(&["issue-node", "--all"]).time, fleet.run(&["bundle", "--all"]).time];
+            let ours = fleet.run(&["plan"]);
+            self.plan.add(&floor, ours.time, Some(ours.peak));
+        }
+    }
+
+    /// Replaces all credentials in place, on request, and as a fleet's yearly renewal does.
     fn measure_reissue(&mut self, fleet: &Fleet, first: Duration) {
-        floors::settle_afresh(&fleet.path("pki"));
-        fleet.load_the_program();
-        let ours = fleet.run(&["issue-node", "--all", "--reissue"]);
-        self.reissue.add(&[first], ours.time, Some(ours.peak));
+        let all = ["renew", "--all", "--within", "2y"];
+        for (row, args) in [(&mut self.reissue, &["issue-node", "--all", "--reissue"][..]), (&mut self.renew, &all)] {
+            floors::settle_afresh(&fleet.path("pki"));
+            fleet.load_the_program();
+            let ours = fleet.run(args);
+            row.add(&[first], ours.time, Some(ours.peak));
+        }
     }
 
     fn all(self) -> Vec<Row> {
@@ -190,6 +208,8 @@ impl Rows {
             self.issue,
             self.beside_go,
             self.reissue,
+            self.renew,
+            self.plan,
             self.again,
             self.again_by_name,
             self.one,
