@@ -27,6 +27,7 @@ mod etcd_members;
 mod generations;
 mod html;
 mod ignition;
+mod import_directories;
 mod importing;
 mod init;
 mod installer;

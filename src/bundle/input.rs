@@ -16,6 +16,7 @@ use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::issuer::Credential;
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
+use crate::pki::token_key::TokenKey;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::Denials;
 
@@ -283,12 +284,12 @@ impl BundleInput<'_> {
     }
 
     /// Returns the key that signs service accounts' tokens, where the host is a master.
-    pub(super) fn checked_service_account(&self) -> Result<Option<PrivateKey>, InputError> {
+    pub(super) fn checked_service_account(&self) -> Result<Option<TokenKey>, InputError> {
         match (self.roles.master(), self.service_account) {
             (None, None) => Ok(None),
             (None, Some(_)) => Err(InputError::ServiceAccountOfANode),
             (Some(_), None) => Err(InputError::NoServiceAccount),
-            (Some(_), Some(pem)) => PrivateKey::from_pem(pem).map(Some).map_err(InputError::ServiceAccount),
+            (Some(_), Some(pem)) => TokenKey::from_pem(pem).map(Some).map_err(InputError::ServiceAccount),
         }
     }
 }

@@ -134,6 +134,7 @@ fn of_import_ca(error: &ImportCaError) -> Exit {
         | ImportCaError::Key { .. }
         | ImportCaError::ClusterFirst(_)
         | ImportCaError::SharedKey { .. }
+        | ImportCaError::TokenKey { .. }
         | ImportCaError::OtherRole { .. } => Exit::Refused,
     }
 }

@@ -18,7 +18,9 @@ pub const IMPORT_CA: &str = "\
 Examples:
   $ clusterctl import-ca --as cluster --cert ca.crt --key ca.key
   $ clusterctl import-ca --as cluster --cert intermediate.crt --key intermediate.key --chain root.crt
-  $ clusterctl import-ca --as etcd --cert etcd/ca.crt --key etcd/ca.key";
+  $ clusterctl import-ca --as etcd --cert etcd/ca.crt --key etcd/ca.key
+  $ clusterctl import-ca --from-kubeadm /etc/kubernetes
+  $ clusterctl import-ca --from-k3s /var/lib/rancher/k3s/server/tls";
 
 /// `issue-master`
 pub const ISSUE_MASTER: &str = "\

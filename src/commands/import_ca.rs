@@ -1,10 +1,10 @@
 //! `import-ca`: takes over a CA that another tool made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use crate::app::ca::{self, ImportCaError, ImportOptions, ImportPlan, ImportedKey, KeyProtection};
+use crate::app::ca::{self, ImportCaError, ImportOptions, KeyProtection, ToolLayout};
 use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders, passphrase_of_file};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::context::Context;
@@ -23,22 +23,29 @@ const TRIES: usize = 3;
 /// Takes over a CA that another tool made, as the cluster's, etcd's or the front proxy's. What Kubernetes accepts is
 /// accepted, with a warning where clusterctl would make it otherwise; what cannot sign is refused. Of an intermediate the
 /// root is in trust files, and the rest of the chain follows every certificate. clusterctl init-ca makes the CAs that are
-/// not imported.
+/// not imported. --from-kubeadm and --from-k3s take all CAs of a control plane, or none.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["cert", "from_kubeadm", "from_k3s"]))]
 pub struct ImportCaArgs {
     /// The CA's certificate, as PEM; the certificates above it may follow in the file
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    cert: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "role", value_hint = clap::ValueHint::FilePath)]
+    cert: Option<PathBuf>,
     /// The CA's private key, as PEM: PKCS#8, encrypted or not, PKCS#1 or SEC 1
     /// [default: the holder that signers in cluster.yaml names]
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
     key: Option<PathBuf>,
+    /// Import all CAs and the service accounts' key of a kubeadm control plane: /etc/kubernetes, or its pki folder
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    from_kubeadm: Option<PathBuf>,
+    /// Import all CAs and the service accounts' key of a k3s server: /var/lib/rancher/k3s/server, or its tls folder
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    from_k3s: Option<PathBuf>,
     /// The certificates above an intermediate, with the root
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
     chain: Option<PathBuf>,
     /// What the CA signs for
-    #[arg(long = "as", value_name = "ROLE")]
-    role: Role,
+    #[arg(long = "as", value_name = "ROLE", requires = "cert")]
+    role: Option<Role>,
     /// File with the passphrase of the key that is imported [env: CLUSTERCTL_KEY_PASSPHRASE holds the passphrase itself]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     key_passphrase_file: Option<PathBuf>,
@@ -73,21 +80,32 @@ impl Role {
 /// Runs `import-ca`.
 ///
 /// # Errors
-/// Returns the errors of [`ca::plan`], [`ImportPlan::open`], `NewPassphraseArgs::protection` and [`ImportPlan::apply`].
+/// Returns the errors of [`ca::plan`], [`ca::plan_directory`], the passphrases, the keys and the files.
 pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let _lock = context.lock("import-ca")?;
+    let env = context.env.clone();
+    if let Some((tool, folder)) = args.tool() {
+        let plan = ca::plan_directory(tool, &context.path(folder), &cluster, &env)?;
+        let keys = open(&|passphrase| plan.open(passphrase), args, context)?;
+        let protection = args.passphrase.protection(cluster.name.as_str(), context)?;
+        let report = plan.apply(&keys, &protection)?;
+        imported::show_directory(&report, args.output, &mut context.screen);
+        return Ok(Exit::Done);
+    }
+    let (Some(cert), Some(role)) = (&args.cert, args.role.map(Role::of_ca)) else {
+        return Err(CliError::new(Exit::Usage, "--cert and --as belong together"));
+    };
     let options = ImportOptions {
-        certificate: context.input(&args.cert),
+        certificate: context.input(cert),
         key: args.key.as_ref().map(|path| context.input(path)),
         chain: args.chain.as_ref().map(|path| context.input(path)),
-        role: args.role.of_ca(),
+        role,
     };
-    let env = context.env.clone();
     let plan = ca::plan(options, &cluster, &env)?;
-    let key = match holders(&[args.role.of_ca()], &cluster, context).pop() {
+    let key = match holders(&[role], &cluster, context).pop() {
         Some(holder) => plan.hold(holder.key(None)?)?,
-        None => open(&plan, args, context)?,
+        None => open(&|passphrase| plan.open(passphrase), args, context)?,
     };
     let protection = match plan.is_elsewhere() {
         true => KeyProtection::None,
@@ -98,13 +116,24 @@ pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+impl ImportCaArgs {
+    /// Returns the tool whose folder is imported.
+    fn tool(&self) -> Option<(ToolLayout, &Path)> {
+        let kubeadm = self.from_kubeadm.as_deref().map(|folder| (ToolLayout::Kubeadm, folder));
+        kubeadm.or_else(|| self.from_k3s.as_deref().map(|folder| (ToolLayout::K3s, folder)))
+    }
+}
+
+/// Opens keys with a passphrase, where they need one.
+type Opener<'p, T> = &'p dyn Fn(Option<&Passphrase>) -> Result<T, ImportCaError>;
+
 /// Opens the key with the passphrase that is given, or asks for it where it needs one.
-fn open(plan: &ImportPlan<'_>, args: &ImportCaArgs, context: &mut Context<'_>) -> Result<ImportedKey> {
+fn open<T>(open: Opener<'_, T>, args: &ImportCaArgs, context: &mut Context<'_>) -> Result<T> {
     let given = match &args.key_passphrase_file {
         Some(path) => Some(passphrase_of_file(path, context)?),
         None => context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())),
     };
-    let closed = match plan.open(given.as_ref()) {
+    let closed = match open(given.as_ref()) {
         Err(error @ ImportCaError::Key { source: KeyError::PassphraseNeeded, .. }) => error,
         other => return Ok(other?),
     };
@@ -117,7 +146,7 @@ fn open(plan: &ImportPlan<'_>, args: &ImportCaArgs, context: &mut Context<'_>) -
         let typed = prompts
             .passphrase("Passphrase of the key that is imported")
             .map_err(no_answer("no passphrase was typed"))?;
-        match plan.open(Some(&typed)) {
+        match open(Some(&typed)) {
             Err(ImportCaError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
                 context.screen.warn("the passphrase is wrong, try again");
             }

@@ -20,6 +20,8 @@ const SCRYPT_P: u32 = 5;
 /// us; and so for the passes over it.
 const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
 const SCRYPT_P_LIMIT: u64 = 64;
+/// More iterations than any tool uses; each million takes about half a second.
+const PBKDF2_LIMIT: u64 = 5_000_000;
 
 /// Decrypts an EncryptedPrivateKeyInfo, DER, and returns PKCS#8 of a key of any kind.
 ///
@@ -37,6 +39,11 @@ pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<V
         if !is_one || p > SCRYPT_P_LIMIT || memory.is_none_or(|memory| memory > SCRYPT_MEMORY_LIMIT) {
             return Err(KeyError::Encryption(format!("scrypt with N = {n}, r = {r}, p = {p}")));
         }
+    }
+    if let pbes2::Kdf::Pbkdf2(pbkdf2) = &scheme.kdf
+        && u64::from(pbkdf2.iteration_count) > PBKDF2_LIMIT
+    {
+        return Err(KeyError::Encryption(format!("PBKDF2 with {} iterations", pbkdf2.iteration_count)));
     }
     let plain = info.decrypt(passphrase.expose()).map_err(|error| match error {
         // A wrong passphrase shows as bad padding, or as plaintext that is not a key.

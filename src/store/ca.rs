@@ -22,6 +22,7 @@ use crate::pki::local_key::LocalKey;
 use crate::pki::passphrase::Passphrase;
 use crate::pki::pem::{self, PemError};
 use crate::pki::signing_key::SigningKey;
+use crate::pki::token_key::TokenKey;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::verified::Verified;
 
@@ -310,6 +311,60 @@ pub fn create_all(layout: &Layout, roots: &[NewCa], mark: &AuditContext<'_>) -> 
     staged.publish_new()
 }
 
+/// The CAs of a role to be written, and the key of the one that signs.
+#[derive(Debug)]
+pub struct NewRole {
+    /// The CAs.
+    pub trust: TrustBundle,
+    /// The content of the key's file, encrypted or not.
+    pub key_pem: Zeroizing<String>,
+}
+
+/// Writes the folder `pki` with the CAs of all roles that another tool made, the key of its service accounts, and a new
+/// ledger: it appears complete, or not at all.
+///
+/// # Errors
+/// Returns [`StoreError::Exists`] if there is a `pki` already, even an empty one; or the system's error.
+pub fn import_all(
+    layout: &Layout,
+    roles: &[NewRole],
+    token_key: &TokenKey,
+    mark: &AuditContext<'_>,
+) -> Result<(), StoreError> {
+    let pki = layout.pki();
+    if files::exists(&pki) {
+        return Err(StoreError::Exists(pki));
+    }
+    files::sweep(layout.dir())?;
+    let staged = StagedFolder::begin(&pki)?;
+    let inside = |path: PathBuf| path.strip_prefix(&pki).map(|path| staged.path().join(path)).unwrap_or(path);
+    let mut ledger = Ledger::create(&inside(layout.ledger()))?;
+    for NewRole { trust, .. } in roles {
+        let role = trust.role();
+        let entries: Vec<Entry<'_>> = trust
+            .all()
+            .map(|(ca, _)| ca.certificate())
+            .map(|certificate| Entry { certificate, profile: role.as_str(), host: None, issuer: certificate })
+            .collect();
+        ledger.record(&entries, mark)?;
+        ledger.log_event("import-ca", role.as_str(), &trust.active().certificate().fingerprint().to_string(), mark)?;
+    }
+    let detail = format!("{} imported", token_key.fingerprint().as_pin());
+    ledger.log_event("service-account", "key pair", &detail, mark)?;
+    drop(ledger);
+    for NewRole { trust, key_pem } in roles {
+        let role = trust.role();
+        let folder = inside(layout.root_folder(role));
+        files::create_folder(&folder)?;
+        write_role(&folder, trust, Some(key_pem))?;
+    }
+    let (key, public) = (layout.service_account_key(), layout.service_account_public());
+    files::write_new(&inside(key), token_key.to_pem().as_bytes(), files::PRIVATE)?;
+    files::write_new(&inside(public), token_key.public_pem().as_bytes(), files::PUBLIC)?;
+    files::sync_all(layout.dir())?;
+    staged.publish_new()
+}
+
 /// Writes the CA of a role that has none, and its key where it is not elsewhere: the role's folder appears complete, or not at all.
 ///
 /// For the cluster's role the folder is `pki`, with a new ledger.
@@ -347,13 +402,17 @@ pub fn add(layout: &Layout, ca: &CaCertificate, key: Option<&str>, mark: &AuditC
 
 /// Writes the files of a CA into a folder that has none of them.
 fn write_ca(folder: &Path, ca: &CaCertificate, key: Option<&str>) -> Result<(), StoreError> {
-    let trust = TrustBundle::single(ca.clone());
+    write_role(folder, &TrustBundle::single(ca.clone()), key)
+}
+
+/// Writes the files of a role's CAs into its folder.
+fn write_role(folder: &Path, trust: &TrustBundle, key: Option<&str>) -> Result<(), StoreError> {
     let write = |name: &str, text: &str, mode| files::write_new(&folder.join(name), text.as_bytes(), mode);
     if let Some(key) = key {
         write("ca.key", key, files::PRIVATE)?;
     }
     write("ca.crt", &trust.to_pem(), files::PUBLIC)?;
-    match trust_file::format(&trust) {
+    match trust_file::format(trust) {
         Some(text) => write(TRUST_FILE, &text, files::PUBLIC),
         None => Ok(()),
     }

@@ -12,10 +12,10 @@ use super::error::StoreError;
 use super::files::{self, PRIVATE, PUBLIC};
 use super::layout::Layout;
 use super::ledger::{AuditContext, Ledger};
-use crate::cluster::key_kind::KeyKind;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::key::{KeyError, PrivateKey};
+use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Item};
+use crate::pki::token_key::TokenKey;
 
 /// The largest size of these files, in bytes.
 const LIMIT: u64 = 64 * 1024;
@@ -26,9 +26,9 @@ pub enum KeyPairState {
     /// Neither file exists.
     Missing,
     /// The private key without the public key: a process was killed between writing the two.
-    PrivateKeyOnly(PrivateKey),
+    PrivateKeyOnly(TokenKey),
     /// Both files exist.
-    Complete(PrivateKey),
+    Complete(TokenKey),
 }
 
 /// Reads the pair.
@@ -38,13 +38,13 @@ pub enum KeyPairState {
 pub fn read(layout: &Layout) -> Result<KeyPairState, CredentialProblem> {
     let (key_path, public_path) = (layout.service_account_key(), layout.service_account_public());
     let key = match read_file(key_path.clone())? {
-        Some(text) => PrivateKey::from_pem(&text).map_err(|error| CredentialProblem::BadKey(key_path, error))?,
+        Some(text) => TokenKey::from_pem(&text).map_err(|error| CredentialProblem::BadKey(key_path, error))?,
         None if files::exists(&public_path) => return Err(CredentialProblem::Missing(key_path)),
         None => return Ok(KeyPairState::Missing),
     };
     let Some(public) = read_file(public_path.clone())? else { return Ok(KeyPairState::PrivateKeyOnly(key)) };
     let items = pem::read_all(&public).map_err(|error| CredentialProblem::NotPem(public_path.clone(), error))?;
-    if items == [Item::PublicKey(key.spki())] {
+    if items == [Item::PublicKey(key.spki().to_vec())] {
         Ok(KeyPairState::Complete(key))
     } else {
         Err(CredentialProblem::BadKey(public_path, KeyError::Damaged))
@@ -69,31 +69,12 @@ fn read_file(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProb
     }
 }
 
-/// Generates the pair.
-///
-/// Kubernetes signs tokens only with ECDSA or RSA (Kubernetes `pkg/serviceaccount`, `keyIDFromPublicKey` and its
-/// signers), so a cluster with Ed25519 keys has a P-256 key here.
-///
-/// # Errors
-/// Returns an error if the operating system provides no random numbers.
-pub fn generate(keys: KeyKind) -> Result<PrivateKey, KeyError> {
-    PrivateKey::generate(match keys {
-        KeyKind::EcdsaP384 => KeyKind::EcdsaP384,
-        KeyKind::EcdsaP256 | KeyKind::Ed25519 => KeyKind::EcdsaP256,
-    })
-}
-
 /// Writes a new pair, and records it first. A killed process leaves nothing, or only the private key: see
 /// [`KeyPairState::PrivateKeyOnly`].
 ///
 /// # Errors
 /// Returns [`StoreError::Exists`] if there is a key, or the system's error.
-pub fn write(
-    layout: &Layout,
-    key: &PrivateKey,
-    ledger: &mut Ledger,
-    audit: &AuditContext<'_>,
-) -> Result<(), StoreError> {
+pub fn write(layout: &Layout, key: &TokenKey, ledger: &mut Ledger, audit: &AuditContext<'_>) -> Result<(), StoreError> {
     ledger.log_event("service-account", "key pair", &format!("{} made", key.fingerprint().as_pin()), audit)?;
     files::write_new(&layout.service_account_key(), key.to_pem().as_bytes(), PRIVATE)?;
     write_public(layout, key)
@@ -103,6 +84,6 @@ pub fn write(
 ///
 /// # Errors
 /// Returns the system's error.
-pub fn write_public(layout: &Layout, key: &PrivateKey) -> Result<(), StoreError> {
+pub fn write_public(layout: &Layout, key: &TokenKey) -> Result<(), StoreError> {
     files::replace(&layout.service_account_public(), key.public_pem().as_bytes(), PUBLIC)
 }

@@ -11,8 +11,8 @@ use crate::config::kubeconfig::{self, Credential, KubeCluster};
 use crate::config::kubelet_config;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::key::PrivateKey;
 use crate::pki::pem;
+use crate::pki::token_key::TokenKey;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::service_account::{self, KeyPairState};
 
@@ -63,7 +63,7 @@ impl Audit<'_> {
     /// Returns a problem where a bundle signs tokens with another key: masters would not accept each other's tokens.
     fn other_service_account(&self, bundle: &Bundle) -> Option<String> {
         let packed = bundle.file(paths::SERVICE_ACCOUNT_KEY)?;
-        let key = PrivateKey::from_pem(&packed.bytes).ok()?;
+        let key = TokenKey::from_pem(&packed.bytes).ok()?;
         match service_account::read(self.layout) {
             Ok(KeyPairState::Complete(ours) | KeyPairState::PrivateKeyOnly(ours)) if ours.spki() == key.spki() => None,
             _ => Some(format!("{} is not this directory's key", packed.path)),

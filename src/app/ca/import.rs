@@ -125,6 +125,14 @@ pub enum ImportCaError {
         /// What the CA signs for.
         role: CaRole,
     },
+    /// The key that signs service accounts' tokens cannot be used.
+    #[error("{} has no key that signs service accounts' tokens", path.display())]
+    TokenKey {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: KeyError,
+    },
     /// The certificate is in the ledger already, for something else.
     #[error("{} is in the ledger already, as {profile}", path.display())]
     OtherRole {
@@ -210,34 +218,7 @@ pub fn plan<'e>(options: ImportOptions, cluster: &'e Cluster, env: &'e Env) -> R
     check_key(&options, cluster)?;
     check_role(&env.layout, options.role)?;
     let path = &options.certificate;
-    let mut certificates = read(path, "certificate of the CA")?.into_iter();
-    let Some(certificate) = certificates.next() else {
-        return Err(ImportCaError::Pem { path: path.clone(), source: PemError::Nothing }.into());
-    };
-    let mut others: Vec<Certificate> = certificates.collect();
-    if let Some(chain) = &options.chain {
-        others.extend(read(chain, "chain of the CA")?);
-    }
-    let cannot_sign = |violations: Vec<Violation>| ImportCaError::CannotSign { path: path.clone(), violations };
-    let ca = CaCertificate::new(options.role, Origin::Imported, certificate, &others)
-        .map_err(|source| ImportCaError::Path { path: path.clone(), source })?;
-    let mut violations = ca.violations(env.now);
-    // Go demands the usages of every certificate of a path, the root among them.
-    if options.role != CaRole::FrontProxy {
-        let all = ca.path().flat_map(|certificate| ca_violations(certificate, env.now));
-        violations.extend(all.filter(|violation| matches!(violation, Violation::RootUsage(_))));
-    }
-    // Every serving certificate names the service kubernetes and loopback addresses, which no company's constraints permit.
-    let is_constrained = ca.path().any(|certificate| certificate.has_name_constraints);
-    violations.extend(is_constrained.then_some(Violation::NameConstraints));
-    if !violations.is_empty() {
-        return Err(cannot_sign(violations).into());
-    }
-    if let kind @ PublicKeyKind::Rsa(bits) = &ca.certificate().key
-        && *bits > LONGEST_RSA
-    {
-        return Err(ImportCaError::UnsupportedKey { path: path.clone(), kind: kind.to_string() }.into());
-    }
+    let ca = read_ca(path, options.chain.as_deref(), options.role, Usage::Any, env)?;
     if options.role != CaRole::Cluster {
         let ledger = Ledger::open_read_only(&env.layout.ledger())?;
         let known = ledger.by_fingerprint(ca.certificate().fingerprint())?;
@@ -275,9 +256,7 @@ impl ImportPlan<'_> {
         let path = self.options.key.as_ref().unwrap_or(&self.options.certificate);
         let failed = |source| ImportCaError::Key { path: path.clone(), source };
         let text = self.key.as_ref().ok_or_else(|| failed(KeyError::NoKey))?;
-        let key = CaKey::from_pem_with(text, passphrase).map_err(failed)?;
-        let opened = key.open().map_err(failed)?;
-        self.check(Box::new(opened))?;
+        let key = open_key(&self.ca, (&self.options.certificate, path), text, passphrase, self.env)?;
         Ok(ImportedKey::File(key))
     }
 
@@ -296,12 +275,7 @@ impl ImportPlan<'_> {
     }
 
     fn check(&self, key: Box<dyn SigningKey>) -> Result<(), ImportCaError> {
-        let path = self.options.certificate.clone();
-        match Issuer::new(self.ca.clone(), key, self.env.now) {
-            Ok(_) => Ok(()),
-            Err(IssueError::Violations { violations }) => Err(ImportCaError::CannotSign { path, violations }),
-            Err(_) => Err(ImportCaError::Key { path, source: KeyError::Foreign }),
-        }
+        check_key_of(&self.ca, &self.options.certificate, key, self.env)
     }
 
     /// Writes the CA, and its key unless that is elsewhere.
@@ -310,27 +284,116 @@ impl ImportPlan<'_> {
     /// When the key cannot be encrypted, or a file cannot be written; nothing is left then.
     pub fn apply(self, key: &ImportedKey, protection: &KeyProtection) -> Result<ImportReport, Error> {
         let Self { env, ca, cluster, .. } = self;
-        let pem = match (key, protection) {
-            (ImportedKey::Elsewhere, _) => None,
-            (ImportedKey::File(key), KeyProtection::Passphrase(passphrase)) => {
-                let pem = key.to_encrypted_pem(passphrase).map_err(CreateCaError::Encryption)?;
-                Some(Zeroizing::new(pem))
-            }
-            (ImportedKey::File(key), KeyProtection::None) => Some(key.to_pem()),
+        let pem = match key {
+            ImportedKey::Elsewhere => None,
+            ImportedKey::File(key) => Some(key_file(key, protection)?),
         };
         ca::add(&env.layout, &ca, pem.as_ref().map(|pem| pem.as_str()), &env.audit())?;
-        let storage = KeyStorage::of(cluster, ca.role(), protection);
-        Ok(ImportReport {
-            ca: created(&env.layout, ca.role(), ca.certificate(), storage),
-            key: ca.certificate().key.to_string(),
-            root: ca.root().subject.text.clone(),
-            chain: ca.chain().iter().map(|certificate| certificate.subject.text.clone()).collect(),
-            warnings: warnings(&ca, env),
-            missing: CaRole::ALL
-                .into_iter()
-                .filter(|role| !files::exists(&env.layout.root_certificate(*role)))
-                .collect(),
-        })
+        Ok(report(&ca, cluster, protection, env))
+    }
+}
+
+/// What a CA is imported for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Usage {
+    /// Whatever its role issues.
+    Any,
+    /// Certificates of clients alone.
+    Clients,
+}
+
+/// Reads a CA, and checks that it may sign for `role`.
+///
+/// # Errors
+/// Returns an error if a file cannot be read, or the certificate cannot sign.
+pub(super) fn read_ca(
+    path: &Path,
+    chain: Option<&Path>,
+    role: CaRole,
+    usage: Usage,
+    env: &Env,
+) -> Result<CaCertificate, Error> {
+    let mut certificates = read(path, "certificate of the CA")?.into_iter();
+    let Some(certificate) = certificates.next() else {
+        return Err(ImportCaError::Pem { path: path.to_owned(), source: PemError::Nothing }.into());
+    };
+    let mut others: Vec<Certificate> = certificates.collect();
+    if let Some(chain) = chain {
+        others.extend(read(chain, "chain of the CA")?);
+    }
+    let ca = CaCertificate::new(role, Origin::Imported, certificate, &others)
+        .map_err(|source| ImportCaError::Path { path: path.to_owned(), source })?;
+    let mut violations = ca.violations(env.now);
+    // Go demands the usages of every certificate of a path, the root among them.
+    if role != CaRole::FrontProxy && usage == Usage::Any {
+        let all = ca.path().flat_map(|certificate| ca_violations(certificate, env.now));
+        violations.extend(all.filter(|violation| matches!(violation, Violation::RootUsage(_))));
+    }
+    // Every serving certificate names the service kubernetes and loopback addresses, which no company's constraints permit.
+    let is_constrained = ca.path().any(|certificate| certificate.has_name_constraints);
+    violations.extend(is_constrained.then_some(Violation::NameConstraints));
+    if !violations.is_empty() {
+        return Err(ImportCaError::CannotSign { path: path.to_owned(), violations }.into());
+    }
+    if let kind @ PublicKeyKind::Rsa(bits) = &ca.certificate().key
+        && *bits > LONGEST_RSA
+    {
+        return Err(ImportCaError::UnsupportedKey { path: path.to_owned(), kind: kind.to_string() }.into());
+    }
+    Ok(ca)
+}
+
+/// Opens a CA's key, with a passphrase where it needs one, and checks that it is the certificate's.
+///
+/// # Errors
+/// Returns an error if it cannot be opened, or belongs to another certificate.
+pub(super) fn open_key(
+    ca: &CaCertificate,
+    (certificate, key): (&Path, &Path),
+    text: &[u8],
+    passphrase: Option<&Passphrase>,
+    env: &Env,
+) -> Result<CaKey, ImportCaError> {
+    let failed = |source| ImportCaError::Key { path: key.to_owned(), source };
+    let read = CaKey::from_pem_with(text, passphrase).map_err(failed)?;
+    let opened = read.open().map_err(failed)?;
+    check_key_of(ca, certificate, Box::new(opened), env)?;
+    Ok(read)
+}
+
+/// Checks that a key is that of a CA's certificate, which is in the file at `path`.
+fn check_key_of(ca: &CaCertificate, path: &Path, key: Box<dyn SigningKey>, env: &Env) -> Result<(), ImportCaError> {
+    let path = path.to_owned();
+    match Issuer::new(ca.clone(), key, env.now) {
+        Ok(_) => Ok(()),
+        Err(IssueError::Violations { violations }) => Err(ImportCaError::CannotSign { path, violations }),
+        Err(_) => Err(ImportCaError::Key { path, source: KeyError::Foreign }),
+    }
+}
+
+/// Returns the content of a key's file.
+///
+/// # Errors
+/// Returns an error if the key cannot be encrypted.
+pub(super) fn key_file(key: &CaKey, protection: &KeyProtection) -> Result<Zeroizing<String>, CreateCaError> {
+    match protection {
+        KeyProtection::Passphrase(passphrase) => {
+            key.to_encrypted_pem(passphrase).map(Zeroizing::new).map_err(CreateCaError::Encryption)
+        }
+        KeyProtection::None => Ok(key.to_pem()),
+    }
+}
+
+/// Describes a CA that was imported.
+pub(super) fn report(ca: &CaCertificate, cluster: &Cluster, protection: &KeyProtection, env: &Env) -> ImportReport {
+    let storage = KeyStorage::of(cluster, ca.role(), protection);
+    ImportReport {
+        ca: created(&env.layout, ca.role(), ca.certificate(), storage),
+        key: ca.certificate().key.to_string(),
+        root: ca.root().subject.text.clone(),
+        chain: ca.chain().iter().map(|certificate| certificate.subject.text.clone()).collect(),
+        warnings: warnings(ca, env),
+        missing: CaRole::ALL.into_iter().filter(|role| !files::exists(&env.layout.root_certificate(*role))).collect(),
     }
 }
 

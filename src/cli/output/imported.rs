@@ -3,55 +3,28 @@
 use serde_json::{Value, json};
 
 use super::signers;
-use crate::app::ca::{CaWarning, CaWarningKind, ImportReport, KeyStorage};
+use crate::app::ca::{CaWarning, CaWarningKind, CreatedCa, DirectoryReport, ImportReport, KeyStorage};
 use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
+use crate::cluster::signer::Signer;
+use crate::pki::violation::Violation;
+use crate::sanitize::sanitized;
 use crate::ui::Screen;
 
 /// Shows a CA that was imported.
 pub(crate) fn show(report: &ImportReport, output: OutputFormat, screen: &mut Screen<'_>) {
-    let ImportReport { ca, key, root, chain, warnings, missing } = report;
+    let ImportReport { ca, warnings, missing, .. } = report;
     for warning in warnings {
         screen.warn(text(warning));
     }
     if ca.key == KeyStorage::Plaintext {
         screen.warn("the CA's key is not encrypted: anyone who reads it controls the cluster");
     }
-    let signer = match &ca.key {
-        KeyStorage::Elsewhere(signer) => Some(signer),
-        KeyStorage::Encrypted | KeyStorage::Plaintext => None,
-    };
     if output == OutputFormat::Json {
-        let warning = |warning: &CaWarning| json!({ "subject": warning.subject, "text": words(&warning.kind) });
-        let value = json!({
-            "schemaVersion": 1,
-            "role": ca.role.name(),
-            "name": ca.name,
-            "key": key,
-            "root": root,
-            "chain": chain,
-            "file": ca.certificate,
-            "expires": stamp(ca.not_after),
-            "publicKey": ca.pin.as_pin(),
-            "sha256": ca.fingerprint.to_string(),
-            "encrypted": ca.key == KeyStorage::Encrypted,
-            "signer": signer.map(signers::kind),
-            "warnings": warnings.iter().map(warning).collect::<Vec<Value>>(),
-            "missing": missing.iter().copied().map(CaRole::name).collect::<Vec<_>>(),
-        });
-        return screen.answer(format_args!("{value:#}"));
+        return screen.answer(format_args!("{:#}", data(report)));
     }
-    let held = signer.map(|signer| format!(", {}", signers::words(signer))).unwrap_or_default();
-    screen.answer(format_args!(
-        "{}\n  role         {}\n  key          {key}{held}\n  root         {root}\n  file         {}\n  valid until  {}\n  pin          {}\n  fingerprint  {}",
-        ca.name,
-        ca.role.name(),
-        ca.certificate.display(),
-        stamp(ca.not_after),
-        ca.pin.as_pin(),
-        ca.fingerprint,
-    ));
+    card(report, screen);
     let next = match missing.is_empty() {
         true => "clusterctl issue-master --all".to_owned(),
         false => {
@@ -65,12 +38,90 @@ pub(crate) fn show(report: &ImportReport, output: OutputFormat, screen: &mut Scr
     screen.step(format_args!("Next: {next}"));
 }
 
+/// Shows all CAs of a control plane that were imported.
+pub(crate) fn show_directory(report: &DirectoryReport, output: OutputFormat, screen: &mut Screen<'_>) {
+    let DirectoryReport { cas, trusted, token_key } = report;
+    for warning in cas.iter().flat_map(|ca| &ca.warnings) {
+        screen.warn(text(warning));
+    }
+    if cas.iter().any(|ca| ca.ca.key == KeyStorage::Plaintext) {
+        screen.warn("the CAs' keys are not encrypted: anyone who reads them controls the cluster");
+    }
+    if output == OutputFormat::Json {
+        let value = json!({
+            "schemaVersion": 1,
+            "cas": cas.iter().map(data).collect::<Vec<Value>>(),
+            "trusted": trusted,
+            "serviceAccountKey": token_key.as_pin(),
+        });
+        return screen.answer(format_args!("{value:#}"));
+    }
+    cas.iter().for_each(|ca| card(ca, screen));
+    for subject in trusted {
+        screen.answer(format_args!("trusted besides: {}", sanitized(subject)));
+    }
+    screen.answer(format_args!("service accounts' key: {}", token_key.as_pin()));
+    screen.step("Next: clusterctl issue-master --all");
+}
+
+/// Returns the holder of a key that is no file here.
+fn signer_of(ca: &CreatedCa) -> Option<&Signer> {
+    match &ca.key {
+        KeyStorage::Elsewhere(signer) => Some(signer),
+        KeyStorage::Encrypted | KeyStorage::Plaintext => None,
+    }
+}
+
+fn data(report: &ImportReport) -> Value {
+    let ImportReport { ca, key, root, chain, warnings, missing } = report;
+    let signer = signer_of(ca);
+    let warning = |warning: &CaWarning| json!({ "subject": warning.subject, "text": words(&warning.kind) });
+    json!({
+        "schemaVersion": 1,
+        "role": ca.role.name(),
+        "name": ca.name,
+        "key": key,
+        "root": root,
+        "chain": chain,
+        "file": ca.certificate,
+        "expires": stamp(ca.not_after),
+        "publicKey": ca.pin.as_pin(),
+        "sha256": ca.fingerprint.to_string(),
+        "encrypted": ca.key == KeyStorage::Encrypted,
+        "signer": signer.map(signers::kind),
+        "warnings": warnings.iter().map(warning).collect::<Vec<Value>>(),
+        "missing": missing.iter().copied().map(CaRole::name).collect::<Vec<_>>(),
+    })
+}
+
+fn card(ImportReport { ca, key, root, .. }: &ImportReport, screen: &mut Screen<'_>) {
+    let signer = signer_of(ca);
+    let held = signer.map(|signer| format!(", {}", signers::words(signer))).unwrap_or_default();
+    screen.answer(format_args!(
+        "{}\n  role         {}\n  key          {key}{held}\n  root         {root}\n  file         {}\n  valid until  {}\n  pin          {}\n  fingerprint  {}",
+        ca.name,
+        ca.role.name(),
+        ca.certificate.display(),
+        stamp(ca.not_after),
+        ca.pin.as_pin(),
+        ca.fingerprint,
+    ));
+}
+
 fn text(warning: &CaWarning) -> String {
     format!("{}: {}", warning.subject, words(&warning.kind))
 }
 
 fn words(kind: &CaWarningKind) -> String {
     match kind {
+        // The sentences of these violations are about CAs that clusterctl makes.
+        CaWarningKind::Violation(Violation::PathLength) => {
+            "it has no path length of 0, so that who has its key can make further CAs".to_owned()
+        }
+        CaWarningKind::Violation(Violation::KeyUsage { .. }) => {
+            "its key usage has more than keyCertSign and cRLSign, or is not marked critical".to_owned()
+        }
+        CaWarningKind::Violation(Violation::Extension(name)) => format!("it has no {name}"),
         CaWarningKind::Violation(violation) => violation.to_string(),
         CaWarningKind::NoCrlSign => "its key usage lacks cRLSign, so that it cannot sign CRLs".to_owned(),
     }

@@ -1,0 +1,208 @@
+//! `import-ca --from-kubeadm` and `--from-k3s`: control planes as openssl makes them after the layouts of both.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::importing::{ED25519, GOOD, KUBEADM, P256, RSA, key, lives_with_all, root};
+use crate::support::outside::needs;
+use crate::support::{CLUSTER, Lab, forms, good_tool};
+
+/// Moves what was made in the laboratory's folder into a folder of a tool.
+fn moved(lab: &Lab, name: &str, to: &str) {
+    for ending in ["crt", "key"] {
+        let to = lab.path(&format!("{to}.{ending}"));
+        fs::create_dir_all(to.parent().expect("a folder")).expect("made");
+        fs::rename(lab.path(&format!("{name}.{ending}")), to).expect("moved");
+    }
+}
+
+/// Makes kubeadm's `/etc/kubernetes/pki`, as far as CAs and the service accounts' key are concerned.
+fn kubeadm(lab: &Lab) {
+    for (name, file) in [("kubernetes", "ca"), ("front-proxy-ca", "front-proxy-ca"), ("etcd-ca", "etcd/ca")] {
+        root(lab, "made", &format!("/CN={name}"), KUBEADM, RSA);
+        moved(lab, "made", &format!("kubernetes/pki/{file}"));
+    }
+    key(lab, "kubernetes/pki/sa", RSA);
+}
+
+/// Makes k3s's `server/tls`.
+fn k3s(lab: &Lab) {
+    for file in ["server-ca", "client-ca", "request-header-ca", "etcd/server-ca", "etcd/peer-ca"] {
+        let subject = format!("/CN=k3s-{}@1790000000", file.replace('/', "-"));
+        root(lab, "made", &subject, KUBEADM, P256);
+        moved(lab, "made", &format!("server/tls/{file}"));
+    }
+    key(lab, "server/tls/service", RSA);
+}
+
+fn import(lab: &Lab, tool: &str, folder: &str) -> Value {
+    let ran = lab.good(&["import-ca", tool, folder, "--plaintext-ca-key", "-o", "json"]);
+    forms::conforms("import-ca", &ran.out);
+    serde_json::from_str(&ran.out).expect("JSON")
+}
+
+/// Returns the public half of a key, by openssl.
+fn public(path: &Path) -> String {
+    good_tool("openssl", &["pkey", "-in", &path.display().to_string(), "-pubout"])
+}
+
+#[test]
+fn kubeadms_control_plane_is_imported_and_lives() {
+    needs!("openssl");
+    let live = lives_with_all(
+        |lab| {
+            kubeadm(lab);
+            let report = import(lab, "--from-kubeadm", "kubernetes");
+            let roles: Vec<&Value> = report["cas"].as_array().expect("CAs").iter().map(|ca| &ca["role"]).collect();
+            assert_eq!(roles, ["cluster", "etcd", "front-proxy"]);
+            assert_eq!(report["trusted"], serde_json::json!([]));
+        },
+        false,
+    );
+    let lab = &live.lab;
+    assert_eq!(public(&lab.path("pki/sa.key")), public(&lab.path("kubernetes/pki/sa.key")));
+    assert_eq!(lab.read("pki/sa.pub"), public(&lab.path("pki/sa.key")));
+    for (ours, theirs) in [("ca", "ca"), ("etcd/ca", "etcd/ca"), ("front-proxy/ca", "front-proxy-ca")] {
+        let theirs = format!("kubernetes/pki/{theirs}");
+        assert_eq!(lab.read(&format!("pki/{ours}.crt")).trim(), lab.read(&format!("{theirs}.crt")).trim());
+        assert_eq!(public(&lab.path(&format!("pki/{ours}.key"))), public(&lab.path(&format!("{theirs}.key"))));
+    }
+    lab.good(&["ledger", "check"]);
+}
+
+#[test]
+fn the_control_plane_of_k3s_is_imported_and_lives() {
+    needs!("openssl");
+    let live = lives_with_all(
+        |lab| {
+            k3s(lab);
+            let report = import(lab, "--from-k3s", "server");
+            assert_eq!(report["trusted"].as_array().map(Vec::len), Some(2), "{report}");
+        },
+        false,
+    );
+    let lab = &live.lab;
+    // Clients and servers that k3s issued are accepted still.
+    let count = |path: &str| lab.read(path).matches("BEGIN CERTIFICATE").count();
+    assert_eq!(["pki/ca.crt", "pki/etcd/ca.crt", "pki/front-proxy/ca.crt"].map(count), [2, 2, 1]);
+    assert_eq!(public(&lab.path("pki/sa.key")), public(&lab.path("server/tls/service.key")));
+}
+
+#[test]
+fn a_newer_key_of_k3s_and_encrypted_keys_are_taken() {
+    needs!("openssl");
+    let lab = Lab::with(CLUSTER);
+    k3s(&lab);
+    key(&lab, "server/tls/service.current", P256);
+    lab.write("theirs", "theirs\n");
+    lab.write("ours", "a passphrase of ours\n");
+    for ca in ["server-ca", "request-header-ca"] {
+        let path = lab.path(&format!("server/tls/{ca}.key")).display().to_string();
+        let encrypted = good_tool("openssl", &["pkcs8", "-topk8", "-in", &path, "-passout", "pass:theirs"]);
+        fs::write(&path, encrypted).expect("written");
+    }
+    let args = ["import-ca", "--from-k3s", "server/tls", "--ca-passphrase-file", "ours"];
+    assert_eq!(lab.run(&args).status, 2, "no passphrase, and no terminal");
+    assert!(!lab.path("pki").exists());
+    lab.good(&[&args[..], &["--key-passphrase-file", "theirs"]].concat());
+    assert_eq!(public(&lab.path("pki/sa.key")), public(&lab.path("server/tls/service.current.key")));
+    lab.good(&["issue-master", "--all", "--ca-passphrase-file", "ours"]);
+}
+
+/// What is wrong, the exit status, and how it is made so.
+type Case = (&'static str, u8, fn(&Lab));
+
+#[test]
+fn all_is_imported_or_nothing() {
+    needs!("openssl");
+    let spoil: [Case; 8] = [
+        ("a missing key", 2, |lab| fs::remove_file(lab.path("kubernetes/pki/etcd/ca.key")).expect("removed")),
+        ("a missing certificate", 2, |lab| fs::remove_file(lab.path("kubernetes/pki/etcd/ca.crt")).expect("removed")),
+        ("no key of service accounts", 2, |lab| fs::remove_file(lab.path("kubernetes/pki/sa.key")).expect("removed")),
+        ("a key of service accounts that signs no tokens", 3, |lab| key(lab, "kubernetes/pki/sa", ED25519)),
+        ("a key of another CA", 3, |lab| {
+            fs::copy(lab.path("kubernetes/pki/ca.key"), lab.path("kubernetes/pki/etcd/ca.key")).expect("a copy");
+        }),
+        ("one CA for two roles", 3, |lab| {
+            for ending in ["crt", "key"] {
+                let path = |name: &str| lab.path(&format!("kubernetes/pki/{name}.{ending}"));
+                fs::copy(path("ca"), path("front-proxy-ca")).expect("a copy");
+            }
+        }),
+        ("a certificate that is no CA", 3, |lab| {
+            root(lab, "made", "/CN=leaf", "basicConstraints=CA:FALSE", P256);
+            moved(lab, "made", "kubernetes/pki/front-proxy-ca");
+        }),
+        ("a CA that was there", 3, |lab| drop(lab.good(&["init-ca", "--plaintext-ca-key"]))),
+    ];
+    for (what, status, spoil) in spoil {
+        let lab = Lab::with(CLUSTER);
+        kubeadm(&lab);
+        spoil(&lab);
+        let before = lab.snapshot();
+        let ran = lab.run(&["import-ca", "--from-kubeadm", "kubernetes", "--plaintext-ca-key"]);
+        assert_eq!(ran.status, status, "{what}: {ran}");
+        assert_eq!(lab.snapshot(), before, "{what}");
+    }
+    let lab = Lab::with(CLUSTER);
+    for args in
+        [&["--from-kubeadm", "a", "--from-k3s", "b"][..], &["--from-k3s", "a", "--as", "etcd"], &["--as", "etcd"]]
+    {
+        assert_eq!(lab.run(&[&["import-ca"], args].concat()).status, 2, "{args:?}");
+    }
+}
+
+/// Runs an import that is killed at a system call; returns false where it made fewer of these calls.
+fn killed(lab: &Lab, call: &str, nth: usize, args: &[&str]) -> bool {
+    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
+    let dir = lab.dir().display().to_string();
+    let strace =
+        ["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, env!("CARGO_BIN_EXE_clusterctl"), "--dir", &dir];
+    let ran = Command::new("strace").args(strace).args(args).current_dir(lab.dir()).output().expect("strace runs");
+    !ran.status.success()
+}
+
+/// Kills an import at each of several calls: afterwards there is nothing, or all of it, and the same command succeeds.
+fn survives_kills(lab: &Lab, place: &str, args: &[&str]) {
+    for call in ["mkdir,mkdirat", "rename,renameat,renameat2", "fsync,fdatasync,syncfs", "pwrite64", "unlink,unlinkat"]
+    {
+        let mut nth = 1;
+        while killed(lab, call, nth, args) {
+            let is_there = lab.path(place).exists();
+            let again = lab.run(args);
+            assert_eq!(again.status, if is_there { 3 } else { 0 }, "{call} {nth}: {again}");
+            lab.good(&["ledger", "check"]);
+            assert!(lab.path(&format!("{place}/ca.key")).exists() && lab.path(&format!("{place}/ca.crt")).exists());
+            fs::remove_dir_all(lab.path(place)).expect("removed");
+            nth = if call == "pwrite64" { nth * 2 } else { nth + 1 };
+        }
+        assert!(nth > 1 || call.starts_with("unlink"), "{call}: else this proves nothing");
+        fs::remove_dir_all(lab.path(place)).expect("removed");
+    }
+}
+
+#[test]
+fn an_import_that_is_killed_leaves_nothing_or_all() {
+    needs!("openssl", "strace");
+    let mut lab = Lab::with(CLUSTER);
+    // The program runs by the clock.
+    lab.now = time::OffsetDateTime::now_utc();
+    kubeadm(&lab);
+    survives_kills(&lab, "pki", &["import-ca", "--from-kubeadm", "kubernetes", "--plaintext-ca-key"]);
+    let one = |role, name: &str| {
+        let (cert, key) = (format!("kubernetes/pki/{name}.crt"), format!("kubernetes/pki/{name}.key"));
+        ["import-ca", "--as", role, "--cert", &cert, "--key", &key, "--plaintext-ca-key"].map(str::to_owned)
+    };
+    let of_cluster = one("cluster", "ca");
+    let of_cluster: Vec<&str> = of_cluster.iter().map(String::as_str).collect();
+    survives_kills(&lab, "pki", &of_cluster);
+    lab.good(&of_cluster);
+    let of_etcd = one("etcd", "etcd/ca");
+    survives_kills(&lab, "pki/etcd", &of_etcd.iter().map(String::as_str).collect::<Vec<_>>());
+    root(&lab, "other", "/CN=other", GOOD, P256);
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+}
