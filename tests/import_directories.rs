@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::importing::{ED25519, GOOD, KUBEADM, P256, RSA, key, lives_with_all, root};
+use crate::importing::lives_with_all;
+use crate::support::openssl::{ED25519, GOOD, KUBEADM, P256, RSA, key, root};
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, forms, good_tool};
 

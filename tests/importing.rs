@@ -17,65 +17,10 @@ use serde_json::Value;
 use time::Duration;
 
 use crate::support::live::Live;
+use crate::support::openssl::{BARE, ED25519, GOOD, KUBEADM, P256, P384, RSA, certificate, key, root};
 use crate::support::outside::needs;
 use crate::support::packages::{cluster, env};
 use crate::support::{CLUSTER, Lab, forms, good_tool};
-
-/// The extensions of kubeadm's CAs: their key usage lacks cRLSign.
-pub(crate) const KUBEADM: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,digitalSignature,keyEncipherment,keyCertSign\n\
-                       subjectKeyIdentifier=hash\nsubjectAltName=DNS:kubernetes";
-pub(crate) const GOOD: &str =
-    "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash";
-/// A CA without identifiers, as old openssl configurations make it.
-const BARE: &str = "basicConstraints=CA:TRUE\nsubjectKeyIdentifier=none\nauthorityKeyIdentifier=none";
-pub(crate) const RSA: &[&str] = &["genrsa", "-traditional", "2048"];
-pub(crate) const P256: &[&str] = &["ecparam", "-name", "prime256v1", "-genkey", "-noout"];
-const P384: &[&str] = &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
-pub(crate) const ED25519: &[&str] = &["genpkey", "-algorithm", "ed25519"];
-
-/// Makes `NAME.key`.
-pub(crate) fn key(lab: &Lab, name: &str, how: &[&str]) {
-    lab.write(&format!("{name}.key"), &good_tool("openssl", how));
-}
-
-/// Makes `NAME.crt` of `NAME.key`, valid from ten days before the laboratory's time for `days`, by `above` or itself.
-pub(crate) fn certificate(lab: &Lab, name: &str, subject: &str, extensions: &str, above: Option<&str>, days: i64) {
-    let stamp = |time: time::OffsetDateTime| {
-        let (date, clock) = (time.date(), time.time());
-        let (month, day) = (u8::from(date.month()), date.day());
-        format!("{}{month:02}{day:02}{:02}{:02}{:02}Z", date.year(), clock.hour(), clock.minute(), clock.second())
-    };
-    let start = lab.now - Duration::days(10);
-    let (from, until) = (stamp(start), stamp(start + Duration::days(days)));
-    let path = |name: &str| lab.path(name).display().to_string();
-    let dir = lab.dir().display();
-    lab.write(
-        "ca.cnf",
-        &format!(
-            "[ca]\ndefault_ca=one\n[one]\ndatabase={dir}/ca.index\nserial={dir}/ca.serial\nnew_certs_dir={dir}\n\
-             default_md=sha256\npolicy=any\n[any]\norganizationName=optional\ncommonName=optional\n\
-             [extensions]\n{extensions}\n[req]\ndistinguished_name=dn\n[dn]\n"
-        ),
-    );
-    lab.write("ca.index", "");
-    lab.write("ca.serial", "00\n");
-    let (own, csr, cnf) = (path(&format!("{name}.key")), path("ca.csr"), path("ca.cnf"));
-    good_tool("openssl", &["req", "-new", "-key", &own, "-subj", subject, "-config", &cnf, "-out", &csr]);
-    let (out, signer) = (path(&format!("{name}.crt")), above.unwrap_or(name));
-    let (signer_crt, signer_key) = (path(&format!("{signer}.crt")), path(&format!("{signer}.key")));
-    let mut args = vec!["ca", "-batch", "-notext", "-preserveDN", "-config", &cnf, "-extensions", "extensions"];
-    args.extend(["-in", &csr, "-out", &out, "-startdate", &from, "-enddate", &until, "-keyfile", &signer_key]);
-    match above {
-        None => args.push("-selfsign"),
-        Some(_) => args.extend(["-cert", &signer_crt]),
-    }
-    good_tool("openssl", &args);
-}
-
-pub(crate) fn root(lab: &Lab, name: &str, subject: &str, extensions: &str, how: &[&str]) {
-    key(lab, name, how);
-    certificate(lab, name, subject, extensions, None, 3650);
-}
 
 /// Imports `NAME.crt` and `NAME.key`, and returns the report.
 fn import(lab: &Lab, role: &str, name: &str, more: &[&str]) -> Value {

@@ -3,6 +3,7 @@
 mod accounts;
 mod admin;
 mod admission;
+mod adopting;
 mod applying;
 mod authorizers;
 mod backups;
@@ -63,7 +64,6 @@ mod requests;
 mod revocation;
 mod revocation_recovery;
 mod revoking;
-
 mod roots;
 mod several_cas;
 mod shells;

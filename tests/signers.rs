@@ -4,8 +4,8 @@ mod failures;
 
 use std::path::Path;
 
-use crate::importing::{GOOD, certificate};
 use crate::support::live::Live;
+use crate::support::openssl::{GOOD, certificate};
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, forms, good_tool, tool};
 

@@ -196,6 +196,13 @@ pub const LEDGER_REBUILD: &str = "\
 Examples:
   $ clusterctl ledger rebuild";
 
+/// `ledger adopt`
+pub const LEDGER_ADOPT: &str = "\
+Examples:
+  $ clusterctl ledger adopt /etc/kubernetes
+  $ kubectl get csr -o json | clusterctl ledger adopt -
+  $ clusterctl ledger adopt --host master-1 etcd-server.pem";
+
 /// `ledger check`
 pub const LEDGER_CHECK: &str = "\
 Examples:

@@ -57,7 +57,10 @@ const HABITS: &[(&[&str], &str)] = &[
         &["ca", "init-pki", "pki", "build-ca", "gen-ca", "create-ca", "new-ca", "selfsign"],
         "to create the root CAs: clusterctl init-ca",
     ),
-    (&["import", "adopt"], "to take over a CA of another tool: clusterctl import-ca"),
+    (
+        &["import", "adopt"],
+        "to take over a CA of another tool: clusterctl import-ca; certificates that it issued: clusterctl ledger adopt",
+    ),
     (&["issue", "gencert", "genkey", "build-server-full", "build-client-full", "gen-cert"], ISSUE),
     (&["approve", "csr", "gen-req", "import-req", "sign-req", "deny"], REQUEST),
     (

@@ -1,16 +1,21 @@
-//! `ledger`: checks the ledger, and makes a new one where it is lost or damaged.
+//! `ledger`: checks the ledger, makes a new one where it is lost or damaged, and adds certificates that were issued elsewhere.
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::app::ledger;
+use crate::app::inspect::InputFile;
+use crate::app::ledger::{self, AdoptOptions};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
-use crate::cli::output::ledger as ledger_output;
+use crate::cli::output::{adopted, ledger as ledger_output};
+use crate::cluster::name::HostName;
 use crate::pki::fingerprint::Fingerprint;
 
-/// Checks the ledger, the record of every certificate and revocation, or makes a new one where it is lost or damaged.
+/// Checks the ledger, the record of every certificate and revocation, makes a new one where it is lost or damaged, or adds
+/// certificates that were issued elsewhere.
 #[derive(Debug, Args)]
 pub struct LedgerArgs {
     #[command(subcommand)]
@@ -25,6 +30,9 @@ enum LedgerCommand {
     /// Make a new ledger from the files of the directory, where the ledger is lost or damaged
     #[command(after_help = super::examples::LEDGER_REBUILD)]
     Rebuild(RebuildArgs),
+    /// Add certificates that a CA of this directory issued without clusterctl
+    #[command(after_help = super::examples::LEDGER_ADOPT)]
+    Adopt(AdoptArgs),
 }
 
 /// Checks that SQLite finds the database whole, that no row was changed, removed or inserted by another program (a hash
@@ -53,10 +61,26 @@ struct RebuildArgs {
     output: OutputFormat,
 }
 
+/// Adds certificates that a CA of this directory issued before it was imported, or beside clusterctl, so that they can be
+/// revoked and are found by show, log and status. Files are PEM, DER, kubeconfigs, the output of kubectl get csr -o json, and
+/// recordings of verify --record; of a folder, all of these in it. What no CA of this directory signed is named and left out.
+#[derive(Debug, Args)]
+struct AdoptArgs {
+    /// Files and folders; - is standard input
+    #[arg(required = true, value_name = "FILE|DIR", value_hint = clap::ValueHint::AnyPath)]
+    files: Vec<PathBuf>,
+    /// The host that the files are from, for certificates that do not name their host
+    #[arg(long, value_name = "HOST", value_parser = HostName::parse)]
+    host: Option<HostName>,
+    /// Format of the output; the schema of the JSON is schemas/ledger-adopt.schema.json
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
 /// Runs `ledger`.
 ///
 /// # Errors
-/// The errors of [`ledger::check`] and [`ledger::rebuild`]; or when another user owns the directory.
+/// The errors of [`ledger::check`], [`ledger::rebuild`] and [`ledger::adopt`]; or when another user owns the directory.
 pub fn run(args: &LedgerArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     match &args.command {
@@ -71,5 +95,15 @@ pub fn run(args: &LedgerArgs, context: &mut Context<'_>) -> Result<Exit> {
             ledger_output::show_rebuild(&report, args.output, &mut context.screen);
             Ok(Exit::Done)
         }
+        LedgerCommand::Adopt(args) => adopt(args, context),
     }
+}
+
+fn adopt(args: &AdoptArgs, context: &mut Context<'_>) -> Result<Exit> {
+    let input = |path: &Path| InputFile { label: path.display().to_string(), path: context.input(path) };
+    let options = AdoptOptions { files: args.files.iter().map(|path| input(path)).collect(), host: args.host.clone() };
+    let _lock = context.lock("ledger adopt")?;
+    let report = ledger::adopt(&options, &context.env)?;
+    adopted::show(&report, args.output, &mut context.screen);
+    Ok(if report.is_empty() { Exit::Refused } else { Exit::Done })
 }

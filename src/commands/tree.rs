@@ -155,7 +155,7 @@ pub enum Command {
     /// Print who issued, packed and revoked what, and when
     #[command(after_help = examples::LOG)]
     Log(log::LogArgs),
-    /// Check the ledger, the record of every certificate and revocation, or make it anew
+    /// Check the ledger, the record of every certificate and revocation, make it anew, or add certificates
     #[command(after_help = examples::LEDGER)]
     Ledger(ledger::LedgerArgs),
     /// Run all steps, from nothing to a verified cluster, against a simulated cluster on this machine

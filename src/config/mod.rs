@@ -2,6 +2,7 @@
 //!
 //! Nothing here opens a file, and no other module uses `serde_yaml`.
 
+mod csr_list;
 mod de;
 pub mod key_docs;
 pub mod keys;
@@ -15,6 +16,7 @@ mod span;
 mod value;
 mod write;
 
+pub use csr_list::{CsrListError, ListedRequest, may_be_csr_list, requests_from_kubectl};
 pub use kubectl::{KubectlError, MASTER_KEYS, MASTER_LABELS, from_kubectl};
 pub use read::{MAX_BYTES, ReadError, read};
 pub use write::write;

@@ -1,6 +1,7 @@
 //! A run as a file: the observations, and the part of the target that is needed to judge them again. It holds no key. A
 //! recording may come from anywhere: everything in it is checked. Nothing here touches a file.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use super::finding::Finding;
 use super::observation::{
     Answer, Client, Exchange, MAX_CHAIN, Observations, Outcome, PeerObservation, Probes, Request,
 };
+use super::place::Place;
 use super::recording_error::{MAX_ADDRESSES, MAX_PAIRS, OLDEST_VERSION, at_most, damaged};
 pub use super::recording_error::{RecordingError, VERSION};
 use super::report::Report;
@@ -73,6 +75,24 @@ impl Recording {
     #[must_use]
     pub fn certificates(&self) -> CertificateMap {
         CertificateMap::of(&self.target.to_target(), &self.seen, self.clock)
+    }
+
+    /// Returns every certificate in it as DER, with the host that presented it as its own where exactly one host did.
+    pub fn presented(&self) -> impl Iterator<Item = (&[u8], Option<&str>)> {
+        let mut hosts: HashMap<Fingerprint, BTreeSet<&str>> = HashMap::new();
+        let peers = self.seen.peers.iter().filter(|peer| matches!(peer.place, Place::Master | Place::Node));
+        for peer in peers {
+            for dial in peer.locations.iter().flat_map(|location| &location.dials) {
+                let leaves = dial.tls.iter().chain(&dial.other_key).filter_map(|tls| tls.server_chain.first());
+                for leaf in leaves {
+                    hosts.entry(*leaf).or_default().insert(&peer.host);
+                }
+            }
+        }
+        self.seen.certificates.iter().map(move |(fingerprint, der)| {
+            let host = hosts.get(fingerprint).filter(|hosts| hosts.len() == 1).and_then(BTreeSet::first);
+            (der.0.as_slice(), host.copied())
+        })
     }
 
     /// Returns the report. The same recording always gives the same report.

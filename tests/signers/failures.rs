@@ -13,7 +13,7 @@ use clusterctl::pki::signing_key::SigningError;
 use clusterctl::pki::violation::Violation;
 
 use super::{P256, PROGRAM, RSA, root, with_program};
-use crate::importing::{GOOD, certificate};
+use crate::support::openssl::{GOOD, certificate};
 use crate::support::outside::needs;
 use crate::support::packages::{cluster, env};
 use crate::support::{CLUSTER, Lab};

@@ -10,6 +10,7 @@ pub(crate) mod forms;
 pub(crate) mod kubernetes;
 pub(crate) mod live;
 pub(crate) mod offline;
+pub(crate) mod openssl;
 pub(crate) mod outside;
 pub(crate) mod packages;
 pub(crate) mod pages;

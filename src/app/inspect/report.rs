@@ -119,7 +119,7 @@ fn give(file: &FoundFile, context: &mut ExplainContext<'_>) {
 
 /// Returns the card of a certificate in the ledger: its own facts, who issued it, and where it is now.
 fn recorded_card(record: &CertificateRecord, context: &ExplainContext<'_>) -> Card {
-    let CertificateRecord { issued, der, issued_at, issued_by, revoked_by } = record;
+    let CertificateRecord { issued, der, issued_at, issued_by, adopted, revoked_by } = record;
     let card = match Certificate::from_der(der.clone()) {
         Ok(certificate) => Piece::Certificate(Box::new(certificate), None).card("the ledger", context),
         Err(error) => Card::damaged("certificate in the ledger", error.to_string()),
@@ -127,9 +127,10 @@ fn recorded_card(record: &CertificateRecord, context: &ExplainContext<'_>) -> Ca
     let places: Vec<&str> = context.places_of(issued.fingerprint).collect();
     let card = card
         .fact("profile", "profile", issued.profile.as_str())
-        .line("issued", format!("{} by {issued_by}", stamp(*issued_at)))
+        .line(if *adopted { "adopted" } else { "issued" }, format!("{} by {issued_by}", stamp(*issued_at)))
         .data("issuedAt", stamp(*issued_at))
         .data("issuedBy", issued_by.as_str())
+        .data("adopted", *adopted)
         .data("host", issued.host.clone())
         .data("revokedBy", revoked_by.clone())
         .line("stored in", if places.is_empty() { "no file of this directory".to_owned() } else { places.join(", ") })

@@ -1,10 +1,14 @@
-//! Checks the ledger, and makes a new one where it is lost or damaged.
+//! Checks the ledger, makes a new one where it is lost or damaged, and adds certificates that were issued elsewhere.
 
+mod adopt;
+mod adopt_files;
 mod check;
 mod error;
 mod finding;
 mod rebuild;
 
+pub use adopt::{AdoptOptions, AdoptReport, AdoptedCertificate, adopt};
+pub use adopt_files::{SkipReason, Skipped};
 pub use check::{CheckReport, check};
 pub use error::RebuildError;
 pub use finding::{LedgerFinding, LedgerFindingId, Severity};

@@ -25,7 +25,7 @@ use crate::store::ledger::{AuditContext, Ledger};
 /// The largest certificate or kubeconfig that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 /// The ledger's profile of a certificate whose account is of no profile.
-const UNKNOWN_PROFILE: &str = "unknown";
+pub(crate) const UNKNOWN_PROFILE: &str = "unknown";
 
 /// A certificate that one of this directory's CAs signed.
 #[derive(Debug)]
@@ -65,6 +65,13 @@ impl OwnCertificate {
             revocation: None,
         });
         Ok(Some(Self { certificate, signed_by, issued, recorded }))
+    }
+
+    /// Returns what the ledger records of it.
+    pub(crate) fn entry<'a>(&'a self, cas: &'a CaSet) -> Entry<'a> {
+        let Self { certificate, signed_by, issued, .. } = self;
+        let (profile, host) = (issued.profile.as_str(), issued.host.as_deref());
+        Entry { certificate, profile, host, issuer: issuer_of(certificate, cas.of(*signed_by)) }
     }
 }
 
@@ -127,10 +134,7 @@ pub(crate) fn record(
     audit: &AuditContext<'_>,
 ) -> Result<usize, StoreError> {
     let mut entries = Vec::new();
-    for OwnCertificate { certificate, signed_by, issued, .. } in certificates.iter().filter(|own| !own.recorded) {
-        let (profile, host) = (issued.profile.as_str(), issued.host.as_deref());
-        entries.push(Entry { certificate, profile, host, issuer: issuer_of(certificate, cas.of(*signed_by)) });
-    }
+    entries.extend(certificates.iter().filter(|own| !own.recorded).map(|own| own.entry(cas)));
     if !entries.is_empty() {
         ledger.record(&entries, audit)?;
         ledger.resolve_unrecorded()?;
@@ -177,11 +181,18 @@ fn host_of(user: &str) -> Option<&str> {
 /// # Errors
 /// Returns [`RevokeError::NoCertificate`], or an error if it cannot be read.
 pub(crate) fn read(path: &Path) -> Result<Vec<Certificate>, Error> {
-    let bytes = Zeroizing::new(input::read_or_wait(path, MAX_BYTES, "file")?);
+    parse(&Zeroizing::new(input::read_or_wait(path, MAX_BYTES, "file")?), path)
+}
+
+/// Returns all certificates in the bytes of the file at `path`.
+///
+/// # Errors
+/// [`RevokeError::NoCertificate`]; or when a file that a kubeconfig names cannot be read.
+pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Certificate>, Error> {
     let unusable = |source| RevokeError::NoCertificate { path: path.to_owned(), source };
-    let ders = match pem::certificates(&bytes) {
+    let ders = match pem::certificates(bytes) {
         Ok(ders) => ders,
-        Err(error) => match in_kubeconfig(&bytes, path)? {
+        Err(error) => match in_kubeconfig(bytes, path)? {
             Some(ders) => ders,
             None => match Certificate::from_der(bytes.to_vec()) {
                 Ok(certificate) => return Ok(vec![certificate]),

@@ -147,9 +147,11 @@ fn is_of_host(issued: &IssuedCertificate, host: &HostName) -> bool {
     may_be && issued.host.as_deref() == Some(host.as_str())
 }
 
-/// Returns the serial number that a text is, with or without `0x`.
+/// Returns the serial number that a text is. One of few digits, as other tools count them, needs `0x`: it could be a name.
 fn serial(text: &str) -> Option<Serial> {
-    let number = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    let digits = number.chars().filter(char::is_ascii_hexdigit).count();
-    Serial::parse(number).filter(|_| digits >= SERIAL_DIGITS)
+    if let Some(number) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return Serial::parse(number);
+    }
+    let digits = text.chars().filter(char::is_ascii_hexdigit).count();
+    Serial::parse(text).filter(|_| digits >= SERIAL_DIGITS)
 }

@@ -36,6 +36,7 @@ fn are_alike(one: &HistoryEntry, next: &HistoryEntry) -> bool {
 fn verb(change: &Change) -> &str {
     match change {
         Change::Issued(_) => "issue",
+        Change::Adopted(_) => "adopt",
         Change::Revoked { .. } | Change::RevokedUnrecorded { .. } => "revoke",
         Change::KeyDiscarded { .. } => "discard-key",
         Change::Done { kind, .. } => kind,
@@ -54,7 +55,7 @@ fn line(group: &[HistoryEntry]) -> String {
 
 fn details(change: &Change) -> String {
     match change {
-        Change::Issued(certificate) => named(certificate),
+        Change::Issued(certificate) | Change::Adopted(certificate) => named(certificate),
         Change::Revoked { certificate, reason } => format!("{}, {}", named(certificate), reason.as_str()),
         Change::RevokedUnrecorded { fingerprint, serial, reason } => {
             let name = match (serial, fingerprint) {
@@ -89,7 +90,7 @@ fn several_details(group: &[HistoryEntry]) -> String {
     let certificates = group.iter().filter(is_of_a_certificate).count();
     let count = if certificates == 0 { group.len() } else { certificates };
     let (one, many) = match group.first().map(|entry| &entry.change) {
-        Some(Change::Issued(_) | Change::Revoked { .. } | Change::RevokedUnrecorded { .. }) => {
+        Some(Change::Issued(_) | Change::Adopted(_) | Change::Revoked { .. } | Change::RevokedUnrecorded { .. }) => {
             ("certificate", "certificates")
         }
         Some(Change::KeyDiscarded { .. }) => ("key", "keys"),
@@ -109,7 +110,7 @@ fn several_details(group: &[HistoryEntry]) -> String {
 
 fn holder(change: &Change) -> Option<&str> {
     match change {
-        Change::Issued(certificate) | Change::Revoked { certificate, .. } => {
+        Change::Issued(certificate) | Change::Adopted(certificate) | Change::Revoked { certificate, .. } => {
             Some(certificate.host.as_deref().unwrap_or(&certificate.account))
         }
         Change::KeyDiscarded { host: subject, .. } | Change::Done { subject, .. } => Some(subject),
@@ -130,7 +131,7 @@ fn entry_json(entry: &HistoryEntry) -> Value {
         "sha256": null, "reason": null, "subject": null, "detail": null,
     });
     match change {
-        Change::Issued(certificate) => identify(&mut json, certificate),
+        Change::Issued(certificate) | Change::Adopted(certificate) => identify(&mut json, certificate),
         Change::Revoked { certificate, reason } => {
             identify(&mut json, certificate);
             json["reason"] = reason.as_str().into();

@@ -1,5 +1,6 @@
 //! Reports of use cases as text and JSON.
 
+pub(crate) mod adopted;
 pub(crate) mod bundles;
 pub(crate) mod certificates;
 pub(crate) mod changes;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use time::OffsetDateTime;
 
 use super::columns::Column;
-use super::events::KEY_ON_HOST;
+use super::events::{KEY_ON_HOST, RANK};
 use super::query::RowQuery;
 use super::revocations::Revocation;
 use super::{AuditContext, Ledger, cache, events};
@@ -227,9 +227,10 @@ impl Ledger {
     pub fn newest(&self, profile: &str) -> Result<HashMap<String, Fingerprint>, StoreError> {
         self.read(|connection| {
             // A column beside max() is of the same row (SQLite, "Bare columns in an aggregate query").
-            let mut select = connection.prepare(
-                "SELECT host, sha256, max(seq) FROM certificates WHERE profile = ?1 AND host IS NOT NULL GROUP BY host",
-            )?;
+            let mut select = connection.prepare(&format!(
+                "SELECT c.host, c.sha256, max({RANK}) FROM certificates c \
+                 WHERE c.profile = ?1 AND c.host IS NOT NULL GROUP BY c.host",
+            ))?;
             let row = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, Column<_>>(1)?.0));
             select.query_map([profile], row)?.collect()
         })
@@ -280,7 +281,7 @@ impl Ledger {
     }
 }
 
-fn insert(connection: &Connection, entries: &[Entry<'_>], audit: &AuditContext<'_>) -> rusqlite::Result<()> {
+pub(super) fn insert(connection: &Connection, entries: &[Entry<'_>], audit: &AuditContext<'_>) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO certificates (serial, sha256, spki_sha256, profile, host, account, not_before, not_after, \
          issuer_sha256, issued_at, issued_by, der) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::Ledger;
 use super::certificates::{COLUMNS, IssuedCertificate, WITH_REVOCATIONS};
 use super::columns::Column;
+use super::events::RANK;
 use super::query::RowQuery;
 use crate::store::error::StoreError;
 
@@ -49,7 +50,7 @@ impl Ledger {
         let is_of_host = if holder == "c.host" { "c.host IS NOT NULL" } else { "c.host IS NULL" };
         // A column beside max() is of the same row (SQLite, "Bare columns in an aggregate query").
         let query = format!(
-            "SELECT {COLUMNS}, c.not_before, c.issued_at, max(c.seq) FROM {WITH_REVOCATIONS} \
+            "SELECT {COLUMNS}, c.not_before, c.issued_at, max({RANK}) FROM {WITH_REVOCATIONS} \
              WHERE c.profile = ?1 AND {is_of_host} GROUP BY {holder} ORDER BY {holder}"
         );
         RowQuery::new(self, &query, &[&profile], CurrentCertificate::of)

@@ -18,6 +18,14 @@ pub(super) const KEY_DISCARDED: &str = "forget-key";
 /// certificate's SHA-256.
 pub(super) const KEY_ON_HOST: &str = "sign";
 
+/// The kind of the events that record that a certificate was issued elsewhere; their detail is the certificate's SHA-256.
+pub(super) const ADOPTED: &str = "adopt";
+
+/// The order of issue of `certificates c`: those that were issued elsewhere precede all that clusterctl issued, because they
+/// are recorded later than they were issued.
+pub(super) const RANK: &str = "c.seq - CASE WHEN c.sha256 IN (SELECT detail FROM events WHERE kind = 'adopt') \
+    THEN 1099511627776 ELSE 0 END";
+
 /// Actor and timestamp recorded with a change.
 #[derive(Debug, Clone)]
 pub struct AuditContext<'a> {

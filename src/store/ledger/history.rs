@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::Ledger;
 use super::columns::Column;
-use super::events::KEY_DISCARDED;
+use super::events::{ADOPTED, KEY_DISCARDED};
 use crate::cluster::duration::stamp;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
@@ -27,8 +27,10 @@ pub struct HistoryEntry {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A certificate was issued, or one that was issued elsewhere was recorded.
+    /// A certificate was issued, or a file's that the ledger lacked was recorded.
     Issued(CertificateId),
+    /// A certificate that was issued elsewhere was recorded.
+    Adopted(CertificateId),
     /// A certificate was revoked.
     Revoked {
         /// The certificate.
@@ -94,7 +96,8 @@ const REVOKED_UNRECORDED: i64 = 2;
 /// Every table that records changes. Entries of the same second are in the order of the tables, then of their rows.
 const HISTORY: &str = "
 WITH history (at, source, seq, by, host, account, profile, serial, sha256, kind, detail) AS (
-    SELECT issued_at, 0, seq, issued_by, host, account, profile, serial, sha256, NULL, NULL FROM certificates
+    SELECT issued_at, 0, seq, issued_by, host, account, profile, serial, sha256,
+        CASE WHEN sha256 IN (SELECT detail FROM events WHERE kind = 'adopt') THEN 'adopt' END, NULL FROM certificates
     UNION ALL
     SELECT r.revoked_at, 1, r.seq, r.revoked_by, c.host, c.account, c.profile, c.serial, c.sha256, NULL, r.reason
         FROM revocations r JOIN certificates c ON c.sha256 = r.sha256
@@ -102,6 +105,7 @@ WITH history (at, source, seq, by, host, account, profile, serial, sha256, kind,
     SELECT revoked_at, 2, seq, revoked_by, NULL, NULL, NULL, serial, sha256, NULL, reason FROM unrecorded_revocations
     UNION ALL
     SELECT at, 3, seq, by, subject, NULL, NULL, NULL, CASE kind WHEN ?5 THEN detail END, kind, detail FROM events
+        WHERE kind != 'adopt'
 )
 SELECT at, source, by, host, account, profile, serial, sha256, kind, detail FROM history
 WHERE (?1 IS NULL OR at >= ?1) AND (?2 IS NULL
@@ -150,7 +154,10 @@ impl HistoryEntry {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         let Column(at) = row.get(0)?;
         let change = match row.get(1)? {
-            ISSUED => Change::Issued(CertificateId::of(row)?),
+            ISSUED => match row.get::<_, Option<String>>(8)?.as_deref() {
+                Some(ADOPTED) => Change::Adopted(CertificateId::of(row)?),
+                _ => Change::Issued(CertificateId::of(row)?),
+            },
             REVOKED => Change::Revoked { certificate: CertificateId::of(row)?, reason: row.get::<_, Column<_>>(9)?.0 },
             REVOKED_UNRECORDED => Change::RevokedUnrecorded {
                 fingerprint: row.get::<_, Option<Column<_>>>(7)?.map(|column| column.0),

@@ -3,6 +3,7 @@
 //! It is an SQLite database in write-ahead mode (WAL) with one writer and any number of readers, and holds no keys. A certificate
 //! is recorded, durably, before any file with it is written.
 
+pub mod adopt;
 pub mod cache;
 pub mod certificates;
 pub mod chain;

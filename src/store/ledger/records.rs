@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::Ledger;
 use super::certificates::IssuedCertificate;
 use super::columns::Column;
+use super::events::RANK;
 use super::history::fingerprint;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
@@ -20,8 +21,10 @@ pub struct CertificateRecord {
     pub der: Vec<u8>,
     /// When it was issued, or recorded.
     pub issued_at: OffsetDateTime,
-    /// Who issued it: `user@machine`.
+    /// Who issued or recorded it: `user@machine`.
     pub issued_by: String,
+    /// Whether it was issued elsewhere, and recorded by [`Ledger::adopt`].
+    pub adopted: bool,
     /// Who revoked it, if it was.
     pub revoked_by: Option<String>,
 }
@@ -37,11 +40,13 @@ impl Ledger {
             LEFT JOIN revocations r ON r.sha256 = c.sha256 WHERE c.sha256 = ?1";
         let row = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, Column<_>>(1)?.0, row.get(2)?, row.get(3)?));
         let found = self.read(|connection| connection.query_row(query, [certificate.to_string()], row).optional())?;
+        let adopted = self.is_adopted(certificate)?;
         Ok(found.map(|(der, issued_at, issued_by, revoked_by)| CertificateRecord {
             issued,
             der,
             issued_at,
             issued_by,
+            adopted,
             revoked_by,
         }))
     }
@@ -68,11 +73,11 @@ impl Ledger {
     pub fn newest_of(&self, name: &str) -> Result<Vec<Fingerprint>, StoreError> {
         self.read(|connection| {
             // The list of profiles lets SQLite use the index of accounts.
-            let mut select = connection.prepare(
-                "SELECT sha256, max(seq) FROM certificates \
-                 WHERE host = ?1 OR (profile IN (SELECT profile FROM certificates) AND account = ?1) \
-                 GROUP BY profile ORDER BY 2",
-            )?;
+            let mut select = connection.prepare(&format!(
+                "SELECT c.sha256, max({RANK}) FROM certificates c \
+                 WHERE c.host = ?1 OR (c.profile IN (SELECT profile FROM certificates) AND c.account = ?1) \
+                 GROUP BY c.profile ORDER BY 2",
+            ))?;
             select.query_map([name], |row| Ok(row.get::<_, Column<_>>(0)?.0))?.collect()
         })
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use time::OffsetDateTime;
 
 use super::certificates::IssuedCertificate;
@@ -101,24 +101,7 @@ impl Ledger {
     /// # Errors
     /// Returns an error if SQLite fails. In that case, nothing is changed.
     pub fn resolve_unrecorded(&mut self) -> Result<(), StoreError> {
-        const RECORDED: &str = "FROM unrecorded_revocations u JOIN certificates c \
-            ON c.sha256 = u.sha256 OR (c.issuer_sha256 = u.issuer_sha256 AND c.serial = u.serial)";
-        self.write(|transaction| {
-            transaction.execute(
-                &format!(
-                    "INSERT OR IGNORE INTO revocations (sha256, reason, revoked_at, revoked_by) \
-                     SELECT c.sha256, u.reason, u.revoked_at, u.revoked_by {RECORDED}"
-                ),
-                [],
-            )?;
-            let rows: Vec<i64> = transaction
-                .prepare(&format!("SELECT DISTINCT u.seq {RECORDED} ORDER BY 1"))?
-                .query_map([], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            chain::resolve(transaction, &rows)?;
-            let resolved = format!("DELETE FROM unrecorded_revocations WHERE seq IN (SELECT u.seq {RECORDED})");
-            transaction.execute(&resolved, []).map(|_| ())
-        })
+        self.write(|transaction| resolve(transaction))
     }
 
     /// Returns those of these certificates that are not revoked in the ledger. Certificates that expired before
@@ -150,4 +133,24 @@ impl Ledger {
         }
         Ok(found)
     }
+}
+
+/// Turns revocations into usual ones where the certificates have been recorded since, as a part of a transaction.
+pub(super) fn resolve(connection: &Connection) -> rusqlite::Result<()> {
+    const RECORDED: &str = "FROM unrecorded_revocations u JOIN certificates c \
+        ON c.sha256 = u.sha256 OR (c.issuer_sha256 = u.issuer_sha256 AND c.serial = u.serial)";
+    connection.execute(
+        &format!(
+            "INSERT OR IGNORE INTO revocations (sha256, reason, revoked_at, revoked_by) \
+             SELECT c.sha256, u.reason, u.revoked_at, u.revoked_by {RECORDED}"
+        ),
+        [],
+    )?;
+    let rows: Vec<i64> = connection
+        .prepare(&format!("SELECT DISTINCT u.seq {RECORDED} ORDER BY 1"))?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    chain::resolve(connection, &rows)?;
+    let resolved = format!("DELETE FROM unrecorded_revocations WHERE seq IN (SELECT u.seq {RECORDED})");
+    connection.execute(&resolved, []).map(|_| ())
 }
