@@ -6,6 +6,7 @@ mod admission;
 mod adopting;
 mod applying;
 mod authorizers;
+mod backup_restore;
 mod backups;
 mod build_script;
 mod bundle;

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use super::admin::AdminError;
+use super::backup::{BackupError, RestoreError};
 use super::ca::{CreateCaError, ImportCaError};
 use super::directory_error::DirectoryError;
 use super::history::HistoryError;
@@ -67,6 +68,12 @@ pub enum Error {
     /// A host's request cannot be made.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The directory is not backed up.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// A backup is not restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// The ledger is not replaced.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
@@ -120,6 +127,8 @@ impl Error {
             Self::Issuance(error) => error.remedy(),
             Self::Remove(error) => error.remedy(),
             Self::Request(error) => Some(Remedy::Request(error.remedy())),
+            Self::Backup(error) => Some(error.remedy()),
+            Self::Restore(error) => Some(error.remedy()),
             Self::Rebuild(RebuildError::Good(_)) => Some(Remedy::CheckLedger),
             Self::Lint(error) => Some(error.remedy()),
             Self::Sign(error) => Some(error.remedy()),

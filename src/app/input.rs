@@ -47,6 +47,14 @@ pub fn read(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, Inpu
     files::read(path, limit).map_err(|error| of(error, path, what))
 }
 
+/// Opens a file that was named directly.
+///
+/// # Errors
+/// When it does not exist, or cannot be opened.
+pub fn open(path: &Path, what: &'static str) -> Result<files::Input, InputError> {
+    files::open(path).map_err(|error| of(error, path, what))
+}
+
 fn of(error: StoreError, path: &Path, what: &'static str) -> InputError {
     match error {
         StoreError::Missing(_) => InputError::Missing { what, path: path.to_owned() },

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod apply;
 pub mod audit;
+pub mod backup;
 pub(crate) mod batches;
 pub mod ca;
 pub mod count;

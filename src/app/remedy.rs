@@ -1,5 +1,6 @@
 //! Remedies of errors, as data; [`crate::cli::remedies`] renders them as text.
 
+use super::backup::{BackupError, RestoreError};
 use super::ca::ImportCaError;
 use super::{init, package, request, revoke, verify};
 use crate::config::ReadError;
@@ -72,6 +73,10 @@ pub enum Remedy {
     OfCa(CaError),
     /// The remedy for a CA that cannot be imported; the error is the evidence.
     OfImport(ImportCaError),
+    /// The remedy for a directory that cannot be backed up; the error is the evidence.
+    OfBackup(BackupError),
+    /// The remedy for a backup that cannot be restored; the error is the evidence.
+    OfRestore(RestoreError),
     /// The remedy for a file or a ledger that cannot be used; the error is the evidence.
     OfStore(StoreError),
 }

@@ -1,11 +1,11 @@
 //! Encrypts bundles to recipients in age's format (age-encryption.org/v1), and decrypts them.
 //!
-//! This is the only module that uses `age`.
+//! Only this module and [`super::encrypted_stream`] use `age`.
 //!
 //! Encryption is randomized: two encrypted files differ, though their contents are the same bytes.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use age::Decryptor;
@@ -13,16 +13,19 @@ use zeroize::Zeroizing;
 
 use super::archive::MAX_UNPACKED;
 use crate::cluster::recipient::{Recipient, RecipientKind};
+use crate::pki::passphrase::Passphrase;
 use crate::pki::ssh::{SshError, SshKey};
 
 /// The first line of every file in age's format.
 const MAGIC: &[u8] = b"age-encryption.org/v1\n";
 /// The first line of an armored file.
 const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+/// The recipient of a file that is encrypted with a passphrase, in words.
+pub(super) const PASSPHRASE: &str = "a passphrase";
 /// The end of the type of a random stanza without a recipient, as the age crate adds them.
 const GREASE: &[u8] = b"-grease";
 /// The largest header, in bytes.
-const MAX_HEADER: usize = 256 * 1024;
+pub(super) const MAX_HEADER: usize = 256 * 1024;
 /// The most that encryption adds: the header, and 16 bytes for every 64 KiB.
 const MAX_ADDED: u64 = MAX_HEADER as u64 + (MAX_UNPACKED >> 16) * 16 + 64;
 /// The largest encrypted bundle, in bytes.
@@ -64,20 +67,62 @@ impl Encryptor {
         recipients.iter().map(one).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Returns an encryptor with a passphrase (age's scrypt recipient).
+    #[must_use]
+    pub fn with_passphrase(passphrase: &Passphrase) -> Self {
+        Self(vec![Box::new(age::scrypt::Recipient::new(secret(passphrase)))])
+    }
+
     /// Encrypts `bytes`; the result differs each time.
     ///
     /// # Errors
     /// Returns an error if there is no recipient.
     pub fn encrypt(&self, bytes: &[u8]) -> Result<Vec<u8>, EncryptError> {
         let failed = |error: &dyn fmt::Display| EncryptError::Age(error.to_string());
-        let recipients = self.0.iter().map(|recipient| recipient.as_ref() as &dyn age::Recipient);
-        let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| failed(&error))?;
         let mut encrypted = Vec::with_capacity(bytes.len() + 4096);
-        let mut writer = encryptor.wrap_output(&mut encrypted).map_err(|error| failed(&error))?;
+        let mut writer = self.writer(&mut encrypted)?;
         writer.write_all(bytes).map_err(|error| failed(&error))?;
         writer.finish().map_err(|error| failed(&error))?;
         Ok(encrypted)
     }
+
+    /// Returns a writer that encrypts what is written to it.
+    ///
+    /// # Errors
+    /// When there is no recipient, or the header cannot be written.
+    pub fn writer<W: Write>(&self, out: W) -> Result<EncryptedWriter<W>, EncryptError> {
+        let failed = |error: &dyn fmt::Display| EncryptError::Age(error.to_string());
+        let recipients = self.0.iter().map(|recipient| recipient.as_ref() as &dyn age::Recipient);
+        let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| failed(&error))?;
+        encryptor.wrap_output(out).map(EncryptedWriter).map_err(|error| failed(&error))
+    }
+}
+
+/// Encrypts what is written to it. Without [`EncryptedWriter::finish`] the result is truncated.
+pub struct EncryptedWriter<W: Write>(age::stream::StreamWriter<W>);
+
+impl<W: Write> EncryptedWriter<W> {
+    /// Ends the encrypted file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.finish()
+    }
+}
+
+impl<W: Write> Write for EncryptedWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn secret(passphrase: &Passphrase) -> age::secrecy::SecretString {
+    age::secrecy::SecretString::from(passphrase.text().to_owned())
 }
 
 impl fmt::Debug for Encryptor {
@@ -146,6 +191,19 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Returns an identity that decrypts files which were encrypted with a passphrase.
+    #[must_use]
+    pub fn from_passphrase(passphrase: &Passphrase) -> Self {
+        Self(vec![Box::new(age::scrypt::Identity::new(secret(passphrase)))])
+    }
+
+    /// Returns the keys as the age crate needs them.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &dyn age::Identity> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({} keys)", self.0.len())
@@ -193,15 +251,14 @@ pub fn is_encrypted(bytes: &[u8]) -> bool {
 /// Returns an error if none of them is a recipient's, or the file is damaged. No part of a damaged file is returned.
 pub fn decrypt(bytes: &[u8], identity: &Identity) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let kinds = recipients(bytes)?;
-    if kinds.iter().any(|kind| kind == "a passphrase") {
+    if kinds.iter().any(|kind| kind == PASSPHRASE) {
         return Err(DecryptError::Passphrase);
     }
     let decryptor = Decryptor::new_buffered(bytes).map_err(|error| closed(&error, &kinds))?;
-    let identities = identity.0.iter().map(AsRef::as_ref);
-    let reader = decryptor.decrypt(identities).map_err(|error| closed(&error, &kinds))?;
+    let reader = decryptor.decrypt(identity.keys()).map_err(|error| closed(&error, &kinds))?;
     let mut inside = Zeroizing::new(Vec::with_capacity(bytes.len()));
     let read = reader.take(MAX_UNPACKED + 1).read_to_end(&mut inside).map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => DecryptError::Truncated,
+        io::ErrorKind::UnexpectedEof => DecryptError::Truncated,
         _ => DecryptError::Damaged,
     })?;
     if read as u64 > MAX_UNPACKED { Err(DecryptError::TooLarge) } else { Ok(inside) }
@@ -250,7 +307,7 @@ fn in_words(kind: &[u8]) -> String {
         b"X25519" => "an age key".to_owned(),
         b"ssh-ed25519" => "an SSH key (ssh-ed25519)".to_owned(),
         b"ssh-rsa" => "an SSH key (ssh-rsa)".to_owned(),
-        b"scrypt" => "a passphrase".to_owned(),
+        b"scrypt" => PASSPHRASE.to_owned(),
         other => {
             let name: String = other.iter().filter(|b| b.is_ascii_graphic()).take(40).map(|&b| char::from(b)).collect();
             format!("a key of the kind {name}")

@@ -3,7 +3,10 @@
 //! Nothing here uses files, clocks or terminals.
 
 pub mod archive;
+pub mod backup;
+pub mod backup_manifest;
 mod cloud_init;
+pub mod encrypted_stream;
 pub mod encryption;
 mod escape;
 mod flags;

@@ -3,6 +3,7 @@
 use crate::app::DirectoryError;
 use crate::app::Error;
 use crate::app::admin::AdminError;
+use crate::app::backup::{BackupError, RestoreError};
 use crate::app::ca::{CreateCaError, ImportCaError};
 use crate::app::history::HistoryError;
 use crate::app::init::InitError;
@@ -20,6 +21,7 @@ use crate::app::revoke::{LookupError, RevokeError};
 use crate::app::sign::SignError;
 use crate::app::status::StatusError;
 use crate::app::verify::{TargetError, VerifyError};
+use crate::bundle::encrypted_stream::StreamError;
 use crate::bundle::encryption::DecryptError;
 use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
@@ -86,6 +88,8 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Inspect(
             InspectError::NotRecorded { .. } | InspectError::Walk { .. } | InspectError::Unreadable { .. },
         ) => Exit::Usage,
+        Error::Backup(error) => of_backup(error),
+        Error::Restore(error) => of_restore(error),
         Error::Admin(error) => of_admin(error),
         Error::Issuance(error) => of_issuance(error),
         Error::Remove(RemoveError::Name { .. } | RemoveError::Pattern(_) | RemoveError::Unknown { .. }) => Exit::Usage,
@@ -119,6 +123,28 @@ fn of_directory(error: &DirectoryError) -> Exit {
         DirectoryError::AnotherOwner { .. }
         | DirectoryError::CaOfAnotherCluster { .. }
         | DirectoryError::CaNotInLedger { .. } => Exit::Refused,
+    }
+}
+
+fn of_backup(error: &BackupError) -> Exit {
+    match error {
+        BackupError::Inside(_) | BackupError::Ledger(_) | BackupError::OtherIssuer(_) | BackupError::Unsuited(_) => {
+            Exit::Refused
+        }
+        BackupError::Changed(_) => Exit::Environment,
+        BackupError::Encrypt(_) => Exit::Usage,
+    }
+}
+
+fn of_restore(error: &RestoreError) -> Exit {
+    match error {
+        RestoreError::Decrypt { source: StreamError::Read(_), .. } => Exit::Environment,
+        RestoreError::NotEmpty { .. }
+        | RestoreError::Decrypt { .. }
+        | RestoreError::Content { .. }
+        | RestoreError::Directory { .. }
+        | RestoreError::OtherCluster { .. }
+        | RestoreError::OtherHead { .. } => Exit::Refused,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The texts of remedies.
 
+mod backup;
 mod import_ca;
 mod init;
 mod lint;
@@ -126,6 +127,8 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::ListRules => "clusterctl lint --rules lists the rules".to_owned(),
         Remedy::Revoke(remedy) => revoke::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),
+        Remedy::OfBackup(error) => backup::of_backup(error),
+        Remedy::OfRestore(error) => backup::of_restore(error),
         Remedy::OfImport(error) => import_ca::words(error),
         Remedy::OfStore(error) => return of_store(error),
     })

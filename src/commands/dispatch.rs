@@ -4,9 +4,9 @@ use clap::CommandFactory;
 
 use super::tree::{Cli, Command};
 use super::{
-    apply, bundle, completions, crl, demo, explain, import_ca, init, init_ca, issue_admin, issue_master, issue_node,
-    ledger, lint, log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate, verify,
-    version,
+    apply, backup, bundle, completions, crl, demo, explain, import_ca, init, init_ca, issue_admin, issue_master,
+    issue_node, ledger, lint, log, man, open, policy, remove, renew, request, restore, revoke, show, sign, status,
+    validate, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -42,6 +42,8 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Show(args) => show::run(&args, context),
         Command::Ledger(args) => ledger::run(&args, context),
         Command::Lint(args) => lint::run(&args, context),
+        Command::Backup(args) => backup::run(&args, context),
+        Command::Restore(args) => restore::run(&args, context),
         Command::Log(args) => log::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),

@@ -196,6 +196,19 @@ pub const LEDGER_REBUILD: &str = "\
 Examples:
   $ clusterctl ledger rebuild";
 
+/// `backup`
+pub const BACKUP: &str = "\
+Examples:
+  $ clusterctl backup /backup/prod.age
+  $ clusterctl backup --encrypt-to admins.pub /backup/prod.age
+  $ clusterctl backup --passphrase-file /run/credentials/backup-passphrase --without-bundles /backup/prod.age";
+
+/// `restore`
+pub const RESTORE: &str = "\
+Examples:
+  $ clusterctl restore --dir prod /backup/prod.age
+  $ clusterctl restore --dir prod --identity admin.key /backup/prod.age";
+
 /// `ledger adopt`
 pub const LEDGER_ADOPT: &str = "\
 Examples:

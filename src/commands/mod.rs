@@ -1,6 +1,7 @@
 //! The commands: the tree of clap types, and one module per subcommand with its `Args` and its `run`.
 
 pub mod apply;
+pub mod backup;
 pub mod bundle;
 pub mod completions;
 pub mod crl;
@@ -25,6 +26,7 @@ pub mod policy;
 pub mod remove;
 pub mod renew;
 pub mod request;
+pub mod restore;
 pub mod revoke;
 pub mod show;
 pub mod sign;

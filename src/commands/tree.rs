@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    apply, bundle, completions, crl, demo, examples, explain, import_ca, init, init_ca, issue_admin, issue_master,
-    issue_node, ledger, lint, log, man, open, policy, remove, renew, request, revoke, show, sign, status, validate,
-    verify, version,
+    apply, backup, bundle, completions, crl, demo, examples, explain, import_ca, init, init_ca, issue_admin,
+    issue_master, issue_node, ledger, lint, log, man, open, policy, remove, renew, request, restore, revoke, show,
+    sign, status, validate, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -158,6 +158,12 @@ pub enum Command {
     /// Check the ledger, the record of every certificate and revocation, make it anew, or add certificates
     #[command(after_help = examples::LEDGER)]
     Ledger(ledger::LedgerArgs),
+    /// Write the whole cluster directory into one encrypted file
+    #[command(after_help = examples::BACKUP)]
+    Backup(backup::BackupArgs),
+    /// Put a backup back into an empty folder
+    #[command(after_help = examples::RESTORE)]
+    Restore(restore::RestoreArgs),
     /// Run all steps, from nothing to a verified cluster, against a simulated cluster on this machine
     #[command(after_help = examples::DEMO)]
     Demo(demo::DemoArgs),

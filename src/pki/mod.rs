@@ -15,6 +15,7 @@ pub mod fields;
 pub mod fingerprint;
 mod go;
 mod go_names;
+pub mod hasher;
 pub mod issue_error;
 pub mod issuer;
 pub mod key;

@@ -120,6 +120,11 @@ impl Passphrase {
         (rest < FEWEST).then_some(PassphraseWeakness::CommonWords)
     }
 
+    /// The text, for a format that another library implements.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The bytes, for the key derivation.
     pub(super) fn expose(&self) -> &[u8] {
         self.0.as_bytes()

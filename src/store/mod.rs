@@ -2,6 +2,7 @@
 //!
 //! Only this module names `std::fs` or `rusqlite`; it makes no decisions about policy.
 
+pub mod backup_source;
 pub mod ca;
 pub mod credentials;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod issuance;
 pub mod layout;
 pub mod ledger;
 pub mod lock;
+pub mod restored;
 pub mod service_account;
 pub mod signed;
 pub mod staged;

@@ -159,7 +159,7 @@ fn by_file_name(file: &str, own: &OwnCertificate) -> Option<&'static Policy> {
     let named = alias.unwrap_or(stem);
     let has = |usage: &&str| own.certificate.has_extended_usage(usage);
     TABLE.iter().find(|policy| {
-        policy.name == named && policy.signed_by == own.signed_by && policy.usage.names().iter().all(|usage| has(usage))
+        policy.name == named && policy.signed_by == own.signed_by && policy.usage.names().iter().all(has)
     })
 }
 

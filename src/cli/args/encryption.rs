@@ -48,7 +48,7 @@ impl EncryptionArgs {
         }
         let mut everyone = Vec::new();
         for text in &self.encrypt_to {
-            everyone.extend(given(text, context)?);
+            everyone.extend(recipients_named(text, context)?);
         }
         let known_hosts = self.known_hosts.as_ref().map(|path| known_hosts(&context.path(path))).transpose()?;
         Ok(match (everyone.is_empty(), &known_hosts) {
@@ -59,7 +59,7 @@ impl EncryptionArgs {
 }
 
 /// Returns the recipients that one `--encrypt-to` names.
-fn given(text: &str, context: &Context<'_>) -> Result<Vec<Recipient>> {
+pub(crate) fn recipients_named(text: &str, context: &Context<'_>) -> Result<Vec<Recipient>> {
     match Recipient::parse(text) {
         Ok(recipient) => Ok(vec![recipient]),
         // Text that does not look like a recipient is the name of a file.

@@ -29,6 +29,11 @@ pub(crate) struct IdentityArgs {
 }
 
 impl IdentityArgs {
+    /// Makes the arguments of a key, and of a file with its passphrase.
+    pub(crate) fn of(identity: PathBuf, identity_passphrase_file: Option<PathBuf>) -> Self {
+        Self { identity, identity_passphrase_file }
+    }
+
     /// Reads and unlocks the identity.
     ///
     /// # Errors

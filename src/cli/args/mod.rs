@@ -1,5 +1,6 @@
 //! Arguments and secrets that several commands take: passphrases, keys, templates, output formats.
 
+pub(crate) mod backup_key;
 pub(crate) mod ca_passphrase;
 pub(crate) mod encryption;
 pub(crate) mod hosts;

@@ -1,6 +1,7 @@
 //! Reports of use cases as text and JSON.
 
 pub(crate) mod adopted;
+pub(crate) mod backups;
 pub(crate) mod bundles;
 pub(crate) mod certificates;
 pub(crate) mod changes;

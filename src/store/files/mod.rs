@@ -2,6 +2,7 @@
 
 mod list;
 mod metadata;
+mod new_file;
 mod read;
 mod remove;
 mod sync;
@@ -12,7 +13,10 @@ pub use metadata::{
     Owner, another_owner, exists, folder_id, is_folder, is_missing, is_plain_file, leads_out, mode, mode_of_file,
     modified, size,
 };
-pub use read::{begins_with, digest_of_private, holds, holds_exactly, read, read_one_of_many, read_or_wait};
+pub use new_file::NewFile;
+pub use read::{
+    Input, begins_with, digest_of_private, holds, holds_exactly, open, read, read_one_of_many, read_or_wait,
+};
 pub use remove::{remove_all, sweep};
 pub use sync::sync_all;
 pub use write::{FOLDER, PRIVATE, PUBLIC, create_folder, create_folders_below, create_open_folder, replace, write_new};

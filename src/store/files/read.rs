@@ -1,7 +1,7 @@
 //! Reads with a limit.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -87,6 +87,20 @@ fn open_quietly(path: &Path) -> io::Result<File> {
 
 fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// A file that is read a piece at a time.
+pub type Input = BufReader<File>;
+
+/// Opens a file to read it a piece at a time.
+///
+/// # Errors
+/// [`StoreError::Missing`], or the system's error.
+pub fn open(path: &Path) -> Result<Input, StoreError> {
+    File::open(path).map(Input::new).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
+        _ => StoreError::io("read", path, &error),
+    })
 }
 
 /// Returns true if there is a plain file, and no link to one, with exactly these bytes and this mode.

@@ -88,10 +88,7 @@ fn link(connection: &Connection, source: &str, entries: &[u8]) -> rusqlite::Resu
     if entries.is_empty() {
         return Ok(());
     }
-    let last = connection
-        .prepare_cached("SELECT hash FROM chain ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| row.get::<_, Vec<u8>>(0))
-        .optional()?;
+    let last = last_hash(connection)?;
     let hash = link_hash(last.as_deref().unwrap_or_default(), source, entries);
     connection.prepare_cached("INSERT INTO chain (source, entries, hash) VALUES (?1, ?2, ?3)")?.execute(params![
         source,
@@ -99,6 +96,11 @@ fn link(connection: &Connection, source: &str, entries: &[u8]) -> rusqlite::Resu
         hash.bytes()
     ])?;
     Ok(())
+}
+
+fn last_hash(connection: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
+    let mut select = connection.prepare_cached("SELECT hash FROM chain ORDER BY seq DESC LIMIT 1")?;
+    select.query_row([], |row| row.get(0)).optional()
 }
 
 fn link_hash(last: &[u8], source: &str, entries: &[u8]) -> Fingerprint {
@@ -167,6 +169,15 @@ pub struct ChainReport {
 }
 
 impl Ledger {
+    /// Returns the hash of the last link; `None` where nothing was recorded yet. The chain is not checked.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn chain_head(&self) -> Result<Option<Fingerprint>, StoreError> {
+        let hash = self.read(last_hash)?;
+        Ok(hash.and_then(|hash| <[u8; 32]>::try_from(hash).ok()).map(Fingerprint::from_bytes))
+    }
+
     /// Compares every chained row with the chain. `expected` is the hash of a link, kept from an earlier check.
     ///
     /// # Errors

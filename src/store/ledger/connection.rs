@@ -145,11 +145,19 @@ impl Ledger {
 
     fn migrated_copy(&self) -> Result<Self, StoreError> {
         let (folder, copy) = temporary(&self.path)?;
-        self.read(|connection| connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]))?;
+        self.copy_into(&copy)?;
         let mut ledger =
             Self { connection: connect(&copy)?, path: self.path.clone(), writes: false, _copy: Some(folder) };
         ledger.migrate()?;
         Ok(ledger)
+    }
+
+    /// Copies the ledger as it is at one moment into a new file.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub(in crate::store) fn copy_into(&self, path: &Path) -> Result<(), StoreError> {
+        self.read(|connection| connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])).map(|_| ())
     }
 
     fn connect(path: &Path) -> Result<Self, StoreError> {

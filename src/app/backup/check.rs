@@ -1,0 +1,82 @@
+//! Checks that a cluster directory is whole: before it is backed up, and before a restored one is put in its place.
+
+use std::path::{Path, PathBuf};
+
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use super::error::BackupError;
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::ledger::{self, CheckReport, LedgerFinding, LedgerFindingId as Id, Severity};
+use crate::app::revoke::certificates;
+use crate::cluster::profile::{CaRole, Profile};
+use crate::cluster::spec::{Cluster, Role};
+use crate::pki::ca_set::CaSet;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::files;
+
+/// A cluster directory that is whole.
+pub(super) struct Checked {
+    pub(super) cluster: Cluster,
+    pub(super) cas: CaSet,
+    /// What the check of the ledger found.
+    pub(super) ledger: CheckReport,
+}
+
+impl Checked {
+    /// Returns true if the hash chain has the link that was expected.
+    pub(super) fn has_head(&self) -> bool {
+        self.ledger.findings.iter().all(|finding| finding.id != Id::Head)
+    }
+
+    /// Returns the findings that a backup does not exclude: CRLs and rules that are out of date.
+    pub(super) fn warnings(self) -> Vec<LedgerFinding> {
+        self.ledger.findings
+    }
+}
+
+/// Checks the cluster file, the CAs, the ledger with its hash chain, and that the CAs signed each certificate of a host.
+///
+/// What has expired is no error: a backup may be old. `head` is a link that the hash chain should have; where it lacks it, that
+/// is a finding of the report.
+///
+/// # Errors
+/// The first that is found.
+pub(super) fn check(env: &Env, head: Option<Fingerprint>) -> Result<Checked, Error> {
+    let cluster = directory::cluster(&env.layout)?;
+    let (_, cas) = directory::cas(&env.layout, &cluster)?;
+    let ledger = ledger::check(env, head)?;
+    let damage: Vec<LedgerFinding> = ledger.findings.iter().filter(|finding| is_damage(finding)).cloned().collect();
+    if !damage.is_empty() {
+        return Err(BackupError::Ledger(damage).into());
+    }
+    check_certificates(env, &cas)?;
+    Ok(Checked { cluster, cas, ledger })
+}
+
+fn is_damage(finding: &LedgerFinding) -> bool {
+    finding.severity == Severity::Error && !matches!(finding.id, Id::Crl | Id::Denials | Id::Head)
+}
+
+fn check_certificates(env: &Env, cas: &CaSet) -> Result<(), Error> {
+    let mut folders: Vec<PathBuf> = vec![env.layout.holder_folder(Profile::Verifier, None)];
+    for role in [Role::Master, Role::Node] {
+        let folder = env.layout.hosts_folder(role);
+        folders.extend(files::names_in(&folder)?.into_iter().map(|host| folder.join(host)));
+    }
+    folders.par_iter().filter(|folder| files::is_folder(folder)).try_for_each(|folder| {
+        let names = files::names_in(folder)?;
+        let mut certificates = names.iter().filter(|name| name.ends_with(".crt"));
+        certificates.try_for_each(|name| check_certificate(&folder.join(name), cas))
+    })
+}
+
+/// Checks the first certificate of a file: what follows it is its chain.
+fn check_certificate(path: &Path, cas: &CaSet) -> Result<(), Error> {
+    let read = certificates::read(path)?;
+    let is_ours = read
+        .first()
+        .is_some_and(|certificate| CaRole::ALL.iter().any(|role| cas.of(*role).signer_of(certificate).is_some()));
+    if is_ours { Ok(()) } else { Err(BackupError::OtherIssuer(path.to_owned()).into()) }
+}

@@ -1,0 +1,243 @@
+//! Makes a backup.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::check::{self, Checked};
+use super::error::BackupError;
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::ledger::LedgerFinding;
+use crate::app::observer::Observer;
+use crate::bundle::backup::{BackupWriter, WriteBackupError};
+use crate::bundle::backup_manifest::{BackupFacts, BackupManifest, FileEntry, FolderEntry};
+use crate::bundle::encryption::Encryptor;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::hasher::Hasher;
+use crate::store::backup_source::{self, LedgerCopy, Source, SourceEntry};
+use crate::store::error::StoreError;
+use crate::store::files::{self, Input, NewFile, PRIVATE};
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+
+/// What is backed up, and where to.
+#[derive(Debug)]
+pub struct BackupOptions {
+    /// The file, which must not exist.
+    pub file: PathBuf,
+    /// Encrypts it.
+    pub encryptor: Encryptor,
+    /// Whether the hosts' bundles are in it.
+    pub bundles: bool,
+}
+
+/// Something that is not in the backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftOut {
+    /// The folder of templates that the cluster file names is outside of the cluster directory.
+    Templates(PathBuf),
+    /// The key of a CA is not in the cluster directory.
+    Key(PathBuf),
+}
+
+/// What was backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupReport {
+    /// The file.
+    pub file: PathBuf,
+    /// Its length, in bytes.
+    pub size: u64,
+    /// Its SHA-256.
+    pub sha256: Fingerprint,
+    /// What is in it.
+    pub manifest: BackupManifest,
+    /// The number of certificates in the ledger.
+    pub certificates: usize,
+    /// What is not in it.
+    pub left_out: Vec<LeftOut>,
+    /// What else the check of the ledger found.
+    pub warnings: Vec<LedgerFinding>,
+}
+
+/// Backs the cluster directory up into a new encrypted file, which appears complete or not at all. Its content is that of one
+/// moment: no other command writes meanwhile.
+///
+/// # Errors
+/// [`BackupError`]; or when the directory is not whole, a file cannot be read, or the backup cannot be written.
+pub fn backup(options: &BackupOptions, env: &Env, observer: &mut dyn Observer) -> Result<BackupReport, Error> {
+    let BackupOptions { file, encryptor, bundles } = options;
+    if files::exists(file) {
+        return Err(StoreError::Exists(file.clone()).into());
+    }
+    let _lock = directory::lock(env, "backup", observer)?;
+    let layout = &env.layout;
+    let checked = check::check(env, None)?;
+    let templates = Templates::of(&checked.cluster, layout);
+    check_is_outside(file, layout, &templates)?;
+    files::sweep(&layout.pki())?;
+    let mut ledger = Ledger::open(&layout.ledger())?;
+    let copy = LedgerCopy::make(&ledger, &layout.ledger())?;
+    let head = Ledger::open_read_only(&copy.path())?.chain_head()?;
+    if head != checked.ledger.head {
+        return Err(BackupError::Changed(layout.ledger()).into());
+    }
+    let source = backup_source::list(layout, *bundles, templates.inside.as_deref())?;
+    let directory = Directory { layout, copy: &copy };
+    let manifest = directory.manifest(source, env, &checked, *bundles)?;
+    let (size, sha256) = directory.write(file, encryptor, &manifest)?;
+    // From here on the backup exists. An event before it would tell of one that perhaps does not.
+    ledger.log_event(
+        "backup",
+        manifest.cluster.as_str(),
+        &format!("{}, SHA-256 {sha256}", file.display()),
+        &env.audit(),
+    )?;
+    let mut left_out: Vec<LeftOut> = templates.outside.into_iter().map(LeftOut::Templates).collect();
+    let keys = CaRole::ALL.into_iter().filter(|role| checked.cluster.signer(*role).is_none());
+    let keys = keys.map(|role| layout.root_key(role));
+    left_out.extend(keys.filter(|key| !files::exists(key)).map(LeftOut::Key));
+    let certificates = checked.ledger.certificates;
+    Ok(BackupReport {
+        file: file.clone(),
+        size,
+        sha256,
+        manifest,
+        certificates,
+        left_out,
+        warnings: checked.warnings(),
+    })
+}
+
+/// The folder of templates that the cluster file names.
+struct Templates {
+    /// Its path, where it is in the cluster directory.
+    inside: Option<PathBuf>,
+    outside: Option<PathBuf>,
+}
+
+impl Templates {
+    fn of(cluster: &Cluster, layout: &Layout) -> Self {
+        let none = Self { inside: None, outside: None };
+        let Some(folder) = &cluster.templates else { return none };
+        let is_plain = Path::new(folder)
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+        // Without `.` in it, the path is as the archive has it.
+        let path: PathBuf = layout.dir().join(folder).components().collect();
+        match is_plain && path != layout.dir() {
+            true => Self { inside: Some(path), ..none },
+            false => Self { outside: Some(path), ..none },
+        }
+    }
+}
+
+/// Refuses a file in a folder that is backed up: the next backup would have it in it.
+fn check_is_outside(file: &Path, layout: &Layout, templates: &Templates) -> Result<(), BackupError> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folders = [layout.pki(), layout.policy(), layout.bundles()];
+    let mut folders = folders.iter().chain(&templates.inside);
+    let mut above = parent.ancestors().filter_map(files::folder_id);
+    let ids: Vec<(u64, u64)> = folders.by_ref().filter_map(|folder| files::folder_id(folder)).collect();
+    if above.any(|id| ids.contains(&id)) { Err(BackupError::Inside(file.to_owned())) } else { Ok(()) }
+}
+
+/// The directory that is backed up.
+struct Directory<'a> {
+    layout: &'a Layout,
+    copy: &'a LedgerCopy,
+}
+
+impl Directory<'_> {
+    /// Returns the manifest: every file is read once for its SHA-256.
+    fn manifest(&self, source: Source, env: &Env, checked: &Checked, bundles: bool) -> Result<BackupManifest, Error> {
+        let mut entries = source.files;
+        let ledger = self.ledger_path();
+        entries.push(SourceEntry { path: ledger, mode: PRIVATE });
+        let read = |SourceEntry { path, mode }: SourceEntry| -> Result<FileEntry, StoreError> {
+            let mut file = self.open(&path)?;
+            let mut hasher = Hasher::default();
+            let size = io::copy(&mut file, &mut hasher)
+                .map_err(|error| backup_source::read_error(&self.layout.dir().join(&path), &error))?;
+            Ok(FileEntry { path, mode, size, sha256: hasher.finish() })
+        };
+        let files = entries.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let folder = |SourceEntry { path, mode }| FolderEntry { path, mode };
+        let facts = BackupFacts {
+            cluster: checked.cluster.name.clone(),
+            created: env.now,
+            created_by: env.actor.clone(),
+            root_pin: checked.cas.cluster.pin(),
+            ledger_head: checked.ledger.head,
+            bundles,
+        };
+        let folders = source.folders.into_iter().map(folder).collect();
+        Ok(BackupManifest::new(facts, folders, files).map_err(BackupError::Unsuited)?)
+    }
+
+    fn ledger_path(&self) -> String {
+        let ledger = self.layout.ledger();
+        ledger.strip_prefix(self.layout.dir()).unwrap_or(&ledger).display().to_string()
+    }
+
+    /// Opens a file of the backup: the ledger's is the copy.
+    fn open(&self, path: &str) -> Result<Input, StoreError> {
+        match path == self.ledger_path() {
+            true => backup_source::open(&self.copy.path()),
+            false => backup_source::open(&self.layout.dir().join(path)),
+        }
+    }
+
+    /// Writes the backup, and returns the length and the SHA-256 of the file.
+    fn write(
+        &self,
+        file: &Path,
+        encryptor: &Encryptor,
+        manifest: &BackupManifest,
+    ) -> Result<(u64, Fingerprint), Error> {
+        let failed = |error: WriteBackupError| -> Error {
+            match error {
+                WriteBackupError::Changed(path) => BackupError::Changed(self.layout.dir().join(path)).into(),
+                WriteBackupError::Manifest(error) => BackupError::Unsuited(error).into(),
+                WriteBackupError::Encrypt(error) => BackupError::Encrypt(error).into(),
+                WriteBackupError::Io(error) => NewFile::error(file, &error).into(),
+            }
+        };
+        let out = Measured { inner: NewFile::begin(file, PRIVATE)?, length: 0, hasher: Hasher::default() };
+        let mut writer = BackupWriter::begin(BufWriter::new(out), encryptor, manifest).map_err(failed)?;
+        for folder in &manifest.folders {
+            writer.add_folder(folder).map_err(failed)?;
+        }
+        for entry in &manifest.files {
+            let content = self.open(&entry.path)?;
+            writer.add_file(entry, content).map_err(failed)?;
+        }
+        let out = writer.finish().map_err(failed)?;
+        let out = out.into_inner().map_err(|error| NewFile::error(file, error.error()))?;
+        let Measured { inner, length, hasher } = out;
+        inner.commit()?;
+        Ok((length, hasher.finish()))
+    }
+}
+
+/// A writer that measures what is written, and computes its SHA-256.
+struct Measured<W> {
+    inner: W,
+    length: u64,
+    hasher: Hasher,
+}
+
+impl<W: Write> Write for Measured<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.length += written as u64;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,177 @@
+//! Restores a backup into an empty folder.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::check::{self, Checked};
+use super::error::RestoreError;
+use crate::app::env::Env;
+use crate::app::error::{Error, with_causes};
+use crate::app::input;
+use crate::app::ledger::LedgerFinding;
+use crate::bundle::backup::{BackupReceiver, UnpackError, unpack};
+use crate::bundle::backup_manifest::{BackupManifest, FileEntry, FolderEntry};
+use crate::bundle::encrypted_stream::{EncryptedInput, StreamError};
+use crate::bundle::encryption::Identity;
+use crate::cluster::duration::stamp;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::files::Input;
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+use crate::store::restored::{Place, RestoredFolder, look_at};
+
+/// What is restored, and what it has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreOptions {
+    /// The file.
+    pub file: PathBuf,
+    /// The pin of the root that it has to have.
+    pub pin: Option<Fingerprint>,
+    /// A link that the ledger's hash chain has to have.
+    pub head: Option<Fingerprint>,
+}
+
+/// What was restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// The cluster directory.
+    pub directory: PathBuf,
+    /// What the backup has.
+    pub manifest: BackupManifest,
+    /// The number of certificates in the ledger.
+    pub certificates: usize,
+    /// The last link of the hash chain, with the event of the restore.
+    pub head: Option<Fingerprint>,
+    /// What else the check of the ledger found.
+    pub warnings: Vec<LedgerFinding>,
+}
+
+/// A backup whose header was read, for a folder that is empty.
+pub struct OpenedBackup {
+    options: RestoreOptions,
+    place: PathBuf,
+    input: EncryptedInput<Input>,
+}
+
+impl OpenedBackup {
+    /// Returns true if it is encrypted with a passphrase.
+    #[must_use]
+    pub fn needs_passphrase(&self) -> bool {
+        self.input.needs_passphrase()
+    }
+}
+
+impl fmt::Debug for OpenedBackup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedBackup").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Opens a backup that is to be restored as `env`'s cluster directory. Nothing is written.
+///
+/// # Errors
+/// [`RestoreError::NotEmpty`]; or when the file cannot be read, or is not encrypted.
+pub fn open(options: RestoreOptions, env: &Env) -> Result<OpenedBackup, Error> {
+    let place = match look_at(env.layout.dir())? {
+        Place::Free(place) => place,
+        Place::Occupied(names) => {
+            return Err(RestoreError::NotEmpty { folder: env.layout.dir().to_owned(), names }.into());
+        }
+    };
+    let file = input::open(&options.file, "backup")?;
+    let input =
+        EncryptedInput::open(file).map_err(|source| RestoreError::Decrypt { file: options.file.clone(), source })?;
+    Ok(OpenedBackup { options, place, input })
+}
+
+/// Decrypts a backup, checks all of it, and then puts it in its place by one rename.
+///
+/// # Errors
+/// [`RestoreError`]; or when a file cannot be written. Nothing is in the place then.
+pub fn restore(opened: OpenedBackup, identity: &Identity, env: &Env) -> Result<RestoreReport, Error> {
+    let OpenedBackup { options, place, input } = opened;
+    let file = &options.file;
+    let undecrypted = |source: StreamError| RestoreError::Decrypt { file: file.clone(), source };
+    let stream = input.decrypt(identity).map_err(undecrypted)?;
+    let mut receiver = Receiver { folder: RestoredFolder::begin(&place)?, options: &options };
+    let manifest = unpack(stream, &mut receiver).map_err(|error| match error {
+        UnpackError::Stream(source) => undecrypted(source).into(),
+        UnpackError::Content(source) => RestoreError::Content { file: file.clone(), source }.into(),
+        UnpackError::Receiver(error) => error,
+    })?;
+    let folder = receiver.folder;
+    let staged = Env { layout: Layout::new(folder.path().to_owned()), ..env.clone() };
+    let checked = check::check(&staged, options.head).map_err(|error| unusable(&error, file, folder.path()))?;
+    compare(&checked, &manifest, &options)?;
+    let head = record(&manifest, &staged)?;
+    folder.publish()?;
+    let certificates = checked.ledger.certificates;
+    let directory = env.layout.dir().to_owned();
+    Ok(RestoreReport { directory, manifest, certificates, head, warnings: checked.warnings() })
+}
+
+/// Returns the error for a directory that cannot be used, by the paths that it has in the backup.
+fn unusable(error: &Error, file: &Path, staged: &Path) -> RestoreError {
+    let reason = with_causes(error).replace(&format!("{}/", staged.display()), "");
+    RestoreError::Directory { file: file.to_owned(), reason }
+}
+
+/// Compares what was restored with the manifest, and with what is expected.
+fn compare(checked: &Checked, manifest: &BackupManifest, options: &RestoreOptions) -> Result<(), RestoreError> {
+    let file = &options.file;
+    let pin = checked.cas.cluster.pin();
+    let other = [Some(manifest.root_pin), options.pin].into_iter().flatten().find(|expected| *expected != pin);
+    if let Some(expected) = other {
+        let (found, expected) = (pin.as_pin(), expected.as_pin());
+        return Err(RestoreError::OtherCluster { file: file.clone(), found, expected });
+    }
+    if checked.cluster.name != manifest.cluster {
+        let reason = format!("its cluster is called {}, and not {}", checked.cluster.name, manifest.cluster);
+        return Err(RestoreError::Directory { file: file.clone(), reason });
+    }
+    let head = manifest.ledger_head.filter(|expected| checked.ledger.head != Some(*expected));
+    match head.or(options.head.filter(|_| !checked.has_head())) {
+        Some(expected) => Err(RestoreError::OtherHead { file: file.clone(), expected }),
+        None => Ok(()),
+    }
+}
+
+/// Records the restore in the restored ledger, and returns the last link of its hash chain.
+fn record(manifest: &BackupManifest, staged: &Env) -> Result<Option<Fingerprint>, Error> {
+    let mut ledger = Ledger::open(&staged.layout.ledger())?;
+    let detail = format!("backup of {} by {}", stamp(manifest.created), manifest.created_by);
+    ledger.log_event("restore", manifest.cluster.as_str(), &detail, &staged.audit())?;
+    Ok(ledger.chain_head()?)
+}
+
+/// Writes what is restored under a temporary name.
+struct Receiver<'a> {
+    folder: RestoredFolder,
+    options: &'a RestoreOptions,
+}
+
+impl BackupReceiver for Receiver<'_> {
+    type Error = Error;
+
+    /// Refuses another cluster's backup before anything of it is written.
+    fn manifest(&mut self, manifest: &BackupManifest) -> Result<(), Error> {
+        match self.options.pin {
+            Some(expected) if expected != manifest.root_pin => Err(RestoreError::OtherCluster {
+                file: self.options.file.clone(),
+                found: manifest.root_pin.as_pin(),
+                expected: expected.as_pin(),
+            }
+            .into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn folder(&mut self, folder: &FolderEntry) -> Result<(), Error> {
+        Ok(self.folder.add_folder(&folder.path, folder.mode)?)
+    }
+
+    fn file(&mut self, file: &FileEntry, content: &mut dyn Read) -> Result<(), Error> {
+        Ok(self.folder.add_file(&file.path, file.mode, content)?)
+    }
+}

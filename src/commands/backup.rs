@@ -1,0 +1,49 @@
+//! `backup`: writes the cluster directory into one encrypted file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::app::backup::{BackupOptions, backup};
+use crate::cli::args::backup_key::BackupEncryptionArgs;
+use crate::cli::args::output::OutputFormat;
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
+use crate::cli::output::backups;
+
+/// Writes cluster.yaml, keys, certificates, the ledger, the access rules, the bundles and the templates into one file, all of one
+/// moment, encrypted to recipients or with a passphrase. The file appears complete or not at all, and replaces nothing. It is in
+/// age's format: age -d decrypts it, and what is in it is a tar archive. Put it on another machine.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to write, outside of the folders that are backed up
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: PathBuf,
+    #[command(flatten)]
+    encryption: BackupEncryptionArgs,
+    /// Leave the bundles out: clusterctl bundle --all makes them again, but for those whose keys were deleted with
+    /// --discard-keys
+    #[arg(long)]
+    without_bundles: bool,
+    /// Format of the output; the schema of the JSON is schemas/backup.schema.json
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// Runs `backup`.
+///
+/// # Errors
+/// The errors of [`backup`]; a usage error when it cannot be encrypted; or when another user owns the directory.
+pub fn run(args: &BackupArgs, context: &mut Context<'_>) -> Result<Exit> {
+    context.check_owner()?;
+    let options = BackupOptions {
+        file: context.path(&args.file),
+        encryptor: args.encryption.encryptor(context)?,
+        bundles: !args.without_bundles,
+    };
+    let env = context.env.clone();
+    let report = backup(&options, &env, &mut context.observer())?;
+    backups::show_backup(&report, args.output, &mut context.screen);
+    Ok(Exit::Done)
+}
