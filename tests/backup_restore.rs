@@ -126,6 +126,8 @@ fn a_restored_directory_is_the_one_that_was_backed_up() {
     }
     let log = lab.good(&["log", "-o", "json"]).out;
     assert!(log.contains("\"kind\": \"backup\""), "{log}");
+    let status: Value = serde_json::from_str(&lab.run(&["status", "-o", "json"]).out).expect("JSON");
+    assert_eq!(status["lastBackup"], made["created"]);
     let mut names: Vec<_> =
         fs::read_dir(out.path()).expect("a folder").map(|e| e.expect("an entry").file_name()).collect();
     names.sort();

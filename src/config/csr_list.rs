@@ -41,9 +41,12 @@ pub fn requests_from_kubectl(bytes: &[u8]) -> Result<Vec<ListedRequest>, CsrList
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let is_json = bytes.trim_ascii_start().starts_with(b"{");
     let object: Object = parse(bytes, is_json)?;
-    let objects = match object.items {
-        Some(items) => items,
-        None => vec![object],
+    let objects = match object {
+        Object { items: Some(items), .. } => items,
+        Object { kind: None, metadata: Metadata { name }, .. } if name.is_empty() => {
+            return Err(CsrListError::Shape("it has neither a kind nor a name".to_owned()));
+        }
+        object => vec![object],
     };
     let is_request = |object: &Object| object.kind.as_deref().is_none_or(|kind| kind == KIND);
     objects.into_iter().filter(is_request).map(Object::listed).collect()

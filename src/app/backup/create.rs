@@ -23,6 +23,9 @@ use crate::store::files::{self, Input, NewFile, PRIVATE};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 
+/// The kind of the event that records a backup.
+pub const BACKUP_EVENT: &str = "backup";
+
 /// What is backed up, and where to.
 #[derive(Debug)]
 pub struct BackupOptions {
@@ -90,7 +93,7 @@ pub fn backup(options: &BackupOptions, env: &Env, observer: &mut dyn Observer) -
     let (size, sha256) = directory.write(file, encryptor, &manifest)?;
     // From here on the backup exists. An event before it would tell of one that perhaps does not.
     ledger.log_event(
-        "backup",
+        BACKUP_EVENT,
         manifest.cluster.as_str(),
         &format!("{}, SHA-256 {sha256}", file.display()),
         &env.audit(),

@@ -5,6 +5,6 @@ mod create;
 mod error;
 mod restore;
 
-pub use create::{BackupOptions, BackupReport, LeftOut, backup};
+pub use create::{BACKUP_EVENT, BackupOptions, BackupReport, LeftOut, backup};
 pub use error::{BackupError, RestoreError};
 pub use restore::{OpenedBackup, RestoreOptions, RestoreReport, open, restore};

@@ -8,6 +8,7 @@ use super::row::{Credential, StatusRow};
 use super::source::Source;
 use super::summary::Summary;
 use super::{admins, authorities, hosts, removed};
+use crate::app::backup::BACKUP_EVENT;
 use crate::app::revoke::removed_host::RemovedHost;
 use crate::app::revoke::removed_hosts;
 use crate::app::{Env, Error, directory};
@@ -49,7 +50,8 @@ pub fn of_directory(
     let is_wanted = |name: &str| options.hosts.is_empty() || options.hosts.iter().any(|pattern| pattern.matches(name));
     hosts::rows(&source, &cas, &is_wanted, &mut counted)?;
     removed::rows(left.into_iter().filter(|removed| is_wanted(&removed.host)), &mut counted);
-    Ok(StatusReport { summary, skipped: Vec::new() })
+    let last_backup = ledger.last_event(BACKUP_EVENT)?;
+    Ok(StatusReport { summary, skipped: Vec::new(), last_backup })
 }
 
 /// Reports the CRLs of a cluster directory alone: those that there are, and those that are missing.

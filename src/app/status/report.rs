@@ -1,5 +1,7 @@
 //! What was reported in all.
 
+use time::OffsetDateTime;
+
 use super::pki::Skipped;
 use super::summary::Summary;
 
@@ -10,6 +12,8 @@ pub struct StatusReport {
     pub summary: Summary,
     /// The files of another tool's PKI that were not read, and why. What they have is not known.
     pub skipped: Vec<Skipped>,
+    /// When the cluster directory was backed up last, where it was and is reported.
+    pub last_backup: Option<OffsetDateTime>,
 }
 
 impl StatusReport {

@@ -65,6 +65,18 @@ impl Ledger {
         })
     }
 
+    /// Returns when an event of this kind was logged last; `None` where there is none.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what clusterctl writes.
+    pub fn last_event(&self, kind: &str) -> Result<Option<OffsetDateTime>, StoreError> {
+        let last = self.read(|connection| {
+            let query = "SELECT max(at) FROM events WHERE kind = ?1";
+            connection.query_row(query, [kind], |row| row.get::<_, Option<Column<OffsetDateTime>>>(0))
+        })?;
+        Ok(last.map(|column| column.0))
+    }
+
     /// Records that keys are about to be deleted on purpose, each with its host and its certificate's SHA-256.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Rows as a table for people: the rows that need attention, the sum of all rows, and the advice.
 
 use anstyle::{AnsiColor, Style};
+use time::OffsetDateTime;
 
 use super::advice::Advice;
 use super::head::Head;
@@ -47,7 +48,7 @@ impl HumanWriter {
         }
     }
 
-    pub(super) fn end(mut self, summary: &Summary, screen: &mut Screen<'_>) {
+    pub(super) fn end(mut self, summary: &Summary, last_backup: Option<OffsetDateTime>, screen: &mut Screen<'_>) {
         sort(&mut self.rows, self.sort_by);
         if !self.all {
             self.rows.truncate(SHOWN);
@@ -69,6 +70,9 @@ impl HumanWriter {
             text.extend(steps.iter().map(|step| format!("  {step}\n")));
         }
         screen.answer(text);
+        if let Some(at) = last_backup {
+            screen.step(format_args!("last backup: {}, {} ago", stamp(at), in_words(self.head.now - at)));
+        }
     }
 
     fn table(&self, color: bool) -> String {

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::head::Head;
 use super::lines::Lines;
-use crate::app::status::{Remedy, Skipped, State, StatusRow, Subject, Summary};
+use crate::app::status::{Remedy, State, StatusReport, StatusRow, Subject};
 use crate::cli::remedies;
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
@@ -106,7 +106,8 @@ impl JsonWriter {
         self.lines.add("  \"rows\": [", screen);
     }
 
-    pub(super) fn end(mut self, summary: &Summary, skipped: &[Skipped], screen: &mut Screen<'_>) {
+    pub(super) fn end(mut self, report: &StatusReport, screen: &mut Screen<'_>) {
+        let StatusReport { summary, skipped, last_backup } = report;
         self.begin(screen);
         if let Some(last) = self.last.take() {
             self.lines.add(&format!("    {last}"), screen);
@@ -117,6 +118,7 @@ impl JsonWriter {
             .map(|one| json!({ "file": sanitized(&one.label), "reason": sanitized(&one.reason.to_string()) }))
             .collect();
         self.lines.add(&format!("  \"skipped\": {},", json!(skipped)), screen);
+        self.lines.add(&format!("  \"lastBackup\": {},", json!(last_backup.map(stamp))), screen);
         let counts = State::ALL.map(|state| format!("{}: {}", json!(state.as_str()), summary.count(state)));
         self.lines.add(&format!("  \"summary\": {{\"total\": {}, {}}}", summary.total(), counts.join(", ")), screen);
         self.lines.add("}", screen);

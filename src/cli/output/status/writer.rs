@@ -75,7 +75,7 @@ impl Writer {
 
     /// Writes all that is left, the sum of all rows, and the files that were not read.
     pub(crate) fn end(mut self, report: &StatusReport, screen: &mut Screen<'_>) {
-        let StatusReport { summary, skipped } = report;
+        let StatusReport { summary, skipped, last_backup } = report;
         for Skipped { label, reason } in skipped.iter().take(WARNED) {
             screen.warn(format_args!("skipped {}: {}", sanitized(label), sanitized(&reason.to_string())));
         }
@@ -89,8 +89,8 @@ impl Writer {
             }
         }
         match self.form {
-            Form::Human(writer) => writer.end(summary, screen),
-            Form::Json(writer) => writer.end(summary, skipped, screen),
+            Form::Human(writer) => writer.end(summary, *last_backup, screen),
+            Form::Json(writer) => writer.end(report, screen),
             Form::Csv(writer) => writer.end(screen),
             Form::Prometheus(writer) => writer.end(summary, skipped.len(), screen),
             Form::Html(writer) => writer.end(report, screen),

@@ -214,7 +214,7 @@ mod tests {
                 writer.row(&row);
             }
         }
-        writer.page(&StatusReport { summary, skipped: Vec::new() })
+        writer.page(&StatusReport { summary, skipped: Vec::new(), last_backup: None })
     }
 
     #[test]
