@@ -86,3 +86,4 @@ mod verify;
 mod verifying;
 mod versions;
 mod writing;
+mod year;

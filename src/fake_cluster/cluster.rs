@@ -111,6 +111,24 @@ impl Reserved {
         &self.addresses
     }
 
+    /// Returns these listeners again, those of the nodes in another selection and order: for one cluster after another at
+    /// the same addresses. Those that do not exist are left out.
+    ///
+    /// # Errors
+    /// Returns an error if the system has no descriptors left.
+    pub fn select(&self, nodes: &[usize]) -> std::io::Result<Self> {
+        let nodes: Vec<usize> = nodes.iter().copied().filter(|node| *node < self.nodes.len()).collect();
+        Ok(Self {
+            endpoint: self.endpoint.try_clone()?,
+            masters: self.masters.iter().map(StdListener::try_clone).collect::<Result<_, _>>()?,
+            nodes: nodes.iter().map(|node| self.nodes[*node].try_clone()).collect::<Result<_, _>>()?,
+            addresses: Addresses {
+                nodes: nodes.iter().map(|node| self.addresses.nodes[*node]).collect(),
+                ..self.addresses.clone()
+            },
+        })
+    }
+
     /// Starts the servers.
     ///
     /// # Errors
@@ -154,6 +172,13 @@ impl FakeCluster {
     /// Makes the API servers deny exactly these certificates, as a new authorization.yaml does.
     pub fn deny(&self, certificates: impl IntoIterator<Item = Fingerprint>) {
         *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = certificates.into_iter().collect();
+    }
+
+    /// Stops it, and waits until it accepts no connection.
+    pub fn stop(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(HANDSHAKE);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A laboratory whose simulated cluster serves, on loopback, the certificates that the directory's commands issued.
 
 use clusterctl::cluster::profile::{CaRole, CertificateSpec};
+use clusterctl::cluster::spec::Cluster;
 use clusterctl::config;
-use clusterctl::fake_cluster::cluster::{Addresses, Config, FakeCluster, reserve};
+use clusterctl::fake_cluster::cluster::{Addresses, Config, FakeCluster, Reserved, reserve};
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::pki::issuer::{Credential, IssueError};
 use clusterctl::pki::key::PrivateKey;
@@ -49,27 +50,30 @@ impl Live {
         prepare(&lab);
         lab.good(&["issue-master", "--all"]);
         lab.good(&["issue-node", "--all"]);
-        let cluster = draft.check().expect("a good draft");
-        let layout = Layout::new(lab.dir().to_owned());
-        let trust = ca::trust(&layout, CaRole::Cluster).expect("the root");
-        // Only an injected fault needs it; the key may be elsewhere.
-        let issuer = ca::open(&layout, CaRole::Cluster, None).ok().and_then(|opened| opened.into_issuer(lab.now).ok());
-        let stored = |leaf: &CertificateSpec| -> Result<Credential, IssueError> {
-            Ok(match credentials::read(&layout, leaf) {
-                Ok(stored) => stored.credential,
-                // A host whose keys are below `hosts` alone.
-                Err(_) => {
-                    let (certificate, chain) = credentials::read_certificates(&layout, leaf).expect("signed");
-                    let host = leaf.host.as_ref().expect("a host");
-                    let key = format!("hosts/{host}/var/lib/kubelet/pki/{}.key", leaf.policy().name);
-                    let key = PrivateKey::from_pem(lab.read(&key).as_bytes()).expect("a key");
-                    Credential { certificate, chain, key }
-                }
-            })
-        };
-        let config =
-            Config::assemble(cluster, &trust, issuer.as_ref(), fault, lab.now, stored).expect("what it serves");
-        let running = reserved.start(config).expect("a running cluster");
+        let running = serve(&lab, draft.check().expect("a good draft"), reserved, fault);
         Self { lab, addresses, running }
     }
+}
+
+/// Starts the servers of a cluster with the credentials of its directory.
+pub(crate) fn serve(lab: &Lab, cluster: Cluster, reserved: Reserved, fault: Option<InjectedFault>) -> FakeCluster {
+    let layout = Layout::new(lab.dir().to_owned());
+    let trust = ca::trust(&layout, CaRole::Cluster).expect("the root");
+    // Only an injected fault needs it; the key may be elsewhere.
+    let issuer = ca::open(&layout, CaRole::Cluster, None).ok().and_then(|opened| opened.into_issuer(lab.now).ok());
+    let stored = |leaf: &CertificateSpec| -> Result<Credential, IssueError> {
+        Ok(match credentials::read(&layout, leaf) {
+            Ok(stored) => stored.credential,
+            // A host whose keys are below `hosts` alone.
+            Err(_) => {
+                let (certificate, chain) = credentials::read_certificates(&layout, leaf).expect("signed");
+                let host = leaf.host.as_ref().expect("a host");
+                let key = format!("hosts/{host}/var/lib/kubelet/pki/{}.key", leaf.policy().name);
+                let key = PrivateKey::from_pem(lab.read(&key).as_bytes()).expect("a key");
+                Credential { certificate, chain, key }
+            }
+        })
+    };
+    let config = Config::assemble(cluster, &trust, issuer.as_ref(), fault, lab.now, stored).expect("what it serves");
+    reserved.start(config).expect("a running cluster")
 }
