@@ -78,6 +78,7 @@ mod style;
 mod support;
 mod surroundings;
 mod targets;
+mod tokens;
 mod trust;
 mod untrusted;
 mod usage;

@@ -51,11 +51,12 @@ const LAYERS: [(&str, &[&str]); 20] = [
 ];
 
 /// Crates, and the modules that may name them.
-const CRATES: [(&str, &[&str]); 21] = [
+const CRATES: [(&str, &[&str]); 22] = [
     ("rcgen", &["pki"]),
     ("ring", &["pki"]),
     ("x509_parser", &["pki"]),
     ("pkcs8", &["pki"]),
+    ("cryptoki", &["signers"]),
     ("webpki", &["pki"]),
     ("ssh_key", &["pki"]),
     ("serde_yaml", &["config"]),

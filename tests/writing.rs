@@ -120,7 +120,8 @@ fn text() -> impl Strategy<Value = String> {
 fn signers() -> impl Strategy<Value = RawSigners> {
     let signer = || {
         let exec = option::of(prop::collection::vec(text(), 0..3));
-        option::of((exec, option::of(text())).prop_map(|(exec, timeout)| RawSigner { exec, timeout }))
+        let signer = (exec, option::of(text()), option::of(text()), option::of(text()));
+        option::of(signer.prop_map(|(exec, timeout, pkcs11, module)| RawSigner { exec, timeout, pkcs11, module }))
     };
     let all = (signer(), signer(), signer());
     all.prop_map(|(cluster, etcd, front_proxy)| RawSigners { cluster, etcd, front_proxy }).boxed()

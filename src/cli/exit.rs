@@ -25,6 +25,8 @@ use crate::bundle::encrypted_stream::StreamError;
 use crate::bundle::encryption::DecryptError;
 use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
+use crate::pki::signer_error::TokenError;
+use crate::pki::signing_key::SigningError;
 use crate::store::ca::CaError;
 use crate::store::credentials::CredentialProblem;
 use crate::store::error::StoreError;
@@ -335,9 +337,8 @@ fn of_ca(error: &CaError) -> Exit {
 fn of_issue(error: &IssueError) -> Exit {
     match error {
         IssueError::Violations { .. } | IssueError::NoCrlSign => Exit::Refused,
-        IssueError::Key(KeyError::NoRandomness) | IssueError::Signing(_) | IssueError::WrongSignature => {
-            Exit::Environment
-        }
+        IssueError::Signing(error) => of_signing(error),
+        IssueError::Key(KeyError::NoRandomness) | IssueError::WrongSignature => Exit::Environment,
         IssueError::Key(_)
         | IssueError::Certificate(_)
         | IssueError::Encode(_)
@@ -345,6 +346,17 @@ fn of_issue(error: &IssueError) -> Exit {
         | IssueError::OtherList
         | IssueError::OtherRole { .. }
         | IssueError::OtherIssuer => Exit::Bug,
+    }
+}
+
+fn of_signing(error: &SigningError) -> Exit {
+    match error {
+        SigningError::Token { error: TokenError::WrongPin | TokenError::PinLocked, .. } => Exit::Refused,
+        SigningError::Token {
+            error: TokenError::NotBuilt | TokenError::NoModule | TokenError::NoPin(_) | TokenError::SeveralTokens(_),
+            ..
+        } => Exit::Usage,
+        SigningError::Failed | SigningError::Program { .. } | SigningError::Token { .. } => Exit::Environment,
     }
 }
 

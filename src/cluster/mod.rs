@@ -18,6 +18,7 @@ pub mod kubelet_trust;
 pub mod kubernetes;
 pub mod lifetime;
 pub mod name;
+pub mod pkcs11_uri;
 pub mod profile;
 pub mod recipient;
 pub mod signer;

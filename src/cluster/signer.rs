@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::pkcs11_uri::{Pkcs11Uri, Pkcs11UriError};
+
 /// The time that a program gets for one signature, unless the cluster file gives another.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest time that it can be given.
@@ -25,6 +27,10 @@ pub struct RawSigner {
     pub exec: Option<Vec<String>>,
     /// `timeout`
     pub timeout: Option<String>,
+    /// `pkcs11`
+    pub pkcs11: Option<String>,
+    /// `module`
+    pub module: Option<String>,
 }
 
 /// The holders of the CAs' keys; `None` where the key is a file in the cluster directory.
@@ -43,6 +49,8 @@ pub struct Signers {
 pub enum Signer {
     /// A program that signs what it is given.
     Exec(ExecSigner),
+    /// A PKCS#11 token.
+    Pkcs11(TokenSigner),
 }
 
 /// A program that signs what it is given.
@@ -56,12 +64,30 @@ pub struct ExecSigner {
     pub timeout: Duration,
 }
 
+/// A key in a PKCS#11 token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSigner {
+    /// The token and the key.
+    pub uri: Pkcs11Uri,
+    /// The module, a shared library: a name, or a path, relative to the cluster directory.
+    pub module: Option<String>,
+}
+
 /// Errors of an entry of `signers`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignerError {
     /// It has no holder.
-    #[error("it names no holder of the key; exec: [program, argument …] names a program")]
+    #[error("it names no holder of the key: exec names a program, pkcs11 a key in a token")]
     NoHolder,
+    /// It has two holders.
+    #[error("it names two holders of the key, exec and pkcs11")]
+    TwoHolders,
+    /// A key belongs to the other holder.
+    #[error("it belongs to {0}")]
+    OfOther(&'static str),
+    /// Not the URI of a key in a token.
+    #[error("not the PKCS#11 URI of a key: {0}")]
+    Uri(#[from] Pkcs11UriError),
     /// No program is named.
     #[error("the first item names a program")]
     NoProgram,

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::app::ca::{self, ImportCaError, ImportOptions, KeyProtection, ToolLayout};
 use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders, passphrase_of_file};
 use crate::cli::args::output::OutputFormat;
+use crate::cli::args::pins::PinsOf;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
@@ -104,7 +105,7 @@ pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     };
     let plan = ca::plan(options, &cluster, &env)?;
     let key = match holders(&[role], &cluster, context).pop() {
-        Some(holder) => plan.hold(holder.key(None)?)?,
+        Some(holder) => plan.hold(holder.key(None, &mut PinsOf(context))?)?,
         None => open(&|passphrase| plan.open(passphrase), args, context)?,
     };
     let protection = match plan.is_elsewhere() {

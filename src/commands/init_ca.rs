@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::app::ca::{self, CaReport, KeyProtection, KeyStorage};
 use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders};
+use crate::cli::args::pins::PinsOf;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
@@ -34,7 +35,7 @@ pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     };
     let mut elsewhere = Vec::new();
     for holder in holders(&missing, &cluster, context) {
-        elsewhere.push((holder.role(), holder.key(Some(cluster.keys))?));
+        elsewhere.push((holder.role(), holder.key(Some(cluster.keys), &mut PinsOf(context))?));
     }
     show(&ca::create(&context.env, &cluster, &protection, &elsewhere)?, context);
     Ok(Exit::Done)

@@ -197,7 +197,9 @@ impl Entries for SignerOf<'_> {
                 list(map, &mut texts, reading)?;
                 self.0.exec = Some(texts.0);
             }
-            _ => self.0.timeout = text(map, reading)?,
+            "timeout" => self.0.timeout = text(map, reading)?,
+            "pkcs11" => self.0.pkcs11 = text(map, reading)?,
+            _ => self.0.module = text(map, reading)?,
         }
         Ok(())
     }

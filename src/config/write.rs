@@ -173,8 +173,9 @@ impl File {
 /// Returns an entry of `signers` on one line.
 fn holder(signer: &RawSigner) -> String {
     let exec = signer.exec.as_ref().map(|words| format!("exec: {}", list(words)));
-    let timeout = signer.timeout.as_ref().map(|text| format!("timeout: {}", quoted(text)));
-    format!("{{{}}}", exec.into_iter().chain(timeout).collect::<Vec<_>>().join(", "))
+    let texts = [("timeout", &signer.timeout), ("pkcs11", &signer.pkcs11), ("module", &signer.module)];
+    let texts = texts.into_iter().filter_map(|(key, text)| Some(format!("{key}: {}", quoted(text.as_ref()?))));
+    format!("{{{}}}", exec.into_iter().chain(texts).collect::<Vec<_>>().join(", "))
 }
 
 /// Returns the default of a key, or its example.

@@ -42,6 +42,7 @@ mod signature;
 pub mod signer_error;
 pub mod signing_key;
 pub mod ssh;
+pub mod token_encoding;
 pub mod token_key;
 pub mod trust_bundle;
 mod unsigned;

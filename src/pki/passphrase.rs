@@ -126,7 +126,7 @@ impl Passphrase {
     }
 
     /// The bytes, for the key derivation.
-    pub(super) fn expose(&self) -> &[u8] {
+    pub(crate) fn expose(&self) -> &[u8] {
         self.0.as_bytes()
     }
 }

@@ -1,5 +1,6 @@
-//! Errors of programs that hold the key of a CA.
+//! Errors of programs and PKCS#11 tokens that hold the key of a CA.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a program that holds a CA's key did instead of answering.
@@ -59,6 +60,88 @@ pub enum ProgramError {
     /// Its public key is not the one in the CA's certificate.
     #[error("has another key than the CA's certificate")]
     OtherKey,
+}
+
+/// What is wrong with a PKCS#11 token that holds a CA's key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// This clusterctl cannot load modules.
+    #[error("this clusterctl was built without PKCS#11")]
+    NotBuilt,
+    /// No module is named.
+    #[error("no PKCS#11 module is named")]
+    NoModule,
+    /// The module cannot be loaded.
+    #[error("the PKCS#11 module {} cannot be loaded: {reason}", path.display())]
+    Module {
+        /// The shared library.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+    /// There is no such token.
+    #[error("it is not there; {}", tokens(found))]
+    NoToken {
+        /// The labels of those that are there.
+        found: Vec<String>,
+    },
+    /// Several tokens are meant.
+    #[error("{0} tokens match")]
+    SeveralTokens(usize),
+    /// The token has no such private key.
+    #[error("it has no private key {key}")]
+    NoKey {
+        /// The key, as the cluster file names it.
+        key: String,
+    },
+    /// The token has several such private keys.
+    #[error("it has {count} private keys {key}")]
+    SeveralKeys {
+        /// The key, as the cluster file names it.
+        key: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// The token does not show the public half of the key.
+    #[error("it does not show the public key that belongs to {key}")]
+    NoPublicKey {
+        /// The key, as the cluster file names it.
+        key: String,
+    },
+    /// There is no PIN.
+    #[error("it needs a PIN: {0}")]
+    NoPin(String),
+    /// The PIN is wrong.
+    #[error("the PIN is wrong; it was tried once")]
+    WrongPin,
+    /// Too many wrong PINs were tried.
+    #[error("its PIN is locked, after too many wrong ones")]
+    PinLocked,
+    /// The token has no user PIN.
+    #[error("its user PIN is not set")]
+    NoUser,
+    /// The key is of a kind that cannot sign here, or be made.
+    #[error("a key of the kind {0} is not used in tokens here")]
+    UnsupportedKey(String),
+    /// The token or the key cannot do what is needed.
+    #[error("its key or the token itself cannot do this ({0})")]
+    Mechanism(String),
+    /// The token was removed.
+    #[error("it was removed")]
+    Gone,
+    /// The signature does not verify under the CA's public key.
+    #[error("its key is another one than the CA's: the signature does not verify")]
+    WrongSignature,
+    /// The module or the token refused, with a function and a value of PKCS#11.
+    #[error("it refused: {0}")]
+    Refused(String),
+}
+
+fn tokens(found: &[String]) -> String {
+    match found {
+        [] => "there is none".to_owned(),
+        found => format!("there are: {}", found.join(", ")),
+    }
 }
 
 fn said(stderr: &str) -> String {

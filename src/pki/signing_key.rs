@@ -1,7 +1,7 @@
 //! The trait behind which the private key of a CA may be anywhere.
 
 use super::certificate::PublicKeyKind;
-use super::signer_error::ProgramError;
+use super::signer_error::{ProgramError, TokenError};
 use crate::cluster::key_kind::KeyKind;
 
 /// The algorithm of a signature, which follows from the kind of the key.
@@ -52,6 +52,14 @@ pub enum SigningError {
         program: String,
         /// What it did.
         error: ProgramError,
+    },
+    /// A PKCS#11 token that holds the key.
+    #[error("the token {token}: {error}")]
+    Token {
+        /// The token, as the cluster file names it.
+        token: String,
+        /// What is wrong with it.
+        error: TokenError,
     },
     /// The signature operation failed.
     #[error("the key could not sign")]

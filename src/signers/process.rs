@@ -15,7 +15,7 @@ use crate::pki::signer_error::ProgramError;
 use crate::sanitize::sanitized;
 
 /// Variables with secrets of other programs: a program that holds a key needs no passphrase of another one.
-const SECRETS: [&str; 2] = ["CLUSTERCTL_CA_PASSPHRASE", "CLUSTERCTL_KEY_PASSPHRASE"];
+const SECRETS: [&str; 3] = ["CLUSTERCTL_CA_PASSPHRASE", "CLUSTERCTL_KEY_PASSPHRASE", "CLUSTERCTL_PIN"];
 /// How often the program is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// As much of the end of standard error is shown, in bytes.

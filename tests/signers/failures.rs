@@ -11,6 +11,8 @@ use clusterctl::pki::issuer::IssueError;
 use clusterctl::pki::signer_error::ProgramError;
 use clusterctl::pki::signing_key::SigningError;
 use clusterctl::pki::violation::Violation;
+use clusterctl::signers::Surroundings;
+use clusterctl::signers::pins::NoPins;
 
 use super::{P256, PROGRAM, RSA, root, with_program};
 use crate::support::openssl::{GOOD, certificate};
@@ -33,8 +35,8 @@ fn failure(lab: &Lab) -> ProgramError {
     let subjects = Subjects::Nodes(vec![&cluster.nodes[1]]);
     let options = IssueOptions { subjects, reissue: false, renew_within: None };
     let plan = issue::plan(options, "test", &cluster, &env, &mut Silent).expect("a plan");
-    let holder = Holder::of(CaRole::Cluster, &cluster, &env, false).expect("a holder");
-    let issuer = holder.open(&env).expect("a CA").into_issuer(env.now).expect("an issuer");
+    let holder = Holder::of(CaRole::Cluster, &cluster, &env, &Surroundings::default()).expect("a holder");
+    let issuer = holder.open(&env, &mut NoPins).expect("a CA").into_issuer(env.now).expect("an issuer");
     match plan.apply(&[issuer], &mut Silent).expect_err("nothing is signed") {
         app::Error::Issuance(IssuanceError::Certificate { source: IssueError::Signing(error), .. }) => match error {
             SigningError::Program { error, .. } => error,
@@ -190,8 +192,8 @@ fn an_imported_ca_needs_one_key_that_fits() {
             Err(app::Error::ImportCa(error)) => return error,
             Err(error) => panic!("{error:?}"),
         };
-        let holder = Holder::of(CaRole::Cluster, &cluster, &env, false).expect("a holder");
-        plan.hold(holder.key(None).expect("a key")).expect_err("it does not fit")
+        let holder = Holder::of(CaRole::Cluster, &cluster, &env, &Surroundings::default()).expect("a holder");
+        plan.hold(holder.key(None, &mut NoPins).expect("a key")).expect_err("it does not fit")
     };
     match refused("etcd.crt", None) {
         ImportCaError::CannotSign { violations, .. } => assert_eq!(violations, [Violation::KeyDoesNotFit]),
@@ -219,12 +221,20 @@ fn a_holder_needs_a_program_and_a_time() {
         "{exec: [\"a\\0b\"]}",
         "[sign]",
         "{program: sign}",
+        "{pkcs11: 'pkcs11:token=prod'}",
+        "{pkcs11: 'pkcs11:object=ca?pin-value=1234'}",
+        "{pkcs11: ca}",
+        "{pkcs11: 'pkcs11:object=ca', exec: [sign]}",
+        "{pkcs11: 'pkcs11:object=ca', timeout: 5s}",
+        "{pkcs11: 'pkcs11:object=ca', module: ''}",
+        "{exec: [sign], module: m.so}",
     ];
     for signer in wrong {
         lab.write("cluster.yaml", &format!("{CLUSTER}signers: {{cluster: {signer}}}\n"));
         assert_eq!(lab.run(&["validate"]).status, 2, "{signer}");
     }
-    for signer in ["{exec: [sign]}", "{exec: [sign, a b, ''], timeout: 90m}"] {
+    let token = "{pkcs11: 'pkcs11:token=prod;object=ca', module: m.so}";
+    for signer in [token, "{exec: [sign]}", "{exec: [sign, a b, ''], timeout: 90m}"] {
         lab.write("cluster.yaml", &format!("{CLUSTER}signers: {{front-proxy: {signer}}}\n"));
         lab.good(&["validate"]);
     }

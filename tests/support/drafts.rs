@@ -88,8 +88,9 @@ pub(crate) fn meaning(draft: &RawCluster) -> serde_json::Value {
         .filter_map(|(key, signer)| {
             let signer = signer.as_ref()?;
             let exec = signer.exec.as_ref().map(|exec| ("exec".to_owned(), json!(exec)));
-            let timeout = signer.timeout.as_ref().map(|timeout| ("timeout".to_owned(), json!(timeout)));
-            Some((key.to_owned(), Value::Object(exec.into_iter().chain(timeout).collect())))
+            let texts = [("timeout", &signer.timeout), ("pkcs11", &signer.pkcs11), ("module", &signer.module)];
+            let texts = texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?))));
+            Some((key.to_owned(), Value::Object(exec.into_iter().chain(texts).collect())))
         })
         .collect();
     if !signers.is_empty() {

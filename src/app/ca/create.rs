@@ -75,13 +75,13 @@ pub enum KeyStorage {
     /// In a file, protected by its mode alone.
     Plaintext,
     /// With the holder that the cluster file names.
-    Elsewhere(Signer),
+    Elsewhere(Box<Signer>),
 }
 
 impl KeyStorage {
     pub(super) fn of(cluster: &Cluster, role: CaRole, protection: &KeyProtection) -> Self {
         match (cluster.signer(role), protection) {
-            (Some(signer), _) => Self::Elsewhere(signer.clone()),
+            (Some(signer), _) => Self::Elsewhere(Box::new(signer.clone())),
             (None, KeyProtection::Passphrase(_)) => Self::Encrypted,
             (None, KeyProtection::None) => Self::Plaintext,
         }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
+use super::passphrase_file::passphrase_in;
+use super::pins::{PinsOf, surroundings};
 use crate::app::ca::{Holder, KeyProtection};
-use crate::cli::context::{Context, read_given};
+use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::cluster::profile::CaRole;
@@ -24,8 +25,6 @@ use crate::store::credentials::{self, CredentialProblem};
 const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
 /// The number of attempts to type it.
 const TRIES: usize = 3;
-/// The largest passphrase file, in bytes.
-const LIMIT: u64 = 4096;
 
 /// Returns an opened root, ready to sign.
 ///
@@ -41,25 +40,6 @@ pub(crate) fn authority(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> 
             })
             .because(error)
     })
-}
-
-/// Returns the passphrase in the first line of a file.
-///
-/// # Errors
-/// Returns an error if it cannot be read, or there is none.
-pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase> {
-    let bytes = Zeroizing::new(read_given(path, LIMIT, "passphrase file")?);
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let what = format!("the passphrase file {} is not text", path.display());
-        CliError::new(Exit::Usage, what).because(error)
-    })?;
-    // Editors of Windows write a byte order mark, which is not typed.
-    let line = text.strip_prefix('\u{feff}').unwrap_or(text).lines().next().unwrap_or_default();
-    if line.is_empty() {
-        let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
-        return Err(CliError::new(Exit::Usage, what));
-    }
-    Ok(Passphrase::new(line.to_owned()))
 }
 
 /// Like [`passphrase_in`], and warns where other users can read the file.
@@ -178,7 +158,8 @@ impl PassphraseArgs {
         let (elsewhere, here) = roles.iter().partition::<Vec<CaRole>, _>(|role| cluster.signer(**role).is_some());
         let mut opened = self.open(&here, context)?;
         for holder in holders(&elsewhere, cluster, context) {
-            opened.push((holder.role(), holder.open(&context.env)?));
+            let env = context.env.clone();
+            opened.push((holder.role(), holder.open(&env, &mut PinsOf(context))?));
         }
         opened.into_iter().map(|(role, ca)| authority(role, ca, context.env.now)).collect()
     }
@@ -223,8 +204,8 @@ impl PassphraseArgs {
 
 /// Returns the holders of the keys of these roles; roles whose keys are files are left out.
 pub(crate) fn holders<'c>(roles: &[CaRole], cluster: &'c Cluster, context: &Context<'_>) -> Vec<Holder<'c>> {
-    let has_terminal = context.prompts.is_some();
-    roles.iter().filter_map(|role| Holder::of(*role, cluster, &context.env, has_terminal)).collect()
+    let surroundings = surroundings(context);
+    roles.iter().filter_map(|role| Holder::of(*role, cluster, &context.env, &surroundings)).collect()
 }
 
 /// Returns an opened root. If it needs a passphrase other than the one tried, it is opened with what

@@ -67,7 +67,7 @@ pub(crate) fn show_directory(report: &DirectoryReport, output: OutputFormat, scr
 /// Returns the holder of a key that is no file here.
 fn signer_of(ca: &CreatedCa) -> Option<&Signer> {
     match &ca.key {
-        KeyStorage::Elsewhere(signer) => Some(signer),
+        KeyStorage::Elsewhere(signer) => Some(&**signer),
         KeyStorage::Encrypted | KeyStorage::Plaintext => None,
     }
 }

@@ -6,6 +6,7 @@ use crate::cluster::signer::Signer;
 pub(crate) fn words(signer: &Signer) -> String {
     match signer {
         Signer::Exec(exec) => format!("with the program {}", exec.program),
+        Signer::Pkcs11(token) => format!("in the token {}, as {}", token.uri.token_name(), token.uri.key_name()),
     }
 }
 
@@ -13,5 +14,6 @@ pub(crate) fn words(signer: &Signer) -> String {
 pub(crate) fn kind(signer: &Signer) -> &'static str {
     match signer {
         Signer::Exec(_) => "exec",
+        Signer::Pkcs11(_) => "pkcs11",
     }
 }

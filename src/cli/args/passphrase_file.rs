@@ -1,0 +1,32 @@
+//! A file with a passphrase, or a PIN, in its first line.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::cli::context::read_given;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
+use crate::pki::passphrase::Passphrase;
+
+/// The largest passphrase file, in bytes.
+const LIMIT: u64 = 4096;
+
+/// Returns the passphrase in the first line of a file.
+///
+/// # Errors
+/// Returns an error if it cannot be read, or there is none.
+pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase> {
+    let bytes = Zeroizing::new(read_given(path, LIMIT, "passphrase file")?);
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let what = format!("the passphrase file {} is not text", path.display());
+        CliError::new(Exit::Usage, what).because(error)
+    })?;
+    // Editors of Windows write a byte order mark, which is not typed.
+    let line = text.strip_prefix('\u{feff}').unwrap_or(text).lines().next().unwrap_or_default();
+    if line.is_empty() {
+        let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
+        return Err(CliError::new(Exit::Usage, what));
+    }
+    Ok(Passphrase::new(line.to_owned()))
+}
