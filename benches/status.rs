@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use clusterctl::app::ca::{self, KeyProtection};
+use clusterctl::app::ca::{self, CreateOptions};
 use clusterctl::app::status::{StatusOptions, of_directory};
 use clusterctl::app::{Env, directory};
 use clusterctl::config;
@@ -92,7 +92,7 @@ fn fleet(dir: &Path, nodes: usize) -> Env {
     std::fs::write(dir.join("cluster.yaml"), &text).expect("a cluster file");
     let cluster = config::read(text.as_bytes()).expect("a cluster");
     let env = Env { layout: Layout::new(dir.to_owned()), now: OffsetDateTime::now_utc(), actor: "bench".to_owned() };
-    ca::create(&env, &cluster, &KeyProtection::None, &[]).expect("the CAs");
+    ca::create(&env, &cluster, &CreateOptions::default()).expect("the CAs");
     let mut connection = Connection::open(env.layout.ledger()).expect("the ledger");
     let transaction = connection.transaction().expect("a transaction");
     let stamp = |time: OffsetDateTime| clusterctl::cluster::duration::stamp(time);

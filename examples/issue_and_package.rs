@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clusterctl::app::audit::{self, AuditOptions, AuditReport};
-use clusterctl::app::ca::{self, CaReport, KeyProtection};
+use clusterctl::app::ca::{self, CaReport, CreateOptions};
 use clusterctl::app::issue::{self, IssueOptions, IssueReport, Subjects};
 use clusterctl::app::package::encryption::{Encryption, Recipients};
 use clusterctl::app::package::{PackageOptions, PackageReport, Packager, Selection, versions};
@@ -48,8 +48,8 @@ pub(crate) fn run(dir: &Path) -> Result<Reports, Box<dyn Error>> {
     let cluster = directory::cluster(&env.layout)?;
     let cas = {
         let _lock = directory::lock(&env, "create CAs", &mut Silent)?;
-        // Use `KeyProtection::Passphrase` for a real cluster.
-        ca::create(&env, &cluster, &KeyProtection::None, &[])?
+        // A real cluster's keys are protected by a passphrase: `CreateOptions::protection`.
+        ca::create(&env, &cluster, &CreateOptions::default())?
     };
     let masters = issue(Subjects::Masters(cluster.masters.iter().collect()), &cluster, &env)?;
     let nodes = issue(Subjects::Nodes(cluster.nodes.iter().collect()), &cluster, &env)?;

@@ -3,7 +3,7 @@
 //! The program is a thin layer over this library. This creates the CAs of a cluster and issues a node's certificates:
 //!
 //! ```
-//! use clusterctl::app::ca::{self, KeyProtection};
+//! use clusterctl::app::ca::{self, CreateOptions};
 //! use clusterctl::app::issue::{self, IssueOptions, Subjects};
 //! use clusterctl::app::{Env, Silent};
 //! use clusterctl::store::layout::Layout;
@@ -20,7 +20,7 @@
 //! let dir = tempfile::tempdir()?;
 //! let layout = Layout::new(dir.path().to_owned());
 //! let env = Env { layout, now: time::OffsetDateTime::now_utc(), actor: "example".to_owned() };
-//! ca::create(&env, &cluster, &KeyProtection::None, &[])?;
+//! ca::create(&env, &cluster, &CreateOptions::default())?;
 //!
 //! let subjects = Subjects::Nodes(cluster.nodes.iter().collect());
 //! let options = IssueOptions { subjects, reissue: false, renew_within: None };

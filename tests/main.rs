@@ -34,6 +34,7 @@ mod importing;
 mod init;
 mod installer;
 mod installing;
+mod intermediates;
 mod interruption;
 mod issuing;
 mod kubeconfigs;

@@ -19,6 +19,8 @@ pub enum Remedy {
     ChangeOwner,
     /// Give the cluster its name back in the cluster file.
     RestoreClusterName,
+    /// Name a folder outside of the cluster directory for the roots' keys.
+    NameAnotherRootFolder,
     /// Give each CA a key of its own.
     GiveEachCaItsKey,
     /// Restore the certificates, keys and ledger of one directory, from a backup.

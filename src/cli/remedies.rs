@@ -76,6 +76,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::RestoreClusterName => {
             "put the name back into cluster.yaml; a cluster of another name has its own directory and roots".to_owned()
         }
+        Remedy::NameAnotherRootFolder => signer::ANOTHER_FOLDER.to_owned(),
         Remedy::GiveEachCaItsKey => signer::A_KEY_EACH.to_owned(),
         Remedy::RestoreCaAndLedger => {
             "restore ca.crt, ca.key and the ledger of one and the same directory from a backup".to_owned()

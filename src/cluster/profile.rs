@@ -52,6 +52,17 @@ impl CaRole {
     pub fn subject(self, cluster: &ClusterName) -> Account {
         Account { user: format!("{cluster} {}", self.as_str()), group: Some(cluster.to_string()) }
     }
+
+    /// Returns the subject of an intermediate that an offline root signed: CN=`<cluster> signing CA`, O=`<cluster>`.
+    #[must_use]
+    pub fn intermediate_subject(self, cluster: &ClusterName) -> Account {
+        let role = match self {
+            Self::Cluster => "",
+            Self::Etcd => "etcd ",
+            Self::FrontProxy => "front-proxy ",
+        };
+        Account { user: format!("{cluster} {role}signing CA"), group: Some(cluster.to_string()) }
+    }
 }
 
 /// The purpose of an end-entity certificate.

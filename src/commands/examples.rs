@@ -11,7 +11,8 @@ Examples:
 pub const INIT_CA: &str = "\
 Examples:
   $ clusterctl init-ca
-  $ clusterctl init-ca --ca-passphrase-file /run/credentials/ca-passphrase";
+  $ clusterctl init-ca --ca-passphrase-file /run/credentials/ca-passphrase
+  $ clusterctl init-ca --intermediate --root-out /media/safe/prod-roots";
 
 /// `import-ca`
 pub const IMPORT_CA: &str = "\

@@ -1,8 +1,10 @@
 //! `init-ca`: creates the CAs and the ledger, once.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
-use crate::app::ca::{self, CaReport, KeyProtection, KeyStorage};
+use crate::app::ca::{self, CaReport, CreateOptions, KeyProtection, KeyStorage};
 use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders};
 use crate::cli::args::pins::PinsOf;
 use crate::cli::context::Context;
@@ -17,6 +19,12 @@ use crate::cluster::duration::stamp;
 pub struct InitCaArgs {
     #[command(flatten)]
     passphrase: NewPassphraseArgs,
+    /// Make intermediates that sign, below roots whose keys are kept away from this machine
+    #[arg(long, requires = "root_out")]
+    intermediate: bool,
+    /// New folder for the roots and their keys, outside of the cluster directory: on a medium that goes into a safe
+    #[arg(long, value_name = "DIR", requires = "intermediate", value_hint = clap::ValueHint::DirPath)]
+    root_out: Option<PathBuf>,
 }
 
 /// Runs `init-ca`.
@@ -28,7 +36,11 @@ pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let _lock = context.lock("init-ca")?;
     // No passphrase is asked for in vain.
     let missing = ca::missing(&context.env.layout)?;
-    let in_files = missing.iter().any(|role| cluster.signer(*role).is_none());
+    let root_out = args.root_out.as_ref().map(|folder| context.path(folder));
+    if let Some(folder) = &root_out {
+        ca::check_root_out(&context.env.layout, folder)?;
+    }
+    let in_files = root_out.is_some() || missing.iter().any(|role| cluster.signer(*role).is_none());
     let protection = match in_files {
         true => args.passphrase.protection(cluster.name.as_str(), context)?,
         false => KeyProtection::None,
@@ -37,7 +49,8 @@ pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     for holder in holders(&missing, &cluster, context) {
         elsewhere.push((holder.role(), holder.key(Some(cluster.keys), &mut PinsOf(context))?));
     }
-    show(&ca::create(&context.env, &cluster, &protection, &elsewhere)?, context);
+    let options = CreateOptions { protection, elsewhere, root_out };
+    show(&ca::create(&context.env, &cluster, &options)?, context);
     Ok(Exit::Done)
 }
 
@@ -63,6 +76,13 @@ fn show(report: &CaReport, context: &mut Context<'_>) {
     }
     if report.created.iter().any(|ca| ca.key == KeyStorage::Plaintext) {
         context.screen.warn("the CA's keys are not encrypted: anyone who reads them controls the cluster");
+    }
+    if let Some(folder) = &report.offline_roots {
+        context.screen.answer(folder.display());
+        context.screen.warn(format_args!(
+            "who has the roots' keys can make any CA of the cluster: take {} away from this machine",
+            folder.display()
+        ));
     }
     let pki = context.env.layout.pki();
     context.screen.step(format_args!("Back up {} now. Next: clusterctl issue-master --all", pki.display()));

@@ -187,7 +187,7 @@ impl CaCertificate {
     /// Returns a violation when a root of our own has another subject than `cluster`'s; an imported CA may have any.
     #[must_use]
     pub fn is_of_another_cluster(&self, cluster: &ClusterName) -> Option<Violation> {
-        if self.origin == Origin::Imported || !self.chain.is_empty() {
+        if self.origin == Origin::Imported {
             return None;
         }
         let (found, wanted) = (self.root.account(), self.role.subject(cluster));

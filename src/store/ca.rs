@@ -279,6 +279,44 @@ pub struct NewCa {
     pub key_pem: Option<Zeroizing<String>>,
 }
 
+/// The root of an intermediate, which is kept elsewhere.
+#[derive(Debug)]
+pub struct OfflineRoot {
+    /// Its certificate.
+    pub root: Verified<CaCertificate>,
+    /// The content of its key's file, encrypted or not.
+    pub key_pem: Zeroizing<String>,
+}
+
+/// Writes offline roots and their keys into a new folder: `cluster/root.crt`, `cluster/root.key` and so on. It appears
+/// complete, or not at all.
+///
+/// # Errors
+/// [`StoreError::Exists`] when the folder exists already; or the system's error.
+pub fn write_offline_roots(folder: &Path, roots: &[OfflineRoot]) -> Result<(), StoreError> {
+    if files::exists(folder) {
+        return Err(StoreError::Exists(folder.to_owned()));
+    }
+    let staged = StagedFolder::begin(folder)?;
+    for OfflineRoot { root, key_pem } in roots {
+        let below = staged.path().join(root.get().role().name());
+        files::create_folder(&below)?;
+        files::write_new(&below.join("root.key"), key_pem.as_bytes(), files::PRIVATE)?;
+        let certificate = root.get().certificate().to_pem();
+        files::write_new(&below.join("root.crt"), certificate.as_bytes(), files::PUBLIC)?;
+    }
+    files::sync_all(staged.path())?;
+    staged.publish_new()
+}
+
+/// Removes what [`write_offline_roots`] wrote, where the CAs below the roots could not be written.
+pub fn remove_offline_roots(folder: &Path) {
+    if let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) {
+        // What stays is named by the error of a second try.
+        let _ = files::remove_all(parent, &[name.into()]);
+    }
+}
+
 /// Writes the folder `pki` with all CAs and a new ledger that has them: it appears complete, or not at all.
 ///
 /// # Errors

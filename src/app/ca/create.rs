@@ -1,6 +1,7 @@
 //! Creates the CAs and the ledger, once.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -11,7 +12,7 @@ use crate::app::remedy::Remedy;
 use crate::cluster::profile::{CaRole, TABLE};
 use crate::cluster::signer::Signer;
 use crate::cluster::spec::Cluster;
-use crate::pki::ca_certificate::Origin;
+use crate::pki::ca_certificate::{CaCertificate, Origin};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::IssueError;
@@ -20,19 +21,39 @@ use crate::pki::local_key::LocalKey;
 use crate::pki::new_ca;
 use crate::pki::passphrase::Passphrase;
 use crate::pki::signing_key::SigningKey;
-use crate::store::ca::{self, CaError, NewCa};
+use crate::pki::verified::Verified;
+use crate::store::ca::{self, CaError, NewCa, OfflineRoot};
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 
 /// How the private keys of new CAs are stored.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum KeyProtection {
     /// Encrypted with a passphrase (PKCS#8, scrypt).
     Passphrase(Passphrase),
     /// Not encrypted: protected by the mode of their files alone.
+    #[default]
     None,
+}
+
+/// How CAs are created.
+#[derive(Default)]
+pub struct CreateOptions {
+    /// How keys in files are stored.
+    pub protection: KeyProtection,
+    /// The keys of the roles for which the cluster file names a holder ([`super::Holder::key`]).
+    pub elsewhere: Vec<(CaRole, Box<dyn SigningKey>)>,
+    /// The new folder for the keys of offline roots, below which the CAs are intermediates; `None` for CAs that are
+    /// roots.
+    pub root_out: Option<PathBuf>,
+}
+
+impl fmt::Debug for CreateOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateOptions").field("root_out", &self.root_out).finish_non_exhaustive()
+    }
 }
 
 /// Errors of creating CAs.
@@ -44,6 +65,9 @@ pub enum CreateCaError {
     /// The cluster file names a holder of a key, and it was not opened.
     #[error("the key of the {} is elsewhere, and was not opened", _0.as_str())]
     NotOpened(CaRole),
+    /// The folder for the roots' keys is in the cluster directory.
+    #[error("{} is in the cluster directory, where the roots' keys must not be", _0.display())]
+    RootsInside(PathBuf),
     /// Two CAs would have the same key.
     #[error("the {} would have the key of the {}", role.as_str(), other.as_str())]
     SharedKey {
@@ -56,7 +80,11 @@ pub enum CreateCaError {
 
 impl CreateCaError {
     pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
-        matches!(self, Self::SharedKey { .. }).then_some(Remedy::GiveEachCaItsKey)
+        match self {
+            Self::SharedKey { .. } => Some(Remedy::GiveEachCaItsKey),
+            Self::RootsInside(_) => Some(Remedy::NameAnotherRootFolder),
+            Self::Encryption(_) | Self::NotOpened(_) => None,
+        }
     }
 }
 
@@ -65,6 +93,8 @@ impl CreateCaError {
 pub struct CaReport {
     /// The CAs, in the order of [`CaRole::ALL`].
     pub created: Vec<CreatedCa>,
+    /// The folder with the offline roots and their keys, where the CAs are intermediates.
+    pub offline_roots: Option<PathBuf>,
 }
 
 /// Where the private key of a CA is.
@@ -141,57 +171,112 @@ pub(super) fn in_the_way(layout: &Layout, folder: PathBuf) -> StoreError {
     }
 }
 
+/// Checks that the folder for the keys of offline roots can be made: before a passphrase is asked for.
+///
+/// # Errors
+/// When it exists, or is in the cluster directory.
+pub fn check_root_out(layout: &Layout, folder: &Path) -> Result<(), Error> {
+    if files::is_inside(folder, layout.dir()) {
+        return Err(CreateCaError::RootsInside(folder.to_owned()).into());
+    }
+    if files::exists(folder) {
+        return Err(StoreError::Exists(folder.to_owned()).into());
+    }
+    Ok(())
+}
+
 /// Creates the CAs of all roles and the ledger of what they will sign; all of it appears, or nothing. Beside an imported
 /// CA of the cluster, creates those of the other roles that have none.
-///
-/// `elsewhere` has the keys of the roles for which the cluster file names a holder ([`super::Holder::key`]).
 ///
 /// The caller has the directory's lock.
 ///
 /// # Errors
-/// The errors of [`missing`]; when a key cannot be made, encrypted or signed with, or a file cannot be written.
-pub fn create(
+/// The errors of [`missing`] and [`check_root_out`]; when a key cannot be made, encrypted or signed with, or a file cannot
+/// be written.
+pub fn create(env: &Env, cluster: &Cluster, options: &CreateOptions) -> Result<CaReport, Error> {
+    let roles = missing(&env.layout)?;
+    if let Some(folder) = &options.root_out {
+        check_root_out(&env.layout, folder)?;
+    }
+    let (mut new, mut offline) = (Vec::new(), Vec::new());
+    for role in roles.iter().copied() {
+        let made = make(role, env, cluster, options)?;
+        new.push(made.ca);
+        offline.extend(made.offline_root);
+    }
+    // A root's key is nowhere else.
+    if let Some(folder) = &options.root_out {
+        ca::write_offline_roots(folder, &offline)?;
+    }
+    let written = write(&new, roles.contains(&CaRole::Cluster), env);
+    if let (Err(_), Some(folder)) = (&written, &options.root_out) {
+        ca::remove_offline_roots(folder);
+    }
+    written?;
+    let created = new.iter().map(|new| {
+        let (ca, role) = (new.ca.get(), new.ca.get().role());
+        created(&env.layout, role, ca.certificate(), KeyStorage::of(cluster, role, &options.protection))
+    });
+    Ok(CaReport { created: created.collect(), offline_roots: options.root_out.clone() })
+}
+
+/// A CA that was made, with the offline root that signed it, if any.
+struct Made {
+    ca: NewCa,
+    offline_root: Option<OfflineRoot>,
+}
+
+fn make(role: CaRole, env: &Env, cluster: &Cluster, options: &CreateOptions) -> Result<Made, Error> {
+    let CreateOptions { protection, elsewhere, root_out } = options;
+    if cluster.signer(role).is_none() {
+        let (key, signing) = generate(cluster)?;
+        let (ca, offline_root) = sign(role, &signing, root_out.is_some(), env, cluster, protection)?;
+        return Ok(Made { ca: NewCa { ca, key_pem: Some(key_pem(&key, protection)?) }, offline_root });
+    }
+    let held = elsewhere.iter().find(|(of, _)| *of == role);
+    let (_, key) = held.ok_or(CreateCaError::NotOpened(role))?;
+    let of_another = elsewhere.iter().find(|(of, other)| *of != role && other.public_key() == key.public_key());
+    let other = of_another.map(|(of, _)| *of).or_else(|| role_with_key(&env.layout, role, key.public_key()));
+    if let Some(other) = other {
+        return Err(CreateCaError::SharedKey { role, other }.into());
+    }
+    let (ca, offline_root) = sign(role, &**key, root_out.is_some(), env, cluster, protection)?;
+    Ok(Made { ca: NewCa { ca, key_pem: None }, offline_root })
+}
+
+/// Makes the certificate of a CA: a root, or an intermediate below a new root.
+fn sign(
+    role: CaRole,
+    key: &dyn SigningKey,
+    below_a_root: bool,
     env: &Env,
     cluster: &Cluster,
     protection: &KeyProtection,
-    elsewhere: &[(CaRole, Box<dyn SigningKey>)],
-) -> Result<CaReport, Error> {
-    let roles = missing(&env.layout)?;
-    let mut new = Vec::new();
-    for role in roles.iter().copied() {
-        let root = |key: &dyn SigningKey| new_ca::root(role, &cluster.name, key, cluster.validity.ca, env.now);
-        new.push(match cluster.signer(role) {
-            Some(_) => {
-                let held = elsewhere.iter().find(|(of, _)| *of == role);
-                let (_, key) = held.ok_or(CreateCaError::NotOpened(role))?;
-                let of_another =
-                    elsewhere.iter().find(|(of, other)| *of != role && other.public_key() == key.public_key());
-                let other =
-                    of_another.map(|(of, _)| *of).or_else(|| role_with_key(&env.layout, role, key.public_key()));
-                if let Some(other) = other {
-                    return Err(CreateCaError::SharedKey { role, other }.into());
-                }
-                NewCa { ca: root(&**key)?, key_pem: None }
-            }
-            None => {
-                let key = PrivateKey::generate(cluster.keys).map_err(IssueError::from)?;
-                let signing = LocalKey::open(&key).map_err(IssueError::from)?;
-                NewCa { ca: root(&signing)?, key_pem: Some(key_pem(&key, protection)?) }
-            }
-        });
+) -> Result<(Verified<CaCertificate>, Option<OfflineRoot>), Error> {
+    let (name, lifetime, now) = (&cluster.name, cluster.validity.ca, env.now);
+    if !below_a_root {
+        return Ok((new_ca::root(role, name, key, lifetime, now)?, None));
     }
-    if roles.contains(&CaRole::Cluster) {
-        ca::create_all(&env.layout, &new, &env.audit())?;
-    } else {
-        for one in &new {
-            ca::add(&env.layout, one.ca.get(), one.key_pem.as_ref().map(|key| key.as_str()), &env.audit())?;
-        }
+    let (root_key, signing) = generate(cluster)?;
+    let root = new_ca::offline_root(role, name, &signing, lifetime, now)?;
+    let ca = new_ca::intermediate(name, key, root.get(), &signing, now)?;
+    Ok((ca, Some(OfflineRoot { root, key_pem: key_pem(&root_key, protection)? })))
+}
+
+fn generate(cluster: &Cluster) -> Result<(PrivateKey, LocalKey), IssueError> {
+    let key = PrivateKey::generate(cluster.keys)?;
+    let signing = LocalKey::open(&key)?;
+    Ok((key, signing))
+}
+
+fn write(new: &[NewCa], all: bool, env: &Env) -> Result<(), StoreError> {
+    if all {
+        return ca::create_all(&env.layout, new, &env.audit());
     }
-    let created = new.iter().map(|new| {
-        let (ca, role) = (new.ca.get(), new.ca.get().role());
-        created(&env.layout, role, ca.certificate(), KeyStorage::of(cluster, role, protection))
-    });
-    Ok(CaReport { created: created.collect() })
+    new.iter().try_for_each(|one| {
+        let key = one.key_pem.as_ref().map(|key| key.as_str());
+        ca::add(&env.layout, one.ca.get(), key, &env.audit())
+    })
 }
 
 /// Returns another role whose CA has this public key: what one CA signs must not pass for another's.

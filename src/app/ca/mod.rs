@@ -6,7 +6,9 @@ mod import;
 mod import_directory;
 
 pub(in crate::app) use create::role_with_key;
-pub use create::{CaReport, CreateCaError, CreatedCa, KeyProtection, KeyStorage, create, missing};
+pub use create::{
+    CaReport, CreateCaError, CreateOptions, CreatedCa, KeyProtection, KeyStorage, check_root_out, create, missing,
+};
 pub use elsewhere::Holder;
 pub use import::{CaWarning, CaWarningKind, ImportCaError, ImportOptions, ImportPlan, ImportReport, ImportedKey, plan};
 pub use import_directory::{DirectoryPlan, DirectoryReport, ToolLayout, plan_directory};

@@ -3,6 +3,8 @@
 use crate::pki::signer_error::{ProgramError, TokenError};
 use crate::pki::signing_key::SigningError;
 
+/// What helps where the roots' keys would be beside the CAs.
+pub(super) const ANOTHER_FOLDER: &str = "name a folder on a medium that does not stay in this machine";
 /// What helps where two CAs would have one key.
 pub(super) const A_KEY_EACH: &str = "let each holder in cluster.yaml (signers) answer with a key of its own: one CA in the place of another would let every node into etcd";
 /// Nothing was signed: the certificates that were made before are kept.

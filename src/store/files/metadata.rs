@@ -28,6 +28,14 @@ pub fn leads_out(root: &Path, below: &str) -> Option<PathBuf> {
     None
 }
 
+/// Returns whether `path`, which need not exist, is inside of `folder`, links followed.
+#[must_use]
+pub fn is_inside(path: &Path, folder: &Path) -> bool {
+    let Ok(folder) = fs::canonicalize(folder) else { return false };
+    let existing = path.ancestors().find_map(|above| fs::canonicalize(above).ok());
+    existing.is_some_and(|existing| existing.starts_with(folder))
+}
+
 /// Returns true for a file of no bytes.
 pub(in crate::store) fn is_empty(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)

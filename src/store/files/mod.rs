@@ -10,8 +10,8 @@ mod write;
 
 pub use list::{Names, all_names_in, files_below, names_in};
 pub use metadata::{
-    Owner, another_owner, exists, folder_id, is_folder, is_missing, is_plain_file, leads_out, mode, mode_of_file,
-    modified, size,
+    Owner, another_owner, exists, folder_id, is_folder, is_inside, is_missing, is_plain_file, leads_out, mode,
+    mode_of_file, modified, size,
 };
 pub use new_file::NewFile;
 pub use read::{

@@ -1,0 +1,120 @@
+//! `init-ca --intermediate`: roots whose keys are elsewhere, and intermediates that sign.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use clusterctl::app;
+use clusterctl::app::ca::{CreateCaError, check_root_out};
+use clusterctl::cluster::profile::CaRole;
+use clusterctl::pki::ca_certificate::Origin;
+use clusterctl::pki::key::PrivateKey;
+use clusterctl::store::ca;
+use clusterctl::store::error::StoreError;
+use clusterctl::store::layout::Layout;
+
+use crate::support::live::Live;
+use crate::support::outside::{needs, tree};
+use crate::support::{CLUSTER, Lab, good_tool, tool};
+
+fn init(lab: &Lab, out: &Path, more: &[&str]) -> u8 {
+    let out = out.display().to_string();
+    lab.run(&[&["init-ca", "--intermediate", "--root-out", &out], more].concat()).status
+}
+
+fn openssl_accepts(lab: &Lab, certificate: &str) -> bool {
+    let path = |name: &str| lab.path(name).display().to_string();
+    let (root, file) = (path("pki/ca.crt"), path(certificate));
+    let at = lab.now.unix_timestamp().to_string();
+    tool("openssl", &["verify", "-attime", &at, "-CAfile", &root, "-untrusted", &file, &file]).status.success()
+}
+
+#[test]
+fn intermediates_sign_and_the_root_alone_is_trusted() {
+    needs!("openssl");
+    let safe = tempfile::tempdir().expect("a folder");
+    let out = safe.path().join("roots");
+    let live = Live::with_cas(1, 2, |lab| {
+        std::fs::remove_dir_all(lab.path("pki")).expect("removed");
+        assert_eq!(init(lab, &out, &["--plaintext-ca-key"]), 0);
+    });
+    let lab = &live.lab;
+    let count = |path: &str| lab.read(path).matches("BEGIN CERTIFICATE").count();
+    for (role, folder) in [("cluster", "pki"), ("etcd", "pki/etcd"), ("front-proxy", "pki/front-proxy")] {
+        let root = std::fs::read_to_string(out.join(role).join("root.crt")).expect("a root");
+        assert_eq!(lab.read(&format!("{folder}/ca.crt")), root, "the trust file has the root alone");
+        let key = |text: &str| PrivateKey::from_pem(text.as_bytes()).expect("a key").spki();
+        let root_key = std::fs::read_to_string(out.join(role).join("root.key")).expect("a key");
+        assert_ne!(key(&root_key), key(&lab.read(&format!("{folder}/ca.key"))), "the root's key is not here");
+    }
+    let layout = Layout::new(lab.dir().to_owned());
+    for role in CaRole::ALL {
+        let trust = ca::trust(&layout, role).expect("CAs");
+        let active = trust.active();
+        let length = |certificate: &clusterctl::pki::certificate::Certificate| {
+            certificate.basic_constraints.and_then(|constraints| constraints.path_len)
+        };
+        assert_eq!((length(active.root()), length(active.certificate())), (Some(1), Some(0)));
+        assert_eq!((active.chain().len(), active.origin()), (1, Origin::Generated));
+    }
+    let node = |name: &str| format!("pki/nodes/{name}/kubelet-server.crt");
+    assert_eq!(count(&node("node-1")), 2, "the intermediate follows the certificate");
+    assert!(openssl_accepts(lab, &node("node-1")));
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    lab.good(&["verify"]);
+    lab.good(&["issue-admin", "alice"]);
+    lab.good(&["revoke", "node-2", "--yes"]);
+    lab.good(&["crl", "show"]);
+    let before = lab.read(&node("node-1"));
+    lab.good(&["renew", "--all", "--within", "400d"]);
+    assert_ne!(lab.read(&node("node-1")), before);
+    lab.good(&["issue-node", "node-2"]);
+    assert!(openssl_accepts(lab, &node("node-1")) && openssl_accepts(lab, &node("node-2")));
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    lab.good(&["ledger", "check"]);
+    std::fs::remove_file(lab.path("pki/ledger.sqlite3")).expect("removed");
+    lab.good(&["ledger", "rebuild"]);
+    lab.good(&["ledger", "check"]);
+    lab.good(&["issue-node", "node-1", "--reissue"]);
+    assert!(openssl_accepts(lab, &node("node-1")));
+}
+
+#[test]
+fn the_roots_keys_are_encrypted_and_their_owners_alone() {
+    needs!("openssl");
+    let (lab, safe) = (Lab::with(CLUSTER), tempfile::tempdir().expect("a folder"));
+    let out = safe.path().join("roots");
+    lab.write("passphrase", "three in the morning\n");
+    assert_eq!(init(&lab, &out, &["--ca-passphrase-file", "passphrase"]), 0);
+    let key = out.join("etcd/root.key").display().to_string();
+    good_tool("openssl", &["pkey", "-in", &key, "-passin", "pass:three in the morning", "-noout"]);
+    let mode = std::fs::metadata(&out).expect("facts").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    for (path, (mode, _)) in tree(&out) {
+        assert!(!path.ends_with(".key") || mode == 0o600, "{path} {mode:o}");
+    }
+    assert_eq!(tree(&out).keys().filter(|path| path.ends_with("root.key")).count(), 3);
+}
+
+#[test]
+fn the_roots_keys_are_not_written_into_the_cluster_directory_or_over_a_folder() {
+    let (lab, safe) = (Lab::with(CLUSTER), tempfile::tempdir().expect("a folder"));
+    let layout = Layout::new(lab.dir().to_owned());
+    std::os::unix::fs::symlink(lab.dir(), safe.path().join("link")).expect("a link");
+    for inside in [lab.path("roots"), lab.path("a/b"), lab.dir().to_owned(), safe.path().join("link/roots")] {
+        assert_eq!(init(&lab, &inside, &["--plaintext-ca-key"]), 2, "{}", inside.display());
+        let refused = check_root_out(&layout, &inside);
+        assert!(matches!(refused, Err(app::Error::CreateCa(CreateCaError::RootsInside(_)))), "{refused:?}");
+    }
+    let refused = check_root_out(&layout, safe.path());
+    assert!(matches!(refused, Err(app::Error::Store(StoreError::Exists(_)))), "{refused:?}");
+    assert_eq!(init(&lab, safe.path(), &["--plaintext-ca-key"]), 3);
+    assert_eq!(init(&lab, &safe.path().join("no/such/folder"), &["--plaintext-ca-key"]), 4);
+    assert!(!lab.path("pki").exists());
+    assert_eq!(lab.run(&["init-ca", "--intermediate", "--plaintext-ca-key"]).status, 2);
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    let before = lab.snapshot();
+    assert_eq!(init(&lab, &safe.path().join("roots"), &["--plaintext-ca-key"]), 3, "there are CAs already");
+    assert!(!safe.path().join("roots").exists() && lab.snapshot() == before);
+}
