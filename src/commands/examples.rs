@@ -157,7 +157,7 @@ Examples:
   $ clusterctl apply --ca-passphrase-file /run/credentials/ca-passphrase --output json
   $ clusterctl apply --known-hosts ~/.ssh/known_hosts --sign-with ~/.ssh/id_ed25519
 
-Certificates past renewBefore are renewed. Administrators' kubeconfigs are renewed by clusterctl renew --admins. Hosts that left
+Certificates past renewBefore are renewed; administrators' kubeconfigs are not: renew --admins does that. Hosts that left
 cluster.yaml, and hosts that have to send new requests, are named and not touched.";
 
 /// `plan`
