@@ -18,8 +18,8 @@ pub fn write(raw: &RawCluster) -> String {
     let mut file = File(String::with_capacity(4096 + 120 * (raw.masters.len() + raw.nodes.len())));
     file.comment(
         "The hosts of this cluster, and how their certificates are made: clusterctl issues what this file describes. \
-         After a change, run `clusterctl issue-node --all` and `clusterctl bundle --all` again; only what no longer \
-         matches is replaced. A line that begins with # is a comment; a key in a comment has its default, or an example. \
+         After a change, `clusterctl plan` prints what follows from it, and `clusterctl apply` does it; only what no \
+         longer matches is replaced. A line that begins with # is a comment; a key in a comment has its default, or an example. \
          Texts are in quotes because YAML reads some names as something else: a host called on is \"on\".",
     );
     file.line(&format!("apiVersion: {API_VERSION}"));
