@@ -1,9 +1,9 @@
-//! Long work in batches, in three steps that run at the same time: make, stage, commit.
+//! Runs long work in batches, in three concurrent steps: make, stage, commit.
 //!
 //! While one batch is committed to the disk, the next is written to files or recorded, and the one after it is made on
-//! all cores, so that no core waits for the disk. All three steps keep the order of the work, and at most two made
-//! batches wait, so that memory does not grow with the work. The first batches are small, so that something is kept
-//! soon; the last ones are small, too, so that little is left to commit when all is made.
+//! all cores, so no core waits for the disk. All three steps keep the order of the work. At most two made batches wait,
+//! so memory does not grow with the work. The first batches are small, so that results are saved early; the last
+//! batches are small, so that little remains to be committed after the last one was made.
 
 use std::ops::RangeInclusive;
 use std::sync::mpsc::sync_channel;
@@ -12,19 +12,19 @@ use std::thread;
 use super::observer::Cancellation;
 use super::threads;
 
-/// The first batch; each is twice as large as the one before, as far as allowed.
+/// The size of the first batch. Each following batch is twice as large as the previous one, up to the limit.
 const FIRST: usize = 128;
 
 /// The approximate number of batches, within the limits of their size.
 const OF_MUCH: usize = 48;
 
-/// How many made batches may wait: with only one, no batch would be made while the disk is slow.
+/// The number of prepared batches that may wait. With only one, no batch would be prepared while the disk is slow.
 const WAITING: usize = 2;
 
-/// Returns the largest size of a batch for so many items, within `bounds`.
+/// Returns the largest size of a batch for `work` items, within `bounds`.
 ///
 /// Names and digests are not ordered, so each batch changes pages in all parts of a folder or an index, and each sync
-/// writes all of it again: with batches that stay small the writing would grow with the square of the work.
+/// writes all of them again. With small batches, the bytes written would grow with the square of the work.
 pub(crate) fn batch_size(work: usize, bounds: RangeInclusive<usize>) -> usize {
     (work / OF_MUCH).clamp(*bounds.start(), *bounds.end())
 }
@@ -32,9 +32,9 @@ pub(crate) fn batch_size(work: usize, bounds: RangeInclusive<usize>) -> usize {
 /// Errors of a batch.
 #[derive(Debug)]
 pub(crate) enum Interrupt<E> {
-    /// A stop was requested. Nothing of the batch was written, so that it can be dropped.
+    /// A stop was requested. Nothing of the batch was written, so it can be dropped.
     Cancelled,
-    /// Making it failed.
+    /// The batch could not be made.
     Failed(E),
 }
 
@@ -44,9 +44,9 @@ impl<E> From<E> for Interrupt<E> {
     }
 }
 
-/// Makes, stages and commits `work` in batches of at most `size`; returns how many of its items were committed.
+/// Makes, stages and commits `work` in batches of at most `size`, and returns the number of committed items.
 ///
-/// These are all items unless a stop was requested: what is staged by then is committed first, and no new batch
+/// All items are committed unless a stop is requested. In that case, staged batches are committed, and no new batch
 /// starts.
 ///
 /// # Errors
@@ -65,7 +65,7 @@ pub(crate) fn in_batches<T: Sync, M: Send, S: Send, E: Send>(
     }
     thread::scope(|scope| {
         let (to_stage, made) = sync_channel::<(&[T], Vec<M>)>(WAITING);
-        // No batch may wait here: if the machine fails, only little may be recorded without its files in place.
+        // No batch may wait here, so that a crash leaves as few recorded certificates without files as possible.
         let (to_commit, staged) = sync_channel::<(&[T], S)>(0);
         let stager = scope.spawn(move || {
             for (batch, made) in made {
@@ -137,7 +137,7 @@ fn one_after_another<T, M, S, E>(
     Ok(committed)
 }
 
-/// Work cut into batches: small ones, larger ones, and small ones again.
+/// An iterator over the batches of the work: small at the beginning, larger, and small again at the end.
 struct Batches<'a, T> {
     rest: &'a [T],
     allowed: usize,

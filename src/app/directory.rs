@@ -1,4 +1,5 @@
-//! The cluster directory as use cases begin with it: its owner, its cluster file, its CAs and its ledger.
+//! Opens the cluster directory for use cases: checks its owner, reads its cluster file, its CAs and its ledger, and
+//! takes its lock.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,11 +23,11 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::inventory::Inventory;
 use crate::store::lock::Lock;
 
-/// How long a use case waits for another that writes in the same directory.
+/// The time limit for waiting for another process that holds the lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(600);
 
-/// Refuses a directory that another user owns, as git does: its owner decides whom it trusts, and what is issued and
-/// packed.
+/// Refuses a directory that another user owns, as git does: its content determines which CAs are trusted, and what is
+/// issued and packed.
 ///
 /// `sudo_uid` is the user who became root with `sudo`, if any.
 ///
@@ -60,7 +61,7 @@ pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
     config::read(&bytes).map_err(|source| DirectoryError::ClusterFile { path, source }.into())
 }
 
-/// Reads and parses a cluster file at any path. Waits for a pipe.
+/// Reads and parses a cluster file at any path. Blocks on a pipe.
 ///
 /// # Errors
 /// Returns the errors of [`cluster`], or [`InputError`](super::input::InputError) if the file cannot be read.
@@ -75,24 +76,25 @@ pub fn cluster_in(path: &Path) -> Result<Cluster, Error> {
 /// Returns an error if there is no CA yet, or the ledger cannot be used.
 pub fn ledger(layout: &Layout) -> Result<Ledger, Error> {
     Ledger::open_read_only(&layout.ledger()).map_err(|error| match error {
-        // Where there is no CA either, nothing was lost.
+        // Without a CA, the ledger was never created, so it is not lost.
         StoreError::LedgerMissing(_) => ca::trust(layout, CaRole::Cluster).err().map_or(error.into(), Error::from),
         other => other.into(),
     })
 }
 
-/// Opens the ledger and reads the CAs' certificates, which have to be this cluster's and in the ledger.
+/// Opens the ledger and reads the CAs' certificates, which must belong to this cluster and be recorded in the ledger.
 ///
 /// The cluster's name must not change once CAs contain it. A CA's certificate in place of another CA's could give every
 /// node access to etcd.
 ///
 /// # Errors
-/// Returns an error if a certificate is missing, another cluster's, or not in the ledger; or the ledger cannot be used.
+/// Returns an error if a certificate is missing, belongs to another cluster, or is not in the ledger, or if the ledger
+/// cannot be used.
 pub fn cas(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, CaSet), Error> {
     in_ledger(layout, CaSet::try_from_fn(|role| trust_of(layout, cluster, role))?)
 }
 
-/// Like [`cas`], with the record of every certificate in the ledger, which takes long for large clusters.
+/// Like [`cas`], but also reads every certificate in the ledger, which is slow for large clusters.
 ///
 /// # Errors
 /// Returns the errors of [`cas`].
@@ -134,11 +136,11 @@ fn in_ledger(layout: &Layout, cas: CaSet) -> Result<(Ledger, CaSet), Error> {
     Ok((ledger, cas))
 }
 
-/// Takes the lock of the cluster directory, and waits for another process that has it.
+/// Takes the lock of the cluster directory, after waiting for another process that holds it.
 ///
-/// Completes CA files that a process did not complete because it was killed.
+/// Then completes CA files that a killed process left incomplete.
 ///
-/// `purpose` describes this process to the one that waits.
+/// `purpose` describes this process to other processes that wait for the lock.
 ///
 /// # Errors
 /// Returns an error if the lock is not released in time, or the directory is not writable.

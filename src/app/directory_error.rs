@@ -20,7 +20,7 @@ pub enum DirectoryError {
         /// The cluster directory.
         dir: PathBuf,
     },
-    /// The cluster file is too large to be one.
+    /// The file is too large for a cluster file.
     #[error("cannot read the cluster file {}", path.display())]
     ClusterFileTooLarge {
         /// The cluster file.

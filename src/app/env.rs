@@ -10,14 +10,14 @@ use crate::store::ledger::AuditContext;
 pub struct Env {
     /// The cluster directory.
     pub layout: Layout,
-    /// The time that certificates are issued and judged at.
+    /// The time at which certificates are issued and checked.
     pub now: OffsetDateTime,
     /// The actor, as the ledger records it: `user@machine`.
     pub actor: String,
 }
 
 impl Env {
-    /// Returns what the ledger records beside each change: the time and the actor.
+    /// Returns the time and the actor, which the ledger records with each change.
     #[must_use]
     pub fn audit(&self) -> AuditContext<'_> {
         AuditContext { at: self.now, by: &self.actor }

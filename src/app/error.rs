@@ -44,7 +44,7 @@ pub enum Error {
     /// A file cannot be described.
     #[error(transparent)]
     Inspect(#[from] InspectError),
-    /// The ledger has nothing about what was asked for.
+    /// The ledger has no entry for the requested name.
     #[error(transparent)]
     History(#[from] HistoryError),
     /// A live cluster cannot be verified.
@@ -53,7 +53,7 @@ pub enum Error {
     /// The access rules are not written.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// A file that was named cannot be read.
+    /// A file named by the user cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
     /// An administrator's kubeconfig cannot be issued.
@@ -83,10 +83,10 @@ pub enum Error {
     /// Requests are refused.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// Certificates cannot be revoked, or it is not known what is.
+    /// Certificates cannot be revoked, or the state of revocations cannot be determined.
     #[error(transparent)]
     Revoke(#[from] RevokeError),
-    /// It cannot be determined what expires.
+    /// The expiry of certificates cannot be determined.
     #[error(transparent)]
     Status(#[from] StatusError),
     /// A CA's certificate or key cannot be used.
@@ -110,7 +110,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns the remedy as data; `None` if the error itself is all that is known.
+    /// Returns the remedy as data; `None` if no remedy is known.
     #[must_use]
     pub fn remedy(&self) -> Option<Remedy> {
         match self {

@@ -12,7 +12,7 @@ pub enum InputError {
     /// There is no such file.
     #[error("there is no {what} {}", path.display())]
     Missing {
-        /// What it should be, as in "trust file".
+        /// The purpose of the file, such as "trust file".
         what: &'static str,
         /// The file.
         path: PathBuf,
@@ -31,7 +31,7 @@ impl InputError {
     }
 }
 
-/// Reads a file that was named directly, and waits for the other end of a pipe.
+/// Reads a file that was named directly. Blocks on a pipe.
 ///
 /// # Errors
 /// Returns an error if it does not exist, is larger than `limit` bytes, or cannot be read.
@@ -39,7 +39,7 @@ pub fn read_or_wait(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u
     files::read_or_wait(path, limit).map_err(|error| of(error, path, what))
 }
 
-/// Reads a file that another file names. Does not wait for a pipe.
+/// Reads a file that another file refers to. Does not block on a pipe.
 ///
 /// # Errors
 /// Returns the errors of [`read_or_wait`].

@@ -1,8 +1,8 @@
 //! The use cases: options in, reports and typed errors out.
 //!
-//! A use case works with an [`Env`] (which directory, what time, on whose behalf) and tells an [`Observer`] what
-//! happens while it runs. It never prints, asks, reads a clock or an environment variable, or knows an exit status:
-//! [`crate::cli`] does. Errors carry their evidence, and [`Error::remedy`] returns the remedy as data.
+//! A use case works with an [`Env`] (directory, time and actor) and reports to an [`Observer`] what happens while it
+//! runs. It never prints, prompts, reads a clock or an environment variable, or sets an exit status: [`crate::cli`]
+//! does that. Errors carry their evidence, and [`Error::remedy`] returns the remedy as data.
 
 pub mod admin;
 pub mod apply;

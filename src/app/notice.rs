@@ -8,9 +8,9 @@ use super::revoke;
 /// A notice of a use case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// Another process has the lock of the cluster directory.
+    /// Another process holds the lock of the cluster directory.
     WaitingForLock {
-        /// The other process, as it describes itself.
+        /// The description that the other process wrote into the lock.
         holder: String,
     },
     /// A notice of [`init`].

@@ -40,7 +40,7 @@ pub trait Progress: Send + Sync {
     /// Adds `count` completed items.
     fn add(&self, count: u64);
 
-    /// Sets the number of completed items, and of all items, where that is not known before.
+    /// Sets the number of completed items and of all items, if the total was not known before.
     fn set(&self, completed: u64, total: u64);
 }
 
@@ -67,7 +67,7 @@ impl Cancellation {
     }
 }
 
-/// An observer that reports nothing and never stops: for programs that use the library.
+/// An observer that ignores all reports and never requests a stop, for programs that use the library.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -1,9 +1,9 @@
-//! Passes on each notice once: several use cases examine the same directory.
+//! Passes on each notice only once, because several use cases examine the same directory.
 
 use super::notice::Notice;
 use super::observer::{Cancellation, Observer, Progress, Task};
 
-/// Passes each notice on once, and everything else as it is.
+/// An observer that passes on each notice only once, and everything else unchanged.
 pub(super) struct Once<'o> {
     inner: &'o mut dyn Observer,
     seen: &'o mut Vec<Notice>,

@@ -25,7 +25,7 @@ pub enum Remedy {
     GiveEachCaItsKey,
     /// Restore the certificates, keys and ledger of one directory, from a backup.
     RestoreCaAndLedger,
-    /// Check the ledger, or record what one from a backup lacks.
+    /// Check the ledger, or record the revocations that a restored ledger lacks.
     CheckLedger,
     /// Restore a ledger that a check accepts, and find out who changed this one.
     RestoreLedger,
@@ -51,17 +51,17 @@ pub enum Remedy {
     RunAgain,
     /// Let the system give this process more threads.
     RaiseThreadLimit,
-    /// Put the key pair that signs service accounts' tokens back, or remove it to get a new one.
+    /// Put the key pair that signs service account tokens back, or remove it to get a new one.
     RestoreServiceAccountKey,
-    /// Give an administrator the person's own name.
+    /// Use the person's own name for an administrator.
     NameThePerson,
     /// Issue a break-glass certificate for at most seven days.
     ShortenBreakGlass,
-    /// Give another name, or replace the kubeconfig.
+    /// Use another name, or replace the kubeconfig.
     ReissueAdmin,
     /// The remedy of a finding of the audit.
     OfFinding(finding::Remedy),
-    /// Give this name, which is similar.
+    /// Use this similar name.
     DidYouMean(String),
     /// Remove the hosts from the cluster file first.
     RemoveFromClusterFile,

@@ -1,4 +1,4 @@
-//! When a certificate is renewed: one rule for what is issued and for what is reported as due.
+//! The time at which a certificate is renewed: one rule for issuing and for reporting.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use time::OffsetDateTime;
 
 use crate::cluster::spec::Cluster;
 
-/// Returns the time from which a certificate is renewed, by `renewBefore` of the cluster file.
+/// Returns the time from which a certificate is renewed, according to `renewBefore` in the cluster file.
 ///
-/// `lifetime` is the lifetime that the cluster file asks for. Where the certificate has a longer one, that of the cluster file counts,
-/// so that the time is the same for all certificates of a host.
+/// `lifetime` is the lifetime in the cluster file. If the certificate has a longer one, `lifetime` is used, so that the
+/// time is the same for all certificates of a host.
 #[must_use]
 pub fn starts(
     cluster: &Cluster,
@@ -23,7 +23,8 @@ pub fn starts(
 
 /// Returns true if a certificate that is issued now expires later than the present one.
 ///
-/// A CA that expires soon shortens what it signs: a new certificate would expire when the present one does.
+/// A CA that expires soon shortens the certificates that it signs: a new one would expire at the same time as the
+/// present one.
 #[must_use]
 pub fn lasts_longer(
     lifetime: Duration,

@@ -13,12 +13,12 @@ pub enum AdminError {
     /// The default name is not valid.
     #[error("the default name of an administrator is not valid")]
     DefaultName(#[source] NameError),
-    /// The name is a host's, or an account's of the control plane.
+    /// The name belongs to a host or to an account of the control plane.
     #[error("no administrator can be called {name}: it is {}, and one could pass for the other", owner.in_words())]
     NameTaken {
         /// The name.
         name: HostName,
-        /// What already has this name.
+        /// The host or account that already has this name.
         owner: NameOwner,
     },
     /// A certificate in `system:masters`, which cannot be revoked, would be valid for too long.
@@ -32,7 +32,7 @@ pub enum AdminError {
     Exists(PathBuf),
 }
 
-/// What already has an administrator's name.
+/// The owner of a name that an administrator cannot have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameOwner {
     /// A host of the cluster file.

@@ -3,11 +3,11 @@
 use crate::cluster::lifetime::Lifetime;
 use crate::pki::certificate::Serial;
 
-/// Something about an administrator's kubeconfig that the user should know.
+/// A notice about an administrator's kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// The certificate is valid for a long time, and only a revocation can end that.
     LongValidity(Lifetime),
-    /// The certificate that is replaced, and that the ledger did not have, was recorded in it.
+    /// The replaced certificate was missing in the ledger, and is recorded now.
     ReplacedRecorded(Serial),
 }

@@ -30,20 +30,20 @@ use crate::store::lock::Lock;
 const ADMIN: &str = "kubernetes-admin";
 const BREAK_GLASS: &str = "break-glass";
 
-/// Which kubeconfig is issued.
+/// The options of an administrator's kubeconfig.
 #[derive(Debug, Clone)]
 pub struct AdminOptions {
-    /// The account's name; `kubernetes-admin` or `break-glass` where there is none.
+    /// The account's name; `None` means `kubernetes-admin`, or `break-glass` for a break-glass account.
     pub name: Option<HostName>,
-    /// How long the certificate is valid: 90 days by default, 24 hours for break-glass.
+    /// The validity of the certificate: 90 days by default, 24 hours for break-glass.
     pub validity: Option<Lifetime>,
-    /// Whether the account is in `system:masters`: it bypasses every authorizer, and cannot be revoked.
+    /// Whether the account is in `system:masters`, which bypasses every authorizer and cannot be revoked.
     pub break_glass: bool,
     /// Whether an existing kubeconfig is replaced.
     pub reissue: bool,
 }
 
-/// A kubeconfig that is issued when the plan is applied. The cluster directory is locked as long as it exists.
+/// The plan for issuing a kubeconfig. It holds the lock of the cluster directory.
 #[derive(Debug)]
 pub struct AdminPlan<'a> {
     spec: CertificateSpec,
@@ -100,7 +100,8 @@ fn name(options: &AdminOptions) -> Result<HostName, AdminError> {
     options.name.clone().map_or_else(|| HostName::parse(default).map_err(AdminError::DefaultName), Ok)
 }
 
-/// Refuses a name that is used already: programs that compare only common names could not tell the two apart.
+/// Refuses a name that is already in use, because programs that compare only common names could not tell the two
+/// accounts apart.
 fn check_name(name: &HostName, cluster: &Cluster) -> Result<(), AdminError> {
     let taken = |owner| Err(AdminError::NameTaken { name: name.clone(), owner });
     if cluster.host_names().contains(&name) {
@@ -125,13 +126,13 @@ fn spec(options: &AdminOptions, name: &HostName, cluster: &Cluster) -> Result<Ce
 }
 
 impl AdminPlan<'_> {
-    /// Returns the certificate that is issued.
+    /// Returns the specification of the certificate to issue.
     #[must_use]
     pub fn spec(&self) -> &CertificateSpec {
         &self.spec
     }
 
-    /// Issues the kubeconfig: the ledger has its certificate before any file does.
+    /// Issues the kubeconfig. The certificate is recorded in the ledger before any file is written.
     ///
     /// `issuer` is the cluster's CA.
     ///
@@ -157,7 +158,7 @@ impl AdminPlan<'_> {
         Ok(report)
     }
 
-    /// Records the certificate; one that bypasses every authorizer has an event of its own kind.
+    /// Records the certificate. A break-glass certificate is logged as an event of its own kind.
     fn record(&mut self, certificate: &Certificate) -> Result<(), StoreError> {
         let Self { spec, env, ledger, cas, .. } = self;
         let (profile, issuer) = (spec.policy().name, cas.cluster.ca_of(certificate).certificate());
@@ -170,7 +171,7 @@ impl AdminPlan<'_> {
     }
 }
 
-/// Records the certificate that is replaced if the ledger does not have it: its copies may have to be revoked.
+/// Records the replaced certificate if the ledger does not have it, because its copies may have to be revoked.
 fn record_replaced(
     path: &Path,
     cas: &CaSet,
@@ -181,7 +182,7 @@ fn record_replaced(
     if !files::exists(path) {
         return Ok(());
     }
-    // A file that cannot be read, or whose certificate another CA signed, has nothing that could be revoked here.
+    // A certificate that cannot be read, or that another CA signed, cannot be revoked here.
     let Ok(replaced) = certificates::in_file(path, cas, ledger) else { return Ok(()) };
     if certificates::record(&replaced, cas, ledger, &env.audit())? > 0
         && let Some(own) = replaced.first()

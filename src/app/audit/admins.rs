@@ -13,9 +13,9 @@ use crate::verify::remedy::DirectoryRemedy;
 use crate::verify::target::Place;
 
 impl Audit<'_> {
-    /// Returns `store.credential` of every administrator's kubeconfig in the directory.
+    /// Returns the finding `store.credential` of every administrator's kubeconfig in the directory.
     ///
-    /// They should be kept elsewhere: one that bypasses every authorizer is a warning even when it is valid.
+    /// A kubeconfig that bypasses every authorizer should be kept elsewhere, so it is a warning even if it is valid.
     pub(super) fn admins(&self) -> Vec<Finding> {
         let names = files::names_in(&self.layout.admins()).unwrap_or_default();
         names.iter().filter(|name| name.ends_with(".conf")).map(|name| self.admin(name)).collect()
@@ -57,7 +57,7 @@ impl Audit<'_> {
                 .remedy(DirectoryRemedy::DeleteEmergencyAdmin { path: path.display().to_string() });
         }
         let left = certificate.not_after - self.now;
-        // A short-lived certificate is not a warning for all of its life.
+        // A short-lived certificate must not be a warning during its whole lifetime.
         if left <= self.options.expires_within.min((certificate.not_after - certificate.not_before) / 3) {
             return finding(Status::Warn)
                 .saw(self.time_left(certificate.not_after), self.expected_time())

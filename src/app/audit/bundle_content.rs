@@ -60,7 +60,7 @@ impl Audit<'_> {
         bundle.files.iter().filter_map(other).collect()
     }
 
-    /// Returns a problem where a bundle signs tokens with another key: masters would not accept each other's tokens.
+    /// Returns a problem if a bundle has another token-signing key: masters would not accept each other's tokens.
     fn other_service_account(&self, bundle: &Bundle) -> Option<String> {
         let packed = bundle.file(paths::SERVICE_ACCOUNT_KEY)?;
         let key = TokenKey::from_pem(&packed.bytes).ok()?;
@@ -91,8 +91,8 @@ impl Audit<'_> {
         bundle.files.iter().filter(is_kubeconfig).flat_map(problems).collect()
     }
 
-    /// Returns problems of a kubeconfig whose server is not the cluster file's, or that trusts another file than the
-    /// CA's.
+    /// Returns the problems of a kubeconfig that has another server than the cluster file, or trusts a file other than
+    /// the CA's.
     fn other_target(&self, cluster: &KubeCluster, bundle: &Bundle, is_kubelets: bool) -> Vec<String> {
         let endpoint = self.cluster.endpoint.to_string();
         // The controller manager and the scheduler connect to the API server of their own host.
@@ -117,7 +117,8 @@ impl Audit<'_> {
         found
     }
 
-    /// Returns problems for certificates that are not those in the directory, each followed by its issuer's chain.
+    /// Returns a problem for each certificate that differs from the directory's, or is not followed by its issuer's
+    /// chain.
     fn other_certificates(&self, bundle: &Bundle, certificates: &[Fingerprint]) -> Vec<String> {
         let packed = bundle.files.iter().filter(|file| {
             let is_trust_file = paths::root_at(&file.path).is_some();
@@ -135,7 +136,7 @@ impl Audit<'_> {
     /// Returns whether `sent` is the chain of the CA that `leaf` names as its issuer.
     fn is_chain_of(&self, leaf: &[u8], sent: &[Vec<u8>]) -> bool {
         let cas = || self.cas.values().flat_map(TrustBundle::all).map(|(ca, _)| ca);
-        // A leaf is parsed only where there is an intermediate.
+        // Parsing the leaf is only necessary if a CA has intermediates.
         if cas().all(|ca| ca.chain().is_empty()) {
             return sent.is_empty();
         }
@@ -148,7 +149,7 @@ impl Audit<'_> {
         })
     }
 
-    /// Returns a problem where revoked certificates are missing in the rules of a master's API server.
+    /// Returns a problem if the rules of a master's API server do not deny all revoked certificates.
     fn missing_denials(&self, bundle: &Bundle) -> Option<String> {
         let text = String::from_utf8_lossy(&bundle.file(paths::AUTHORIZATION)?.bytes);
         let denied = rendered::denied_in(&text);
@@ -156,7 +157,7 @@ impl Audit<'_> {
         (missing > 0).then(|| format!("{} does not deny {missing} revoked certificates", paths::AUTHORIZATION))
     }
 
-    /// Returns a problem where a bundle is newer than the ledger, and has certificates that the ledger does not have.
+    /// Returns a problem if a bundle is newer than the ledger and has certificates that the ledger does not have.
     pub(super) fn unknown_to_ledger(&self, bundle: &Bundle) -> Option<String> {
         let ours = self.root.pins().contains(&bundle.manifest.root_pin);
         let newer = ours && bundle.manifest.generation > self.last_generation;

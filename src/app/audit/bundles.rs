@@ -26,10 +26,10 @@ use crate::verify::target::Place;
 
 const EXPECTED: &str = "a bundle that trusts this root, by file path, and has no setting that weakens authentication";
 
-/// The folder of bundles.
+/// The folder that contains the bundles.
 struct Folder {
     path: PathBuf,
-    /// The names of its files; `None` if it cannot be listed, so that each name has to be tried.
+    /// The names of its files; `None` if it cannot be listed, in which case each name is tried.
     names: Option<HashSet<String>>,
 }
 
@@ -40,13 +40,13 @@ impl Folder {
     }
 }
 
-/// The entries of the cluster file, by name.
+/// The masters and nodes of the cluster file, by name.
 struct Hosts<'a> {
     masters: HashMap<&'a HostName, &'a Host>,
     nodes: HashMap<&'a HostName, &'a Host>,
 }
 
-/// A bundle of a host, not encrypted.
+/// An unencrypted bundle of a host.
 struct PackedBundle<'a> {
     roles: Roles<'a>,
     place: Place,
@@ -57,7 +57,8 @@ struct PackedBundle<'a> {
 }
 
 impl Audit<'_> {
-    /// Returns `trust.match` of every bundle. Bundles are packed when needed, so a missing one is not a problem.
+    /// Returns the finding `trust.match` of every bundle. Bundles are packed when needed, so a missing one is not a
+    /// problem.
     pub(super) fn bundles(&self) -> Vec<Finding> {
         let path = self.layout.bundles();
         let names = files::names_in(&path).ok();
@@ -110,7 +111,7 @@ impl Audit<'_> {
         formats.iter().map(finding).chain(encrypted).collect()
     }
 
-    /// Returns the certificates of a host in the directory.
+    /// Returns the fingerprints of the host's certificates that are stored in the directory.
     fn certificates_of(&self, master: Option<&Host>, node: Option<&Host>) -> Vec<Fingerprint> {
         let master = master.map(|host| self.cluster.master_specs(host));
         let node = node.map(|host| self.cluster.node_specs(host));
@@ -158,7 +159,7 @@ impl Audit<'_> {
     }
 }
 
-/// Returns `trust.match` of an encrypted bundle, whose content only its host can check.
+/// Returns the finding `trust.match` of an encrypted bundle, whose content only its host can check.
 fn encrypted_bundle(path: &Path, host: &str, place: Place) -> Finding {
     let finding = |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
     match files::read(path, 2 * archive::MAX_UNPACKED).is_ok_and(|bytes| encryption::is_encrypted(&bytes)) {

@@ -21,7 +21,7 @@ use crate::verify::target::Place;
 const EXPECTED: &str = "a root as the PKI policy has it, its key readable by its owner alone";
 
 impl Audit<'_> {
-    /// Returns `store.credential` of every CA of a role that is not retired.
+    /// Returns the finding `store.credential` of every CA of a role that is not retired.
     pub(super) fn cas_of(&self, role: CaRole) -> Vec<Finding> {
         match ca::trust(self.layout, role) {
             Ok(trust) => trust.accepted().map(|ca| self.ca(ca, ca == trust.active())).collect(),
@@ -67,7 +67,7 @@ impl Audit<'_> {
         if known && !self.known.is_root(certificate.fingerprint(), role) {
             wrong.push(format!("the ledger has it as another CA than the {}", role.as_str()));
         }
-        // The key in the directory is the active CA's. An encrypted one is not decrypted here.
+        // The key in the directory belongs to the active CA. An encrypted key is not decrypted here.
         if is_active
             && let Ok(Some(text)) = ca::key_file(self.layout, role)
             && let Ok(key) = LocalKey::from_pem_with(&text, None)
@@ -88,8 +88,8 @@ impl Audit<'_> {
         wrong
     }
 
-    /// Returns how long before its expiry a CA should be replaced: from then on what it signs lives shorter, and
-    /// replacing a CA takes time.
+    /// Returns how long before its expiry a CA should be replaced. From then on, the CA's own expiry shortens new
+    /// certificates, and replacing a CA takes time.
     fn replacement_time(&self, ca: &CaCertificate) -> Duration {
         let validity = &self.cluster.validity;
         let longest = Duration::try_from(validity.master.max(validity.node).duration()).unwrap_or(Duration::MAX);

@@ -21,7 +21,7 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::{CertificateRemedy, DirectoryRemedy, FileRemedy, Remedy, Server};
 use crate::verify::target::Place;
 
-/// The finding of a credential, its key, and its profile.
+/// A finding with the key and the profile of its credential.
 struct Checked {
     finding: Finding,
     key: Option<Fingerprint>,
@@ -56,7 +56,7 @@ impl Subject<'_> {
 }
 
 impl Audit<'_> {
-    /// Returns `store.credential` of every credential, in the order of the cluster file.
+    /// Returns the finding `store.credential` of every credential, in the order of the cluster file.
     pub(super) fn credentials(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
         let hosts = self.cluster.masters.len() + self.cluster.nodes.len();
         let check = |number: usize| {
@@ -64,12 +64,12 @@ impl Audit<'_> {
             let (place, specs) = self.holder(number);
             specs.into_iter().map(move |spec| self.credential(place, &spec))
         };
-        // One more than hosts: the verifier is between the masters and the nodes.
+        // There is one holder more than there are hosts: the verifier, between the masters and the nodes.
         let checked: Vec<Checked> = (0..=hosts).into_par_iter().flat_map_iter(check).collect();
         self.with_shared_keys(checked)
     }
 
-    /// Returns the certificates of a holder, by its number. They are computed when needed, so that they do not fill the
+    /// Returns the certificates that the holder with this number should have. They are computed on demand to bound
     /// memory.
     fn holder(&self, number: usize) -> (Place, Vec<CertificateSpec>) {
         let masters = &self.cluster.masters;
@@ -80,7 +80,7 @@ impl Audit<'_> {
         }
     }
 
-    /// Fails credentials that share a key: each holder could impersonate the other.
+    /// Changes findings to failures if their credentials share a key, because each holder could impersonate the other.
     fn with_shared_keys(&self, mut checked: Vec<Checked>) -> Vec<Finding> {
         let mut last: HashMap<Fingerprint, usize> = HashMap::with_capacity(checked.len());
         for i in 0..checked.len() {
@@ -142,7 +142,7 @@ impl Audit<'_> {
                 checked(finding, Some(certificate.spki_fingerprint()))
             }
             Err(_) => {
-                // A copied credential has other problems, too. That it is a copy is reported anyway.
+                // A copied credential also has other problems. That it is a copy is reported in addition.
                 let key = credentials::read(self.layout, spec).ok().map(|stored| stored.credential.key.fingerprint());
                 checked(wrong(&subject, &problems), key)
             }
@@ -216,7 +216,7 @@ fn wrong(subject: &Subject<'_>, problems: &[CredentialProblem]) -> Finding {
     } else if let Some(error) = problems.iter().find_map(CredentialProblem::unreadable) {
         of_storage(error).into()
     } else {
-        // Issuing again skips what the ledger does not have as missing.
+        // A plain issue run would skip this credential, because it is not missing.
         let reissue = problems.contains(&CredentialProblem::NotInLedger);
         DirectoryRemedy::Issue { server: subject.server(), reissue }.into()
     };

@@ -1,4 +1,4 @@
-//! Checks that the CRLs in the cluster directory are current and list what the ledger has as revoked.
+//! Checks that the CRLs in the cluster directory are current and list all certificates that are revoked in the ledger.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::{CertificateRemedy, FileRemedy, Remedy};
 use crate::verify::target::Place;
 
-/// The judgement of a CRL: the status, the observation and the remedy.
+/// The result of checking a CRL: the status, the observation and the remedy.
 type Judgement = (Status, String, Option<Remedy>);
 
-/// Returns a finding of `store.credential` for each CRL that is in the directory, or that has to be.
+/// Returns a finding `store.credential` for each CRL that exists in the directory or is required.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be used.
@@ -52,14 +52,14 @@ pub(super) fn findings(
                 continue;
             }
         };
-        // What a retired CA issued is rejected without a CRL.
+        // Certificates of a retired CA are rejected without a CRL.
         for (ca, state) in trust.all().filter(|(_, state)| *state != CaState::Retired) {
             let can_sign = ca.certificate().can_sign_crls();
             let ca = ca.certificate().fingerprint();
             let wanted = revoked.of(ca).count();
             let judged = match crls.of(ca) {
                 None if wanted == 0 => continue,
-                // API servers deny by their rules what the cluster's CA issued.
+                // API servers deny revoked certificates of the cluster's CA by their rules.
                 None if !can_sign && *role == CaRole::Cluster => continue,
                 None if !can_sign => {
                     let saw = "its CA's key usage lacks cRLSign: only another CA excludes what is revoked";
@@ -81,7 +81,7 @@ pub(super) fn findings(
 }
 
 /// Lowers the severity of a problem with the CRL of a CA that no longer signs: its key need not be here, and API
-/// servers deny what it issued without a CRL.
+/// servers deny its revoked certificates without a CRL.
 fn of_state((status, saw, remedy): Judgement, state: CaState) -> Judgement {
     match (state, status) {
         (CaState::Trusted, Status::Fail | Status::Warn) => {
@@ -91,7 +91,7 @@ fn of_state((status, saw, remedy): Judgement, state: CaState) -> Judgement {
     }
 }
 
-/// Judges a CRL by its times and by its differences from the ledger.
+/// Evaluates a CRL by its times and by its differences from the ledger.
 fn judge(crl: &Crl, comparison: &CrlComparison, now: OffsetDateTime, expires_within: Duration) -> Judgement {
     let CrlComparison { missing, not_revoked, unknown } = comparison;
     let mut wrong = Vec::new();

@@ -1,4 +1,5 @@
-//! Checks that the authorization configuration in the cluster directory denies what the ledger has as revoked.
+//! Checks that the authorization configuration in the cluster directory denies all certificates that are revoked in the
+//! ledger.
 
 use std::path::Path;
 
@@ -17,10 +18,10 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::FileRemedy;
 use crate::verify::target::Place;
 
-/// Returns the findings of `store.credential` for what was rendered outside `pki/`.
+/// Returns the findings `store.credential` of the files that were rendered outside `pki/`.
 ///
-/// The ledger has to be newer than it, and the authorization configuration has to be what would be written today. Other
-/// templates, or a cluster file that was changed since, give another one.
+/// The ledger must be newer than these files, and the authorization configuration must equal the one that would be
+/// written now. It differs if templates or the cluster file were changed since.
 ///
 /// # Errors
 /// Returns the errors of [`authorization`].

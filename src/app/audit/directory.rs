@@ -81,7 +81,7 @@ pub fn audit(env: &Env, options: &AuditOptions, observer: &dyn Observer) -> Resu
     let roots = root.anchors().into_iter().cloned().collect();
     let target = Target { roots, ..Target::bare(cluster.name.to_string()) };
     let mut findings = audit.findings(&|| progress.add(1));
-    // Inserted, not chained: a large cluster's findings do not fit into memory twice.
+    // Inserted in place, because the findings of a large cluster do not fit into memory twice.
     findings.splice(0..0, trust_anchor(&target, env.now));
     findings.extend(super::crls::findings(layout, &cas, &ledger, env.now, options.expires_within)?);
     findings.extend(removed_hosts::findings(layout, &cluster, &ledger, env.now)?);
@@ -115,15 +115,15 @@ pub(super) struct Audit<'a> {
     pub(super) known: &'a Inventory,
     /// The last generation of bundles in the ledger.
     pub(super) last_generation: u64,
-    /// What masters' bundles have to deny.
+    /// The certificates that masters' bundles have to deny.
     pub(super) denials: &'a Denials,
     pub(super) now: OffsetDateTime,
     pub(super) options: AuditOptions,
 }
 
 impl Audit<'_> {
-    /// Returns `store.credential` of every CA and credential, then `trust.match` of every bundle, in the order of the
-    /// cluster file.
+    /// Returns the finding `store.credential` of every CA and credential, then `trust.match` of every bundle, in the
+    /// order of the cluster file.
     fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
         let first: Vec<Finding> = CaRole::ALL
             .into_iter()
@@ -135,7 +135,7 @@ impl Audit<'_> {
             .chain(self.unfinished_elsewhere())
             .collect();
         let mut findings = self.credentials(progress);
-        // Inserted, not chained: a large cluster's findings do not fit into memory twice.
+        // Inserted in place, because the findings of a large cluster do not fit into memory twice.
         findings.splice(0..0, first);
         findings.push(self.service_account());
         findings.extend(self.admins());
@@ -148,7 +148,7 @@ impl Audit<'_> {
         format!("{} left, until {}", in_words(not_after - self.now), stamp(not_after))
     }
 
-    /// Returns how much time should be left.
+    /// Returns the required remaining validity as text.
     pub(super) fn expected_time(&self) -> String {
         format!("more than {} left", in_words(self.options.expires_within))
     }

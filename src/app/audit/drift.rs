@@ -21,7 +21,7 @@ use crate::store::layout::Layout;
 use crate::store::ledger::inventory::Inventory;
 use crate::store::service_account::{self, KeyPairState};
 
-/// Flags that affect trust: one that a bundle adds overrides the files of the kubelet or the API server.
+/// Flags that affect trust. If a bundle adds one of them, it overrides the files of the kubelet or the API server.
 const TRUST_FLAGS: [&str; 24] = [
     "--anonymous-auth",
     "--authentication-config",
@@ -68,7 +68,7 @@ pub(super) struct Difference {
     pub(super) changed: Vec<String>,
 }
 
-/// Returns the CAs of all roles, if all can be read.
+/// Returns the CAs of all roles; `None` if one of them cannot be read.
 pub(super) fn ca_set(known: &BTreeMap<CaRole, TrustBundle>) -> Option<CaSet> {
     CaSet::try_from_fn(|role| known.get(&role).cloned().ok_or(())).ok()
 }
@@ -76,8 +76,8 @@ pub(super) fn ca_set(known: &BTreeMap<CaRole, TrustBundle>) -> Option<CaSet> {
 impl ExpectedBundle<'_> {
     /// Compares a bundle with the one that would be packed now.
     ///
-    /// Returns no differences if that bundle cannot be rendered: a credential is missing or its key was deleted, which
-    /// other findings report.
+    /// Returns no differences if the expected bundle cannot be rendered because a credential is missing or its key was
+    /// deleted; other findings report that.
     pub(super) fn difference(&self, bundle: &Bundle, roles: Roles<'_>, format: Format) -> Difference {
         let mut found = Difference::default();
         let has_units = bundle.files.iter().any(|file| file.path.ends_with(paths::UNIT_ENDING));
@@ -91,7 +91,7 @@ impl ExpectedBundle<'_> {
                 None if [INSTALLER, HOST_KEYS].contains(&path.as_str()) && format == Format::Ignition => {}
                 None => found.problems.push(format!("{path} is missing")),
                 Some(file) if file.bytes == wanted.bytes => {}
-                // The ledger's sequence is a comment, and not every revocation changes what API servers deny.
+                // The ledger's sequence is only in a comment, and not every revocation changes what API servers deny.
                 Some(file) if *path == paths::AUTHORIZATION && text(&file.bytes) == text(&wanted.bytes) => {}
                 Some(_) if is_credential(path) => {
                     found.problems.push(format!("{path} is not the one in the directory"))
@@ -155,7 +155,7 @@ fn text(bytes: &[u8]) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Returns flags that are missing, and flags that affect trust and were added.
+/// Returns the flags that are missing, and added flags that affect trust.
 fn flags(path: &str, text: &str, wanted: &str) -> Vec<String> {
     let (given, wanted) = (flags_in(text), flags_in(wanted));
     let lost = wanted.iter().filter(|flag| !given.contains(flag)).map(|flag| format!("{path} does not have {flag}"));

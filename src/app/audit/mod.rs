@@ -1,6 +1,6 @@
-//! Audits a cluster directory without any connection: every file has to be what the cluster file asks for.
+//! Audits a cluster directory without any connection: every file has to match the cluster file.
 //!
-//! Credentials are judged by the same rules that hold before they are written.
+//! Credentials are checked by the same rules that apply before they are written.
 
 mod admins;
 mod bundle_content;
@@ -31,7 +31,7 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::verify::finding::Finding;
 
-/// Returns the findings about CRLs alone.
+/// Returns only the findings about CRLs.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be used.
@@ -45,7 +45,7 @@ pub(in crate::app) fn crl_findings(
     crls::findings(layout, cas, ledger, now, expires_within)
 }
 
-/// Returns the findings about the API servers' authorization configuration alone.
+/// Returns only the findings about the API servers' authorization configuration.
 ///
 /// # Errors
 /// Returns an error if the ledger or the templates cannot be used.

@@ -16,11 +16,11 @@ use crate::verify::target::Place;
 
 /// The ending of an encrypted bundle's name.
 const ENCRYPTED: &str = ".age";
-/// How many files a finding names.
+/// The maximum number of files that a finding names.
 const NAMED: usize = 5;
 
 impl Audit<'_> {
-    /// Returns a finding where other users can access folders of keys, the ledger or the bundles.
+    /// Returns a finding if other users can access folders of keys, the ledger or the bundles.
     pub(super) fn open_folders(&self) -> Option<Finding> {
         let roles = [Role::Master, Role::Node].map(|role| self.layout.hosts_folder(role));
         let roots = [CaRole::Etcd, CaRole::FrontProxy].map(|kind| self.layout.root_folder(kind));
@@ -36,9 +36,9 @@ impl Audit<'_> {
         (!open.is_empty()).then(|| finding.saw(open.join("; "), expected).remedy(FileRemedy::RestrictAccess))
     }
 
-    /// Returns a finding where other users can change the cluster file, CAs, the ledger, rules, or their folders.
+    /// Returns a finding if other users can change the cluster file, CAs, the ledger, rules, or their folders.
     ///
-    /// Hosts' own folders are left out: they are many, and `pki` protects them.
+    /// Hosts' own folders are not checked: there are many, and the mode of `pki` protects them.
     pub(super) fn changeable_by_others(&self) -> Option<Finding> {
         let roots = CaRole::ALL.into_iter().flat_map(|kind| {
             [
@@ -91,7 +91,7 @@ impl Audit<'_> {
         Some(finding.saw(saw.join("; "), expected).remedy(FileRemedy::RestrictOwners))
     }
 
-    /// Returns a finding where a killed issue left folders beside those of hosts.
+    /// Returns a finding if an interrupted issue left temporary folders beside those of hosts.
     pub(super) fn unfinished_issue(&self) -> Option<Finding> {
         let count = issuance::unfinished(self.layout).ok().filter(|count| *count > 0)?;
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Warn);
@@ -99,7 +99,7 @@ impl Audit<'_> {
         Some(finding.saw(saw, "nothing unfinished").remedy(FileRemedy::RemoveUnfinishedIssue))
     }
 
-    /// Returns a finding where killed commands left files in other folders.
+    /// Returns a finding if interrupted commands left temporary files in other folders.
     pub(super) fn unfinished_elsewhere(&self) -> Option<Finding> {
         let found = issuance::unfinished_elsewhere(self.layout).unwrap_or_default();
         if found.is_empty() {
@@ -116,9 +116,9 @@ impl Audit<'_> {
         Some(finding.remedy(FileRemedy::RemoveUnfinished { folders }))
     }
 
-    /// Returns a finding where other users can read bundles, or keys of hosts that are no longer in the cluster file.
+    /// Returns a finding if other users can read bundles, or keys of hosts that are no longer in the cluster file.
     ///
-    /// No other check covers those hosts, and their certificates may still be valid for long.
+    /// No other check covers those hosts, and their certificates may still be valid for a long time.
     pub(super) fn open_files(&self) -> Option<Finding> {
         let hosts: HashSet<&str> = self.cluster.host_names().into_iter().map(|name| name.as_str()).collect();
         let mut paths: Vec<PathBuf> = Vec::new();

@@ -1,4 +1,4 @@
-//! Checks the key pair that signs service accounts' tokens.
+//! Checks the key pair that signs service account tokens.
 
 use super::directory::Audit;
 use crate::store::credentials::{self, CredentialProblem};
@@ -10,7 +10,7 @@ use crate::verify::target::Place;
 const EXPECTED: &str = "a key pair whose halves match, the private key its owner's alone";
 
 impl Audit<'_> {
-    /// Returns `store.credential` of the service accounts' key pair.
+    /// Returns the finding `store.credential` of the service accounts' key pair.
     pub(super) fn service_account(&self) -> Finding {
         let path = self.layout.service_account_key();
         let finding = |status| {

@@ -88,7 +88,7 @@ impl CreateCaError {
     }
 }
 
-/// What was created.
+/// The result of creating CAs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaReport {
     /// The CAs, in the order of [`CaRole::ALL`].
@@ -137,7 +137,7 @@ pub struct CreatedCa {
     pub key: KeyStorage,
 }
 
-/// Returns the roles that have no CA: all of them, or those that were not imported beside the cluster's.
+/// Returns the roles that have no CA: all roles, or those that were not imported.
 ///
 /// # Errors
 /// [`StoreError::Exists`] when no role is without a CA, or the cluster's was not imported; when a CA was lost, of which

@@ -1,4 +1,4 @@
-//! Takes a CA of another tool into the cluster directory.
+//! Imports a CA of another tool into the cluster directory.
 
 use std::path::{Path, PathBuf};
 
@@ -32,16 +32,16 @@ const LIMIT: u64 = 256 * 1024;
 /// The longest RSA key that ring signs with, in bits.
 const LONGEST_RSA: usize = 4096;
 
-/// What is imported.
+/// The options of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// The file of the CA's certificate; certificates that follow in it are those above it.
+    /// The file with the CA's certificate, optionally followed by the certificates above it.
     pub certificate: PathBuf,
     /// The file of its private key; `None` where the cluster file names the key's holder.
     pub key: Option<PathBuf>,
     /// A file of the certificates above it, the root among them.
     pub chain: Option<PathBuf>,
-    /// What it signs for.
+    /// The role of the CA.
     pub role: CaRole,
 }
 
@@ -72,7 +72,7 @@ pub enum ImportCaError {
         /// The reason.
         source: CaCertificateError,
     },
-    /// The CA must not sign, or not now.
+    /// The CA must not sign at all, or not at this time.
     #[error("{} cannot sign: {}", path.display(), listed(violations))]
     CannotSign {
         /// The file of the certificate.
@@ -138,7 +138,7 @@ pub enum ImportCaError {
     OtherRole {
         /// The file of the certificate.
         path: PathBuf,
-        /// What the ledger has it for.
+        /// The certificate's profile in the ledger.
         profile: String,
     },
 }
@@ -153,16 +153,16 @@ impl ImportCaError {
     }
 }
 
-/// Something in an imported CA that clusterctl would make otherwise, and that Kubernetes accepts.
+/// A property of an imported CA that Kubernetes accepts but that differs from CAs that clusterctl generates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaWarning {
     /// The certificate's subject.
     pub subject: String,
-    /// What is different.
+    /// The difference.
     pub kind: CaWarningKind,
 }
 
-/// What is different in an imported CA.
+/// The ways in which an imported CA differs from one that clusterctl generates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaWarningKind {
     /// It breaks a rule that Kubernetes does not enforce.
@@ -171,7 +171,7 @@ pub enum CaWarningKind {
     NoCrlSign,
 }
 
-/// What was imported.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportReport {
     /// The CA.
@@ -180,15 +180,15 @@ pub struct ImportReport {
     pub key: String,
     /// The subject of its root.
     pub root: String,
-    /// The subjects of the intermediates that every certificate is followed by, the CA's own first; empty for a root.
+    /// The subjects of the intermediates that are sent after every certificate, the CA's own first; empty for a root.
     pub chain: Vec<String>,
-    /// What clusterctl would make otherwise.
+    /// The differences from CAs that clusterctl generates.
     pub warnings: Vec<CaWarning>,
     /// The roles that have no CA yet.
     pub missing: Vec<CaRole>,
 }
 
-/// A CA that can be imported, but for its key.
+/// A CA that passed all checks except those of its key.
 #[derive(Debug)]
 pub struct ImportPlan<'e> {
     env: &'e Env,
@@ -397,7 +397,7 @@ pub(super) fn report(ca: &CaCertificate, cluster: &Cluster, protection: &KeyProt
     }
 }
 
-/// Refuses a role that has a CA, and another than the cluster's while that has none.
+/// Refuses a role that has a CA, and any other role before the cluster's CA exists.
 fn check_role(layout: &Layout, role: CaRole) -> Result<(), Error> {
     let folder = layout.root_folder(role);
     if files::exists(&folder) {

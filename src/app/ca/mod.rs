@@ -1,4 +1,4 @@
-//! The CAs of a cluster: created once, or taken over from another tool.
+//! The CAs of a cluster: created once, or imported from another tool.
 
 mod create;
 mod elsewhere;

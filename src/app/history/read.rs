@@ -14,7 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::history::{HistoryEntry, HistoryFilter};
 
-/// Which entries are read.
+/// The selection of entries to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryOptions {
     /// Only entries of these hosts, accounts, serial numbers and SHA-256s: names, lists and patterns.

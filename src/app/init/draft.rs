@@ -1,4 +1,4 @@
-//! A cluster file that is being put together. Each value is checked when it is added.
+//! Builds a new cluster file. Each value is checked when it is added.
 
 use std::path::PathBuf;
 
@@ -13,18 +13,18 @@ use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
 
-/// The longest name that is made of a folder's, in characters.
+/// The longest cluster name that is derived from a folder's name, in characters.
 const LONGEST_NAME: usize = 47;
 
 /// A cluster file that is not written yet.
 #[derive(Debug, Clone)]
 pub struct Draft {
     pub(super) values: RawCluster,
-    /// Whether some of the values are kubectl's.
+    /// Whether some of the values were imported from kubectl.
     pub(super) imported: bool,
 }
 
-/// What was written.
+/// The result of writing a cluster file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitReport {
     /// The cluster file.
@@ -56,12 +56,12 @@ pub enum AnswerError {
         /// The rule that it breaks.
         reason: EndpointError,
     },
-    /// With it the cluster file has errors that it did not have before.
+    /// The answer causes new errors in the cluster file.
     #[error("{}", reasons(.0))]
     Invalid(Vec<ConfigError>),
 }
 
-/// Refuses to write a cluster file where there is one.
+/// Refuses to write if a cluster file already exists.
 ///
 /// # Errors
 /// Returns [`StoreError::Exists`].
@@ -83,13 +83,13 @@ impl Draft {
         if errors.is_empty() { Ok(draft) } else { Err(InitError::Invalid { errors, imported: false }) }
     }
 
-    /// Returns true when the cluster has a name.
+    /// Returns true if the cluster has a name.
     #[must_use]
     pub fn has_name(&self) -> bool {
         self.values.name.is_some()
     }
 
-    /// Returns true when there are hosts of a role.
+    /// Returns true if there are hosts of a role.
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
         match role {
@@ -98,20 +98,19 @@ impl Draft {
         }
     }
 
-    /// Returns true when an endpoint is missing: it can be derived for a single master only.
+    /// Returns true if an endpoint is missing: it can be derived for a single master only.
     #[must_use]
     pub fn needs_endpoint(&self) -> bool {
         self.values.masters.len() > 1 && self.values.endpoint.is_none()
     }
 
-    /// Returns true when kubectl's nodes were imported.
+    /// Returns true if kubectl's nodes were imported.
     #[must_use]
     pub fn is_imported(&self) -> bool {
         self.imported
     }
 
-    /// Returns the default name of a cluster in this directory: the part of the folder's name that is a valid
-    /// one.
+    /// Returns the default name of a cluster in this directory: the part of the folder's name that is a valid name.
     #[must_use]
     pub fn default_name(layout: &Layout) -> String {
         let folder = layout.dir().file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -147,7 +146,7 @@ impl Draft {
     /// Adds a host.
     ///
     /// # Errors
-    /// Returns [`AnswerError::Invalid`] if it cannot be in this cluster.
+    /// Returns [`AnswerError::Invalid`] if the host cannot be added to this cluster.
     pub fn add(&mut self, role: Role, host: RawHost) -> Result<(), AnswerError> {
         let mut values = self.values.clone();
         match role {
@@ -170,7 +169,7 @@ impl Draft {
         Ok(InitReport { path, name: cluster.name, masters: cluster.masters.len(), nodes: cluster.nodes.len() })
     }
 
-    /// Takes other values, unless they have errors that the present ones do not have.
+    /// Replaces the values, unless the new values have errors that the present ones do not have.
     fn change(&mut self, values: RawCluster) -> Result<(), AnswerError> {
         let old = self.errors();
         let mut new = values.check().err().unwrap_or_default();

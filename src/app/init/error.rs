@@ -15,7 +15,7 @@ pub enum InitError {
     Invalid {
         /// All errors, with their paths in the cluster file.
         errors: Vec<ConfigError>,
-        /// Whether some of the values are kubectl's.
+        /// Whether some of the values were imported from kubectl.
         imported: bool,
     },
     /// A file is not a list of nodes.
@@ -45,7 +45,7 @@ pub enum InitError {
 pub enum Remedy {
     /// Correct the values that were given.
     CorrectValues,
-    /// Name hosts directly, in place of what kubectl lists of them.
+    /// Name hosts directly, in place of kubectl's list.
     NameHosts,
     /// Write a usable list of nodes; the error is the evidence.
     WriteList(KubectlError),

@@ -35,15 +35,14 @@ pub enum Notice {
     OtherKinds(BTreeSet<String>),
     /// Hosts run Windows, for which bundles have no installer.
     Windows(Vec<String>),
-    /// The default service range was taken: kubectl does not list it.
+    /// The default service range is used, because kubectl does not list the range.
     ServiceRangeAssumed,
 }
 
 impl Draft {
-    /// Adds the nodes that kubectl lists, and those of them that are marked as control plane where there is no master
-    /// yet.
+    /// Adds the nodes that kubectl lists, and those marked as control plane as masters if the draft has no master yet.
     ///
-    /// Nodes of the same name that the draft has already are kept in place of the listed ones. `path` is where the list
+    /// A node that the draft already has replaces the listed node of the same name. `path` is the file that the list
     /// was read from.
     ///
     /// # Errors
@@ -82,7 +81,7 @@ impl Draft {
         let errors = self.errors();
         let too_long = errors.into_iter().filter(|error| matches!(error.reason, Reason::AccountTooLong { .. }));
         let nodes: BTreeMap<usize, ConfigError> = too_long.filter_map(|error| Some((error.node()?, error))).collect();
-        // From the end, so that the positions before it stay valid.
+        // In reverse order, so that removals do not change the remaining positions.
         for (node, error) in nodes.into_iter().rev() {
             if node < self.values.nodes.len() {
                 let host = self.values.nodes.remove(node).name.unwrap_or_default();
@@ -93,7 +92,7 @@ impl Draft {
 
     /// Leaves out addresses that the masters, the endpoint, the services or other nodes have already.
     ///
-    /// An InternalIP stays: it is where the node is, so that two nodes with the same one are an error.
+    /// An InternalIP is kept: it is the node's real address, so two nodes with the same one are an error.
     fn leave_out_taken_addresses(&mut self, internal: &HashSet<Address>, observer: &mut dyn Observer) {
         let is_taken = |reason: &Reason| {
             matches!(reason, Reason::ApiServerName { .. } | Reason::OtherNodeName { .. } | Reason::Duplicate { .. })
@@ -101,7 +100,7 @@ impl Draft {
         let errors = self.errors().into_iter().filter(|error| is_taken(&error.reason));
         let taken: BTreeMap<(usize, usize), Reason> =
             errors.filter_map(|error| Some((error.address_of_a_node()?, error.reason))).collect();
-        // From the end, so that the positions before it stay valid.
+        // In reverse order, so that removals do not change the remaining positions.
         for ((node, address), reason) in taken.into_iter().rev() {
             let Some(host) = self.values.nodes.get_mut(node).filter(|host| host.addresses.len() > 1) else { continue };
             let Some(value) = host.addresses.get(address).cloned() else { continue };

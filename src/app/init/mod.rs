@@ -8,10 +8,10 @@ pub use draft::{AnswerError, Draft, InitReport, check_absent};
 pub use error::{InitError, Remedy};
 pub use import::Notice;
 
-/// How many names a list shows.
+/// The maximum number of names that a list shows.
 const SHOWN: usize = 10;
 
-/// Returns the first of some names, and the number of the others.
+/// Returns the first names, and the number of the others, as text.
 pub(crate) fn listing(names: &[String]) -> String {
     let more = names.len().saturating_sub(SHOWN);
     match more {

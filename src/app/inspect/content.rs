@@ -56,7 +56,7 @@ impl Content {
             }
         }
         let config = kubeconfig::read(bytes).map_err(|error| match error {
-            // A parser's message about another kind of file helps no reader.
+            // The parser's message would describe another kind of file.
             KubeconfigError::Shape(_) => {
                 material::what_else(bytes).map_or(Unreadable::UnknownKind, Unreadable::OtherKind)
             }
@@ -70,7 +70,7 @@ impl Content {
         Ok(Self::Kubeconfig(follow(config, &path.display().to_string(), &open)))
     }
 
-    /// Links this content to everything else in `context`.
+    /// Adds this content to `context`, so that other items can be linked to it.
     pub(super) fn give(&self, place: &str, context: &mut ExplainContext<'_>) {
         match self {
             Self::Pieces(pieces) => context.give(place, pieces),
@@ -80,7 +80,7 @@ impl Content {
         }
     }
 
-    /// Returns the descriptions of everything in it.
+    /// Returns the descriptions of everything in the file.
     pub(super) fn cards(&self, place: &str, context: &ExplainContext<'_>) -> Vec<Card> {
         match self {
             Self::Pieces(pieces) => pieces.iter().map(|piece| piece.card(place, context)).collect(),
@@ -100,8 +100,8 @@ impl Content {
 /// Endings of the names of files that have certificates or CRLs, in lower case.
 const ENDINGS: [&str; 8] = ["crt", "cer", "pem", "der", "crl", "p12", "pfx", "kubeconfig"];
 
-/// Returns true where the file at `path` is of a kind that is described, or seems to be a damaged one: in a folder,
-/// files of other kinds are left out, but a certificate that cannot be read must not pass for none.
+/// Returns true if the file at `path` is of a known kind, or looks like a damaged file of a known kind. In a folder,
+/// files of other kinds are skipped, but an unreadable certificate must be reported.
 pub(in crate::app) fn may_be_of_known_kind(path: &Path, bytes: &[u8]) -> bool {
     let has = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);

@@ -23,12 +23,12 @@ pub enum InspectError {
     /// It is neither a file nor in the ledger.
     #[error("{name:?} is not a file, and the ledger has no such host, account, serial number or SHA-256")]
     NotRecorded {
-        /// What was named.
+        /// The name on the command line.
         name: String,
         /// The most similar name that the ledger has.
         similar: Option<String>,
     },
-    /// It is in a folder that was named, and is not searched.
+    /// A part of a named folder is not searched.
     #[error("{} is not read: {error}", sanitized(&path.display().to_string()))]
     Walk {
         /// The file or folder.
@@ -82,7 +82,7 @@ pub enum Unreadable {
 
 impl InspectError {
     pub(super) fn not_recorded(name: &str, ledger: &Ledger) -> Self {
-        // A name is a help only: a ledger that cannot be read is reported elsewhere.
+        // The similar name is only a hint; an unreadable ledger is reported elsewhere.
         let similar = similar_holder(ledger, name).unwrap_or_default();
         Self::NotRecorded { name: name.to_owned(), similar }
     }

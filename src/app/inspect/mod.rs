@@ -1,6 +1,6 @@
 //! Describes certificates, keys, requests, CRLs, kubeconfigs and bundles in files, and certificates in the ledger.
 //!
-//! Files that are given together are linked: a CA among them is the issuer of what it signed.
+//! Files that are given together are linked: a CA among them is shown as the issuer of the certificates that it signed.
 
 pub(in crate::app) mod content;
 mod error;

@@ -10,13 +10,13 @@ use crate::app::input::{self, InputError};
 use crate::store::error::StoreError;
 use crate::store::files;
 
-/// How many bytes are read of all files together.
+/// The maximum number of bytes of all files together.
 const MAX_BYTES: u64 = 512 << 20;
 
 /// A file or folder that was not read.
 #[derive(Debug)]
 pub struct Skipped {
-    /// How it was named, or its path below the folder that was named.
+    /// Its name on the command line, or its path below the named folder.
     pub label: String,
     /// The reason.
     pub reason: SkipReason,
@@ -28,7 +28,7 @@ pub enum SkipReason {
     /// It cannot be read, is too large, or is a pipe, a socket or a device.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It was found in a folder, and is not searched.
+    /// It was found in a folder and is not read.
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// It is damaged, or of a kind that is not read.
@@ -45,12 +45,12 @@ pub enum SkipReason {
     /// A file that a kubeconfig names cannot be read.
     #[error("it names a file that cannot be read: {0}")]
     Reference(String),
-    /// A CRL of a CA that was not found: whom it revokes cannot be known.
+    /// A CRL whose CA was not found, so that its revocations cannot be assigned.
     #[error(
         "no CA that was found signed this CRL, so it revokes none of the certificates: name its CA's certificate too"
     )]
     NoSigner,
-    /// The files before it are too large together.
+    /// Together with the files before it, it exceeds the limit.
     #[error("the files before it have more than {limit} bytes together")]
     TooLargeTogether {
         /// The limit.
@@ -90,7 +90,7 @@ pub(in crate::app) fn read(inputs: &[InputFile]) -> Result<(Vec<ReadFile>, Vec<S
     Ok((read, skipped))
 }
 
-/// Reads a file; `None` if it is of another kind and was not named itself.
+/// Reads a file; `None` if it is of another kind and was only found in a folder.
 fn content_of(file: &FoundPath, left: &mut u64) -> Result<Option<Content>, SkipReason> {
     if *left == 0 {
         return Err(SkipReason::TooLargeTogether { limit: MAX_BYTES });

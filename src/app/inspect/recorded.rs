@@ -1,4 +1,4 @@
-//! Finds certificates that are named by a host, an account, a serial number or a SHA-256, in the ledger.
+//! Finds certificates in the ledger by host, account, serial number or SHA-256.
 
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ pub(super) fn find(name: &str, ledger: &Ledger) -> Result<Vec<CertificateRecord>
     found.into_iter().filter_map(record).collect()
 }
 
-/// Returns the files of the directory in which such certificates may be, read.
+/// Reads the files of the directory that may contain these certificates.
 pub(super) fn files_of(records: &[CertificateRecord], layout: &Layout) -> Vec<FoundFile> {
     let mut folders: Vec<PathBuf> = Vec::new();
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -70,7 +70,7 @@ pub(super) fn files_of(records: &[CertificateRecord], layout: &Layout) -> Vec<Fo
     paths.sort_unstable();
     paths.dedup();
     let read = |path: PathBuf| {
-        // A file that cannot be read is not a place where the certificate is found.
+        // A file that cannot be read does not count as a place of the certificate.
         let content = Content::of_file(&path, &files::read(&path, LIMIT).ok()?);
         Some(FoundFile { label: path.display().to_string(), path, content })
     };

@@ -22,22 +22,22 @@ use crate::store::ledger::records::CertificateRecord;
 /// The descriptions of all files.
 #[derive(Debug)]
 pub struct InspectReport {
-    /// The files, in order; a folder's in place of the folder.
+    /// The files, in order; a folder is replaced by its files.
     pub files: Vec<InspectedFile>,
 }
 
 /// The description of a file.
 #[derive(Debug)]
 pub struct InspectedFile {
-    /// How it was named.
+    /// The name on the command line.
     pub label: String,
-    /// What is in it.
+    /// The descriptions of its content.
     pub cards: Vec<Card>,
-    /// The reason why it is not described, or not all of it.
+    /// The reason why the file is not described, or only in part.
     pub error: Option<InspectError>,
 }
 
-/// What an input names.
+/// The result of resolving an input.
 enum Found {
     File(Box<FoundFile>),
     Recorded { name: String, records: Vec<CertificateRecord> },
@@ -47,8 +47,8 @@ enum Found {
 /// Describes files, and certificates that the ledger has.
 ///
 /// An input that is neither a file nor a path is looked up in the ledger: a host, an account, a serial number or a
-/// SHA-256. The ledger and the cluster file of the directory are consulted only where `trusted`: of a directory that
-/// another user owns they prove nothing.
+/// SHA-256. The directory's ledger and cluster file are used only if `trusted` is true, because those of a directory
+/// that another user owns prove nothing.
 #[must_use]
 pub fn inspect(env: &Env, inputs: &[InputFile], trusted: bool) -> InspectReport {
     let ledger = trusted.then(|| Ledger::open_read_only(&env.layout.ledger()).ok()).flatten();
@@ -117,7 +117,7 @@ fn give(file: &FoundFile, context: &mut ExplainContext<'_>) {
     }
 }
 
-/// Returns the card of a certificate in the ledger: its own facts, who issued it, and where it is now.
+/// Returns the card of a certificate in the ledger: its content, who issued it, and the files that contain it.
 fn recorded_card(record: &CertificateRecord, context: &ExplainContext<'_>) -> Card {
     let CertificateRecord { issued, der, issued_at, issued_by, adopted, revoked_by } = record;
     let card = match Certificate::from_der(der.clone()) {

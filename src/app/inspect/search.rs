@@ -1,4 +1,4 @@
-//! Finds the files to describe: a file that was named, or the files of a folder.
+//! Finds the files to describe: a named file, or the files of a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,7 @@ fn of_known_kind(FoundPath { label, path, .. }: FoundPath) -> Option<FoundFile> 
     Some(FoundFile { label, path, content })
 }
 
-/// Returns what is not read as a file with an error; `None` for a link to a folder that is described already.
+/// Returns a skipped entry as a file with an error; `None` for a link to a folder that is already described.
 fn skipped((FoundPath { label, path, .. }, error): (FoundPath, WalkError)) -> Option<FoundFile> {
     let error = match error {
         WalkError::Loop => return None,

@@ -1,4 +1,4 @@
-//! Finds the files of a folder, and copes with loops of links, pipes, and too many files.
+//! Finds the files of a folder. Loops of links, pipes, and too many files are reported as skipped.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use crate::store::error::StoreError;
 use crate::store::files::{self, Names};
 
-/// The maximal depth of the search in a folder.
+/// The maximum depth of the search in a folder.
 const MAX_DEPTH: usize = 16;
-/// The maximal number of files and folders that are examined.
+/// The maximum number of files and folders that are examined.
 const MAX_ENTRIES: usize = 10_000;
-/// The end of the name of a link that names the newest of several files, as a kubelet makes it.
+/// The suffix of the link to the newest of several certificate files, as a kubelet creates it.
 const CURRENT: &str = "-current.pem";
 
-/// Errors of searching a folder: a part of it that is not read.
+/// The reasons why an entry of a folder is not read.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkError {
     /// A folder cannot be listed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It is a link to a folder that is searched already.
+    /// It is a link to a folder that was already searched.
     #[error("it leads back to a folder that is searched already")]
     Loop,
     /// Its name is not UTF-8.
@@ -41,7 +41,7 @@ pub enum WalkError {
 pub(in crate::app) struct FoundPath {
     pub(in crate::app) label: String,
     pub(in crate::app) path: PathBuf,
-    /// Whether it was named itself, and not a folder that it is in.
+    /// Whether the file itself was named, and not a folder that contains it.
     pub(in crate::app) is_named: bool,
 }
 
@@ -49,7 +49,7 @@ pub(in crate::app) struct FoundPath {
 #[derive(Debug, Default)]
 pub(in crate::app) struct Walk {
     pub(in crate::app) found: Vec<FoundPath>,
-    /// What is not read, and why.
+    /// The entries that are not read, with the reasons.
     pub(in crate::app) skipped: Vec<(FoundPath, WalkError)>,
     entries: usize,
     /// The folders that were searched, by device and inode.
@@ -84,7 +84,7 @@ impl Walk {
             Ok(names) => names,
             Err(error) => return self.skip(label, path, error.into()),
         };
-        // Their certificates are not known; the report must not suggest that there are none.
+        // They may contain certificates, so the report must mention them.
         for path in not_utf8 {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.skip(&label.join(name), &path, WalkError::Name);

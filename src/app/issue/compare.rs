@@ -1,4 +1,4 @@
-//! Compares the credentials in the cluster directory with those that are wanted.
+//! Compares the credentials in the cluster directory with those that the cluster file requires.
 
 use std::collections::HashSet;
 
@@ -51,16 +51,16 @@ pub(super) struct Comparison {
     pub(super) unrecorded: Vec<UnrecordedCertificate>,
 }
 
-/// A certificate that the CA signed and the ledger does not have, as one from a backup.
+/// A certificate that the CA signed but the ledger does not have, for example because it was restored from a backup.
 ///
-/// Once its file is replaced it could no longer be revoked.
+/// It has to be recorded before its file is replaced; otherwise it could no longer be revoked.
 #[derive(Debug)]
 pub(super) struct UnrecordedCertificate {
     pub(super) spec: CertificateSpec,
     pub(super) certificate: Certificate,
 }
 
-/// What credentials are compared with.
+/// The cluster file, the CAs and the directory that credentials are compared with.
 pub(super) struct Comparer<'a> {
     pub(super) wanted: &'a Wanted<'a>,
     pub(super) cas: &'a CaSet,
@@ -113,7 +113,7 @@ impl Comparer<'_> {
         self.wanted.cluster.keys
     }
 
-    /// Returns the plan of a subject whose files need not be read; else the snapshot of its files.
+    /// Returns the plan of a subject whose files need not be read, or else the snapshot of its files.
     fn by_cache(
         &self,
         subject: usize,
@@ -125,7 +125,7 @@ impl Comparer<'_> {
         let is_unchanged = |snapshot| cache.covers(&snapshot, self.wanted.now, self.wanted.valid_beyond(&specs));
         let all_for = |reason: IssueReason| (0..specs.len()).map(|i| (i, vec![reason.clone()])).collect();
         if snapshot.is_some_and(is_unchanged) {
-            // Nothing is wrong with them, so there is no other reason.
+            // The credentials are valid, so no other reason applies.
             return Ok(match self.wanted.options.reissue {
                 true => SubjectPlan::new(subject, all_for(IssueReason::Requested), 0),
                 false => SubjectPlan::new(subject, Vec::new(), specs.len()),
@@ -160,7 +160,7 @@ impl Comparer<'_> {
             }
             let reasons = self.reasons(spec, &found)?;
             if found.is_err() && credentials::is_key_on_host(self.layout, spec, inventory) {
-                // A key that is made here would not be the one that the host has.
+                // A key generated here would not be the key of the host.
                 plan.kept += usize::from(reasons.is_empty());
                 plan.on_host.push((i, reasons));
             } else if reasons.is_empty() {
@@ -189,14 +189,14 @@ impl Comparer<'_> {
         is_own.then(|| UnrecordedCertificate { spec: spec.clone(), certificate })
     }
 
-    /// Returns why a credential is issued; nothing where it is kept.
+    /// Returns the reasons for issuing a credential; empty if the credential is kept.
     fn reasons(
         &self,
         spec: &CertificateSpec,
         found: &Result<LoadedCredential, Vec<CredentialProblem>>,
     ) -> Result<Vec<IssueReason>, StoreError> {
         Ok(match found.as_ref().map_err(Vec::as_slice) {
-            // A disk or a mode that prevents reading shows nothing about the credential: it may be valid.
+            // An I/O error or a missing permission proves nothing about the credential, which may be valid.
             Err([CredentialProblem::Unreadable(error)]) => return Err(error.clone()),
             // A key that was discarded, or that only the host has, is not missing.
             Err([CredentialProblem::KeyDiscarded { not_after } | CredentialProblem::KeyOnHost { not_after }]) => {
@@ -212,7 +212,7 @@ impl Comparer<'_> {
         })
     }
 
-    /// Returns why a valid certificate is replaced: it was asked for, or it expires soon.
+    /// Returns the reasons for replacing a valid certificate: on request, or because it expires soon.
     fn reasons_to_replace(
         &self,
         spec: &CertificateSpec,

@@ -15,7 +15,7 @@ pub enum IssuanceError {
     /// A stop was requested before anything was changed.
     #[error("stopped on request; nothing was changed")]
     StoppedBeforeChange,
-    /// A stop was requested; all that was issued is recorded and in its place.
+    /// A stop was requested. Everything issued until then is recorded, and its files are written.
     #[error("stopped on request; {issued} of {} issued", certificates(*total))]
     Stopped {
         /// The certificates that were issued.
@@ -23,12 +23,12 @@ pub enum IssuanceError {
         /// The certificates that were to be issued.
         total: usize,
     },
-    /// A credential that was to be kept is not as it was when the plan was made.
+    /// A credential that was to be kept changed after the plan was made.
     #[error("{credential} changed while it was checked: {problem}")]
     Changed {
         /// The credential.
         credential: CredentialName,
-        /// What is wrong with it now.
+        /// The problem.
         problem: CredentialProblem,
     },
     /// The CA that signs a credential was not given.
@@ -39,7 +39,7 @@ pub enum IssuanceError {
         /// The credential.
         credential: CredentialName,
     },
-    /// A certificate cannot be made.
+    /// A certificate cannot be issued.
     #[error("no valid certificate can be made for {credential}")]
     Certificate {
         /// The credential.
@@ -47,10 +47,10 @@ pub enum IssuanceError {
         /// The reason.
         source: IssueError,
     },
-    /// The key pair that signs service accounts' tokens cannot be used.
+    /// The key pair that signs service account tokens cannot be used.
     #[error("the service-account key cannot be used: {0}")]
     ServiceAccountKey(CredentialProblem),
-    /// The system does not give as many threads as are needed.
+    /// The system does not permit enough threads.
     #[error("the system gives this process too few threads: {0}")]
     TooFewThreads(#[from] rayon::ThreadPoolBuildError),
 }

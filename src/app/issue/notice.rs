@@ -22,12 +22,12 @@ pub enum Notice {
         /// SHA-256 of the public key.
         pin: Fingerprint,
     },
-    /// Certificates are due whose keys only their hosts have: the hosts have to send new requests.
+    /// Certificates are due, but only their hosts have the keys: the hosts have to send new requests.
     RequestNeeded {
         /// The certificates, with the reasons.
         certificates: Vec<PlannedCertificate>,
     },
-    /// Certificates expire with their CA, earlier than the cluster file says.
+    /// The lifetime of certificates is shortened because their CA expires earlier.
     Shortened {
         /// The number of certificates.
         count: usize,

@@ -1,4 +1,4 @@
-//! Whose credentials are issued, and how.
+//! The options of issuing: the subjects, and which credentials are replaced.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::{Cluster, Host, Role};
 
-/// Whose credentials are issued, and which valid ones are replaced.
+/// The options of issuing.
 #[derive(Debug, Clone)]
 pub struct IssueOptions<'a> {
-    /// Whose credentials are issued.
+    /// The subjects whose credentials are issued.
     pub subjects: Subjects<'a>,
     /// Whether all valid credentials are replaced.
     pub reissue: bool,
@@ -19,16 +19,16 @@ pub struct IssueOptions<'a> {
     pub renew_within: Option<Lifetime>,
 }
 
-/// Whose credentials are issued.
+/// The subjects whose credentials are issued.
 #[derive(Debug, Clone)]
 pub enum Subjects<'a> {
-    /// These control-plane nodes, the verifier, and the key pair that signs service accounts' tokens.
+    /// These control-plane nodes, the verifier, and the key pair that signs service account tokens.
     Masters(Vec<&'a Host>),
     /// These nodes.
     Nodes(Vec<&'a Host>),
 }
 
-/// The credentials that are wanted, by the options and the cluster file.
+/// The credentials that the options and the cluster file require.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) options: IssueOptions<'a>,
@@ -54,8 +54,8 @@ impl Wanted<'_> {
         }
     }
 
-    /// Returns the certificates of a subject. They are made when they are needed: those of a large cluster would fill
-    /// the memory.
+    /// Returns the required certificates of a subject. They are computed on demand, because those of a large cluster
+    /// would exhaust the memory.
     pub(super) fn specs(&self, subject: usize) -> Vec<CertificateSpec> {
         match &self.options.subjects {
             Subjects::Masters(hosts) => match hosts.get(subject) {
@@ -66,7 +66,7 @@ impl Wanted<'_> {
         }
     }
 
-    /// Returns the time after which a certificate of these must expire to need no closer look.
+    /// Returns the time beyond which all of these certificates must be valid so that none of them is due.
     pub(super) fn valid_beyond(&self, specs: &[CertificateSpec]) -> OffsetDateTime {
         let longest = specs.iter().map(|spec| spec.lifetime.duration()).max().unwrap_or_default();
         let asked = self.options.renew_within.map_or(Duration::ZERO, Lifetime::duration);

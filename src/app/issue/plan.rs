@@ -1,4 +1,4 @@
-//! Plans what is issued, and applies the plan.
+//! Plans which credentials are issued, and issues them.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ use crate::store::ledger::certificates::Entry;
 use crate::store::lock::Lock;
 use crate::store::verification_cache::CacheEntry;
 
-/// What would be issued.
+/// A preview of the credentials that would be issued.
 #[derive(Debug)]
 pub struct IssuePreview<'a> {
     wanted: Wanted<'a>,
@@ -55,7 +55,7 @@ impl<'a> IssuePreview<'a> {
         })
     }
 
-    /// Returns the certificates that are due, and for which only their hosts can ask, in the order of their subjects.
+    /// Returns the certificates that are due but need a request from their host, in the order of their subjects.
     pub fn to_request(&self) -> impl Iterator<Item = PlannedCertificate> {
         self.plans.iter().filter(|plan| !plan.on_host.is_empty()).flat_map(|plan| {
             let specs = self.wanted.specs(plan.subject);
@@ -87,25 +87,25 @@ impl<'a> IssuePreview<'a> {
         self.plans.iter().map(|plan| plan.kept).sum()
     }
 
-    /// Returns what would be done for the key pair that signs service accounts' tokens.
+    /// Returns the missing step for the key pair that signs service account tokens.
     #[must_use]
     pub fn service_account(&self) -> Option<ServiceAccountStep> {
         self.service_account
     }
 
-    /// Returns the certificates of the other account scheme that would be revoked.
+    /// Returns the certificates of the former account scheme that would be revoked.
     #[must_use]
     pub fn superseded(&self) -> &Superseded {
         &self.superseded
     }
 
-    /// Returns true when there is nothing to do.
+    /// Returns true if there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.issued() == 0 && self.service_account.is_none() && self.superseded.is_empty()
     }
 
-    /// Returns the CAs that have to sign, each once.
+    /// Returns the CAs whose keys are needed, each once.
     #[must_use]
     pub fn signers(&self) -> Vec<CaRole> {
         let Self { wanted, plans, superseded, .. } = self;
@@ -123,7 +123,7 @@ impl<'a> IssuePreview<'a> {
         roles.into_iter().collect()
     }
 
-    /// Compares the directory with the cluster file. Returns the entries of the verification cache, too.
+    /// Compares the directory with the cluster file. Also returns the new entries of the verification cache.
     fn new(
         wanted: Wanted<'a>,
         cas: &CaSet,
@@ -137,7 +137,7 @@ impl<'a> IssuePreview<'a> {
             // The accounts of control-plane nodes are the same under both schemes.
             Role::Master => (service_account::step(&env.layout)?, Superseded::default()),
             Role::Node => {
-                // Until a host has requested a new certificate, it has only this one.
+                // A host that still has to request a new certificate needs its present one.
                 let waits = |plan: &&SubjectPlan| plan.on_host.iter().any(|(_, reasons)| !reasons.is_empty());
                 let hosts = || {
                     let replaced = plans.iter().filter(|plan| !waits(plan));
@@ -151,7 +151,7 @@ impl<'a> IssuePreview<'a> {
     }
 }
 
-/// Returns what [`plan`] and [`IssuePlan::apply`] would do, and changes nothing.
+/// Returns a preview of what [`plan`] and [`IssuePlan::apply`] would do. Changes nothing.
 ///
 /// # Errors
 /// Returns an error if there is no CA, the ledger is not current, a file cannot be read, or a stop was requested.
@@ -170,7 +170,7 @@ pub fn preview<'a>(
     Ok(preview)
 }
 
-/// What is issued when it is applied. The cluster directory is locked as long as it exists.
+/// The plan for issuing credentials. It holds the lock of the cluster directory.
 #[derive(Debug)]
 pub struct IssuePlan<'a> {
     preview: IssuePreview<'a>,
@@ -180,9 +180,9 @@ pub struct IssuePlan<'a> {
     _lock: Lock,
 }
 
-/// Locks the cluster directory and plans what is issued.
+/// Locks the cluster directory and plans which credentials are issued.
 ///
-/// `purpose` describes this process to another one that waits for the lock.
+/// `purpose` describes this process to other processes that wait for the lock.
 ///
 /// # Errors
 /// Returns the errors of [`preview`], or an error if the directory cannot be locked.
@@ -199,7 +199,7 @@ pub fn plan<'a>(
     let wanted = Wanted { options, cluster, now: env.now };
     let mut folders = Ok(HostFolders::default());
     let preview = rayon::in_place_scope(|scope| {
-        // At the same time: listing the folders of a large cluster takes as long as reading the ledger.
+        // Concurrently, because listing the folders of a large cluster takes as long as reading the ledger.
         scope.spawn(|_| folders = issuance::sweep(&env.layout));
         IssuePreview::new(wanted, &cas, &ledger, env, observer)
     });
@@ -210,7 +210,7 @@ pub fn plan<'a>(
     Ok(IssuePlan { preview, env, ledger, cas, _lock: lock })
 }
 
-/// Stores what was verified. If that fails, the only effect is that the next run reads the files again.
+/// Stores entries in the verification cache. A failure is only a notice: the next run reads the files again.
 fn cache(entries: &[CacheEntry], ledger: &mut Ledger, observer: &mut dyn Observer) {
     if let Err(error) = ledger.cache_verified(entries) {
         observer.notice(Notice::NotCached(error).into());
@@ -218,7 +218,7 @@ fn cache(entries: &[CacheEntry], ledger: &mut Ledger, observer: &mut dyn Observe
 }
 
 impl IssuePlan<'_> {
-    /// Returns what is issued.
+    /// Returns the preview of the plan.
     #[must_use]
     pub fn preview(&self) -> &IssuePreview<'_> {
         &self.preview
@@ -230,7 +230,7 @@ impl IssuePlan<'_> {
         self.preview.signers()
     }
 
-    /// Issues what is planned: each certificate is verified, then recorded, then written.
+    /// Issues the planned credentials: each certificate is verified, then recorded, then written.
     ///
     /// `issuers` are the CAs of [`Self::signers`].
     ///
@@ -257,7 +257,7 @@ impl IssuePlan<'_> {
         Ok(IssueReport { issued, kept, superseded, next: NextStep::of(wanted.cluster, &env.layout) })
     }
 
-    /// Reports the certificates that expire with their CA, earlier than the cluster file says.
+    /// Reports the certificates whose lifetime is shortened because their CA expires earlier.
     fn report_shortened(&self, observer: &mut dyn Observer) {
         let Self { preview: IssuePreview { wanted, plans, .. }, cas, .. } = self;
         let shortened = |plan: &SubjectPlan| {
@@ -275,8 +275,8 @@ impl IssuePlan<'_> {
         }
     }
 
-    /// Records, before their files are replaced, the certificates that the ledger does not have: they may have to be
-    /// revoked.
+    /// Records the certificates that the ledger does not have before their files are replaced, because they may have to
+    /// be revoked.
     fn record_unrecorded(&mut self, observer: &mut dyn Observer) -> Result<(), StoreError> {
         let unrecorded = &self.preview.unrecorded;
         let Some(first) = unrecorded.first() else { return Ok(()) };
@@ -287,7 +287,7 @@ impl IssuePlan<'_> {
             entries.push(Entry { certificate: &one.certificate, profile, host, issuer });
         }
         self.ledger.record(&entries, &self.env.audit())?;
-        // Those that were revoked by their SHA-256 or serial number alone stay revoked.
+        // Certificates that were revoked only by SHA-256 or serial number stay revoked.
         self.ledger.resolve_unrecorded()?;
         let serial = first.certificate.serial.clone();
         observer.notice(Notice::Recorded { count: unrecorded.len(), serial }.into());
@@ -295,14 +295,15 @@ impl IssuePlan<'_> {
     }
 }
 
-/// Returns the host, if it is its own certificate, and the profile.
+/// Returns the host and the profile under which the certificate is recorded; no host if the certificate is a copy of
+/// another host's.
 fn entry_of(UnrecordedCertificate { spec, certificate }: &UnrecordedCertificate) -> (Option<&str>, &'static str) {
-    // A copy of another host's certificate is found by its account.
+    // A copy of another host's certificate has another account.
     let is_its_own = certificate.account() == spec.subject;
     (spec.host.as_ref().map(HostName::as_str).filter(|_| is_its_own), spec.policy().name)
 }
 
-/// Revokes the certificates of the other account scheme, where there are any.
+/// Revokes the certificates of the former account scheme, if there are any.
 fn revoke_superseded(
     superseded: &Superseded,
     cluster: &Cluster,

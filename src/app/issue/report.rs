@@ -1,24 +1,24 @@
-//! What was issued.
+//! The result of issuing credentials.
 
 use crate::app::revoke::superseded::SupersededReport;
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::store::files;
 use crate::store::layout::Layout;
 
-/// What was issued.
+/// The result of issuing credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueReport {
     /// The number of certificates that were issued.
     pub issued: usize,
     /// The number of valid certificates that were kept.
     pub kept: usize,
-    /// The result for the certificates of the other account scheme, if there were any.
+    /// The result for the certificates of the former account scheme, if there were any.
     pub superseded: Option<SupersededReport>,
-    /// What to do next.
+    /// The next step for the user.
     pub next: NextStep,
 }
 
-/// What to do after issuing: bundles of all hosts need the credentials of all.
+/// The next step after issuing. Bundles can be packed once all hosts have credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextStep {
     /// Issue the control-plane nodes' credentials.

@@ -1,4 +1,4 @@
-//! The key pair that signs service accounts' tokens.
+//! The key pair that signs service account tokens.
 
 use super::error::IssuanceError;
 use super::notice::Notice;

@@ -1,4 +1,5 @@
-//! Signs certificates in batches: while one is made, the one before is recorded, and the one before that is written.
+//! Signs certificates in batches. While one batch is signed, the previous one is recorded, and the one before that is
+//! written.
 
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,11 +26,11 @@ use crate::store::issuance::{self, IssuanceContext, StagedCredentials};
 use crate::store::ledger::Ledger;
 use crate::store::verification_cache::{CacheEntry, CacheKey};
 
-/// Subjects in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt
-/// stop.
+/// The number of subjects in one batch: large enough that syncs of the disk take little of the time, small enough for
+/// memory and for a prompt stop.
 const BATCH: RangeInclusive<usize> = 1024..=2048;
 
-/// What certificates are signed with.
+/// The inputs of signing.
 pub(super) struct Signing<'a> {
     pub(super) wanted: &'a Wanted<'a>,
     pub(super) issuers: &'a [Issuer],
@@ -41,7 +42,7 @@ pub(super) struct Signing<'a> {
 #[derive(Default)]
 struct Written {
     all: Vec<CacheEntry>,
-    /// How many of them, from the first on, the ledger has.
+    /// The number of leading entries that the ledger already has.
     recorded: usize,
 }
 
@@ -52,7 +53,7 @@ impl Written {
 }
 
 impl Signing<'_> {
-    /// Makes all certificates of the plans. Returns the entries of the verification cache that the ledger does not have
+    /// Issues all certificates of the plans, and returns the verification cache's entries that are not in the ledger
     /// yet.
     ///
     /// # Errors
@@ -76,21 +77,21 @@ impl Signing<'_> {
         };
         let make =
             |batch: &[&SubjectPlan]| batch.par_iter().map(make_one).collect::<Result<Vec<_>, Interrupt<Error>>>();
-        // Threads of its own: in the pool of all, writing would wait until all of a batch was made.
+        // Writers have their own threads: in the global pool, they would wait until the whole batch is made.
         let writers = (!threads::are_scarce())
             .then(|| ThreadPoolBuilder::new().num_threads(rayon::current_num_threads().min(work.len())).build())
             .transpose()
             .map_err(IssuanceError::from)?;
         let record = |_: &[&SubjectPlan], made: Vec<StagedCredentials>| {
-            // The lock is not held while the ledger is written: entries of what is committed meanwhile come with the
-            // next batch.
+            // The lock is not held while the ledger is written. Entries that are added during the write are recorded
+            // with the next batch.
             let entries = lock_unpoisoned(&written).not_recorded().to_vec();
             issuance::record(ledger, &context, &made, &entries)?;
             lock_unpoisoned(&written).recorded += entries.len();
             Ok(made)
         };
         let commit = |batch: &[&SubjectPlan], made: Vec<StagedCredentials>| {
-            // Not earlier: while the disk commits a batch, new files would only wait for it.
+            // Files are created only here: while the disk commits a batch, creating them would block.
             let stage = || issuance::stage(&self.env.layout, &made);
             let staged = writers.as_ref().map_or_else(stage, |writers| writers.install(stage))?;
             let entries = staged.commit(&self.env.layout)?;
@@ -108,17 +109,18 @@ impl Signing<'_> {
             other => other,
         };
         if done.is_err() {
-            // Also for what was done before the failure. Without the entries the next run reads these files again.
+            // Credentials that were written before the failure are cached, too. Without the entries the next run reads
+            // the files again.
             let _ = ledger.cache_verified(written.not_recorded());
         }
-        // Replaced files are deleted at the end: while files are created, deleting others would slow that down.
+        // Replaced files are deleted at the end, because deleting files slows down creating others.
         let swept = issuance::sweep(&self.env.layout);
         done?;
         swept?;
         Ok(written.not_recorded().to_vec())
     }
 
-    /// Makes the certificates of one subject, and reads those that are kept once more.
+    /// Issues the certificates of one subject, and reads its kept credentials again.
     fn make(&self, plan: &SubjectPlan, cache_key: &CacheKey) -> Result<StagedCredentials, Error> {
         let specs = self.wanted.specs(plan.subject);
         let mut made = StagedCredentials {
@@ -153,7 +155,7 @@ impl Signing<'_> {
             .map_err(|source| IssuanceError::Certificate { credential: spec.into(), source })
     }
 
-    /// Reads and verifies a credential that is kept once more: the wait for the passphrase may have been long.
+    /// Reads and verifies a kept credential again, because it may have changed while the user typed the passphrase.
     fn still_valid(&self, spec: &CertificateSpec) -> Result<LoadedCredential, IssuanceError> {
         let changed = |problem| IssuanceError::Changed { credential: spec.into(), problem };
         let loaded = credentials::read(&self.env.layout, spec).map_err(changed)?;

@@ -1,4 +1,5 @@
-//! Checks the ledger: the database, its hash chain, its certificates, and what was made of its revocations.
+//! Checks the ledger: the database, its hash chain, its certificates, and the files that its revocations were rendered
+//! into.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,7 +25,7 @@ use crate::verify::finding::{Finding, Status};
 /// CRLs that expire within this time are a warning.
 const EXPIRES_WITHIN: Duration = Duration::days(30);
 
-/// What a check of the ledger found.
+/// The result of checking the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckReport {
     /// The findings.
@@ -33,19 +34,19 @@ pub struct CheckReport {
     pub certificates: usize,
     /// The number of rows in the hash chain.
     pub rows: usize,
-    /// The hash of the chain's last link. Kept elsewhere, it shows later that the chain was not made anew.
+    /// The hash of the chain's last link. A copy kept elsewhere proves later that the chain was not replaced.
     pub head: Option<Fingerprint>,
 }
 
 impl CheckReport {
-    /// Returns true where nothing is wrong; warnings are allowed.
+    /// Returns true if there is no error; warnings are allowed.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity == Severity::Warning)
     }
 }
 
-/// Checks the ledger. It changes nothing. `head` is that of an earlier check, which the chain has to have.
+/// Checks the ledger, and changes nothing. `head` is the head of an earlier check, which must be a link of the chain.
 ///
 /// # Errors
 /// Returns an error if the ledger is newer than this program, is locked, or may not be read; or when the directory cannot be used.

@@ -1,8 +1,8 @@
-//! Errors of making a new ledger.
+//! Errors of rebuilding the ledger.
 
 use std::path::PathBuf;
 
-/// Errors of making a new ledger.
+/// Errors of rebuilding the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RebuildError {
     /// A check finds nothing wrong with the ledger.

@@ -1,8 +1,8 @@
-//! What a check of the ledger finds.
+//! The findings of a check of the ledger.
 
 use crate::app::remedy::Remedy;
 
-/// What was found. The texts are part of the interface.
+/// The kind of a finding. The texts are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LedgerFindingId {
     /// SQLite finds damage.
@@ -11,7 +11,7 @@ pub enum LedgerFindingId {
     ForeignKey,
     /// A row is not what it was when it was recorded.
     RowChanged,
-    /// A row is gone.
+    /// A row was removed.
     RowRemoved,
     /// A row was not recorded by clusterctl.
     RowInserted,
@@ -49,12 +49,12 @@ impl LedgerFindingId {
     }
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// Something is wrong.
     Error,
-    /// Something should be looked at.
+    /// Something needs attention.
     Warning,
 }
 
@@ -72,9 +72,9 @@ impl Severity {
 /// A finding about the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerFinding {
-    /// What was found.
+    /// The kind.
     pub id: LedgerFindingId,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// The place: a table and the `seq` of a row, or a file.
     pub place: String,

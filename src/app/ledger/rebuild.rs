@@ -1,4 +1,4 @@
-//! Makes a new ledger from what the directory's CAs signed, where the ledger is lost or damaged.
+//! Rebuilds a lost or damaged ledger from the certificates that the directory's CAs signed.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::Entry;
 use crate::store::ledger::replace::StagedLedger;
 
-/// What a new ledger does not know.
+/// Information that a rebuilt ledger lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unknown {
     /// A file that cannot be read, or in which there is no certificate.
@@ -59,7 +59,7 @@ pub enum Unknown {
         /// The reason.
         reason: String,
     },
-    /// Revocations that no file names.
+    /// Revocations that are in no file.
     Revocations {
         /// The evidence.
         reason: String,
@@ -68,12 +68,12 @@ pub enum Unknown {
     Revoked,
 }
 
-/// What a new ledger was made from.
+/// The result of rebuilding the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebuildReport {
     /// The ledger.
     pub ledger: PathBuf,
-    /// Where the file that was in its place is kept.
+    /// The path at which the previous file is kept.
     pub kept: Option<PathBuf>,
     /// The number of certificates, CAs among them.
     pub certificates: usize,
@@ -83,11 +83,12 @@ pub struct RebuildReport {
     pub revoked: usize,
     /// The least number of revocations of certificates that are in no file: a CRL names them by serial number, and rules by SHA-256.
     pub revoked_unknown: usize,
-    /// What could not be known.
+    /// The information that could not be restored.
     pub unknown: Vec<Unknown>,
 }
 
-/// Makes a new ledger from the certificates, bundles, CRLs and rules of the directory, and keeps the old file beside it.
+/// Rebuilds the ledger from the certificates, bundles, CRLs and rules of the directory, and keeps the old file beside
+/// it.
 ///
 /// # Errors
 /// [`RebuildError::Good`] when a check finds nothing wrong with the ledger; or when the CAs' certificates, or a folder, cannot be.
@@ -191,7 +192,7 @@ struct Found<'a> {
     own: Vec<(Source, OwnCertificate)>,
     /// Hosts and their certificates without a key in the directory.
     keys_elsewhere: Vec<(String, Fingerprint)>,
-    /// The hosts that made their keys themselves: their bundles list the keys that they do not have.
+    /// The hosts that generated their keys themselves: their bundles list the keys that they lack.
     keep_their_keys: HashSet<String>,
     unknown: Vec<Unknown>,
 }
@@ -224,7 +225,7 @@ impl Found<'_> {
         Ok(())
     }
 
-    /// Reads the certificate of a file: what follows it is its chain.
+    /// Reads the first certificate of a file; the certificates after it are its chain.
     fn read_file(&mut self, path: &Path, host: Option<&str>, has_key: bool) -> Result<(), StoreError> {
         match certificates::read(path) {
             Ok(read) => {

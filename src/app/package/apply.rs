@@ -1,4 +1,4 @@
-//! Renders and writes planned bundles, batch after batch, on all cores.
+//! Renders and writes planned bundles in batches, on all cores.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -26,13 +26,13 @@ use crate::store::credentials;
 use crate::store::error::StoreError;
 use crate::store::files;
 
-/// Bundles in one batch: a few batches are in memory at once, until they are on the disk.
+/// The number of bundles in one batch. A few batches are in memory at a time, until they are on the disk.
 const BATCH: RangeInclusive<usize> = 512..=2048;
-/// The smallest number of bundles that is worth a packer of its own.
+/// The smallest number of bundles for which a separate packer is worthwhile.
 const FEWEST: usize = 32;
 
 impl Plan<'_> {
-    /// Writes the bundles, and deletes keys where that was asked for.
+    /// Writes the bundles, and deletes keys if that was requested.
     ///
     /// Bundles that are up to date are left alone.
     ///
@@ -119,7 +119,7 @@ impl Plan<'_> {
         Ok(warnings)
     }
 
-    /// Renders batch after batch on all cores, while the one before is staged and the one before that is synced.
+    /// Renders each batch on all cores, while the previous batch is staged and the one before that is synced.
     ///
     /// Returns the hosts whose bundles changed; the others' files are left alone.
     fn write(
@@ -134,7 +134,7 @@ impl Plan<'_> {
         let (progress, cancellation) = (observer.progress(Task::Packing, hosts.len() as u64), observer.cancellation());
         let changed = Mutex::new(HashSet::new());
         let make = |batch: &[Roles<'_>]| {
-            // rayon makes a packer for every part that it cuts a batch into.
+            // rayon creates a packer for every part that it splits a batch into.
             let parts = batch.par_iter().with_min_len((batch.len() / 16).max(FEWEST));
             let one = |packer: &mut Packer, roles: &Roles<'_>| {
                 if cancellation.is_cancelled() {
@@ -163,7 +163,7 @@ impl Plan<'_> {
         };
         observer.defer_interrupts();
         let packed = in_batches(hosts, batch_size(hosts.len(), BATCH), &cancellation, make, stage, commit);
-        // Before any error is returned: what was packed until then is recorded.
+        // Everything that was packed is recorded, even if an error is returned below.
         let recorded =
             generations.end(&mut self.ledger, &self.inputs.env.audit()).and_then(|()| archives.end(&mut self.ledger));
         let (packed, total) = (packed?, hosts.len());

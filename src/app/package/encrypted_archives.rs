@@ -22,12 +22,12 @@ pub(super) struct EncryptedArchives {
 }
 
 impl EncryptedArchives {
-    /// Reads what the ledger has of earlier runs.
+    /// Reads the encrypted archives of earlier runs from the ledger.
     pub(super) fn begin(ledger: &Ledger) -> Result<Self, StoreError> {
         Ok(Self { before: ledger.encrypted_bundles()?, now: Mutex::default() })
     }
 
-    /// Returns true if the archive at `path` was made of this input and is unchanged.
+    /// Returns true if the archive at `path` was made from this input and is unchanged.
     pub(super) fn is_current(&self, host: &HostName, made_of: Fingerprint, path: &Path) -> bool {
         let same = |encrypted: &&EncryptedBundle| encrypted.made_of == made_of;
         let last = self.before.get(host.as_str()).filter(same);

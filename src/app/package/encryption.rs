@@ -1,5 +1,5 @@
-//! The recipients of each host's bundle: given for this run, found in SSH's `known_hosts`, or named by the cluster
-//! file.
+//! Determines the recipients of each host's bundle: given for this run, found in SSH's `known_hosts`, or listed in the
+//! cluster file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -18,16 +18,16 @@ use crate::cluster::spec::{Cluster, Host};
 use crate::pki::known_hosts::KnownHosts;
 use crate::store::files;
 
-/// Where the recipients of bundles come from.
+/// The source of the recipients of bundles.
 #[derive(Debug)]
 pub enum Recipients {
     /// From the cluster file (`sealTo`), if it names any for one of the hosts.
     OfClusterFile,
-    /// Given for this run, in place of what the cluster file says.
+    /// Given for this run; they override the cluster file.
     Given {
         /// The recipients of every bundle.
         everyone: Vec<Recipient>,
-        /// Where each host's own key is found, if it is a recipient, too.
+        /// The `known_hosts` file with the hosts' own keys, if each host is also a recipient.
         known_hosts: Option<KnownHosts>,
     },
     /// No recipients: bundles are not encrypted, even if the cluster file has recipients.
@@ -41,7 +41,7 @@ pub enum Encryption<'c> {
     To(RecipientPlan<'c>),
     /// Bundles are not encrypted.
     None {
-        /// Whether that was asked for, so that an encrypted bundle may be replaced.
+        /// Whether this was requested, so encrypted bundles may be replaced.
         requested: bool,
     },
 }
@@ -58,7 +58,7 @@ impl RecipientPlan<'_> {
         self.0.get(host).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns what encrypts the bundle of a host.
+    /// Returns the encryptor for the bundle of a host.
     pub(super) fn encryptor(&self, host: &str) -> Result<Encryptor, PackageError> {
         Encryptor::new(self.of(host)).map_err(|source| PackageError::Encryption { host: host.to_owned(), source })
     }
@@ -121,15 +121,15 @@ impl<'c> Encryption<'c> {
         Ok(Self::To(plan))
     }
 
-    /// Returns true when bundles are encrypted.
+    /// Returns true if bundles are encrypted.
     #[must_use]
     pub fn is_on(&self) -> bool {
         matches!(self, Self::To(_))
     }
 
-    /// Refuses to write unencrypted bundles where there are encrypted ones, unless that was asked for.
+    /// Refuses to replace encrypted bundles by unencrypted ones, unless that was requested.
     ///
-    /// A missing flag would undo what an earlier run encrypted.
+    /// Otherwise a forgotten flag would undo the encryption of an earlier run.
     pub(super) fn check_nothing_is_undone(&self, hosts: &[Roles<'_>], folder: &Path) -> Result<(), PackageError> {
         if !matches!(self, Self::None { requested: false }) {
             return Ok(());
@@ -152,7 +152,7 @@ fn names(roles: &Roles<'_>) -> Vec<String> {
     names_of(roles.master().into_iter().chain(roles.node()))
 }
 
-/// Returns the name that all of a host's entries have, and all of their addresses.
+/// Returns the common name of a host's entries, and all of their addresses.
 pub(in crate::app) fn names_of<'h>(entries: impl IntoIterator<Item = &'h Host>) -> Vec<String> {
     let mut names = Vec::new();
     for host in entries {
@@ -164,7 +164,7 @@ pub(in crate::app) fn names_of<'h>(entries: impl IntoIterator<Item = &'h Host>) 
     names
 }
 
-/// Refuses a key that two hosts have, as clones of one image do: each could decrypt the other's bundle.
+/// Refuses a key that two hosts share, for example clones of one image, because each could decrypt the other's bundle.
 ///
 /// The other host may be one whose bundle is not packed now.
 fn check_keys_differ(
@@ -185,7 +185,7 @@ fn check_keys_differ(
             }
         }
     }
-    // Each hashed line is tried for each name, so only those of the planned keys are.
+    // Each hashed line has to be tried for each name, so only lines with the planned keys are used.
     let known = known.of_keys(|key| owners.contains_key(key));
     let others: Vec<&Host> = cluster.masters.iter().chain(&cluster.nodes).collect();
     let others = others.into_par_iter().filter(|host| !plan.contains_key(host.name.as_str()));

@@ -20,7 +20,7 @@ use crate::pki::known_hosts::KnownHostError;
 use crate::pki::ssh::SshError;
 use crate::store::credentials::CredentialProblem;
 
-/// How many hosts a message names.
+/// The maximum number of hosts that a message names.
 const NAMED: usize = 5;
 
 /// Errors of packing bundles.
@@ -34,10 +34,10 @@ pub enum PackageError {
     UnknownHost {
         /// The name.
         name: String,
-        /// A similar name that it has.
+        /// The most similar name in the cluster file.
         similar: Option<String>,
     },
-    /// A setting cannot be overridden so.
+    /// An override of a setting is not valid.
     #[error("a setting cannot be used")]
     Setting(#[from] SettingError),
     /// The kubelets' settings do not match the version of Kubernetes.
@@ -48,7 +48,7 @@ pub enum PackageError {
     KubeletSettings {
         /// The version.
         version: Version,
-        /// The settings that it does not have.
+        /// The settings that the version does not support.
         fields: Vec<ConfigError>,
     },
     /// Only archives can be encrypted.
@@ -68,7 +68,7 @@ pub enum PackageError {
     /// Some hosts have no recipient.
     #[error("{}, so nothing was packed:{}", without_recipients(hosts), lines(hosts, NAMED))]
     NoRecipients {
-        /// The hosts, and why.
+        /// The hosts, with the reasons.
         hosts: Vec<MissingRecipient>,
         /// Whether their keys were looked for in a `known_hosts` file.
         by_known_hosts: bool,
@@ -89,7 +89,7 @@ pub enum PackageError {
         /// The reason.
         source: EncryptError,
     },
-    /// Keys can be discarded only where encrypted bundles have them.
+    /// Keys can be discarded only if encrypted bundles contain them.
     #[error("keys can be discarded only when bundles are encrypted, and no recipients are known")]
     DiscardWithoutRecipients,
     /// There are encrypted bundles, which unencrypted ones would replace.
@@ -100,10 +100,10 @@ pub enum PackageError {
     CaExpired {
         /// Its role.
         role: CaRole,
-        /// When it expired.
+        /// The time of expiry.
         not_after: OffsetDateTime,
     },
-    /// The key that signs service accounts' tokens cannot be used.
+    /// The key that signs service account tokens cannot be used.
     #[error("the service-account key cannot be used, so nothing was packed: {0}")]
     ServiceAccountKey(CredentialProblem),
     /// Some hosts have no usable credentials.
@@ -112,10 +112,10 @@ pub enum PackageError {
     /// A credential changed while others were packed.
     #[error("the {} credential of {} cannot be used: {}", .0.name(), .0.host, .0.reason())]
     CredentialChanged(RefusedHost),
-    /// A folder that would be replaced has no manifest, so that its other files are not known.
+    /// A folder that would be replaced has no manifest, so it is not known which of its files belong to a bundle.
     #[error("the folder {} has no manifest, so it is not known which files would be lost", .0.display())]
     UnknownFolder(PathBuf),
-    /// A file is in a folder that would be replaced, and is of no bundle.
+    /// A folder that would be replaced contains a file that is not part of a bundle.
     #[error("{} would be lost: it is not a file of a bundle", .0.display())]
     WouldBeLost(PathBuf),
     /// A bundle cannot be rendered.
@@ -134,18 +134,18 @@ pub enum PackageError {
     Stopped {
         /// The number of bundles that are packed.
         packed: usize,
-        /// The number of bundles that were asked for.
+        /// The number of requested bundles.
         total: usize,
     },
     /// A credential of the verifier bundle cannot be used.
     #[error("the {} credential cannot be used, so nothing was packed: {}", profile.policy().name, super::preflight_error::joined(problems))]
     VerifierCredential {
-        /// The purpose.
+        /// The profile of the credential.
         profile: Profile,
         /// What is wrong with it.
         problems: Vec<CredentialProblem>,
     },
-    /// The verifier bundle cannot be put together.
+    /// The verifier bundle cannot be assembled.
     #[error("the verifier bundle cannot be made")]
     VerifierBundle(#[source] InputError),
 }
@@ -170,7 +170,7 @@ impl fmt::Display for MissingRecipient {
     }
 }
 
-/// Returns the first items on a line each, and how many more there are.
+/// Returns the first items, one per line, and the number of the others.
 fn lines(items: &[impl fmt::Display], at_most: usize) -> String {
     let mut lines: Vec<String> = items.iter().take(at_most).map(|item| format!("\n  {item}")).collect();
     if items.len() > at_most {

@@ -1,4 +1,4 @@
-//! Signs a rendered bundle, brings it into its form, encrypts and stages it, and names the files that it replaces.
+//! Signs, encodes, encrypts and stages a rendered bundle, and determines the files that it replaces.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,8 @@ impl Finalizer<'_> {
 
     /// Returns the names of the files that a host's bundle replaces.
     ///
-    /// No unencrypted bundle stays beside an encrypted one, in any form, and no encrypted archive beside a newer unencrypted one.
+    /// An encrypted bundle replaces unencrypted ones of every format, and a newer unencrypted bundle replaces an
+    /// encrypted archive.
     pub(super) fn superseded(&self, host: &HostName) -> Vec<PathBuf> {
         let former = || former_names(host).into_iter().map(PathBuf::from);
         match (&self.encryption, self.format) {
@@ -56,7 +57,7 @@ impl Finalizer<'_> {
         }
     }
 
-    /// Refuses to remove or replace a folder that has files which no bundle brought.
+    /// Refuses to remove or replace a folder that contains files which are not part of a bundle.
     ///
     /// # Errors
     /// Returns [`PackageError::WouldBeLost`] or [`PackageError::UnknownFolder`], or an error if a folder cannot be
@@ -87,7 +88,7 @@ impl Finalizer<'_> {
         Ok(())
     }
 
-    /// Signs, encodes and encrypts a bundle; `None` if the folder of bundles has exactly that already.
+    /// Signs, encodes and encrypts a bundle; `None` if the folder of bundles already contains exactly this bundle.
     ///
     /// # Errors
     /// Returns an error if it cannot be signed or encrypted, which was tried before the first bundle.
@@ -177,7 +178,7 @@ pub(super) fn stage<'b>(
 }
 
 impl StagedBundles {
-    /// Syncs the bundles to the disk, then moves each into its place. Durable on return.
+    /// Syncs the bundles to the disk, then renames each to its final name. Durable on return.
     pub(super) fn publish(self, folder: &Path) -> Result<(), StoreError> {
         self.files.map_or(Ok(()), |files| files.commit(folder))?;
         self.trees.map_or(Ok(()), |trees| trees.commit(folder))

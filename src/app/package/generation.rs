@@ -1,4 +1,5 @@
-//! The generation of each host's bundle: unchanged for the same contents, else later than every one before.
+//! The generation of each host's bundle: unchanged for the same contents, otherwise greater than all earlier
+//! generations.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! What bundles are rendered from: the cluster file, the CAs, the ledger, and the credentials in the directory.
+//! The inputs of rendering bundles: the cluster file, the CAs, the ledger, and the credentials in the directory.
 
 use zeroize::Zeroizing;
 
@@ -18,7 +18,7 @@ use crate::store::ledger::inventory::Inventory;
 use crate::store::service_account::{self, KeyPairState};
 use crate::store::verification_cache::{CacheEntry, Snapshots, VerificationCache};
 
-/// What bundles are rendered from.
+/// The inputs of rendering bundles.
 #[derive(Debug)]
 pub(super) struct Inputs<'c> {
     pub(super) env: Env,
@@ -49,7 +49,7 @@ impl Inputs<'_> {
         let (layout, now) = (&self.env.layout, self.env.now);
         let specs = self.specs(roles);
         let mut entries = Vec::new();
-        // A host that is master and node has two folders.
+        // A host that is both master and node has two folders.
         for specs in specs.chunk_by(|a, b| a.policy().holder == b.policy().holder) {
             let snapshot = self.snapshots.take(specs);
             if snapshot.is_some_and(|snapshot| self.cache.covers(&snapshot, now, now)) {
@@ -82,9 +82,9 @@ impl Inputs<'_> {
         RefusedHost { host: roles.host().clone(), credential: spec.profile, problems, is_key_on_host }
     }
 
-    /// Reads a host's credentials and checks the bytes that are packed, all but the issuer's signature.
+    /// Reads a host's credentials and checks the bytes that are packed, except for the issuer's signature.
     ///
-    /// That was verified before, or the ledger has the certificate's fingerprint.
+    /// The signature was verified before, or the ledger has the certificate's fingerprint.
     pub(super) fn credentials(&self, roles: &Roles<'_>) -> Result<Vec<HostCredential>, PackageError> {
         let layout = &self.env.layout;
         let mut found = Vec::new();
@@ -110,7 +110,7 @@ impl Inputs<'_> {
     }
 }
 
-/// Returns the key that signs service accounts' tokens, as PKCS#8 PEM, where one of the hosts is a master.
+/// Returns the key that signs service account tokens, as PKCS#8 PEM; `None` if no host is a master.
 pub(super) fn service_account_key(
     hosts: &[Roles<'_>],
     layout: &Layout,

@@ -1,4 +1,4 @@
-//! Packs what a host needs into its bundle, and reads bundles back.
+//! Packs the files that each host needs into its bundle, and reads bundles.
 //!
 //! [`Packager::plan`] checks everything before anything is written, and [`Plan::apply`] writes the bundles.
 

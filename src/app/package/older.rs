@@ -1,4 +1,5 @@
-//! Refuses to replace bundles that are newer than the credentials in the directory, as `pki/` from a backup has them.
+//! Refuses to replace bundles that are newer than the credentials in the directory, which happens if `pki/` was
+//! restored from a backup.
 
 use std::path::{Path, PathBuf};
 
@@ -16,12 +17,12 @@ use crate::store::{credentials, files};
 
 /// Generations are the time in Unix seconds; smaller ones were counted by an early version and cannot be compared.
 const FIRST_BY_TIME: u64 = 1_000_000_000;
-/// The number of bundles that are read where there is no record of packing.
+/// The number of bundles that are read if there is no packing record.
 const SAMPLE: usize = 256;
 
-/// Refuses to replace newer credentials by older ones.
+/// Refuses to replace newer credentials with older ones.
 ///
-/// `generation` is the last one that the ledger gave.
+/// `generation` is the last generation that the ledger assigned.
 ///
 /// # Errors
 /// Returns [`RevokeError::OutdatedLedger`], or an error if the record of packing cannot be read.
@@ -29,7 +30,7 @@ pub(super) fn check(inputs: &Inputs<'_>, hosts: &[Roles<'_>], folder: &Path, gen
     let packed = rendered::last_packed(&inputs.env.layout, &inputs.cas.cluster)?;
     let (sample, is_outdated) = match packed {
         Some(packed) if packed > generation => (hosts, true),
-        // Bundles that were copied here are newer than the record.
+        // Bundles that were copied here may be newer than the record.
         _ => (&hosts[..hosts.len().min(SAMPLE)], false),
     };
     let since = packed.and_then(|_| files::modified(&inputs.env.layout.packing_record()));

@@ -15,7 +15,7 @@ use crate::pki::allowed_signers::AllowedSigners;
 use crate::store::files;
 use crate::store::staged::StagedFolder;
 
-/// The file of a bundle that was read.
+/// A bundle that was read from a file.
 #[derive(Debug)]
 pub enum OpenedFile {
     /// A bundle, checked against its manifest.
@@ -24,7 +24,7 @@ pub enum OpenedFile {
     Encrypted(EncryptedFile),
 }
 
-/// An encrypted bundle, with a header that is well formed.
+/// An encrypted bundle with a well-formed header.
 #[derive(Debug)]
 pub struct EncryptedFile {
     path: PathBuf,
@@ -51,7 +51,7 @@ pub fn read(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<OpenedFile, OpenBu
     if !encryption::is_encrypted(&bytes) {
         return checked(path, &bytes).map(|bundle| OpenedFile::Bundle(Box::new(bundle)));
     }
-    // The header is checked first, so that the user is not asked for a passphrase that cannot help.
+    // The header is checked first, so that the user is not asked for a useless passphrase.
     match encryption::recipients(&bytes) {
         Ok(_) => Ok(OpenedFile::Encrypted(EncryptedFile { path: path.to_owned(), bytes })),
         Err(source) => Err(OpenBundleError::Decrypt { path: path.to_owned(), source }),
@@ -65,7 +65,7 @@ fn checked(path: &Path, bytes: &[u8]) -> Result<Bundle, OpenBundleError> {
 /// A bundle's signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signature {
-    /// One of the allowed signers made it.
+    /// It is valid, and by one of the allowed signers.
     By {
         /// The name of the signer.
         name: String,
@@ -75,16 +75,16 @@ pub enum Signature {
         /// The key's fingerprint, as OpenSSH prints it.
         fingerprint: String,
     },
-    /// There is none.
+    /// The bundle is not signed.
     None,
     /// It is not valid.
     Invalid(SignatureError),
 }
 
-/// Checks the signature of a bundle; without `signers` only that it fits the bundle.
+/// Checks the signature of a bundle. Without `signers`, only checks that the signature is valid for the bundle.
 ///
 /// # Errors
-/// Returns [`OpenBundleError::Signature`] if there are `signers`, and none of them signed it.
+/// Returns [`OpenBundleError::Signature`] if `signers` are given and none of them signed the bundle.
 pub fn check_signature(
     path: &Path,
     bundle: &Bundle,

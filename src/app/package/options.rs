@@ -22,7 +22,7 @@ pub struct PackageOptions<'c> {
     pub templates: Option<PathBuf>,
     /// The versions of a control plane, and whether systemd units are packed.
     pub settings: Settings,
-    /// Whether `settings` differ from the cluster file in this run alone.
+    /// Whether `settings` override the cluster file for this run.
     pub overrides_versions: bool,
     /// The recipients of each bundle.
     pub encryption: Encryption<'c>,

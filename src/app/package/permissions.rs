@@ -1,4 +1,4 @@
-//! Private keys that other users can read, as packing finds them.
+//! Collects the private keys that other users can read.
 //!
 //! Bundles are packed nevertheless, but another user may have copied a key and can impersonate its host.
 
@@ -8,11 +8,11 @@ use super::report::Warning;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::layout::Layout;
 
-/// The keys that were found, by all threads.
+/// The keys that were found; shared by all threads.
 #[derive(Debug, Default)]
 pub(super) struct ExposedKeys(Mutex<Seen>);
 
-/// A large cluster may have many: only the first one is reported.
+/// The first key and the number of keys, because a large cluster may have many.
 #[derive(Debug, Default)]
 struct Seen {
     count: usize,
@@ -27,14 +27,14 @@ impl ExposedKeys {
         seen.first.get_or_insert(problem);
     }
 
-    /// Returns the warning about them, if there are any.
+    /// Returns the warning about the keys; `None` if there are none.
     pub(super) fn warning(self) -> Option<Warning> {
         let Seen { count, first } = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         first.map(|first| Warning::ExposedKeys { first, count })
     }
 }
 
-/// Returns the warning about the key that signs service accounts' tokens, where other users can read it.
+/// Returns a warning if other users can read the key that signs service account tokens.
 pub(super) fn service_account_warning(layout: &Layout) -> Option<Warning> {
     let problem = credentials::readable_by_others(&layout.service_account_key())?;
     Some(Warning::ExposedServiceAccountKey(problem))

@@ -26,7 +26,7 @@ use crate::store::ledger::inventory::Inventory;
 use crate::store::lock::Lock;
 use crate::store::verification_cache::{CacheKey, Snapshots};
 
-/// Bundles that can be packed. It holds the lock of the cluster directory.
+/// The plan for packing bundles. It holds the lock of the cluster directory.
 #[derive(Debug)]
 pub struct Plan<'c> {
     pub(super) inputs: Inputs<'c>,
@@ -147,7 +147,8 @@ pub(super) fn check_discard(options: &PackageOptions<'_>) -> Result<(), PackageE
     }
 }
 
-/// Refuses a format without an installer for hosts that alone have their keys: nothing would look for the keys.
+/// Refuses a format without an installer for hosts that generated their own keys, because only the installer finds
+/// these keys.
 fn check_format(format: Format, hosts: &[Roles<'_>], inputs: &Inputs<'_>) -> Result<(), PackageError> {
     if format != Format::Ignition {
         return Ok(());

@@ -14,9 +14,9 @@ use crate::store::verification_cache::CacheEntry;
 /// The result of the check.
 #[derive(Debug)]
 pub(super) struct Preflight<'c> {
-    /// The hosts of which all credentials can be used.
+    /// The hosts whose credentials can all be used.
     pub(super) hosts: Vec<Roles<'c>>,
-    /// If all hosts are selected: those that keep their encrypted bundle, because their keys were discarded.
+    /// The hosts that keep their encrypted bundle because their keys were discarded; only if all hosts are selected.
     pub(super) kept: Vec<Roles<'c>>,
     /// Entries for the verification cache.
     pub(super) verified: Vec<CacheEntry>,

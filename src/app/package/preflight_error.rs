@@ -8,7 +8,7 @@ use crate::cluster::spec::Role;
 use crate::store::credentials::CredentialProblem;
 use crate::store::error::StoreError;
 
-/// How many hosts a message names with their problems.
+/// The maximum number of hosts that a message names with their problems.
 const NAMED: usize = 5;
 
 /// A host whose bundle cannot be packed, because one of its credentials cannot be used.
@@ -70,7 +70,7 @@ impl RefusedHost {
         }
     }
 
-    /// Returns the error of the system, where it is the only problem.
+    /// Returns the system's error, if it is the only problem.
     #[must_use]
     pub fn unreadable(&self) -> Option<&StoreError> {
         match self.problems.as_slice() {
@@ -96,7 +96,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Returns true when all that is wrong is that files cannot be read.
+    /// Returns true if unreadable files are the only problems.
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         self.refused.iter().all(|host| host.unreadable().is_some())

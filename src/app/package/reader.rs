@@ -13,7 +13,7 @@ use crate::store::{files, trees};
 /// The largest bundle that is read, in bytes: user-data is text, and longer than its files.
 const MAX_BYTES: u64 = 2 * MAX_UNPACKED;
 
-/// How many of the first bytes show whether a file is a bundle.
+/// The number of leading bytes that identify a bundle.
 const HEAD: usize = 200;
 
 /// Errors of reading a bundle.
@@ -28,7 +28,7 @@ pub enum ReadBundleError {
 }
 
 impl ReadBundleError {
-    /// Returns true when a later version wrote the bundle, and nothing else is wrong with it.
+    /// Returns true if a later version wrote the bundle and it has no other problem.
     #[must_use]
     pub fn is_newer(&self) -> bool {
         matches!(self, Self::Bundle(error) if error.is_newer())
@@ -50,7 +50,7 @@ pub fn read(path: &Path) -> Result<Bundle, ReadBundleError> {
     Ok(format::read(&bytes)?)
 }
 
-/// Returns true when a file that begins with `bytes` looks like a bundle.
+/// Returns true if a file that begins with `bytes` looks like a bundle.
 #[must_use]
 pub fn looks_like_bundle(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(HEAD)];

@@ -34,7 +34,7 @@ pub enum Remedy {
     EncryptAgain,
     /// Start a new cluster directory, unless the clock is wrong.
     ReplaceExpiredCa,
-    /// Issue the masters' credentials, which makes the service-account key, too.
+    /// Issue the masters' credentials, which also generates the service-account key.
     CreateServiceAccountKey,
     /// Restore the service-account key from a backup.
     RestoreServiceAccountKey,

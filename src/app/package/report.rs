@@ -23,9 +23,9 @@ pub struct PackageReport {
     pub refused: Vec<RefusedHost>,
     /// The hosts that keep their encrypted bundle, because their keys were discarded.
     pub kept: Vec<HostName>,
-    /// The number of keys that were deleted, where that was asked for.
+    /// The number of deleted keys; `None` if no deletion was requested.
     pub discarded: Option<usize>,
-    /// What the user should know, in order of discovery.
+    /// The warnings, in order of discovery.
     pub warnings: Vec<Warning>,
 }
 
@@ -36,7 +36,7 @@ pub struct PackedBundle {
     pub host: HostName,
     /// The file or folder.
     pub path: PathBuf,
-    /// Whether it is new, or differs from the one before.
+    /// Whether it is new or differs from the previous bundle.
     pub changed: bool,
     /// Whether it lacks keys that only the host has.
     pub lacks_keys: bool,
@@ -45,7 +45,7 @@ pub struct PackedBundle {
 }
 
 impl PackageReport {
-    /// Returns the hosts whose bundles changed, or those whose bundles did not.
+    /// Returns the hosts whose bundles changed, or those whose bundles did not change.
     #[must_use]
     pub fn hosts(&self, changed: bool) -> Vec<&str> {
         self.bundles.iter().filter(|bundle| bundle.changed == changed).map(|bundle| bundle.host.as_str()).collect()
@@ -58,7 +58,7 @@ impl PackageReport {
         self.bundles.iter().filter_map(|bundle| Some((&bundle.host, size(bundle)?))).collect()
     }
 
-    /// Returns the hosts that were refused, as the error that the run ends with.
+    /// Returns the error that lists the refused hosts; `None` if no host was refused.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         let refused = self.refused.clone();
@@ -66,26 +66,26 @@ impl PackageReport {
     }
 }
 
-/// Something about bundles that the user should know.
+/// A warning about bundles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
     /// Other users can read private keys.
     ExposedKeys {
-        /// The first of them.
+        /// The first key.
         first: CredentialProblem,
-        /// How many there are.
+        /// The number of keys.
         count: usize,
     },
-    /// Other users can read the key that signs service accounts' tokens.
+    /// Other users can read the key that signs service account tokens.
     ExposedServiceAccountKey(CredentialProblem),
     /// The release of Kubernetes does not support something that bundles rely on.
     Unsupported {
         /// The release.
         version: Version,
-        /// What it does not support, in words.
+        /// The unsupported feature, as text.
         what: &'static str,
     },
-    /// Masters get other versions than in their last bundles.
+    /// Masters get versions other than those in their last bundles.
     VersionsChanged {
         /// The masters.
         hosts: Vec<HostName>,
@@ -93,7 +93,7 @@ pub enum Warning {
         before: String,
         /// The versions of these.
         after: String,
-        /// Whether they are set for this run alone.
+        /// Whether they are overridden for this run.
         overridden: bool,
     },
     /// The last bundles had systemd units, and these have none.
@@ -106,7 +106,7 @@ pub enum Warning {
         /// Some of the hosts.
         hosts: Vec<HostName>,
     },
-    /// Policy files are written for another version than the masters get.
+    /// Policy files are written for a version other than that of the masters.
     PolicyOfOtherVersion {
         /// The version of policy files.
         policy: Version,

@@ -1,4 +1,4 @@
-//! The hosts that bundles are packed for.
+//! The selection of hosts whose bundles are packed.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -63,7 +63,7 @@ impl<'c> Selection<'c> {
         &self.hosts
     }
 
-    /// Returns true when all hosts are selected, rather than some by name.
+    /// Returns true if all hosts are selected, rather than some by name.
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.all

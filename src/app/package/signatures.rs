@@ -8,10 +8,10 @@ use crate::bundle::input::Roles;
 use crate::bundle::model::SIGNATURE;
 use crate::cluster::name::HostName;
 
-/// The number of hosts whose last bundles are read: all bundles of a large cluster would take long.
+/// The number of hosts whose last bundles are read, because reading all bundles of a large cluster would be slow.
 const SAMPLE: usize = 8;
 
-/// Returns those of the first hosts whose last bundles in `folder` are signed.
+/// Returns the hosts, among the first ones, whose last bundles in `folder` are signed.
 pub(super) fn signed_before(hosts: &[Roles<'_>], folder: &Path) -> Vec<HostName> {
     let signed = |roles: &&Roles<'_>| {
         Format::ALL

@@ -14,7 +14,7 @@ use crate::store::layout::Layout;
 /// The largest template, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Returns the built-in templates, replaced by those of a folder where it has a file of the same path.
+/// Returns the built-in templates, with those replaced that a folder has a file of the same path for.
 ///
 /// The folder is `given`, or else the one that the cluster file names, if any.
 ///

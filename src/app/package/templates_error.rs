@@ -14,7 +14,7 @@ pub enum TemplatesError {
     NotText {
         /// Its file.
         path: PathBuf,
-        /// Where it is not.
+        /// The position of the error.
         source: Utf8Error,
     },
     /// A template replaces nothing, is empty, or has a syntax error.
@@ -23,9 +23,9 @@ pub enum TemplatesError {
     /// A template fails with the values of this cluster.
     #[error("{output} cannot be rendered")]
     Render {
-        /// What the template makes.
+        /// The path of the template's output.
         output: &'static str,
-        /// Where and why it fails.
+        /// The position and the reason.
         source: TemplateError,
     },
 }

@@ -1,4 +1,4 @@
-//! Packs what CI needs to verify the cluster: no CA's key and no node's credential.
+//! Packs the files that CI needs to verify the cluster, without a CA's key and without nodes' credentials.
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ use crate::store::ledger::inventory::Inventory;
 pub struct VerifierReport {
     /// Its file.
     pub path: PathBuf,
-    /// What the user should know.
+    /// The warnings.
     pub warnings: Vec<Warning>,
 }
 
@@ -84,7 +84,7 @@ impl Packager {
 
 /// The credentials of the verifier bundle.
 struct Credentials {
-    /// Each with its path below the cluster directory, without ending.
+    /// The credentials, each with its path below the cluster directory, without extension.
     pems: Vec<(String, CredentialPem)>,
     /// The newest certificate's sequence in the ledger.
     generation: u64,

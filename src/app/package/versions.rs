@@ -1,4 +1,4 @@
-//! Warnings about the versions that masters run, and about what a release of Kubernetes does not support.
+//! Warnings about the versions that masters run, and about features that a release of Kubernetes does not support.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::cluster::spec::Cluster;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
 
-/// Returns the versions of the cluster file, with `overrides` (`KEY=VALUE`) in their place.
+/// Returns the versions of the cluster file after applying `overrides` (`KEY=VALUE`).
 ///
 /// # Errors
 /// Returns an error if an override is not valid, or the kubelets' settings do not match the version of Kubernetes.
@@ -26,7 +26,7 @@ pub fn settings(cluster: &Cluster, overrides: &[String], with_units: bool) -> Re
     Ok(settings)
 }
 
-/// Returns warnings where hosts get other versions, or no units, unlike in their last bundles.
+/// Returns warnings for hosts that get other versions than in their last bundles, or no longer get units.
 pub(super) fn changes(
     ledger: &Ledger,
     hosts: &[Roles<'_>],
@@ -34,7 +34,7 @@ pub(super) fn changes(
     overridden: bool,
 ) -> Result<Vec<Warning>, StoreError> {
     let (last, after) = (ledger.images()?, settings.to_string());
-    // By the last versions, in the hosts' order.
+    // The changed hosts by their last versions, in the hosts' order.
     let mut changed: BTreeMap<&str, Vec<HostName>> = BTreeMap::new();
     for host in masters(hosts) {
         if let Some(before) = last.get(host.as_str()).filter(|before| **before != after) {
@@ -61,7 +61,7 @@ pub(super) fn changes(
     Ok(warnings)
 }
 
-/// Returns a warning where masters get a version other than that which policy files are written for.
+/// Returns a warning if masters get a version other than that of the policy files.
 pub(super) fn differs_from_policy(hosts: &[Roles<'_>], settings: &Settings, cluster: &Cluster) -> Option<Warning> {
     let policy = Settings::of(&cluster.kubernetes).kubernetes_version;
     let differs = policy.minor() != settings.kubernetes_version.minor() && masters(hosts).next().is_some();
@@ -80,7 +80,7 @@ pub(super) fn record(ledger: &mut Ledger, hosts: &[Roles<'_>], settings: &Settin
     ledger.record_images(masters(hosts), &settings.to_string())
 }
 
-/// Returns warnings about what the cluster's release of Kubernetes does not support.
+/// Returns warnings about features that the cluster's release of Kubernetes does not support.
 #[must_use]
 pub fn unsupported(settings: &Settings, accounts: AccountScheme, revoked: usize) -> Vec<Warning> {
     let version = &settings.kubernetes_version;

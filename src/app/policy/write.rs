@@ -23,7 +23,7 @@ use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
 
-/// What was written.
+/// The result of writing the access rules.
 #[derive(Debug)]
 pub struct PolicyReport {
     /// The folder.
@@ -34,13 +34,13 @@ pub struct PolicyReport {
     pub changes: Vec<PolicyChange>,
     /// The folder that names objects of accounts that the cluster file no longer has, if there are some.
     pub deletions: Option<PathBuf>,
-    /// Valid certificates of the account scheme that the cluster file no longer has.
+    /// Valid certificates of the former account scheme.
     pub superseded: Option<Superseded>,
-    /// What the cluster's release of Kubernetes does not support.
+    /// Warnings about features that the cluster's release of Kubernetes does not support.
     pub warnings: Vec<Warning>,
 }
 
-/// Writes the folder of access rules. The files are the same bytes for the same input.
+/// Writes the folder of access rules. The same input gives the same bytes.
 ///
 /// Files that are up to date are left alone. `templates` is a folder of templates, in place of the one that the cluster
 /// file names.
@@ -127,7 +127,7 @@ fn denials_of(env: &Env, cluster: &Cluster) -> Result<(Option<Ledger>, Denials),
     Ok((Some(ledger), denials))
 }
 
-/// Refuses a folder with files of other origin, which would be lost.
+/// Refuses a folder with files that clusterctl did not write, because they would be lost.
 fn check_folder(folder: &Path) -> Result<(), Error> {
     if !files::exists(folder) {
         return Ok(());
@@ -138,7 +138,7 @@ fn check_folder(folder: &Path) -> Result<(), Error> {
     }
 }
 
-/// Returns the file that names the objects of nodes' accounts that were issued once and are no longer in the rules.
+/// Returns the file for deleting the objects of nodes' accounts that are no longer in the rules.
 fn left_over(cluster: &Cluster, ledger: &Ledger) -> Result<Option<PolicyFile>, StoreError> {
     let scheme = AccountScheme::Kubelet;
     let mut accounts = ledger.accounts_of(Profile::KubeletClient.policy().name)?;

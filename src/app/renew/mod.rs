@@ -1,8 +1,8 @@
 //! Renews what is due: credentials of hosts and of the verifier, administrators' kubeconfigs, and CRLs.
 //!
-//! `app::issue` issues what was never issued. [`plan()`] finds what is due and changes nothing; [`RenewPlan::apply`]
-//! renews it by the use cases of each kind, so that what was done until an interruption is complete, and the same run
-//! continues.
+//! Credentials that were never issued are left to `app::issue`. [`plan()`] finds what is due and changes nothing;
+//! [`RenewPlan::apply`] runs the use case of each kind, so everything done before an interruption is complete, and
+//! running the command again continues.
 
 mod crls;
 mod plan;

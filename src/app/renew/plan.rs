@@ -23,7 +23,7 @@ use crate::pki::issuer::Issuer;
 use crate::store::files;
 use crate::store::layout::Layout;
 
-/// What is renewed where it is due.
+/// The selection of what is renewed if it is due.
 #[derive(Debug, Clone, Default)]
 pub struct RenewOptions<'a> {
     /// These control-plane nodes.
@@ -47,11 +47,11 @@ pub struct DueAdmin {
     pub name: HostName,
     /// When the present certificate expires.
     pub not_after: OffsetDateTime,
-    /// How long the present certificate is valid; the new one is valid for as long.
+    /// The validity of the present certificate, which the new certificate gets, too.
     pub validity: Lifetime,
 }
 
-/// What is renewed when it is applied.
+/// The plan for a renewal.
 #[derive(Debug)]
 pub struct RenewPlan<'a> {
     options: RenewOptions<'a>,
@@ -88,7 +88,7 @@ pub fn plan<'a>(
     Ok(RenewPlan { options, cluster, env, credentials, admins, crls, seen })
 }
 
-/// Returns the hosts that have credentials: what was never issued is not renewed.
+/// Returns the hosts that have credentials, because credentials that were never issued are not renewed.
 fn subjects<'a>(options: &RenewOptions<'a>, layout: &Layout) -> Vec<Subjects<'a>> {
     let issued = |role, hosts: &[&'a Host]| -> Vec<&'a Host> {
         let folder = layout.hosts_folder(role);
@@ -132,7 +132,7 @@ impl<'a> RenewPlan<'a> {
         self.credentials.iter().flat_map(IssuePreview::certificates)
     }
 
-    /// Returns the certificates that are due, and for which only their hosts can ask.
+    /// Returns the certificates that are due but need a request from their host.
     pub fn to_request(&self) -> impl Iterator<Item = PlannedCertificate> {
         self.credentials.iter().flat_map(IssuePreview::to_request)
     }
@@ -149,13 +149,13 @@ impl<'a> RenewPlan<'a> {
         self.crls.is_some()
     }
 
-    /// Returns true when nothing is due.
+    /// Returns true if nothing is due.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.credentials.iter().all(IssuePreview::is_empty) && self.admins.is_empty() && self.crls.is_none()
     }
 
-    /// Returns the CAs that have to sign, each once.
+    /// Returns the CAs whose keys are needed, each once.
     #[must_use]
     pub fn signers(&self) -> Vec<CaRole> {
         let mut roles: BTreeSet<CaRole> = self.credentials.iter().flat_map(IssuePreview::signers).collect();

@@ -1,4 +1,4 @@
-//! What was renewed.
+//! The result of a renewal.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,12 @@ use crate::app::issue::PlannedCertificate;
 use crate::app::revoke::RevokeReport;
 use crate::cluster::name::HostName;
 
-/// What was renewed.
+/// The result of a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewReport {
-    /// The certificates of hosts and of the verifier, with the reasons.
+    /// The renewed certificates of hosts and of the verifier, with the reasons.
     pub certificates: Vec<PlannedCertificate>,
-    /// The certificates that are due, and for which only their hosts can ask, with the reasons.
+    /// The certificates that are due but need a request from their host, with the reasons.
     pub to_request: Vec<PlannedCertificate>,
     /// The administrators' kubeconfigs.
     pub admins: Vec<AdminReport>,

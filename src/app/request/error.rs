@@ -1,4 +1,4 @@
-//! Errors of making a request.
+//! Errors of creating a request.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use super::remedy::Remedy;
 use crate::pki::key::KeyError;
 use crate::pki::ssh::SshError;
 
-/// Errors of making a request.
+/// Errors of creating a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// The root under which the keys belong is not a folder.
+    /// The root folder for the keys is not a folder.
     #[error("there is no folder {}", .0.display())]
     NoRoot(PathBuf),
     /// A key exists and cannot be used.
@@ -20,7 +20,7 @@ pub enum RequestError {
         /// The reason.
         source: KeyError,
     },
-    /// A key exists, and others than its owner can read it.
+    /// A key exists, and users other than its owner can read it.
     #[error("the key {} has mode {mode:04o}, others can read it", path.display())]
     ReadableByOthers {
         /// The key's file.

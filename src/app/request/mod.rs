@@ -1,6 +1,6 @@
-//! Requests on a host: makes the keys of a kubelet where they stay, and writes the requests into a file.
+//! Requests on a host: generates the keys of a kubelet on the host itself, and writes the requests into a file.
 //!
-//! It needs no network and no cluster directory. The keys are in the paths of a node's bundle.
+//! This needs neither a network nor a cluster directory. The keys have the same paths as in a node's bundle.
 
 mod error;
 mod keys;

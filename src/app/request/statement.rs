@@ -18,12 +18,12 @@ const HEAD: &str = "clusterctl-request 1";
 const SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----";
 const END: &str = "-----END SSH SIGNATURE-----";
 
-/// What a host states about requests.
+/// The statement of a host about its requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app) struct Statement {
     /// The host's name.
     pub(in crate::app) host: HostName,
-    /// When the requests were made, by the host's clock.
+    /// The time of the requests, by the host's clock.
     pub(in crate::app) time: OffsetDateTime,
     /// The pin of the root that the host trusts already, if there is one.
     pub(in crate::app) cluster: Option<Fingerprint>,
@@ -68,7 +68,7 @@ impl Statement {
         text
     }
 
-    /// Parses exactly the text that [`Self::to_text`] makes.
+    /// Parses exactly the text that [`Self::to_text`] returns.
     fn parse(text: &str) -> Option<Self> {
         let digest = |text: &str| Fingerprint::parse(text.strip_prefix("sha256:")?);
         let mut lines = text.strip_prefix(HEAD)?.strip_prefix('\n')?.lines().peekable();
@@ -86,7 +86,7 @@ impl Statement {
         (statement.to_text() == text).then_some(statement)
     }
 
-    /// Returns the statement with its signature, as they are in a request's file.
+    /// Returns the statement and its signature, as a request's file contains them.
     ///
     /// # Errors
     /// Returns an error if the key cannot sign.

@@ -1,4 +1,4 @@
-//! Makes the keys and writes the request.
+//! Generates the keys and writes the request.
 
 use std::path::{Path, PathBuf};
 
@@ -23,20 +23,20 @@ use crate::store::files;
 /// The first line of a request's file, which identifies the format.
 const HEAD: &str = "# clusterctl request";
 
-/// What is requested, and where.
+/// The options of a request.
 #[derive(Debug)]
 pub struct RequestOptions {
     /// The host's name, as the cluster file has it.
     pub host: HostName,
-    /// The folder that stands for `/`.
+    /// The folder that is used as `/`.
     pub root: PathBuf,
-    /// The kind of the keys that are made.
+    /// The kind of the keys to generate.
     pub keys: KeyKind,
     /// The file that is written.
     pub out: PathBuf,
     /// The host's SSH key, which states that the requests are the host's.
     pub ssh_host_key: Option<SshKey>,
-    /// The time, which is a part of that statement.
+    /// The time in that statement.
     pub now: OffsetDateTime,
 }
 
@@ -51,9 +51,9 @@ pub struct RequestReport {
     pub keys: Vec<HostKey>,
 }
 
-/// Makes the keys of a node that do not exist yet, and writes a request for a certificate of each.
+/// Generates the missing keys of a node, and writes a certificate request for each key.
 ///
-/// The same command can be run again: it keeps all keys.
+/// Running it again keeps all existing keys.
 ///
 /// # Errors
 /// Returns an error if a key that exists cannot be used, a link leads out of the root, another file is in the place of the request, or a file
@@ -63,7 +63,7 @@ pub fn request(options: &RequestOptions) -> Result<RequestReport, Error> {
     if !files::is_folder(root) {
         return Err(RequestError::NoRoot(root.clone()).into());
     }
-    // Before any key is made.
+    // Checked before any key is generated.
     let exists = match files::read(out, LIMIT) {
         Ok(bytes) if bytes.starts_with(format!("{HEAD} of {host};").as_bytes()) => true,
         Ok(_) | Err(StoreError::TooLarge { .. } | StoreError::InTheWay(_)) => {
@@ -95,7 +95,7 @@ pub fn request(options: &RequestOptions) -> Result<RequestReport, Error> {
     Ok(RequestReport { host: host.clone(), path: out.clone(), keys: made })
 }
 
-/// Returns the pin of the root that the host trusts already, if it has a root that can be read.
+/// Returns the pin of the root that the host already trusts; `None` if it has no readable root.
 fn pin_of_root(root: &Path) -> Option<Fingerprint> {
     let bytes = files::read(&root.join(paths::CA), LIMIT).ok()?;
     let der = pem::certificates(&bytes).ok()?.into_iter().next()?;

@@ -1,4 +1,4 @@
-//! Reads certificates from files: the ledger need not have them.
+//! Reads certificates from files, which the ledger may not have.
 
 use std::path::Path;
 
@@ -33,14 +33,15 @@ pub(crate) struct OwnCertificate {
     pub(crate) certificate: Certificate,
     /// The CA that signed it.
     pub(crate) signed_by: CaRole,
-    /// As the ledger has it, or would have it.
+    /// The certificate's record in the ledger, or the record that it would get.
     pub(crate) issued: IssuedCertificate,
     /// Whether the ledger has it.
     pub(crate) recorded: bool,
 }
 
 impl OwnCertificate {
-    /// Looks a certificate up, as one of `host` where the ledger does not have it; `None` if another CA signed it.
+    /// Looks up a certificate; `None` if another CA signed it. If the ledger does not have it, it counts as a
+    /// certificate of `host`.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be used.
@@ -92,7 +93,8 @@ pub(crate) fn in_file(path: &Path, cas: &CaSet, ledger: &Ledger) -> Result<Vec<O
     Ok(found)
 }
 
-/// Returns the certificates in the files of a host or a person that the ledger does not have, as one from a backup.
+/// Returns the certificates in the files of a host or a person that the ledger does not have, for example because it
+/// was restored from a backup.
 ///
 /// # Errors
 /// Returns an error if the ledger or a folder cannot be used.
@@ -121,9 +123,9 @@ pub(crate) fn unrecorded_of(
     Ok(unrecorded)
 }
 
-/// Records those of these certificates that the ledger does not have, and returns their number.
+/// Records the certificates that the ledger does not have yet, and returns their number.
 ///
-/// Those that were revoked by their serial number or SHA-256 alone stay revoked.
+/// Certificates that were revoked only by serial number or SHA-256 stay revoked.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be written.
@@ -142,13 +144,13 @@ pub(crate) fn record(
     Ok(entries.len())
 }
 
-/// Returns the certificate of the CA that signed a certificate, in any state.
+/// Returns the certificate of the CA that signed a certificate; the CA may be in any state.
 fn issuer_of<'a>(certificate: &Certificate, trust: &'a TrustBundle) -> &'a Certificate {
     trust.signer_of(certificate).unwrap_or(trust.active()).certificate()
 }
 
-/// Returns the profile of a certificate by its account and its usages; a certificate of no profile counts as a
-/// client's.
+/// Returns the profile that matches a certificate's account and usages. A certificate that matches no profile counts as
+/// a client certificate.
 fn profile(certificate: &Certificate, signed_by: CaRole) -> &'static str {
     let has = |group: &str| certificate.subject.organizations.iter().any(|one| one == group);
     let user = certificate.account().user;
@@ -171,7 +173,7 @@ fn profile(certificate: &Certificate, signed_by: CaRole) -> &'static str {
     profile.policy().name
 }
 
-/// Returns the node of an account, under either scheme.
+/// Returns the host name in a node's account, under either scheme.
 fn host_of(user: &str) -> Option<&str> {
     user.strip_prefix("kubelet:").or_else(|| user.strip_prefix("system:node:"))
 }
@@ -204,7 +206,8 @@ pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Certificate>, Error
     Ok(ders.into_iter().map(parse).collect::<Result<_, _>>()?)
 }
 
-/// Returns the client certificates of a kubeconfig; `None` if it is not one, or has none.
+/// Returns the client certificates of a kubeconfig; `None` if the file is not a kubeconfig or has no client
+/// certificate.
 fn in_kubeconfig(bytes: &[u8], path: &Path) -> Result<Option<Vec<Vec<u8>>>, Error> {
     let Ok(config) = kubeconfig::read(bytes) else { return Ok(None) };
     let mut ders = Vec::new();

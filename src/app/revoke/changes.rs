@@ -23,7 +23,7 @@ use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
 
-/// What is revoked and recorded, and the CRLs that are signed.
+/// The certificates to revoke and to record, and the CRLs to sign.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// The certificates that are revoked now.
@@ -49,9 +49,9 @@ impl Changes {
         Self { crls, ..Self::default() }
     }
 
-    /// Plans to record what rendered files have and the ledger does not.
+    /// Plans to record the revocations that rendered files have and the ledger lacks.
     ///
-    /// The certificates of bundles that the ledger does not have are recorded, too: their hosts may use them.
+    /// Certificates in bundles that the ledger does not have are also recorded, because their hosts may use them.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be used.
@@ -72,7 +72,7 @@ impl Changes {
         Ok(Self { recorded, ..Self::of_crls(crls) })
     }
 
-    /// Plans to revoke what was found for `name`, or to complete a revocation that was interrupted.
+    /// Plans to revoke the certificates that were found for `name`, or to complete an interrupted revocation.
     ///
     /// # Errors
     /// Returns [`RevokeError::Ca`], [`RevokeError::Expired`], [`RevokeError::AlreadyRevoked`], or an error if the
@@ -115,7 +115,7 @@ impl Changes {
 
     fn of_serial(name: &str, role: CaRole, serial: Serial, cas: &CaSet, ledger: &Ledger) -> Result<Self, Error> {
         let serial = (cas.of(role).active().certificate().fingerprint(), serial);
-        // Nothing else names a certificate by its serial number.
+        // Only a CRL can revoke a certificate by its serial number.
         if !signs_crls(role, cas) {
             return Err(RevokeError::Crl { role, source: IssueError::NoCrlSign }.into());
         }
@@ -175,7 +175,7 @@ fn signs_crls(role: CaRole, cas: &CaSet) -> bool {
     cas.of(role).active().certificate().can_sign_crls()
 }
 
-/// Returns whether the CRL of a CA is current and lists those of these certificates that the CA issued.
+/// Returns true if the CRL of a CA is current and lists all of these certificates that the CA issued.
 fn is_listed(role: CaRole, revoked: &[IssuedCertificate], cas: &CaSet, env: &Env) -> bool {
     let ca = cas.of(role).active().certificate().fingerprint();
     StoredCrls::read(&env.layout, cas.of(role)).is_ok_and(|crls| {
@@ -186,7 +186,7 @@ fn is_listed(role: CaRole, revoked: &[IssuedCertificate], cas: &CaSet, env: &Env
     })
 }
 
-/// Returns whether the authorization configuration denies those of these certificates that it has to.
+/// Returns true if the authorization configuration denies all of these certificates that it has to deny.
 fn is_denied(revoked: &[IssuedCertificate], cas: &CaSet, env: &Env) -> bool {
     let text = files::read(&env.layout.policy().join(AUTHORIZATION), MAX_RULES);
     text.is_ok_and(|text| {

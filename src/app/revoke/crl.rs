@@ -24,10 +24,10 @@ use crate::store::ledger::revocations::Revocation;
 /// The default validity of a CRL.
 pub const DEFAULT_VALIDITY: Lifetime = Lifetime::NINETY_DAYS;
 
-/// Signs the CRL of one CA from what the ledger knows, writes it, and returns its file.
+/// Signs the CRL of one CA from the ledger's revocations, writes it, and returns its path.
 ///
-/// CRLs in the same file by other accepted CAs of the role are kept after this one: programs that read the first one
-/// alone, as etcd does, read the active CA's.
+/// CRLs of other accepted CAs in the same file are kept after this one. Programs that read only the first CRL, as etcd
+/// does, read the active CA's.
 ///
 /// # Errors
 /// Returns an error if the CRL cannot be signed, or the ledger or the disk cannot be used.
@@ -47,8 +47,8 @@ pub(crate) fn sign(
         observer.notice(Notice::CrlReplaced { path: path.clone(), why }.into());
         StoredCrls::default()
     });
-    // A ledger from a backup may lack the last numbers. The CRL in the directory has them unless it is from that
-    // backup, too; and the time in seconds is greater in any case.
+    // A ledger from a backup may lack the last numbers. The CRL in the directory has the last number, unless it is also
+    // from that backup; the time in seconds is greater in any case.
     let last = present.of(ca.fingerprint()).and_then(|crl| crl.number);
     let at_least = last.map_or(1, |number| number.saturating_add(1));
     let at_least = at_least.max(u64::try_from(env.now.unix_timestamp()).unwrap_or(1));
@@ -63,7 +63,7 @@ pub(crate) fn sign(
     Ok(path)
 }
 
-/// Returns what the CRL of a CA has to list.
+/// Returns the entries that the CRL of a CA must have.
 fn entries(ca: &Certificate, ledger: &Ledger, now: OffsetDateTime) -> Result<Vec<Revoked>, StoreError> {
     let ca = ca.fingerprint();
     let recorded = listed(ledger, now)?.into_iter().filter(|issued| issued.issuer == ca).filter_map(|issued| {

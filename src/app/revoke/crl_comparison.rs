@@ -15,7 +15,7 @@ use crate::store::ledger::Ledger;
 pub(crate) struct RevokedSerials(BTreeMap<Fingerprint, BTreeSet<Serial>>);
 
 impl RevokedSerials {
-    /// Reads them from the ledger.
+    /// Reads the revoked serial numbers from the ledger.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be used.
@@ -29,7 +29,7 @@ impl RevokedSerials {
         Ok(Self(found))
     }
 
-    /// Returns those that a CA issued.
+    /// Returns the revoked serial numbers of a CA.
     pub(crate) fn of(&self, issuer: Fingerprint) -> impl Iterator<Item = &Serial> {
         self.0.get(&issuer).into_iter().flatten()
     }
@@ -49,7 +49,7 @@ pub struct CrlComparison {
 impl CrlComparison {
     /// Compares the CRL of a CA with the ledger.
     ///
-    /// An expired certificate may be listed or not.
+    /// Expired certificates do not count as differences, whether they are listed or not.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be used.
@@ -72,7 +72,7 @@ impl CrlComparison {
         Ok(comparison)
     }
 
-    /// Returns true when there is no difference.
+    /// Returns true if there is no difference.
     #[must_use]
     pub fn matches(&self) -> bool {
         *self == Self::default()

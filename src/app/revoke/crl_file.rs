@@ -30,7 +30,7 @@ pub enum CrlFileError {
 pub struct StoredCrls(Vec<(Fingerprint, Crl)>);
 
 impl StoredCrls {
-    /// Reads the CRLs of a role, whose signatures are verified; there are none where there is no file.
+    /// Reads the CRLs of a role and verifies their signatures. Without a file there are no CRLs.
     ///
     /// # Errors
     /// Returns the reason why one of them cannot be used.

@@ -21,12 +21,12 @@ use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 
-/// Which CRLs are described.
+/// The CRLs to describe.
 #[derive(Debug, Clone)]
 pub enum CrlSource {
-    /// Those of the cluster directory.
+    /// The CRLs of the cluster directory.
     Directory,
-    /// Those of files.
+    /// The CRLs in files.
     Files {
         /// The files.
         paths: Vec<PathBuf>,
@@ -46,12 +46,12 @@ pub struct CrlReport {
     pub now: OffsetDateTime,
 }
 
-/// A CRL, or what is wrong with its file.
+/// A CRL, or the problem with its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlState {
     /// The file.
     pub path: PathBuf,
-    /// The role of the CA of this directory that signed it, or that has to.
+    /// The role of the CA of this directory that signed it, or that has to sign it.
     pub role: Option<CaRole>,
     /// The CRL.
     pub crl: Result<Crl, CrlProblem>,
@@ -59,10 +59,10 @@ pub struct CrlState {
     pub comparison: Option<CrlComparison>,
 }
 
-/// Errors of describing a CRL that has to be in the directory.
+/// Errors of describing a CRL that is required in the directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CrlProblem {
-    /// There is none.
+    /// It does not exist.
     #[error("it is missing, and the ledger has {revoked} of its CA's certificates as revoked")]
     Missing {
         /// The number of certificates that it has to list.
@@ -74,7 +74,7 @@ pub enum CrlProblem {
 }
 
 impl CrlReport {
-    /// Returns true when every CRL is current and matches the ledger, as far as it was compared.
+    /// Returns true if every CRL is current and matches the ledger, as far as it was compared.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.crls.iter().all(|state| {

@@ -22,7 +22,7 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
 
-/// How long an expired certificate is still listed: clocks differ.
+/// The time for which an expired certificate is still listed, because clocks differ.
 pub(crate) const GRACE: Duration = Duration::DAY;
 /// The largest authorization configuration that is read, in bytes.
 pub(crate) const MAX_RULES: u64 = 16 << 20;

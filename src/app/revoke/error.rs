@@ -20,7 +20,7 @@ use crate::rbac::denials::TooMany;
 /// Errors of revoking certificates and of reading the state of revocations.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RevokeError {
-    /// A CRL cannot be used, so that it is not known what was revoked.
+    /// A CRL cannot be used, so it is not known which certificates were revoked.
     #[error("{} cannot be used, so it is not known what was revoked", path.display())]
     UnusableCrl {
         /// The CRL.
@@ -41,10 +41,10 @@ pub enum RevokeError {
         path: PathBuf,
         /// The evidence.
         evidence: LedgerEvidence,
-        /// The file or folder from which the ledger can learn what it lacks, if any can tell.
+        /// The file or folder from which the missing revocations can be recorded, if there is one.
         record_from: Option<PathBuf>,
     },
-    /// A file is newer than all files that name what is revoked.
+    /// A file is newer than all files that list revoked certificates.
     #[error(
         "the ledger is older than {}, which does not name what was revoked since: it was written at the ledger's sequence {written}, \
          and what is known here ends at {known}",
@@ -53,9 +53,9 @@ pub enum RevokeError {
     UnknownRevocations {
         /// The file.
         path: PathBuf,
-        /// The ledger's sequence when it was written.
+        /// The ledger's sequence at the time when the file was written.
         written: u64,
-        /// The last sequence up to which everything is known.
+        /// The last sequence up to which all revocations are known.
         known: u64,
     },
     /// More certificates are revoked than the API servers' authorization configuration can deny.
@@ -72,7 +72,7 @@ pub enum RevokeError {
     /// A file is neither an authorization configuration nor a bundle.
     #[error("{} is neither an authorization.yaml nor a bundle", .0.display())]
     NotRendered(PathBuf),
-    /// None of this directory's CAs signed a certificate.
+    /// A certificate was not signed by any of this directory's CAs.
     #[error("none of this directory's CAs signed the certificate of {subject} in {}", path.display())]
     OtherIssuer {
         /// The file.
@@ -80,13 +80,13 @@ pub enum RevokeError {
         /// The certificate's common name.
         subject: String,
     },
-    /// A name stands for no certificate that can be revoked.
+    /// A name refers to no certificate that can be revoked.
     #[error(transparent)]
     Lookup(#[from] LookupError),
-    /// No certificate was issued to a host of the cluster file.
+    /// A host of the cluster file has no certificate yet.
     #[error("no certificate was issued to {0}")]
     NothingIssued(String),
-    /// What is to be revoked is a CA's certificate.
+    /// The certificate to revoke is a CA's.
     #[error("{0} is the certificate of a CA, which its own CRL cannot revoke")]
     Ca(String),
     /// All certificates have expired.
@@ -116,7 +116,7 @@ pub enum RevokeError {
         /// The reason.
         source: CrlError,
     },
-    /// A CRL cannot be made.
+    /// A CRL cannot be signed.
     #[error("the CRL of the {} cannot be made", role.as_str())]
     Crl {
         /// The CA.

@@ -1,4 +1,4 @@
-//! Fills a ledger that was made anew with the revocations that CRLs and rendered files have.
+//! Fills a rebuilt ledger with the revocations in CRLs and rendered files.
 
 use super::not_in_ledger::NotInLedger;
 use super::{missing, rendered};
@@ -9,16 +9,16 @@ use crate::pki::ca_set::CaSet;
 use crate::store::files;
 use crate::store::ledger::Ledger;
 
-/// The revocations that a ledger learnt.
+/// The revocations that were recorded from CRLs and rendered files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app) struct LearntRevocations {
-    /// Of certificates that it has.
+    /// The number of certificates that the ledger has.
     pub(in crate::app) recorded: usize,
     /// Of certificates that it does not have, at least: some may be named twice, by serial number and by SHA-256.
     pub(in crate::app) unrecorded: usize,
     /// The roles whose CRLs cannot be used.
     pub(in crate::app) unusable: Vec<(CaRole, String)>,
-    /// Why there may have been more.
+    /// The reason why revocations may be missing.
     pub(in crate::app) incomplete: Option<String>,
     /// Whether there is a CRL or a file with the API servers' rules.
     pub(in crate::app) has_evidence: bool,

@@ -29,13 +29,13 @@ pub(super) struct Lookup<'a> {
     pub(super) ledger: &'a Ledger,
 }
 
-/// What a name refers to.
+/// The certificates that a name refers to.
 pub(super) enum Found {
     /// Certificates of this directory's CAs.
     Certificates {
-        /// All of them, as the ledger has them, or would have them.
+        /// All certificates, each with its record in the ledger, or the record that it would get.
         issued: Vec<IssuedCertificate>,
-        /// Those among them that the ledger does not have.
+        /// The certificates among them that the ledger does not have.
         unrecorded: Vec<OwnCertificate>,
     },
     /// A certificate of this CA that the ledger does not have.
@@ -43,7 +43,7 @@ pub(super) enum Found {
 }
 
 impl Lookup<'_> {
-    /// Finds the certificates of a host or an account, the one with a serial number, or those of a file.
+    /// Finds the certificates of a host or an account, the certificate with a serial number, or those in a file.
     ///
     /// # Errors
     /// Returns [`LookupError`], [`RevokeError::NothingIssued`], [`InputError::Missing`], or an error if a file or the
@@ -114,7 +114,7 @@ impl Lookup<'_> {
         Ok(Found::Certificates { issued, unrecorded: own.into_iter().filter(|own| !own.recorded).collect() })
     }
 
-    /// Returns why there is no certificate of this name.
+    /// Returns the error that explains why no certificate has this name.
     fn nothing_of(&self, name: &str) -> Result<RevokeError, StoreError> {
         if self.cluster.host_names().iter().any(|host| host.as_str() == name) {
             return Ok(RevokeError::NothingIssued(name.to_owned()));
@@ -131,7 +131,7 @@ impl Lookup<'_> {
         .into())
     }
 
-    /// Returns the name in the ledger that is meant, if one is like it.
+    /// Returns the most similar name in the ledger, if there is one.
     fn similar(&self, name: &str) -> Result<Option<String>, StoreError> {
         let holders = self.ledger.holders()?;
         let known = || holders.iter().map(String::as_str);

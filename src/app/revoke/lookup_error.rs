@@ -9,7 +9,7 @@ pub enum LookupError {
     /// The ledger has no certificate with this serial number.
     #[error("no certificate with the serial number {0} is in this cluster's ledger")]
     UnknownSerial(Serial),
-    /// An issuer was named, but what it issued is not a serial number.
+    /// An issuer was named, but no serial number.
     #[error("{0} is not a serial number, and an issuer can be named for a serial number alone")]
     NotASerial(String),
     /// The ledger has nothing of that name.
@@ -17,10 +17,10 @@ pub enum LookupError {
     Unknown {
         /// The name.
         name: String,
-        /// The ledger's name that is like it.
+        /// The most similar name in the ledger.
         similar: Option<String>,
     },
-    /// The name is an account of one host, by whose name it is revoked.
+    /// The name is an account of one host; the host's name has to be used instead.
     #[error("{account} is an account of the host {host}")]
     AccountOfHost {
         /// The account.
@@ -36,10 +36,10 @@ pub enum LookupError {
         /// The hosts.
         hosts: Vec<String>,
     },
-    /// The name is a CA's.
+    /// The name belongs to a CA.
     #[error("{0} is a CA, whose certificate none of the cluster's CRLs can revoke")]
     Ca(String),
-    /// The name is the cluster's.
+    /// The name belongs to the cluster.
     #[error("{0} is the cluster, which has no certificate of its own")]
     Cluster(String),
 }

@@ -1,4 +1,5 @@
-//! Finds revocations that the CRLs in the cluster directory list and the ledger lacks, as one that was restored from a backup does.
+//! Finds revocations that the CRLs in the cluster directory list and the ledger lacks, for example because it was
+//! restored from a backup.
 
 use time::OffsetDateTime;
 
@@ -26,7 +27,7 @@ pub(super) struct MissingRevocations {
 
 /// Finds the revocations that the CRLs have and the ledger does not.
 ///
-/// A certificate that expired long ago is left out, and so is a CRL that its CA did not sign.
+/// Certificates that expired long ago, and CRLs that the CA did not sign, are left out.
 ///
 /// # Errors
 /// Returns an error if a CRL cannot be read, or the ledger cannot be used.

@@ -1,4 +1,5 @@
-//! Revocations that the ledger lacks, by the CRLs and by the files that were rendered from it.
+//! Finds revocations that the ledger lacks, from the CRLs and from files that were rendered from an earlier state of
+//! the ledger.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +21,7 @@ use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::ledger::revocations::Revocation;
 use crate::store::ledger::unrecorded::{NotRevoked, UnrecordedRevocation};
 
-/// Refuses a ledger that lacks revocations which CRLs or rendered files have: certificates that it has as valid may be
+/// Refuses a ledger that lacks revocations in CRLs or rendered files, because certificates that it has as valid may be
 /// revoked.
 ///
 /// # Errors
@@ -47,14 +48,14 @@ pub fn check_ledger_is_current(
 pub(crate) struct NotInLedger {
     /// Certificates that the ledger has, each with its revocation.
     pub(crate) recorded: Vec<IssuedCertificate>,
-    /// Serial numbers in CRLs whose certificates the ledger does not have.
+    /// Revocations in CRLs whose certificates the ledger does not have, by serial number.
     pub(crate) serials: Vec<UnrecordedRevocation>,
-    /// SHA-256s in rendered files whose certificates the ledger does not have.
+    /// Revocations in rendered files whose certificates the ledger does not have, by SHA-256.
     pub(crate) digests: Vec<UnrecordedRevocation>,
 }
 
 impl NotInLedger {
-    /// Returns what the ledger lacks by the CRLs in the directory and by rendered files.
+    /// Finds the revocations that the CRLs in the directory and rendered files have and the ledger lacks.
     ///
     /// # Errors
     /// Returns an error if a CRL cannot be read, or the ledger cannot be used.
@@ -119,7 +120,7 @@ impl NotInLedger {
         Ok(())
     }
 
-    /// Returns the CAs whose CRLs have to list more than they do.
+    /// Returns the CAs whose CRLs lack revocations.
     pub(crate) fn crls(&self, cas: &CaSet) -> Vec<CaRole> {
         let has_signed = |role: &CaRole| {
             let trust = cas.of(*role);

@@ -1,4 +1,4 @@
-//! What is revoked or recorded.
+//! The action of a revocation.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
 use crate::pki::reason::Reason;
 
-/// What is revoked or recorded, and how long the CRLs are valid.
+/// The options of a revocation.
 #[derive(Debug, Clone)]
 pub struct RevokeOptions {
     /// The action.
@@ -18,12 +18,12 @@ pub struct RevokeOptions {
     pub templates: Option<PathBuf>,
 }
 
-/// What is revoked or recorded.
+/// The action of a revocation.
 #[derive(Debug, Clone)]
 pub enum Request {
     /// Certificates are revoked.
     Revoke {
-        /// Which certificates.
+        /// The certificates.
         subject: Subject,
         /// The reason.
         reason: Reason,
@@ -42,7 +42,7 @@ pub enum Request {
     RenewCrls,
 }
 
-/// How certificates are named.
+/// The certificates to revoke, as the user names them.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// A host, an account, a serial number in hexadecimal, or a file.
@@ -54,7 +54,7 @@ pub struct Subject {
 }
 
 impl Request {
-    /// Returns how this process describes itself to another one that waits for the lock.
+    /// Returns the description of this process for other processes that wait for the lock.
     pub(super) fn purpose(&self) -> &'static str {
         match self {
             Self::Revoke { .. } | Self::RecordForgotten(_) => "revoke",
@@ -63,7 +63,7 @@ impl Request {
         }
     }
 
-    /// Returns the subject as the ledger's event names it.
+    /// Returns the subject for the ledger's event.
     pub(super) fn event_subject(&self) -> &str {
         match self {
             Self::Revoke { subject, .. } => &subject.name,
@@ -73,7 +73,7 @@ impl Request {
         }
     }
 
-    /// Returns why certificates are revoked.
+    /// Returns the reason of the revocation.
     pub(super) fn reason(&self) -> Reason {
         match self {
             Self::Revoke { reason, .. } | Self::Remove { reason, .. } => *reason,

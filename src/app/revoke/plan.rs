@@ -1,6 +1,6 @@
 //! Plans what is revoked, and applies the plan: the ledger first, then the CRLs, then the authorization configuration.
 //!
-//! A run that was interrupted is completed by the same one.
+//! Running the same command again completes an interrupted run.
 
 use super::changes::Changes;
 use super::error::RevokeError;
@@ -62,9 +62,9 @@ pub(in crate::app) struct Applied {
     _lock: Lock,
 }
 
-/// Locks the cluster directory and plans what is revoked.
+/// Locks the cluster directory and plans the revocation.
 ///
-/// All errors that are not caused by the disk or a key occur here.
+/// All errors except those of the disk or a key occur here.
 ///
 /// # Errors
 /// [`RevokeError`]; or when there is no CA, a template fails, or a file or the ledger cannot be used.
@@ -102,8 +102,8 @@ pub(in crate::app) fn preview<'a>(
     Ok(preview)
 }
 
-/// Returns the state by the files that this run learns from: those of the policy folder, and with named files all that
-/// there are.
+/// Reads the rendered files that this run records revocations from: those of the policy folder or, if files are named,
+/// these and all of the directory.
 fn states(request: &Request, cas: &CaSet, env: &Env) -> Result<Vec<RenderedState>, Error> {
     let (layout, root) = (&env.layout, &cas.cluster);
     let Request::RecordForgotten(named) = request else { return Ok(rendered::of_policy(layout, root)?) };
@@ -159,7 +159,7 @@ impl<'a> RevokePreview<'a> {
         &self.changes.revoked
     }
 
-    /// Returns the serial numbers that are revoked, and whose certificates the ledger does not have.
+    /// Returns the serial numbers to revoke whose certificates the ledger does not have.
     pub fn serials(&self) -> impl Iterator<Item = &Serial> {
         self.changes.serials.iter().map(|(_, serial)| serial)
     }
@@ -214,7 +214,7 @@ impl<'a> RevokePreview<'a> {
         self.changes.is_settled && self.not_in_ledger.is_empty()
     }
 
-    /// Records, before any file is written, what the ledger lacks and what is revoked now.
+    /// Records the missing and the new revocations, before any file is written.
     fn record(&mut self) -> Result<(), StoreError> {
         let Self { request, changes, not_in_ledger, states, env, ledger, cas, .. } = self;
         let audit = env.audit();

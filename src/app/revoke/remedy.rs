@@ -9,7 +9,7 @@ use crate::verify::remedy::FileRemedy;
 pub enum Remedy {
     /// Put a CRL back from a backup, or sign it again.
     RestoreOrRenewCrls,
-    /// Record in the ledger the revocations that only the CRLs have.
+    /// Record the revocations of the CRLs in the ledger.
     LearnFromCrls,
     /// Start a new cluster directory with new CAs.
     ReplaceCas,
@@ -17,7 +17,7 @@ pub enum Remedy {
     NameCertificate,
     /// Name an authorization configuration or a bundle.
     NameRenderedFile,
-    /// Revoke it where its issuer is.
+    /// Revoke it in the directory of its issuer.
     AskItsIssuer,
     /// Name the file of a certificate that the ledger does not have, or the issuer of its serial number.
     NameFileOrIssuer,

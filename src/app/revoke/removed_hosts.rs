@@ -22,7 +22,8 @@ use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
-/// Finds the hosts that are no longer in the cluster file and still have something, in the order of their names.
+/// Finds the hosts that are no longer in the cluster file and still have certificates, files or bundles, sorted by
+/// name.
 ///
 /// # Errors
 /// Returns an error if the ledger or a folder cannot be read.
@@ -60,7 +61,7 @@ pub fn find(
                 paths: Vec::new(),
             });
             removed.certificates.extend(certificates);
-            // Of a host that had both roles the bundles are found twice.
+            // The bundles of a host that had both roles are found twice.
             paths.retain(|path| !removed.paths.contains(path));
             removed.paths.append(&mut paths);
         }
@@ -72,7 +73,7 @@ fn names(hosts: &[Host]) -> impl Iterator<Item = &str> {
     hosts.iter().map(|host| host.name.as_str())
 }
 
-/// Returns the hosts that had a role, by the ledger and the folders, and no longer have it.
+/// Returns the hosts that had a role according to the ledger or the folders, and no longer have it.
 fn removed_from(
     role: Role,
     here: &HashSet<&str>,
@@ -115,7 +116,7 @@ pub(in crate::app) fn bundles_of(host: &HostName, layout: &Layout) -> Vec<PathBu
     bundles.map(|bundle| layout.bundles().join(bundle)).filter(|path| files::exists(path)).collect()
 }
 
-/// Reports the hosts that are no longer in the cluster file and still have something.
+/// Reports the hosts that are no longer in the cluster file and still have certificates, files or bundles.
 ///
 /// # Errors
 /// Returns the errors of [`find`].

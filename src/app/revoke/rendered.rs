@@ -1,5 +1,5 @@
-//! The state of the ledger by files that were rendered from it: the certificates that they deny, and the ledger's
-//! sequence when they were written. They show that a `pki/` that was restored from a backup is older than they are.
+//! Reads the state of the ledger from rendered files: the certificates that they deny, and the ledger's sequence at the
+//! time. Newer files prove that `pki/` was restored from a backup.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -41,17 +41,17 @@ const GENERATION: &str = "generation ";
 /// The largest packing record that is read, in bytes.
 const MAX_RECORD: u64 = 4096;
 
-/// The state of the ledger by one rendered file.
+/// The state of the ledger as recorded in one rendered file.
 #[derive(Debug, Default)]
 pub(crate) struct RenderedState {
     /// The file.
     pub(crate) path: PathBuf,
-    /// The certificates that it denies, and those that it names as revoked beside them.
+    /// The certificates that it denies, and those that it only lists as revoked.
     pub(crate) denied: BTreeSet<Fingerprint>,
-    /// Whether it is an authorization configuration, which names all that is denied; other files have the sequence
-    /// alone.
+    /// Whether it is an authorization configuration, which lists all denied certificates; other files have only the
+    /// sequence.
     pub(crate) is_rules: bool,
-    /// The ledger's sequence when it was written; 0 where the file does not have it.
+    /// The ledger's sequence when it was written; 0 if the file does not contain it.
     pub(crate) sequence: u64,
     /// The generation of the bundles.
     pub(crate) generation: u64,
@@ -70,7 +70,7 @@ impl RenderedState {
         Self { path: path.to_owned(), denied, is_rules, sequence, ..Self::default() }
     }
 
-    /// Reads a bundle; returns nothing if it is of another CA.
+    /// Reads the state from a bundle; `None` if it belongs to another CA.
     fn of_bundle(path: &Path, bundle: &Bundle, root: &TrustBundle) -> Self {
         if !root.pins().contains(&bundle.manifest.root_pin) {
             return Self { path: path.to_owned(), ..Self::default() };
@@ -83,7 +83,7 @@ impl RenderedState {
     }
 }
 
-/// Returns the certificates in a bundle, without those of CAs.
+/// Returns the end-entity certificates in a bundle.
 pub(crate) fn certificates_in(bundle: &Bundle) -> Vec<Certificate> {
     let leaves = bundle.files.iter().filter(|file| file.path.ends_with(".crt") && paths::root_at(&file.path).is_none());
     // The certificates after the first one are its chain.
@@ -102,7 +102,7 @@ fn digests_after(prefix: &str, text: &str) -> impl Iterator<Item = Fingerprint> 
     after.filter_map(|rest| Fingerprint::parse(rest.get(..DIGITS)?))
 }
 
-/// Returns the state by the files of the cluster directory: the policy folder, and the folder of bundles.
+/// Reads the states in the cluster directory: in the policy folder and in the folder of bundles.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -112,7 +112,7 @@ pub(crate) fn of_directory(layout: &Layout, root: &TrustBundle) -> Result<Vec<Re
     Ok(found)
 }
 
-/// Returns the state by the files of the policy folder.
+/// Reads the states in the files of the policy folder.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -127,10 +127,10 @@ pub(crate) fn of_policy(layout: &Layout, root: &TrustBundle) -> Result<Vec<Rende
     Ok(found)
 }
 
-/// Returns the state by the packing record.
+/// Reads the states in the packing record and in newer bundles.
 ///
-/// Masters' bundles, which have the authorization configuration in them, are read themselves where they are newer than
-/// the record, or there is none: they were copied here, or an older version packed them.
+/// Masters' bundles contain the authorization configuration. They are read if they are newer than the record or there
+/// is no record: they were copied here, or an older version packed them.
 fn of_bundles(layout: &Layout, root: &TrustBundle) -> Result<Vec<RenderedState>, StoreError> {
     let recorded = read_if_there(&layout.packing_record(), MAX_RECORD)?;
     let record = recorded.as_deref().and_then(|text| Record::parse(text, root));
@@ -144,7 +144,7 @@ fn of_bundles(layout: &Layout, root: &TrustBundle) -> Result<Vec<RenderedState>,
         for path in Format::ALL.map(|format| layout.bundles().join(format.file_name(&host))) {
             let newer = |at: SystemTime| since.is_none_or(|since| at > since);
             if files::modified(&path).is_some_and(newer) {
-                // A file that is not a bundle shows nothing here: the audit reports it.
+                // A file that is not a bundle is ignored here, because the audit reports it.
                 found.extend(reader::read(&path).ok().map(|bundle| RenderedState::of_bundle(&path, &bundle, root)));
             }
         }
@@ -152,12 +152,13 @@ fn of_bundles(layout: &Layout, root: &TrustBundle) -> Result<Vec<RenderedState>,
     Ok(found)
 }
 
-/// Returns the mark of the ledger that has one of these CAs.
+/// Returns the ledger mark for one of these CAs.
 fn mark_in(text: &str, trust: &TrustBundle) -> Option<LedgerMark> {
     trust.all().find_map(|(ca, _)| LedgerMark::find(text, ca.certificate().fingerprint()))
 }
 
-/// The ledger's state when bundles were packed last. It is stored beside them because encrypted bundles cannot be read.
+/// The ledger's state when bundles were last packed. It is stored beside the bundles because encrypted bundles cannot
+/// be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Record {
     sequence: u64,
@@ -213,7 +214,7 @@ pub(crate) fn last_packed(layout: &Layout, root: &TrustBundle) -> Result<Option<
     Ok(text.and_then(|text| Record::parse(&text, root)).map(|record| record.generation))
 }
 
-/// Returns the state by a file, or by a folder of bundles, that the user named.
+/// Reads the states in a file or a folder of bundles that the user named.
 ///
 /// # Errors
 /// [`InputError::Missing`], [`RevokeError::NotRendered`]; or when it cannot be read.
@@ -235,7 +236,7 @@ pub(crate) fn of_given(path: &Path, root: &TrustBundle) -> Result<Vec<RenderedSt
     Ok(vec![state])
 }
 
-/// Returns the state by all bundles and authorization configurations of a folder; encrypted bundles cannot be read.
+/// Reads the states in all bundles and authorization configurations of a folder, except for encrypted bundles.
 fn of_folder(folder: &Path, root: &TrustBundle) -> Result<Vec<RenderedState>, StoreError> {
     let mut found = Vec::new();
     for name in files::names_in(folder)? {
@@ -272,17 +273,17 @@ pub(crate) struct NewerFile {
 }
 
 impl NewerFile {
-    /// Returns the file if the ledger can learn from it: the one of accounts does not name what is revoked.
+    /// Returns the file if it lists revoked certificates, so that they can be recorded from it.
     fn record_from(&self) -> Option<&Path> {
         (!self.path.ends_with(ACCOUNTS)).then_some(&self.path)
     }
 
-    /// Returns what lets the ledger learn what it lacks.
+    /// Returns the remedy by which the missing revocations are recorded.
     pub(crate) fn remedy(&self) -> FileRemedy {
         record_missing(self.record_from())
     }
 
-    /// Returns the error of a use case that would use the older ledger.
+    /// Returns the error for a use case that refuses the older ledger.
     pub(crate) fn into_error(self) -> RevokeError {
         let record_from = self.record_from().map(ToOwned::to_owned);
         RevokeError::OutdatedLedger { path: self.path, evidence: self.evidence, record_from }
@@ -314,16 +315,16 @@ pub(crate) fn newer_than(
     Ok(None)
 }
 
-/// Refuses to learn from these files alone where one of them is newer than all that name what is revoked.
+/// Refuses to record revocations if one of these files is newer than all files that list revoked certificates.
 ///
-/// The ledger's sequence would become that of the newest, and revocations that no file here names would be lost for
-/// good.
+/// Otherwise the ledger's sequence would become that of the newest file, and revocations that no file lists would be
+/// lost.
 ///
 /// # Errors
 /// [`RevokeError::UnknownRevocations`]; or when the ledger cannot be used.
 pub(crate) fn check_complete(states: &[RenderedState], ledger: &Ledger) -> Result<(), Error> {
     let named = states.iter().filter(|state| state.is_rules).map(|state| match state.sequence {
-        // Rules of an older version, or of a changed template, name all that they deny and have no sequence.
+        // Rules of an older version or a customized template list all denied certificates but have no sequence.
         0 if !state.denied.is_empty() => u64::MAX,
         sequence => sequence,
     });

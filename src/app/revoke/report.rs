@@ -1,4 +1,4 @@
-//! What was revoked and recorded.
+//! The result of a revocation.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,22 +12,22 @@ use crate::cluster::profile::{CaRole, Profile};
 use crate::pki::ca_set::CaSet;
 use crate::store::ledger::certificates::IssuedCertificate;
 
-/// What was revoked and recorded, and what is left to do.
+/// The result of a revocation, and what is left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevokeReport {
-    /// What was done.
+    /// The outcome of a revocation.
     pub outcome: Outcome,
     /// The files that were written: the CRLs, then the authorization configuration.
     pub written: Vec<PathBuf>,
     /// The nextUpdate of the CRLs; `None` if none was signed.
     pub next_update: Option<OffsetDateTime>,
-    /// What is left to do, and where the revocation has no effect.
+    /// Remaining steps, and cases in which the revocation has no effect.
     pub advice: Vec<Advice>,
-    /// What was recorded from CRLs and rendered files.
+    /// The revocations that were recorded from CRLs and rendered files.
     pub learnt: Learnt,
 }
 
-/// What was done.
+/// The outcome of a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// This number of certificates was revoked.
@@ -43,7 +43,7 @@ pub enum Outcome {
     },
 }
 
-/// What is left to do after a revocation, or where it has no effect.
+/// A remaining step after a revocation, or a case in which it has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Advice {
     /// No CRL lists some of the certificates: their CA no longer signs, and its key is not in the directory.
@@ -60,18 +60,18 @@ pub enum Advice {
     ServingStaysAccepted,
 }
 
-/// What was recorded from CRLs and rendered files.
+/// The revocations that were recorded from CRLs and rendered files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Learnt {
-    /// The number of certificates that it had as valid, and that are revoked.
+    /// The number of revoked certificates that the ledger had as valid.
     pub certificates: usize,
     /// Their hosts and accounts.
     pub names: BTreeSet<String>,
-    /// Whether files were named to record from.
+    /// Whether the user named files to record from.
     pub from_files: bool,
-    /// The number of revoked serial numbers whose certificates it does not have.
+    /// The number of revoked serial numbers whose certificates the ledger does not have.
     pub serials: usize,
-    /// The number of revoked SHA-256s whose certificates it does not have.
+    /// The number of revoked SHA-256s whose certificates the ledger does not have.
     pub digests: usize,
 }
 
@@ -114,7 +114,7 @@ impl Advice {
                 .map(|role| cas.of(role))
                 .any(|trust| trust.has(one.issuer) && trust.active().certificate().fingerprint() != one.issuer)
         };
-        // A CA without the key usage cRLSign has no CRL, and API servers deny what it issued all the same.
+        // API servers deny revoked certificates even if the CA has no key usage cRLSign and therefore no CRL.
         let denied =
             changes.crls.contains(&CaRole::Cluster) || changes.revoked.iter().any(|one| cas.cluster.has(one.issuer));
         let applies = [

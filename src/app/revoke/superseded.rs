@@ -1,6 +1,6 @@
-//! Nodes' certificates whose account is not of the scheme in the cluster file.
+//! Nodes' certificates with accounts of a scheme other than the cluster file's.
 //!
-//! After a change of `accounts:` they are still valid. Issuing the certificates that replace them revokes them.
+//! They remain valid after a change of `accounts:`, and are revoked when their replacements are issued.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ impl Superseded {
         ledger.valid_by_account_prefix(Profile::KubeletClient.policy().name, prefix, env.now)?.all().map(Self)
     }
 
-    /// Like [`Self::find`], for some hosts. `hosts` is only called where there are such certificates.
+    /// Like [`Self::find`], for some hosts. `hosts` is only called if there are such certificates.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be used.
@@ -62,13 +62,13 @@ impl Superseded {
         Ok(Self(found))
     }
 
-    /// Returns true when there are none.
+    /// Returns true if there are no such certificates.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns how many there are, in one sentence.
+    /// Returns a sentence with the number of certificates.
     pub(crate) fn in_words(&self, scheme: AccountScheme) -> String {
         let verb = if self.0.len() == 1 { "is" } else { "are" };
         format!(
@@ -78,8 +78,8 @@ impl Superseded {
         )
     }
 
-    /// Revokes them: in the ledger, in the CRL of the cluster's CA, and in the authorization configuration of API
-    /// servers.
+    /// Revokes the certificates: in the ledger, in the CRL of the cluster's CA, and in the authorization configuration
+    /// of API servers.
     ///
     /// # Errors
     /// Returns an error if the ledger or the disk cannot be used, or a template fails.
@@ -119,11 +119,11 @@ pub enum SupersededReport {
         /// The files that list or deny them.
         written: Vec<PathBuf>,
     },
-    /// They stay valid: API servers could not deny so many.
+    /// They stay valid, because API servers cannot deny so many certificates.
     Kept {
         /// Their number.
         count: usize,
-        /// How many would be denied.
+        /// The number of certificates that would have to be denied.
         error: TooMany,
     },
 }

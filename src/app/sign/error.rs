@@ -16,7 +16,7 @@ use crate::pki::material::MaterialError;
 use crate::pki::reason::Reason;
 use crate::pki::request::RequestError;
 
-/// Why a request is refused. Texts of the request are safe to show.
+/// The reasons for refusing a request. Texts from the request are sanitized.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestProblem {
     /// The file does not exist.
@@ -90,10 +90,10 @@ pub enum RequestProblem {
         /// The serial number of the other certificate.
         serial: Serial,
     },
-    /// The key was made in the cluster directory, so that others than the host may have it.
+    /// The key was generated in the cluster directory, so others than the host may have it.
     #[error("its key was made in the cluster directory (serial {serial}), so it is not the host's alone")]
     KeyMadeHere {
-        /// The serial number of the certificate that it was made for.
+        /// The serial number of the certificate that the key was generated for.
         serial: Serial,
     },
     /// The key signs service accounts' tokens.

@@ -1,4 +1,4 @@
-//! Compares the SSH key that signed a request with the key that its host is known to have.
+//! Compares the SSH key that signed a request with the known keys of its host.
 
 use super::error::RequestProblem;
 use super::options::SignOptions;

@@ -1,4 +1,4 @@
-//! Judges requests by the cluster file and the ledger.
+//! Checks requests against the cluster file and the ledger.
 
 use std::collections::HashSet;
 
@@ -32,7 +32,7 @@ pub(super) struct Accepted {
     pub(super) request: VerifiedRequest,
 }
 
-/// Judges all requests: those that may be signed, and those that are refused.
+/// Checks all requests, and returns those that may be signed and those that are refused.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.
@@ -88,7 +88,7 @@ fn same(one: &CertificateSpec, other: &CertificateSpec) -> bool {
     one.host == other.host && one.profile == other.profile
 }
 
-/// Returns the certificate that a request is for, by the cluster file.
+/// Returns the specification, from the cluster file, of the certificate that a request is for.
 fn target(
     request: &CertificateRequest,
     options: &SignOptions,
@@ -126,14 +126,14 @@ fn unknown(name: &str, cluster: &Cluster) -> RequestProblem {
     RequestProblem::UnknownHost { name: sanitized(name), similar }
 }
 
-/// Returns the node's profile whose usage is the one that a request asks for.
+/// Returns the node profile with the usage that a request asks for.
 fn named_profile(request: &CertificateRequest) -> Option<Profile> {
     let [usage] = request.extended_key_usage.as_slice() else { return None };
     let row = TABLE.iter().find(|row| row.holder == Holder::Node && row.usage.names() == [usage.as_str()])?;
     Some(row.profile)
 }
 
-/// Returns what a request asks for beyond what the cluster file has for its host.
+/// Returns everything that a request asks for beyond the cluster file's entry of its host.
 fn more_than_granted(request: &CertificateRequest, spec: &CertificateSpec, cluster: &Cluster) -> Vec<RequestProblem> {
     let Some(host) = spec.host.as_ref() else { return Vec::new() };
     let accounts = AccountScheme::ALL.map(|scheme| scheme.account(host));
@@ -171,8 +171,8 @@ pub(super) struct Records<'a> {
 }
 
 impl Records<'_> {
-    /// Returns a problem for each certificate with the same public key that was revoked, is another's, or whose key was
-    /// made in the directory.
+    /// Returns a problem for each certificate with the same public key that was revoked, belongs to another holder, or
+    /// whose key was generated in the directory.
     fn problems(
         &self,
         request: &CertificateRequest,
@@ -191,7 +191,7 @@ impl Records<'_> {
             let is_own = issued.host.as_deref() == host && issued.profile == spec.policy().name;
             let serial = issued.serial;
             match issued.revocation {
-                // Another certificate of the same key took its place.
+                // Another certificate of the same key replaced it.
                 Some(Revocation { reason: Reason::Superseded, .. }) if is_own => {}
                 Some(Revocation { reason, .. }) => problems.push(RequestProblem::KeyRevoked { serial, reason }),
                 None if !is_own => {

@@ -1,6 +1,6 @@
 //! Signs requests: only the public key is taken from a request; every name, usage and date comes from the cluster file.
 //!
-//! [`preview`] reads and judges the requests and changes nothing. [`plan()`] does the same under the directory's lock;
+//! [`preview`] reads and checks the requests and changes nothing. [`plan()`] does the same under the directory's lock;
 //! [`SignPlan::apply`] signs, records and writes.
 
 mod error;

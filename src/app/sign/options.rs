@@ -1,4 +1,4 @@
-//! What is signed.
+//! The options of signing requests.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Plans what is signed, and applies the plan.
+//! Plans which requests are signed, and signs them.
 
 use super::error::SignError;
 use super::judge::{self, Accepted, Records};
@@ -24,20 +24,20 @@ use crate::store::lock::Lock;
 use crate::store::service_account;
 use crate::store::signed::{self, SignedHost};
 
-/// What would be signed.
+/// A preview of the certificates that would be signed.
 #[derive(Debug)]
 pub struct SignPreview {
     accepted: Vec<Accepted>,
 }
 
 impl SignPreview {
-    /// Returns what each request asks for, beside what the cluster file has.
+    /// Returns the requested and the granted content of each certificate.
     pub fn certificates(&self) -> impl Iterator<Item = &SignedCertificate> {
         self.accepted.iter().map(|one| &one.row)
     }
 }
 
-/// Reads and judges requests, and changes nothing.
+/// Reads and checks requests, and changes nothing.
 ///
 /// # Errors
 /// Returns [`SignError::Refused`] with all requests that are refused, or an error if there is no CA, or the ledger is
@@ -64,7 +64,7 @@ fn judged(options: &SignOptions, cluster: &Cluster, env: &Env) -> Result<(SignPr
     Ok((SignPreview { accepted }, ledger, cas))
 }
 
-/// What is signed when it is applied. The cluster directory is locked as long as it exists.
+/// The plan for signing requests. It holds the lock of the cluster directory.
 #[derive(Debug)]
 pub struct SignPlan<'a> {
     preview: SignPreview,
@@ -74,7 +74,7 @@ pub struct SignPlan<'a> {
     _lock: Lock,
 }
 
-/// Locks the cluster directory, and reads and judges requests.
+/// Locks the cluster directory, and reads and checks requests.
 ///
 /// # Errors
 /// Returns the errors of [`preview`], or an error if the directory cannot be locked.
@@ -90,13 +90,13 @@ pub fn plan<'a>(
 }
 
 impl SignPlan<'_> {
-    /// Returns what is signed.
+    /// Returns the preview of the plan.
     #[must_use]
     pub fn preview(&self) -> &SignPreview {
         &self.preview
     }
 
-    /// Returns the CAs that have to sign.
+    /// Returns the CAs whose keys are needed.
     #[must_use]
     pub fn signers(&self) -> Vec<CaRole> {
         let mut roles: Vec<CaRole> = self.preview.accepted.iter().map(|one| one.spec.policy().signed_by).collect();

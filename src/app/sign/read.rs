@@ -13,7 +13,7 @@ use crate::pki::pem::Item;
 use crate::pki::request::CertificateRequest;
 use crate::store::error::StoreError;
 
-/// A request in a file, parsed and not judged.
+/// A parsed request in a file, not checked yet.
 #[derive(Debug)]
 pub(super) struct Found {
     /// The file.
@@ -31,7 +31,7 @@ struct Contents {
     signed: Option<Signed>,
 }
 
-/// Reads all files. What cannot be read is refused, and everything else is returned.
+/// Reads all files. Unreadable files and requests are returned as refused, separately from the others.
 ///
 /// # Errors
 /// Returns an error if a file exists and the system does not let it be read.

@@ -1,4 +1,4 @@
-//! What requests asked for, and what was signed.
+//! The content of requests and of the signed certificates.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::pki::request::CertificateRequest;
 use crate::sanitize::sanitized;
 
-/// What a request asks for. Its texts are safe to show.
+/// The content that a request asks for. Its texts are sanitized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// The subject.
@@ -40,7 +40,7 @@ impl Asked {
     }
 }
 
-/// What the inventory has for a request.
+/// The content that the cluster file grants to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Granted {
     /// The subject.
@@ -49,7 +49,7 @@ pub struct Granted {
     pub names: Vec<String>,
     /// The extended key usages.
     pub usages: &'static [&'static str],
-    /// How long the certificate is valid, unless its CA expires earlier.
+    /// The lifetime of the certificate, unless its CA expires earlier.
     pub lifetime: Lifetime,
 }
 
@@ -69,13 +69,13 @@ impl Granted {
 pub struct HostKeyEvidence {
     /// The fingerprint of the key, as `ssh-keygen -l` prints it.
     pub fingerprint: String,
-    /// Whether the key is the host's; else no key of the host is known.
+    /// Whether the key is a known key of the host; if false, no key of the host is known.
     pub is_known: bool,
-    /// When it was signed, by the host's clock.
+    /// The time of signing, by the host's clock.
     pub time: OffsetDateTime,
 }
 
-/// A request, what the inventory has for it, and the certificate, once it is signed.
+/// A request, the content that is granted to it, and the certificate once it is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCertificate {
     /// The request's file.
@@ -84,9 +84,9 @@ pub struct SignedCertificate {
     pub host: HostName,
     /// The purpose of the certificate.
     pub profile: Profile,
-    /// What the request asks for.
+    /// The content that the request asks for.
     pub asked: Asked,
-    /// What the certificate has.
+    /// The content of the certificate.
     pub granted: Granted,
     /// The SSH signature of the request, if it has one.
     pub host_key: Option<HostKeyEvidence>,
@@ -96,7 +96,7 @@ pub struct SignedCertificate {
     pub signed: Option<(Serial, Fingerprint, OffsetDateTime)>,
 }
 
-/// What was signed.
+/// The result of signing requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignReport {
     /// The certificates, in the order of the requests.

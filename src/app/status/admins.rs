@@ -1,4 +1,4 @@
-//! The verifier's certificate, and administrators' kubeconfigs: those in the ledger, and those in the directory.
+//! Rows for the verifier's certificate and for administrators' kubeconfigs, from the ledger and the directory.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,8 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
     Ok(())
 }
 
-/// Reports the current certificate of each administrator, and the kubeconfigs in the directory that have another one.
+/// Reports the current certificate of each administrator, and kubeconfigs in the directory that contain another
+/// certificate.
 ///
 /// Does not report an expired or revoked certificate once its kubeconfig is removed: the administrator may have left.
 ///
@@ -152,7 +153,7 @@ impl Admin {
         let Self { profile, name, file, not_before, not_after, is_revoked, certificate } = self;
         let is_emergency = profile == Profile::BreakGlass;
         let life = not_after - not_before;
-        // Kubeconfigs for emergencies are not renewed. `renewBefore` may be longer than this life.
+        // Break-glass kubeconfigs are not renewed. `renewBefore` may be longer than this lifetime.
         let before = renewal_time(source, life);
         let renew_from = (!is_emergency).then(|| not_after - before);
         let state = match source.rule.state(&Validity { not_before, not_after, renew_from }) {
@@ -181,7 +182,7 @@ impl Admin {
     }
 }
 
-/// Returns how long before its expiry an administrator's certificate is renewed: in its last third at most.
+/// Returns how long before its expiry an administrator's certificate is renewed: at most a third of its lifetime.
 fn renewal_time(source: &Source<'_>, life: time::Duration) -> time::Duration {
     let asked = std::time::Duration::try_from(life).map(|life| source.cluster.renewed_before(life));
     let asked = asked.ok().and_then(|asked| time::Duration::try_from(asked).ok());

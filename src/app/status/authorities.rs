@@ -1,4 +1,4 @@
-//! The CAs of each role, and their CRLs.
+//! Rows for the CAs of each role and their CRLs.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use crate::store::ca::{self, CaError};
 use crate::store::error::StoreError;
 use crate::verify::remedy::{DirectoryRemedy, FileRemedy};
 
-/// The CAs of each role, or why they cannot be read.
+/// The CAs of each role, or the errors of reading them.
 pub(super) struct Cas([(CaRole, Result<TrustBundle, CaError>); CaRole::ALL.len()]);
 
 /// Reads the CAs of each role.
@@ -27,7 +27,7 @@ pub(super) fn read(source: &Source<'_>) -> Cas {
 }
 
 impl Cas {
-    /// Returns when the CA of a role that signs expires, as far as it can be read.
+    /// Returns the expiry of a role's active CA; `None` if the CA cannot be read.
     pub(super) fn active_not_after(&self, role: CaRole) -> Option<OffsetDateTime> {
         let (_, trust) = self.0.iter().find(|(of, _)| *of == role)?;
         trust.as_ref().ok().map(|trust| trust.active().not_after())
@@ -77,7 +77,7 @@ fn of_trust(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) {
 
 fn ca_row(source: &Source<'_>, credential: Credential, certificate: &Certificate) -> StatusRow {
     let Certificate { not_before, not_after, .. } = *certificate;
-    // From then on it shortens what it signs.
+    // From then on, its expiry shortens new certificates.
     let validity = &source.cluster.validity;
     let longest = Duration::try_from(validity.master.max(validity.node).duration()).unwrap_or(Duration::MAX);
     let renew_from = Some(not_after - longest.min((not_after - not_before) / 3));
@@ -87,7 +87,7 @@ fn ca_row(source: &Source<'_>, credential: Credential, certificate: &Certificate
     if state == State::Valid { row } else { row.remedy(DirectoryRemedy::PlanNewRoots) }
 }
 
-/// Reports the CRLs of accepted CAs, and those that are missing; nothing of a CA that revoked nothing and has none.
+/// Reports the CRLs of accepted CAs, and missing CRLs. A CA without revocations needs no CRL.
 fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), StoreError> {
     let row = |state| StatusRow {
         file: Some(source.layout.revocation_list(trust.role())),

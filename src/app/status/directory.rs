@@ -18,10 +18,10 @@ use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 use crate::store::issuance::HostFolders;
 
-/// Reports what expires in a cluster directory, and returns the sum of the rows.
+/// Reports what expires in a cluster directory, and returns the summary of the rows.
 ///
-/// Rows come in this order: the cluster's CAs, CRLs and verifier, administrators, hosts by name, and hosts that left.
-/// Each is given to `sink` when it is known.
+/// Rows are passed to `sink` in this order: the cluster's CAs, CRLs and verifier, administrators, hosts by name, and
+/// removed hosts.
 ///
 /// # Errors
 /// Returns [`StatusError`] for a host that does not exist, or an error if there is no CA, or the ledger cannot be read.

@@ -6,7 +6,7 @@ use crate::cluster::host_pattern::HostPatternError;
 /// Errors of reporting the status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatusError {
-    /// No host has a name that was given.
+    /// A given name matches no host.
     #[error(transparent)]
     Host(#[from] HostPatternError),
     /// The files have no certificate, kubeconfig or CRL.

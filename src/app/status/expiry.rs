@@ -1,32 +1,32 @@
-//! Judges when something expires.
+//! Determines the state of an item from its expiry.
 
 use time::{Duration, OffsetDateTime};
 
 use super::state::State;
 use crate::cluster::lifetime::Lifetime;
 
-/// What expires within this time is reported where no other time is asked for.
+/// The default of the time before expiry within which an item is reported.
 const EXPIRES_WITHIN: Duration = Duration::days(30);
 
-/// When something is valid, and from which time it is renewed.
+/// The validity of an item, and the time from which it is renewed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Validity {
     pub(super) not_before: OffsetDateTime,
     pub(super) not_after: OffsetDateTime,
-    /// `None` if nothing renews it.
+    /// The time from which it is renewed; `None` if it is never renewed.
     pub(super) renew_from: Option<OffsetDateTime>,
 }
 
-/// The rules by which all rows are judged.
+/// The rule that determines the state of every row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExpiryRule {
     pub(super) now: OffsetDateTime,
-    /// The time that was asked for.
+    /// The requested time before expiry, instead of the default.
     pub(super) expires_within: Option<Lifetime>,
 }
 
 impl ExpiryRule {
-    /// Returns the state of something that has no other problem.
+    /// Returns the state of an item that has no other problem.
     pub(super) fn state(&self, validity: &Validity) -> State {
         let Validity { not_before, not_after, renew_from } = *validity;
         if not_after <= self.now {
@@ -42,11 +42,11 @@ impl ExpiryRule {
         }
     }
 
-    /// Returns how long before its expiry something that is valid for `life` is reported.
+    /// Returns how long before its expiry an item with the validity `life` is reported.
     pub(super) fn within(&self, life: Duration) -> Duration {
         match self.expires_within {
             Some(asked) => Duration::try_from(asked.duration()).unwrap_or(Duration::MAX),
-            // Half of the time in which most are due: what is renewed in time never gets there.
+            // Half of the default renewal time, so items that are renewed in time are never reported.
             None => EXPIRES_WITHIN.min(life / 6),
         }
     }

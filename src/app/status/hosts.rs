@@ -1,7 +1,7 @@
-//! The hosts of the cluster file: their credentials, and whether their last bundles have them.
+//! Rows for the hosts of the cluster file: their credentials, and bundles that lack the newest ones.
 //!
-//! The ledger gives each profile's certificates in the order of the hosts' names, so that one pass over all of them suffices and
-//! nothing is kept.
+//! The ledger returns each profile's certificates sorted by host name, so one pass over all of them suffices and none
+//! is kept in memory.
 
 use std::collections::HashSet;
 use std::iter::Peekable;
@@ -23,7 +23,7 @@ use crate::store::ledger::current::CurrentCertificate;
 use crate::verify::remedy::{DirectoryRemedy, FileRemedy, Server};
 use crate::verify::target::Place;
 
-/// Reports the credentials and outdated bundles of the hosts that are wanted, in the order of their names.
+/// Reports the credentials and outdated bundles of the selected hosts, sorted by name.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.
@@ -74,7 +74,7 @@ pub(super) fn rows(
     Ok(())
 }
 
-/// Returns the role of the hosts that hold a credential, if hosts do.
+/// Returns the role of the hosts that hold a credential; `None` if its holder is not a host.
 fn role_of(holder: Holder) -> Option<Role> {
     match holder {
         Holder::Master => Some(Role::Master),
@@ -85,8 +85,8 @@ fn role_of(holder: Holder) -> Option<Role> {
 
 /// Returns true if the last bundle with changed content was packed before a certificate was issued.
 ///
-/// A generation is the time in Unix seconds, or later. A bundle that is packed after a certificate was issued has other content than
-/// the one before, and so a later generation.
+/// A generation is at least the time in Unix seconds. A bundle that is packed after a certificate was issued has
+/// changed content and therefore a later generation.
 fn is_older(generation: u64, issued_at: OffsetDateTime) -> bool {
     generation < u64::try_from(issued_at.unix_timestamp()).unwrap_or(0)
 }
@@ -96,7 +96,7 @@ fn outdated(name: &HostName) -> StatusRow {
     StatusRow::new(Subject::Host(name.to_string()), Credential::Bundle, State::Outdated).remedy(remedy)
 }
 
-/// What the rows of hosts are made from.
+/// The sources of the hosts' rows.
 struct Hosts<'a> {
     source: &'a Source<'a>,
     cas: &'a Cas,
@@ -152,11 +152,11 @@ impl Hosts<'_> {
     }
 }
 
-/// Rows in the order of a key, of which some are taken in that order.
+/// An iterator over rows sorted by a key, from which the row of a key can be taken.
 struct Ordered<I: Iterator>(Peekable<I>);
 
 impl<T, I: Iterator<Item = Result<T, StoreError>>> Ordered<I> {
-    /// Returns the row with this key, if there is one, and passes over those before it.
+    /// Returns the row with this key, if there is one, and skips the rows before it.
     fn take(&mut self, key: &str, key_of: impl Fn(&T) -> &str) -> Result<Option<T>, StoreError> {
         let is_before = |row: &Result<T, StoreError>| row.as_ref().is_ok_and(|row| key_of(row) < key);
         while self.0.next_if(is_before).is_some() {}

@@ -1,9 +1,9 @@
 //! Reports what expires and what needs attention.
 //!
-//! [`of_directory`] answers for a cluster directory, from the ledger and without any passphrase: CAs, CRLs, the
+//! [`of_directory`] reports on a cluster directory, from the ledger and without any passphrase: CAs, CRLs, the
 //! credentials of hosts, of the verifier and of administrators, bundles that are older than their certificates, and
 //! hosts that left the cluster file. [`of_files`] reports any PKI, from its files alone. Rows are passed on one at a
-//! time, so that the answer of a large cluster need not fit into memory.
+//! time, so that the report of a large cluster need not fit into memory.
 
 mod admins;
 mod authorities;

@@ -6,11 +6,11 @@ use crate::cluster::lifetime::Lifetime;
 /// The options of a status.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatusOptions {
-    /// The hosts; where there are none, all hosts, and everything that is not a host's.
+    /// The selected hosts; if empty, all hosts and everything that belongs to no host.
     pub hosts: Vec<HostPattern>,
-    /// What expires within this time is [`State::Expiring`](super::State::Expiring).
+    /// Items that expire within this time are [`State::Expiring`](super::State::Expiring).
     ///
-    /// `None` stands for 30 days, or a sixth of its life where that is shorter: what was made for a short time is not
-    /// reported for all of that time.
+    /// `None` means 30 days or a sixth of the item's lifetime, whichever is shorter, so that short-lived items are not
+    /// reported during their whole lifetime.
     pub expires_within: Option<Lifetime>,
 }

@@ -5,11 +5,11 @@ use crate::verify::remedy as finding;
 /// The remedy for something that expires.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Remedy {
-    /// As a finding of the audit has it.
+    /// The remedy of an audit finding.
     OfFinding(finding::Remedy),
     /// Renew it with kubeadm.
     RenewByKubeadm {
-        /// What kubeadm calls it.
+        /// kubeadm's name of the certificate.
         name: String,
     },
     /// Restart k3s, or let it replace all of its certificates.

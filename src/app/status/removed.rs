@@ -6,12 +6,12 @@ use super::state::State;
 use crate::app::revoke::removed_host::RemovedHost;
 use crate::cluster::profile::TABLE;
 
-/// Reports each valid certificate of hosts that left.
+/// Reports each valid certificate of removed hosts.
 pub(super) fn rows(left: impl Iterator<Item = RemovedHost>, sink: Sink<'_>) {
     for removed in left {
         let remedy = removed.remedy();
         for issued in removed.certificates {
-            // `RemovedHost` has the certificates of known profiles alone.
+            // `RemovedHost` only has certificates of known profiles.
             let Some(policy) = TABLE.iter().find(|row| row.name == issued.profile) else { continue };
             let subject = Subject::Host(removed.host.clone());
             let row = StatusRow::new(subject, Credential::Leaf(policy.profile), State::Left).remedy(remedy.clone());

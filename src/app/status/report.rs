@@ -1,16 +1,16 @@
-//! What was reported in all.
+//! The summary of a status.
 
 use time::OffsetDateTime;
 
 use super::pki::Skipped;
 use super::summary::Summary;
 
-/// What was reported in all; the rows were handed on.
+/// The summary of a status, without its rows.
 #[derive(Debug)]
 pub struct StatusReport {
-    /// How many rows there were of each state.
+    /// The number of rows of each state.
     pub summary: Summary,
-    /// The files of another tool's PKI that were not read, and why. What they have is not known.
+    /// The files of another tool's PKI that were not read, with the reasons.
     pub skipped: Vec<Skipped>,
     /// When the cluster directory was backed up last, where it was and is reported.
     pub last_backup: Option<OffsetDateTime>,

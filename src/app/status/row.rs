@@ -1,4 +1,4 @@
-//! One row of the answer: whose it is, what it is, when it expires, and what helps.
+//! A row of the status: the subject, the credential, its expiry, and the remedy.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -16,48 +16,48 @@ use crate::store::ca::CaError;
 use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::remedy::CertificateRemedy;
 
-/// Something that expires, or that something has to be done about.
+/// An item that expires or needs attention.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusRow {
-    /// The subject that has it.
+    /// The subject that it belongs to.
     pub subject: Subject,
     /// What it is.
     pub credential: Credential,
-    /// The certificate; `None` for CRLs, bundles, and what was never issued.
+    /// The certificate; `None` for CRLs, bundles, and credentials that were never issued.
     pub certificate: Option<CertificateId>,
     /// The SHA-256 of the CA that signed it, of a CRL.
     pub crl_issuer: Option<Fingerprint>,
     /// When its validity begins, where that is known.
     pub not_before: Option<OffsetDateTime>,
-    /// When it expires; of a CRL, when the next one is due.
+    /// The time of expiry; for a CRL, its nextUpdate.
     pub not_after: Option<OffsetDateTime>,
-    /// From when on it is renewed; `None` if nothing renews it.
+    /// From when on it is renewed; The time from which it is renewed; `None` if it is never renewed.
     pub renew_from: Option<OffsetDateTime>,
     /// Its state.
     pub state: State,
     /// Whether its key was deleted on purpose after its bundle was encrypted: a renewal needs a new key.
     pub is_key_discarded: bool,
-    /// The file that it was read from, where it was read from one.
+    /// The file that it was read from, if any.
     pub file: Option<PathBuf>,
     /// The reason why it cannot be read.
     pub problem: Option<Problem>,
-    /// What helps; `None` if there is nothing to do.
+    /// The remedy; `None` if there is nothing to do.
     pub remedy: Option<Remedy>,
 }
 
-/// Whose something is.
+/// The subject of a row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// The cluster's: CAs, CRLs, the verifier.
+    /// The cluster, which has CAs, CRLs, and the verifier's certificate.
     Cluster,
-    /// An administrator's.
+    /// An administrator.
     Person(String),
-    /// A host's.
+    /// A host.
     Host(String),
 }
 
 impl Subject {
-    /// Returns the host's name, if it is a host.
+    /// Returns the name of the host; `None` for other subjects.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         match self {
@@ -76,7 +76,7 @@ impl Subject {
     }
 }
 
-/// What something is.
+/// The kind of a row's item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A root.
@@ -91,14 +91,14 @@ pub enum Credential {
     Bundle,
     /// A certificate or a CRL in a file of any tool.
     File {
-        /// The file as it was named, or its path below the folder that was named.
+        /// Its name on the command line, or its path below the named folder.
         name: String,
         /// What it is.
         kind: FileKind,
     },
 }
 
-/// What a file of any tool has.
+/// The kind of an item in a file of any tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A root.
@@ -148,14 +148,14 @@ impl Credential {
     }
 }
 
-/// Tells a certificate from all others.
+/// Identifies a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateId {
     /// Its serial number.
     pub serial: Serial,
-    /// The SHA-256 of its DER: Kubernetes's credential-id.
+    /// The SHA-256 of its DER, which is Kubernetes's credential-id.
     pub fingerprint: Fingerprint,
-    /// The SHA-256 of its issuer's DER, where the ledger has it.
+    /// The SHA-256 of its issuer's DER, if the ledger has it.
     pub issuer: Option<Fingerprint>,
     /// Its common name.
     pub account: String,
@@ -188,7 +188,7 @@ pub enum Problem {
     /// A CRL.
     #[error(transparent)]
     Crl(#[from] CrlFileError),
-    /// A CRL that never expires, so that an old one looks like the newest.
+    /// A CRL without nextUpdate: an old CRL looks like the newest.
     #[error("it does not say when the next one is due")]
     NoNextUpdate,
     /// An administrator's kubeconfig.
@@ -197,7 +197,7 @@ pub enum Problem {
 }
 
 impl StatusRow {
-    /// Returns a row of which nothing more is known.
+    /// Returns a row with only its subject and its credential.
     pub(super) fn new(subject: Subject, credential: Credential, state: State) -> Self {
         Self {
             subject,

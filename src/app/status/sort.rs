@@ -2,20 +2,20 @@
 
 use super::row::StatusRow;
 
-/// By what rows are sorted.
+/// The sort order of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SortBy {
-    /// Those first that expire first; what does not expire comes before.
+    /// By expiry, the earliest first; items that do not expire come before all others.
     Expiry,
     /// The worst state first.
     State,
     /// The kind of credential.
     Credential,
-    /// The cluster's, then persons', then hosts', each by name.
+    /// The cluster's rows, then persons', then hosts', each by name.
     Subject,
 }
 
-/// Sorts rows; equal ones stay in their order.
+/// Sorts rows; the sort is stable.
 pub fn sort(rows: &mut [StatusRow], by: SortBy) {
     match by {
         SortBy::Expiry => rows.sort_by_key(|row| row.not_after),

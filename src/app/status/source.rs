@@ -1,4 +1,4 @@
-//! What the rows of a cluster directory are made from.
+//! The sources of the rows of a cluster directory.
 
 use super::expiry::ExpiryRule;
 use super::row::StatusRow;
@@ -6,7 +6,7 @@ use crate::cluster::spec::Cluster;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 
-/// What all rows of a directory are made from.
+/// The sources of all rows of a directory.
 pub(super) struct Source<'a> {
     pub(super) layout: &'a Layout,
     pub(super) cluster: &'a Cluster,
@@ -14,5 +14,5 @@ pub(super) struct Source<'a> {
     pub(super) rule: ExpiryRule,
 }
 
-/// Takes rows, one at a time.
+/// A callback that receives rows, one at a time.
 pub(super) type Sink<'s> = &'s mut dyn FnMut(StatusRow);

@@ -1,25 +1,25 @@
-//! The state of something that expires.
+//! The state of an item that expires.
 
-/// The state of something that expires. A later one is worse.
+/// The state of an item that expires. A later variant is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// It is valid, and there is nothing to do.
     Valid,
-    /// It is in the part of its life in which it is renewed.
+    /// It is in the part of its lifetime in which it is renewed.
     Due,
     /// It is a bundle that is older than its host's certificates.
     Outdated,
-    /// It expires within the time that was asked for.
+    /// It expires within the requested time.
     Expiring,
     /// It is valid, and its host is no longer in the cluster file.
     Left,
     /// It becomes valid later.
     NotYetValid,
-    /// The cluster file asks for it, and it was never made.
+    /// The cluster file requires it, but it was never issued.
     Missing,
     /// It cannot be read.
     Unreadable,
-    /// It was revoked, and nothing took its place.
+    /// It was revoked and not replaced.
     Revoked,
     /// It has expired.
     Expired,

@@ -1,9 +1,9 @@
-//! How many rows there were of each state.
+//! The number of rows of each state.
 
 use super::row::StatusRow;
 use super::state::State;
 
-/// How many rows there were of each state.
+/// The number of rows of each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
     counts: [u64; State::ALL.len()],

@@ -1,4 +1,5 @@
-//! The target that a bundle describes: a verifier bundle has all hosts, a node's own bundle has the endpoint and the node.
+//! Assembles the target that a bundle describes: a verifier bundle has all hosts, a node's own bundle has the endpoint
+//! and the node.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ use crate::verify::target::{Identity, KnownCredential, Peer, Target};
 const KUBELET_CONF: &str = "etc/kubernetes/kubelet.conf";
 /// The CA's certificate in a node's bundle.
 const CA: &str = "etc/kubernetes/pki/ca.crt";
-/// The kubelet's client certificate and key in a node's bundle, without their endings.
+/// The kubelet's client certificate and key in a node's bundle, without extensions.
 const KUBELET_CLIENT: &str = "var/lib/kubelet/pki/kubelet-client";
 
 /// Returns the target that the bundle at `path` describes.
@@ -46,7 +47,7 @@ pub(super) fn target(path: &Path, nodes: &[String]) -> Result<AssembledTarget, E
     Ok(target.map_err(VerifyError::Target)?)
 }
 
-/// Why a node of a bundle without keys connects nowhere.
+/// The reason why the node of a bundle without keys makes no connections.
 const KEY_ON_HOST: &str = "the bundle does not have its key, which is on its host alone";
 
 fn from_node_bundle(bundle: &Bundle, path: &Path, nodes: &[String]) -> Result<AssembledTarget, TargetError> {

@@ -1,4 +1,5 @@
-//! What API servers have to deny, by the ledger and by the rendered file of rules.
+//! Determines which certificates API servers have to deny, from the ledger and the rendered authorization
+//! configuration.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -27,7 +28,7 @@ const NODE_RULE: &str = "name: kubelets-lists";
 /// The largest list of revoked certificates of a verifier bundle, in bytes.
 const MAX_DENIALS: u64 = 64 << 10;
 
-/// Returns the directory's file of rules for API servers; empty where there is none.
+/// Returns the authorization configuration of the directory; empty if there is none.
 ///
 /// # Errors
 /// Returns an error if it exists and cannot be read.
@@ -39,7 +40,8 @@ pub(crate) fn rules(layout: &Layout) -> Result<String, StoreError> {
     }
 }
 
-/// Returns what API servers have to deny by a directory without a ledger, such as an unpacked verifier bundle.
+/// Returns the certificates that API servers have to deny according to a directory without a ledger, such as an
+/// unpacked verifier bundle.
 ///
 /// # Errors
 /// Returns [`TargetError::Denials`] for a malformed list, or an error if a file cannot be read.
@@ -62,10 +64,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ExpectedDenials, TargetError> {
     ExpectedDenials::from_json(bytes).map_err(|reason| TargetError::Denials { reason })
 }
 
-/// Returns what API servers have to deny by a ledger and a file of rules.
+/// Returns the certificates that API servers have to deny according to a ledger and an authorization configuration.
 ///
-/// Certificates that the file denies and the ledger does not have as revoked are included: the ledger may be from a backup.
-/// Expired certificates are left out: no server accepts them.
+/// Certificates that only the file denies are included, because the ledger may be from a backup. Expired certificates
+/// are left out, because no server accepts them.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be used.
@@ -88,7 +90,7 @@ pub(crate) fn of_ledger(
             dated.push((at, RevokedCertificate { revoked: Some(stamp(at)), ..unknown(sha256) }));
         }
     }
-    // In the order of revocation among those of one second.
+    // Reversed, so that revocations of the same second keep their order.
     dated.reverse();
     dated.sort_by_key(|(at, _)| Reverse(*at));
     let recorded: HashSet<Fingerprint> = dated.iter().map(|(_, one)| one.sha256).collect();

@@ -1,4 +1,4 @@
-//! The target that a cluster directory describes: all hosts, with the credentials in it.
+//! Assembles the target that a cluster directory describes: all hosts, with the credentials in the directory.
 
 use crate::app::Error;
 use crate::cluster::profile::{CaRole, CertificateSpec};

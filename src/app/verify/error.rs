@@ -25,7 +25,7 @@ pub enum VerifyError {
     /// An address for a name is malformed.
     #[error(transparent)]
     Pin(#[from] PinError),
-    /// There is no network at all.
+    /// No network can be used.
     #[error("the cluster cannot be verified")]
     Network(#[source] RunError),
     /// The folder of a new recording does not exist.
@@ -39,7 +39,7 @@ pub enum VerifyError {
         /// The reason.
         source: RecordingError,
     },
-    /// A recording is larger than any run writes.
+    /// A recording is larger than any that a run writes.
     #[error("the recording {} cannot be used", path.display())]
     RecordingTooLarge {
         /// The recording.
@@ -47,7 +47,7 @@ pub enum VerifyError {
         /// Its size and the limit.
         source: StoreError,
     },
-    /// A recording is damaged, or is none.
+    /// The file is not a recording, or is damaged.
     #[error("the recording {} cannot be used", path.display())]
     Recording {
         /// The recording.
@@ -101,7 +101,7 @@ pub enum TargetError {
     UnknownNode {
         /// The name.
         name: String,
-        /// The most similar name that it has.
+        /// The most similar name in the cluster file.
         similar: Option<String>,
     },
     /// A node was named twice, with different ports.
@@ -123,7 +123,7 @@ pub enum TargetError {
     /// A certificate and its key cannot be used.
     #[error("the {owner}'s certificate {} cannot be used: {reason}", path.display())]
     Identity {
-        /// Whose it should be: a master's or a node's.
+        /// The expected owner: a master or a node.
         owner: &'static str,
         /// The certificate.
         path: PathBuf,
@@ -151,7 +151,7 @@ pub enum TargetError {
 /// Errors of using a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableBundle {
-    /// It is damaged, or no bundle.
+    /// It is not a bundle, or is damaged.
     #[error("{}", with_causes(.0))]
     Archive(ArchiveError),
     /// Its cluster file has errors.
@@ -174,7 +174,7 @@ pub enum UnusableBundle {
 /// Errors of using a kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableKubeconfig {
-    /// It is damaged, or no kubeconfig.
+    /// It is not a kubeconfig, or is damaged.
     #[error(transparent)]
     Kubeconfig(KubeconfigError),
     /// The context cannot be used.
@@ -199,7 +199,7 @@ pub enum NodeError {
     /// There is no `=`.
     #[error("there is no HOST")]
     NoHost,
-    /// Nothing is before the `=`.
+    /// The part before the `=` is empty.
     #[error("there is no NAME")]
     NoName,
     /// The port is not 1 to 65535.
@@ -210,7 +210,7 @@ pub enum NodeError {
     Host(#[from] AddressError),
 }
 
-/// What helps against a [`VerifyError`].
+/// The remedy for a [`VerifyError`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// Use a later version of clusterctl.
@@ -231,7 +231,7 @@ pub enum Remedy {
     NameRoots,
     /// Name an endpoint or nodes.
     NamePeers,
-    /// Write the most similar name.
+    /// Use the most similar name.
     DidYouMean(String),
     /// Add the node to the cluster file.
     AddNode,
@@ -241,7 +241,7 @@ pub enum Remedy {
     WriteNodeAddress,
     /// Record again.
     RecordAgain,
-    /// What helps where a recording cannot be used; the error is the evidence.
+    /// The remedy for a recording that cannot be used; the error is the evidence.
     OfRecording(RecordingError),
 }
 

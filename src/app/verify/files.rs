@@ -1,4 +1,4 @@
-//! The target that single files and addresses describe, for clusters that another tool made.
+//! Assembles the target that single files and addresses describe, for clusters that another tool created.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The target that a kubeconfig describes: the cluster and the user of a context, as client-go picks them.
+//! Assembles the target that a kubeconfig describes: the cluster and the user of a context, as client-go selects them.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::TrustRemedy;
 use crate::verify::target::{Identity, Peer, Place, Target};
 
-/// Returns the target of a context; of the current context where `context` is `None`.
+/// Returns the target of a context; `None` means the current context.
 ///
 /// # Errors
 /// Returns an error if the kubeconfig, or a file that it names, cannot be read or used.
@@ -64,7 +64,8 @@ fn contents(credential: &Credential, folder: &Path) -> Result<Vec<u8>, InputErro
     }
 }
 
-/// Returns `trust.match` of a kubeconfig: what weakens trust fails; what merely is not reloaded is a warning.
+/// Returns the findings `trust.match` of a kubeconfig. A setting that weakens trust is a failure; a credential that is
+/// not reloaded is only a warning.
 fn judge(used: Used<'_>, path: &Path) -> Vec<Finding> {
     let of = |breaks_trust| {
         let weaknesses = used.weaknesses().into_iter().filter(|weakness| weakness.breaks_trust == breaks_trust);
@@ -79,7 +80,7 @@ fn judge(used: Used<'_>, path: &Path) -> Vec<Finding> {
     findings
 }
 
-/// Returns `trust.match` of a file: `status` with all that is wrong, or a pass.
+/// Returns the finding `trust.match` of a file: `status` with all problems, or a pass if there are none.
 pub(super) fn trust_match(host: &str, path: &Path, wrong: &[String], status: Status) -> Finding {
     let expected = "a root named by file path, https, and client certificates alone";
     let status = if wrong.is_empty() { Status::Pass } else { status };
@@ -100,7 +101,7 @@ pub(super) fn endpoint_of(cluster: &KubeCluster) -> Result<Peer, TargetError> {
     Ok(peer)
 }
 
-/// Returns what is wrong with a bundle's kubeconfig that has a `tls-server-name`.
+/// Returns the problem of a bundle's kubeconfig that has a `tls-server-name`.
 ///
 /// Its client would accept any server whose certificate has that name, for example a node's, as the master.
 pub(in crate::app) fn other_server_name(name: &str) -> String {

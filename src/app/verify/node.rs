@@ -1,4 +1,4 @@
-//! Nodes that are named with their addresses: `NAME=HOST[:PORT]`.
+//! Parses nodes that are given with their addresses: `NAME=HOST[:PORT]`.
 
 use super::error::{NodeError, TargetError};
 use crate::cluster::address::Address;
@@ -7,7 +7,7 @@ use crate::verify::target::{Peer, Target};
 
 /// Parses `NAME=HOST[:PORT]`.
 pub(super) fn parse(text: &str) -> Result<Peer, NodeError> {
-    // DNS knows no case, and a kubelet registers its node in lower case.
+    // DNS ignores case, and a kubelet registers its node in lower case.
     let text = text.to_ascii_lowercase();
     let (name, place) = text.split_once('=').ok_or(NodeError::NoHost)?;
     if name.is_empty() {

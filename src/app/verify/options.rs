@@ -7,11 +7,11 @@ use crate::cluster::spec::Cluster;
 /// The source of a target.
 #[derive(Debug)]
 pub enum TargetSource {
-    /// In the cluster directory, whose cluster file this is.
+    /// The cluster directory with this cluster file.
     Directory(Box<Cluster>),
-    /// In a verifier bundle or a node's bundle.
+    /// A verifier bundle or a node's bundle.
     Bundle(PathBuf),
-    /// In single files.
+    /// Single files and addresses.
     Files(Box<TargetFiles>),
 }
 
@@ -22,9 +22,9 @@ pub struct TargetOptions {
     pub source: TargetSource,
     /// The only nodes to verify: names, or `NAME=HOST[:PORT]` where the source has no addresses. All nodes if empty.
     pub nodes: Vec<String>,
-    /// True to verify no nodes.
+    /// If true, no node is verified.
     pub masters_only: bool,
-    /// How many nodes to verify, spread evenly; all if `None`.
+    /// The number of nodes to verify, evenly spaced; all if `None`.
     pub sample: Option<usize>,
     /// Files of CRLs to check revocation by, besides the directory's own.
     pub crls: Vec<PathBuf>,

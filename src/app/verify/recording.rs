@@ -9,7 +9,7 @@ use crate::store::error::StoreError;
 use crate::store::files;
 use crate::verify::recording::{MAX_BYTES, Recording};
 
-/// Refuses a file for a recording before the run, where it exists or its folder does not.
+/// Refuses, before the run, a file for a recording that already exists or whose folder does not exist.
 ///
 /// # Errors
 /// Returns [`StoreError::Exists`], [`VerifyError::NoFolder`].

@@ -1,4 +1,4 @@
-//! What a run judges revocation by: CRLs, the ledger, and the API servers' rules.
+//! Adds the evidence of revocation to a target: CRLs, the ledger, and the API servers' rules.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +14,9 @@ use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::verify::target::Target;
 
-/// Adds the CRLs that were given and the directory's own, and what the ledger has.
+/// Adds the given CRLs, the directory's own CRLs, and the ledger's revocations.
 ///
-/// A file that is not a CRL is kept for the report, which has to say that it was not used.
+/// A file that is not a CRL is kept, because the report has to state that it was not used.
 pub(super) fn add(target: &mut Target, env: &Env, options: &TargetOptions) -> Result<(), Error> {
     let in_directory = matches!(options.source, TargetSource::Directory(_));
     let own = env.layout.revocation_list(CaRole::Cluster);
@@ -39,16 +39,16 @@ pub(super) fn add(target: &mut Target, env: &Env, options: &TargetOptions) -> Re
     Ok(())
 }
 
-/// Adds what was revoked and has to be denied, and the certificate that was issued last for each node.
+/// Adds the revoked certificates, those that have to be denied, and each node's newest certificate.
 ///
-/// A file in the directory may be from a backup, and older than the ledger's last certificate.
+/// A certificate file in the directory may be from a backup and older than the ledger's newest certificate.
 fn from_ledger(target: &mut Target, rules: &str, env: &Env) -> Result<(), StoreError> {
     let ledger = Ledger::open_read_only(&env.layout.ledger())?;
     if let Ok(trust) = ca::trust(&env.layout, CaRole::Cluster) {
         target.denials = Some(denials::of_ledger(rules, &ledger, &trust, env.now)?);
     }
     let revoked: BTreeSet<Fingerprint> = ledger.inventory()?.revoked().collect();
-    // Where nothing was ever revoked, and there is no CRL, there is nothing to judge.
+    // Without any revocation and without a CRL, there is nothing to check.
     target.revoked = (!revoked.is_empty() || target.knows_revocation()).then_some(revoked);
     let newest = ledger.newest(Profile::KubeletServer.policy().name)?;
     for node in &mut target.nodes {

@@ -15,22 +15,22 @@ use crate::verify::probe;
 use crate::verify::recording::Recording;
 use crate::verify::verdict::Strictness;
 
-/// The limits of a run, and how its findings are judged.
+/// The limits of a run, and how its findings are evaluated.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
     /// The longest time for one connection, with its answer.
     pub timeout: Duration,
     /// The longest time for the whole run; checks that have not started by then are not proven.
     pub deadline: Option<Duration>,
-    /// How many hosts are verified at the same time.
+    /// The number of hosts that are verified at the same time.
     pub concurrency: usize,
-    /// Whether nodes write as dry runs, which change nothing, to show that admission works.
+    /// Whether nodes make dry-run writes, which change nothing, to prove that admission works.
     pub dry_run_writes: bool,
-    /// Addresses of names, `NAME:ADDRESS`, that are not resolved.
+    /// Pinned addresses, `NAME:ADDRESS`, for names that are not resolved.
     pub resolve: Vec<String>,
     /// Certificates that expire within this time are a warning.
     pub expires_within: time::Duration,
-    /// Which findings fail the run.
+    /// The findings that fail the run.
     pub strictness: Strictness,
 }
 
@@ -51,7 +51,7 @@ impl RunOptions {
     }
 }
 
-/// Connects to every peer of the target, and returns what was observed.
+/// Connects to every peer of the target, and returns a recording of the observations.
 ///
 /// The report of the recording is the report of the run. `finished` returns the time when it is called.
 ///

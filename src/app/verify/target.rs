@@ -36,7 +36,8 @@ pub fn assemble(env: &Env, options: &TargetOptions) -> Result<AssembledTarget, E
     Ok(assembled)
 }
 
-/// Leaves all nodes but `count` out of the run, and returns a finding that says so. Two runs leave out the same.
+/// Restricts the run to `count` nodes, and returns a finding about it. Every run with the same target selects the same
+/// nodes.
 fn sample(target: &mut Target, count: usize) -> Option<Finding> {
     let all = target.nodes.len();
     let left_out = all.checked_sub(count).filter(|left_out| *left_out > 0)?;
@@ -44,7 +45,7 @@ fn sample(target: &mut Target, count: usize) -> Option<Finding> {
     target.only_nodes(|name| picked.contains(name));
     let id = CheckId::at(Place::Node, Aspect::Connect);
     let mut finding = Finding::new(id, Place::Cluster, &target.cluster, Status::Skipped);
-    // It was requested, so that it does not fail the run.
+    // It was requested, so it does not fail the run.
     finding.severity = Severity::Warning;
     let observed = format!("{left_out} of {all} nodes were left out: a sample of {count} was requested");
     Some(finding.saw(observed, "every node is verified").remedy(VerifierRemedy::VerifyAllNodes))

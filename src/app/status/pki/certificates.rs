@@ -1,4 +1,4 @@
-//! The certificates and CRLs in what was read, each once.
+//! Collects the certificates and CRLs of files, each once.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::crl::Crl;
 use crate::pki::fingerprint::Fingerprint;
 
-/// A certificate, and where it was found.
+/// A certificate and the file that it was found in.
 pub(super) struct FoundCertificate<'f> {
     pub(super) certificate: &'f Certificate,
     pub(super) label: String,
@@ -20,7 +20,7 @@ pub(super) struct FoundCertificate<'f> {
     pub(super) is_of_user: bool,
 }
 
-/// A CRL, and where it was found.
+/// A CRL and the file that it was found in.
 pub(super) struct FoundCrl<'f> {
     pub(super) crl: &'f Crl,
     pub(super) label: String,
@@ -39,8 +39,8 @@ pub(super) struct Found<'f> {
 impl<'f> Found<'f> {
     /// Collects the certificates of files, then those of kubeconfigs.
     ///
-    /// A certificate that several files have is that of the first. Of kubeconfigs each counts, for each has to be
-    /// renewed, but the CA that all of them trust counts once.
+    /// A certificate in several files belongs to the first of them. The client certificate of every kubeconfig counts,
+    /// because each kubeconfig has to be renewed, but the CA that all of them trust counts once.
     pub(super) fn of(files: &'f [ReadFile]) -> Self {
         let mut found = Self::default();
         for ReadFile { file, content } in files {
@@ -109,7 +109,7 @@ impl<'f> Found<'f> {
         }
     }
 
-    /// Adds the first certificate of a user; those after it are its issuer's chain.
+    /// Adds the first certificate of a user; the certificates after it are its issuer's chain.
     fn user(&mut self, label: &str, path: &Path, pieces: &'f [Piece]) {
         let certificate = pieces.iter().find_map(|piece| match piece {
             Piece::Certificate(certificate, _) => Some(certificate),

@@ -18,12 +18,12 @@ use crate::app::status::summary::Summary;
 use crate::pki::certificate::Certificate;
 use crate::verify::remedy::CertificateRemedy;
 
-/// The longest life of certificates that CAs usually sign: a CA that expires sooner shortens them.
+/// The longest lifetime of certificates that CAs usually sign. A CA that expires sooner shortens them.
 const LONGEST_LEAF: Duration = Duration::days(365);
 
 /// Reports every certificate, kubeconfig and CRL of files and folders, whichever tool made them.
 ///
-/// Each row is handed to `sink`; the sum is returned.
+/// Passes each row to `sink`, and returns the summary.
 ///
 /// # Errors
 /// Returns an error if a file is not there, or nothing is found.

@@ -1,4 +1,4 @@
-//! The tool that made a PKI, by the names of its files, and how it renews them.
+//! Recognizes the tool that created a PKI by the names of its files, and returns how it renews them.
 
 use crate::app::inspect::read_all::ReadFile;
 use crate::app::status::remedy::Remedy;
@@ -12,11 +12,11 @@ pub(super) enum Tool {
     K3s,
     /// Talos
     Talos,
-    /// Another, or none.
+    /// Another tool, or none.
     Other,
 }
 
-/// Files that one tool alone makes; Talos has some of kubeadm's, so that it comes first.
+/// Files that only one tool creates. Talos comes first, because it also has some of kubeadm's files.
 const MARKS: [(&str, Tool); 6] = [
     ("kube-apiserver/aggregator-ca.crt", Tool::Talos),
     ("serving-kube-apiserver.crt", Tool::K3s),
@@ -66,7 +66,7 @@ impl Tool {
     }
 }
 
-/// Returns true if a path ends with these whole parts.
+/// Returns true if a path ends with `end` at a component boundary.
 fn is_at(path: &str, end: &str) -> bool {
     path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }
