@@ -126,7 +126,7 @@ impl Signer {
         Ok(())
     }
 
-    /// Returns why this line does not allow a signature in `namespace` at `now`.
+    /// Returns the reason why this line does not allow a signature in `namespace` at `now`; `None` if it does.
     fn refusal(&self, namespace: &str, now: OffsetDateTime) -> Option<String> {
         if self.principals.split(',').any(|name| name.trim_start().starts_with('!')) {
             return Some("a name that begins with ! excludes a signer and names none".to_owned());
@@ -186,10 +186,10 @@ impl Zone {
     const WESTERNMOST: Self = Self(Duration::hours(-12));
 }
 
-/// Parses `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC with the suffix `Z`.
+/// Parses `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`; with the suffix `Z` the time is UTC.
 ///
-/// Without the suffix ssh-keygen uses local time. This program does not know the time zone; it uses `strictest`, so that it
-/// allows nothing that ssh-keygen would refuse.
+/// Without the suffix ssh-keygen uses local time. This program does not know the time zone. It uses `strictest`, so it
+/// never allows a signature that ssh-keygen would refuse.
 fn parse_time(text: &str, strictest: Zone) -> Result<OffsetDateTime, String> {
     let wrong = || format!("{text:?} is not a time like 20270131 or 202701311200Z");
     let (digits, ahead) = match text.strip_suffix('Z') {

@@ -1,4 +1,5 @@
-//! The certificate of a CA with its path to the root: a root of our own, an imported one, or an intermediate.
+//! The certificate of a CA with its path to the root: a root that clusterctl generated, an imported root, or an
+//! intermediate.
 
 use time::OffsetDateTime;
 
@@ -9,12 +10,12 @@ use super::violation::Violation;
 use crate::cluster::name::ClusterName;
 use crate::cluster::profile::CaRole;
 
-/// Where a CA comes from, which decides by which rules its certificate is checked.
+/// The origin of a CA, which determines the rules for its certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// `init-ca` made it: a root of the project's own profile, with path length 0.
+    /// `init-ca` generated it: a root of clusterctl's own profile, with path length 0.
     Generated,
-    /// Another tool made it: what Kubernetes accepts is accepted.
+    /// Another tool created it. Everything that Kubernetes accepts is accepted.
     Imported,
 }
 
@@ -46,7 +47,7 @@ pub enum CaCertificateError {
         /// The issuer that it names.
         issuer: String,
     },
-    /// The root's own signature is wrong.
+    /// The root's self-signature is invalid.
     #[error("{0} names itself as its issuer, but its own key did not sign it")]
     NotSelfSigned(String),
     /// A certificate of the path must not sign certificates.
@@ -57,14 +58,14 @@ pub enum CaCertificateError {
         /// The rule that it breaks.
         violation: Violation,
     },
-    /// A certificate of the path allows fewer intermediates than there are.
+    /// A certificate of the path allows fewer intermediates than follow it.
     #[error("{subject} allows {allowed} intermediates below it, and there are {found}")]
     PathLength {
         /// Its subject.
         subject: String,
         /// Its path length.
         allowed: u32,
-        /// How many there are.
+        /// The number of intermediates.
         found: usize,
     },
     /// The CA's key is of a kind that clusterctl cannot sign with.
@@ -77,13 +78,13 @@ pub enum CaCertificateError {
 pub struct CaCertificate {
     role: CaRole,
     origin: Origin,
-    /// The signing certificate and the intermediates above it; empty when the root signs itself.
+    /// The signing certificate and the intermediates above it; empty if the CA is a root.
     chain: Vec<Certificate>,
     root: Certificate,
 }
 
 impl CaCertificate {
-    /// Takes a root that `init-ca` made; its profile is checked when it signs and when it is audited.
+    /// Converts a root that `init-ca` generated. Its profile is checked when it signs and when it is audited.
     #[must_use]
     pub fn own_root(role: CaRole, root: Certificate) -> Self {
         Self { role, origin: Origin::Generated, chain: Vec::new(), root }
@@ -91,7 +92,7 @@ impl CaCertificate {
 
     /// Builds the path from a CA's certificate over some of `others` to a root, and checks that it may sign.
     ///
-    /// Dates are not looked at here. A root of [`Origin::Generated`] that is alone is left to its own profile.
+    /// Dates are not checked here. A single root of [`Origin::Generated`] is checked by its profile instead.
     ///
     /// # Errors
     /// Returns an error if a signature of the path is missing or wrong, a certificate of it is not a CA, a path length
@@ -143,13 +144,13 @@ impl CaCertificate {
         Ok(())
     }
 
-    /// Returns what the CA signs for.
+    /// Returns the role of the CA.
     #[must_use]
     pub fn role(&self) -> CaRole {
         self.role
     }
 
-    /// Returns where the CA comes from.
+    /// Returns the origin of the CA.
     #[must_use]
     pub fn origin(&self) -> Origin {
         self.origin
@@ -178,13 +179,14 @@ impl CaCertificate {
         self.chain.iter().chain([&self.root])
     }
 
-    /// Returns when the first certificate of the path expires.
+    /// Returns the time at which the first certificate of the path expires.
     #[must_use]
     pub fn not_after(&self) -> OffsetDateTime {
         self.path().map(|certificate| certificate.not_after).min().unwrap_or(self.root.not_after)
     }
 
-    /// Returns a violation when a root of our own has another subject than `cluster`'s; an imported CA may have any.
+    /// Returns a violation if a root that clusterctl generated has another subject than `cluster`'s; an imported CA may
+    /// have any subject.
     #[must_use]
     pub fn is_of_another_cluster(&self, cluster: &ClusterName) -> Option<Violation> {
         if self.origin == Origin::Imported {
@@ -196,8 +198,8 @@ impl CaCertificate {
 
     /// Returns the rules that keep the CA from signing at `now`.
     ///
-    /// A root of our own must keep to its profile. Of other certificates only that counts for which Kubernetes rejects
-    /// them.
+    /// A root that clusterctl generated must match its profile. For other certificates, only violations count for which
+    /// Kubernetes rejects them.
     #[must_use]
     pub fn violations(&self, now: OffsetDateTime) -> Vec<Violation> {
         if self.origin == Origin::Generated && self.chain.is_empty() {

@@ -10,7 +10,7 @@ use super::local_key::{self, LocalKey};
 use super::passphrase::Passphrase;
 use super::pem;
 
-/// A private key that can sign certificates, as PKCS#8. No `Clone`; `Debug` shows nothing of it.
+/// A private key that can sign certificates, as PKCS#8. It has no `Clone`, and `Debug` does not show the key.
 pub struct CaKey {
     pkcs8: Zeroizing<Vec<u8>>,
 }
@@ -41,7 +41,7 @@ impl CaKey {
         pem::write_key(&self.pkcs8)
     }
 
-    /// Returns the key as PEM, encrypted under `passphrase` as `init-ca` encrypts keys.
+    /// Returns the key as PEM, encrypted with `passphrase` as `init-ca` encrypts keys.
     ///
     /// # Errors
     /// Returns an error if the operating system provides no random numbers.

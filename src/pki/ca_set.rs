@@ -1,4 +1,4 @@
-//! A value for each CA role of a cluster, by which certificates find the CA that the policy names.
+//! A value for each CA role of a cluster, for example its CAs.
 
 use super::trust_bundle::TrustBundle;
 use crate::cluster::profile::{CaRole, CertificateSpec};
@@ -8,14 +8,14 @@ use crate::cluster::profile::{CaRole, CertificateSpec};
 pub struct CaSet<T = TrustBundle> {
     /// The cluster's.
     pub cluster: T,
-    /// etcd's.
+    /// The value of etcd's CA.
     pub etcd: T,
     /// The front proxy's.
     pub front_proxy: T,
 }
 
 impl<T> CaSet<T> {
-    /// Makes the value of each role.
+    /// Creates a set from a function of the role.
     ///
     /// # Errors
     /// Returns the first error of `make`.

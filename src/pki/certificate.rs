@@ -33,17 +33,17 @@ pub struct Certificate {
     der: Vec<u8>,
     /// SHA-256 of the DER; cached, because it is needed often.
     fingerprint: Fingerprint,
-    /// Where in the DER stands what is signed (tbsCertificate, RFC 5280 § 4.1.1); the signature follows it.
+    /// The range of the signed bytes in the DER (tbsCertificate, RFC 5280 § 4.1.1). The signature follows it.
     signed: Range<usize>,
-    /// Who it is about.
+    /// The subject.
     pub subject: Name,
-    /// Who signed it.
+    /// The issuer.
     pub issuer: Name,
     /// X.509's version: 1, 2 or 3.
     pub version: u32,
     /// Serial number: the INTEGER's octets, big-endian, without the sign's leading zero.
     pub serial: Serial,
-    /// Whether the serial number is below zero, so that its octets are a two's complement.
+    /// Whether the serial number is negative, so its octets are in two's complement.
     pub has_negative_serial: bool,
     /// Valid from.
     pub not_before: OffsetDateTime,
@@ -67,16 +67,15 @@ pub struct Certificate {
     pub key: PublicKeyKind,
     /// The signature's algorithm.
     pub signature: SignatureKind,
-    /// OIDs of critical extensions that neither we nor Kubernetes process.
+    /// OIDs of critical extensions that neither clusterctl nor Kubernetes processes.
     pub unknown_critical: Vec<String>,
-    /// Whether it limits the names of what is signed below it.
+    /// Whether it has name constraints for the certificates below it.
     pub has_name_constraints: bool,
-    /// Whether it limits URIs or mail addresses, which webpki refuses without a look at the limits.
+    /// Whether it has name constraints on URIs or mail addresses, which webpki does not support and refuses.
     pub constrains_uris_or_mail: bool,
     /// Whether it has rules for certificate policies: mappings, constraints, anyPolicy inhibited.
     pub has_policy_rules: bool,
-    /// The reason why Go's crypto/x509, with which all of Kubernetes reads certificates, cannot read it; `None` if it
-    /// can.
+    /// The reason why Go's crypto/x509, which Kubernetes uses, cannot parse the certificate; `None` if it can.
     pub go_refuses: Option<String>,
 }
 
@@ -91,7 +90,7 @@ impl Certificate {
         if !rest.is_empty() {
             return Err(CertificateError::Trailing(rest.len()));
         }
-        // Go looks at the extensions of no other version.
+        // Go ignores the extensions of other versions.
         let is_third = parsed.version() == X509Version::V3;
         let extensions = if is_third { Extensions::read(&parsed)? } else { Extensions::default() };
         let serial = parsed.raw_serial();
@@ -140,7 +139,7 @@ impl Certificate {
         Ok(Self { signed, fingerprint: Fingerprint::of(&der), der, ..self })
     }
 
-    /// Returns whether its public key is a point of its curve, as far as ring knows that.
+    /// Returns false if the public key is not a point of its curve, as far as ring can tell.
     #[must_use]
     pub fn has_key_on_its_curve(&self) -> bool {
         let (algorithm, length) = match self.key {
@@ -148,7 +147,7 @@ impl Certificate {
             PublicKeyKind::Supported(KeyKind::EcdsaP384) => (&ECDH_P384, 97),
             _ => return true,
         };
-        // The point ends the SubjectPublicKeyInfo. ring looks at it before it agrees on anything.
+        // The point is at the end of the SubjectPublicKeyInfo. ring validates it before a key agreement.
         let point = self.spki.len().checked_sub(length).and_then(|start| self.spki.get(start..));
         let made = EphemeralPrivateKey::generate(algorithm, &SystemRandom::new()).ok();
         point
@@ -156,19 +155,19 @@ impl Certificate {
             .is_some_and(|(point, key)| agree_ephemeral(key, &UnparsedPublicKey::new(algorithm, point), |_| ()).is_ok())
     }
 
-    /// Returns why Go, and so Kubernetes, cannot read a certificate; nothing where it can.
+    /// Returns the reason why Go, and therefore Kubernetes, cannot parse a certificate; `None` if it can.
     #[must_use]
     pub fn refused_by_go(der: &[u8]) -> Option<String> {
         go::refusal(der)
     }
 
-    /// The bytes it was read from.
+    /// Returns the DER bytes.
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
     }
 
-    /// As PEM.
+    /// Returns the certificate as PEM.
     #[must_use]
     pub fn to_pem(&self) -> String {
         pem::write_certificate(&self.der)
@@ -186,8 +185,8 @@ impl Certificate {
         Fingerprint::of(&self.spki)
     }
 
-    /// Returns the public key as the private key's own encoding has it: a curve's point, an RSA key's modulus and exponent,
-    /// an Ed25519 key's octets; `None` for other keys.
+    /// Returns the public key in the encoding that private key files contain: a curve's point, an RSA key's modulus and
+    /// exponent, an Ed25519 key's octets; `None` for other keys.
     #[must_use]
     pub fn public_key_octets(&self) -> Option<&[u8]> {
         let mut spki = Der::new(&self.spki).inside(SEQUENCE)?;
@@ -206,14 +205,14 @@ impl Certificate {
         self.subject.der == self.issuer.der
     }
 
-    /// Returns true if `issuer`'s key made this certificate's signature. Names, dates and usages are not looked at.
+    /// Returns true if `issuer`'s key signed this certificate. Names, dates and usages are not checked.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
         self.signed_by(issuer) == SignatureStatus::Valid
     }
 
-    /// Returns whether `issuer`'s key made this certificate's signature, as far as ring can tell. Names, dates and
-    /// usages are not looked at.
+    /// Verifies this certificate's signature with `issuer`'s key, as far as ring supports the algorithm. Names, dates
+    /// and usages are not checked.
     #[must_use]
     pub fn signed_by(&self, issuer: &Self) -> SignatureStatus {
         let Some((algorithm, value)) = self.outer_signature() else { return SignatureStatus::Invalid };
@@ -221,28 +220,28 @@ impl Certificate {
         Signature { algorithm, value, signed: &self.der[self.signed.clone()] }.verify_by(&key, &issuer.key)
     }
 
-    /// Returns the name of the signature's algorithm, or its OID where it has none here.
+    /// Returns the name of the signature's algorithm, or its OID if the name is not known.
     #[must_use]
     pub fn signature_name(&self) -> String {
         let named = |(algorithm, value)| Signature { algorithm, value, signed: &[] }.name();
         self.outer_signature().map(named).unwrap_or_default()
     }
 
-    /// What follows that which is signed: the signature and its algorithm.
+    /// Returns the algorithm and the signature after the signed bytes.
     fn outer_signature(&self) -> Option<(AlgorithmIdentifier<'_>, BitString<'_>)> {
         let (after, algorithm) = AlgorithmIdentifier::from_der(&self.der[self.signed.end..]).ok()?;
         let (_, signature) = BitString::from_der(after).ok()?;
         Some((algorithm, signature))
     }
 
-    /// Returns true for a CA whose key usage allows it to sign CRLs (RFC 5280 § 4.2.1.3): kubeadm's CAs are not allowed to.
+    /// Returns true for a CA whose key usage allows it to sign CRLs (RFC 5280 § 4.2.1.3), which kubeadm's CAs lack.
     #[must_use]
     pub fn can_sign_crls(&self) -> bool {
         self.key_usage.is_none_or(|usage| !usage.is_set() || usage.crl_sign)
     }
 
-    /// The account that Kubernetes derives from it: the last CN and the first O, if any. [`Name::organizations`] has
-    /// all groups.
+    /// Returns the account that Kubernetes derives from the subject: the last CN and the first O, if any.
+    /// [`Name::organizations`] has all groups.
     #[must_use]
     pub fn account(&self) -> Account {
         Account {
@@ -262,7 +261,7 @@ impl Certificate {
         })
     }
 
-    /// Returns true if it carries this extended key usage itself; `anyExtendedKeyUsage` is another thing.
+    /// Returns true if it has exactly this extended key usage; `anyExtendedKeyUsage` does not count.
     #[must_use]
     pub fn has_extended_usage(&self, usage: &str) -> bool {
         self.extended_key_usage.as_ref().is_some_and(|usages| usages.iter().any(|u| u == usage))
@@ -279,7 +278,7 @@ fn dns_matches(presented: &str, wanted: &str) -> bool {
     let presented = presented.to_ascii_lowercase();
     let wanted = wanted.trim_end_matches('.');
     match presented.strip_prefix("*.") {
-        // One whole label, of a top-level domain too: Go draws no line there.
+        // The wildcard matches one whole label, even directly below a top-level domain, as in Go.
         Some(parent) => wanted.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent),
         None => presented == wanted,
     }

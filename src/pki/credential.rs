@@ -8,7 +8,7 @@ use super::key::PrivateKey;
 pub struct Credential {
     /// The end-entity certificate, or a root's own.
     pub certificate: Certificate,
-    /// The intermediates that are sent after it: its issuer first, the root left out. Empty under a root.
+    /// The intermediates that are sent after it: its issuer first, without the root. Empty if the issuer is a root.
     pub chain: Vec<Certificate>,
     /// The private key.
     pub key: PrivateKey,

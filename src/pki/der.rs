@@ -1,16 +1,16 @@
-//! DER as Go reads it (golang.org/x/crypto/cryptobyte): one element after the other, and nothing that is not DER. The
-//! parsers that read certificates here take more.
+//! Reads DER as Go does (golang.org/x/crypto/cryptobyte): one element after the other, strict DER only. The parsers
+//! used elsewhere accept more.
 
-/// What is left to read.
+/// The bytes that are still to be read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Der<'a>(&'a [u8]);
 
-/// The tag of an element of a kind that is written as `[number]`.
+/// Returns the tag of a context-specific element, `[number]`.
 pub(super) const fn context(number: u8) -> u8 {
     0x80 | number
 }
 
-/// The same, where other elements are in it.
+/// Returns the tag of a constructed context-specific element.
 pub(super) const fn constructed(number: u8) -> u8 {
     0xa0 | number
 }
@@ -31,7 +31,7 @@ pub(super) const BMP_STRING: u8 = 0x1e;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
 
-/// An element: its tag, its content, and both with the length between them.
+/// An element: its tag, its content, and its whole encoding.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Element<'a> {
     pub(super) tag: u8,
@@ -57,7 +57,7 @@ impl<'a> Der<'a> {
         self.0.first() == Some(&tag)
     }
 
-    /// Reads any element. Its length is written in the shortest form, in at most four octets.
+    /// Reads any element. Its length must have the shortest encoding, in at most four octets.
     pub(super) fn any(&mut self) -> Option<Element<'a>> {
         let (&tag, &first) = (self.0.first()?, self.0.get(1)?);
         if tag & 0x1f == 0x1f {
@@ -84,12 +84,12 @@ impl<'a> Der<'a> {
         self.any().filter(|element| element.tag == tag)
     }
 
-    /// Reads what is in an element that has this tag.
+    /// Reads an element with this tag, and returns a reader of its content.
     pub(super) fn inside(&mut self, tag: u8) -> Option<Der<'a>> {
         self.element(tag).map(|element| Der(element.content))
     }
 
-    /// Reads what is in an element that may be left out.
+    /// Reads an optional element, and returns a reader of its content.
     pub(super) fn optional(&mut self, tag: u8) -> Option<Option<Der<'a>>> {
         if self.is_next(tag) { self.inside(tag).map(Some) } else { Some(None) }
     }
@@ -160,7 +160,7 @@ fn is_zone(zone: &str) -> bool {
     is_number && offset != "0000" && offset[..2] <= *"24" && offset[2..] < *"60"
 }
 
-/// Returns whether an integer is written in as few octets as can be.
+/// Returns true if an integer is encoded in the fewest possible octets.
 pub(super) fn is_integer(content: &[u8]) -> bool {
     match content {
         [] => false,
@@ -170,7 +170,7 @@ pub(super) fn is_integer(content: &[u8]) -> bool {
     }
 }
 
-/// Returns whether an integer fits into 64 bits with a sign.
+/// Returns true if an integer fits into a signed 64-bit integer.
 pub(super) fn is_small(content: &[u8]) -> bool {
     content.len() <= 8
 }
@@ -180,7 +180,7 @@ pub(super) fn is_positive(content: &[u8]) -> bool {
     content.first().is_some_and(|first| first & 0x80 == 0) && content != [0]
 }
 
-/// Returns whether an object identifier's numbers are whole, in their shortest form and below 2^31.
+/// Returns true if an object identifier's numbers are complete, in their shortest encoding and below 2^31.
 fn is_oid(content: &[u8]) -> bool {
     let (mut number, mut begins) = (0_u32, true);
     for (at, octet) in content.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The fields of certificates, requests and CRLs as values of their own.
+//! The fields of certificates, requests and CRLs as owned values.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use crate::cluster::key_kind::KeyKind;
 /// A distinguished name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Name {
-    /// As encoded: what has to be equal between an issuer and its root's subject.
+    /// The encoded name: an issuer's must equal the subject of its CA.
     pub der: Vec<u8>,
     /// Every CN.
     pub common_names: Vec<String>,
@@ -24,7 +24,7 @@ pub struct Name {
 pub struct Serial(pub Vec<u8>);
 
 impl Serial {
-    /// Reads hexadecimal digits, with colons between bytes as openssl prints them, or without.
+    /// Parses hexadecimal digits, with or without colons between bytes, as openssl prints them.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits: String = text.chars().filter(|c| *c != ':').collect();
@@ -58,11 +58,11 @@ impl fmt::Debug for Serial {
 /// One subject alternative name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubjectName {
-    /// dNSName, as encoded.
+    /// A dNSName, as encoded.
     Dns(String),
     /// iPAddress
     Ip(IpAddr),
-    /// Any other kind, as text.
+    /// A name of another kind, as text.
     Other(String),
 }
 
@@ -77,7 +77,8 @@ impl fmt::Display for SubjectName {
 }
 
 impl SubjectName {
-    /// Returns an address that is written as a DNS name, which matches nothing: an address has to be an iPAddress.
+    /// Returns the address in a DNS name that is an IP address. It matches nothing, because an address has to be an
+    /// iPAddress.
     #[must_use]
     pub fn address_in_a_dns_name(&self) -> Option<IpAddr> {
         match self {
@@ -86,7 +87,7 @@ impl SubjectName {
         }
     }
 
-    /// Returns it as text, with its kind where it could be taken for another.
+    /// Returns the name as text, with its kind if it is ambiguous.
     #[must_use]
     pub fn with_its_kind(&self) -> String {
         if self.address_in_a_dns_name().is_some() { format!("DNS {self}") } else { self.to_string() }
@@ -100,7 +101,7 @@ pub struct BasicConstraints {
     pub critical: bool,
     /// May sign certificates.
     pub ca: bool,
-    /// How many intermediates may follow.
+    /// The maximum number of intermediates that may follow.
     pub path_len: Option<u32>,
 }
 
@@ -120,7 +121,7 @@ pub struct KeyUsage {
 }
 
 impl KeyUsage {
-    /// Returns whether any bit is set: without one, Kubernetes takes it for no key usage at all.
+    /// Returns true if any bit is set. Kubernetes treats a key usage without bits as absent.
     #[must_use]
     pub fn is_set(self) -> bool {
         self.digital_signature || self.cert_sign || self.crl_sign || self.others
@@ -130,11 +131,11 @@ impl KeyUsage {
 /// The type of a certificate's public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicKeyKind {
-    /// A type that is also generated.
+    /// A type that clusterctl also generates.
     Supported(KeyKind),
     /// RSA, with the modulus' length in bits.
     Rsa(usize),
-    /// Anything else, by OID or curve.
+    /// Another type, by OID or curve.
     Other(String),
 }
 
@@ -148,25 +149,25 @@ impl fmt::Display for PublicKeyKind {
     }
 }
 
-/// Which signature a certificate bears.
+/// The kind of a certificate's signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureKind {
     /// SHA-256 or better with ECDSA, Ed25519 or RSA.
     Strong(&'static str),
     /// MD5 or SHA-1.
     WeakHash(&'static str),
-    /// One that we do not know.
+    /// An unknown kind.
     Unknown,
 }
 
-/// Whether a key made a certificate's signature.
+/// The result of verifying a certificate's signature.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SignatureStatus {
     /// The key made the signature.
     Valid,
-    /// Another key made it, or the signed bytes were changed.
+    /// The signature is by another key, or the signed bytes were changed.
     Invalid,
-    /// It cannot be verified here; why.
+    /// The signature cannot be verified here, for this reason.
     Unverifiable(String),
 }
 
@@ -179,7 +180,7 @@ pub enum CertificateError {
     /// Bytes after the certificate's end.
     #[error("{0} bytes follow the certificate's end")]
     Trailing(usize),
-    /// An extension that is there but cannot be read, or is duplicated.
+    /// An extension cannot be parsed, or is duplicated.
     #[error("its extension {0} cannot be read")]
     Extension(String),
 }

@@ -10,12 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
-/// What precedes a certificate's SHA-256 in a `credential-id`
-/// (Kubernetes `apiserver/pkg/authentication/request/x509`, `CommonNameUserConversion`).
+/// The prefix of a certificate's SHA-256 in a `credential-id` (Kubernetes `apiserver/pkg/authentication/request/x509`,
+/// `CommonNameUserConversion`).
 pub const CREDENTIAL_ID_PREFIX: &str = "X509SHA256=";
 
 impl Fingerprint {
-    /// The digest of `bytes`: of a certificate's DER, of a SubjectPublicKeyInfo, of a file.
+    /// Returns the digest of `bytes`, for example a certificate's DER, a SubjectPublicKeyInfo, or a file.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut out = [0; 32];
@@ -23,8 +23,8 @@ impl Fingerprint {
         Self(out)
     }
 
-    /// The digest of all that a value's `Hash` covers: the same for equal values of one build of this program, and for
-    /// no others.
+    /// Returns the digest of everything that a value's `Hash` covers. Only equal values have the same digest, within
+    /// one build of this program.
     #[must_use]
     pub fn of_value(value: &impl Hash) -> Self {
         let mut bytes = Bytes(Vec::with_capacity(1024));
@@ -44,7 +44,7 @@ impl Fingerprint {
         &self.0
     }
 
-    /// Reads 64 hexadecimal digits, with colons between bytes as openssl prints them, or without.
+    /// Parses 64 hexadecimal digits, with or without colons between bytes, as openssl prints them.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let without_colons: String;
@@ -72,13 +72,13 @@ impl Fingerprint {
         format!("{CREDENTIAL_ID_PREFIX}{self}")
     }
 
-    /// Reads a `credential-id`; `None` for another text.
+    /// Parses a `credential-id`; `None` for any other text.
     #[must_use]
     pub fn from_credential_id(text: &str) -> Option<Self> {
         Self::parse(text.strip_prefix(CREDENTIAL_ID_PREFIX)?)
     }
 
-    /// `sha256:` and the digits: how kubeadm writes the pin of a CA, over its SubjectPublicKeyInfo
+    /// Returns `sha256:` and the digits, which is kubeadm's format of a CA's pin over its SubjectPublicKeyInfo
     /// (Kubernetes `cmd/kubeadm/app/util/pubkeypin`).
     #[must_use]
     pub fn as_pin(&self) -> String {
@@ -86,7 +86,7 @@ impl Fingerprint {
     }
 }
 
-/// Collects what a value feeds into a hash.
+/// A hasher that collects the bytes which a value's `Hash` writes.
 struct Bytes(Vec<u8>);
 
 impl Hasher for Bytes {
@@ -100,11 +100,11 @@ impl Hasher for Bytes {
     }
 }
 
-/// Bytes as lower-case hexadecimal digits.
+/// Returns bytes as lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    // One allocation: the ledger asks for many.
+    // Allocated once, because the ledger formats many digests.
     let mut out = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         out.push(DIGITS[usize::from(byte >> 4)]);

@@ -1,5 +1,5 @@
-//! What Go's crypto/x509 cannot read (Go 1.27, `parseCertificate`), with which all of Kubernetes reads certificates. It
-//! decides what a certificate is worth; what is in one is read by x509-parser, which takes more.
+//! Detects certificates that Go's crypto/x509 (Go 1.27, `parseCertificate`), and therefore Kubernetes, cannot parse.
+//! The content of certificates is parsed by x509-parser, which accepts more.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use super::der::{
     is_integer, is_positive, is_small,
 };
 
-/// Returns why Go cannot read a certificate; nothing where it can.
+/// Returns the reason why Go cannot parse a certificate; `None` if it can.
 pub(super) fn refusal(der: &[u8]) -> Option<String> {
     let mut input = Der::new(der);
     let mut read = || -> Result<(), &'static str> {
@@ -73,7 +73,7 @@ fn read_certificate(mut certificate: Der<'_>) -> Read {
     certificate.bits().map(drop).ok_or("malformed signature")
 }
 
-/// Reads the version: 1 where there is none.
+/// Reads the version; 1 if it is absent.
 fn read_version(signed: &mut Der<'_>) -> Result<u8, &'static str> {
     let malformed = "malformed version";
     let Some(mut written) = signed.optional(constructed(0)).ok_or(malformed)? else { return Ok(1) };
@@ -144,7 +144,7 @@ fn read_key(mut key: Der<'_>) -> Read {
     let mut algorithm = key.inside(SEQUENCE).ok_or("malformed public key algorithm identifier")?;
     read_algorithm(algorithm)?;
     let oid = algorithm.oid().ok_or("malformed OID")?;
-    // What follows the parameters is not looked at.
+    // Go ignores everything after the parameters.
     let parameters = algorithm.any().map(|parameters| parameters.whole).unwrap_or_default();
     let bits = key.bits().ok_or("malformed subjectPublicKey")?;
     match oid {
@@ -335,7 +335,7 @@ fn read_names(mut value: Der<'_>) -> Read {
                 16 => {}
                 _ => return Err("an iPAddress has neither 4 nor 16 bytes"),
             },
-            // Go passes over these, and others take them for names.
+            // Go ignores these, but other parsers read them as names.
             0xa1 | 0xa2 | 0xa6 | 0xa7 => return Err("a name is encoded as if others were in it"),
             _ => {}
         }

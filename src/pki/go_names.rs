@@ -1,10 +1,10 @@
-//! Names and constraints of names as Go's crypto/x509 reads them: which of them it refuses.
+//! Detects names and name constraints that Go's crypto/x509 refuses.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::der::{Der, SEQUENCE, constructed};
 
-/// Reads a URI. Go refuses one that its net/url cannot parse, or whose host is not a name to crypto/x509.
+/// Reads a URI. Go refuses a URI that its net/url cannot parse, or whose host crypto/x509 does not accept as a name.
 pub(super) fn read_uri(text: &str) -> Result<(), &'static str> {
     if is_malformed_uri(text) { Err("a URI is malformed") } else { Ok(()) }
 }
@@ -55,7 +55,7 @@ fn read_constraint(tag: u8, content: &[u8]) -> Result<(), &'static str> {
     if is_right { Ok(()) } else { Err("failed to parse a name constraint") }
 }
 
-/// Returns whether Go takes a text for a domain of a constraint (`domainNameValid`).
+/// Returns true if Go accepts a text as the domain of a name constraint (`domainNameValid`).
 fn is_domain(text: &str) -> bool {
     let labels = text.strip_prefix('.').unwrap_or(text);
     let is_label = |label: &str| !label.is_empty() && label.bytes().all(|octet| (33..=126).contains(&octet));
@@ -71,7 +71,7 @@ fn is_mask(mask: &[u8]) -> bool {
     leading == mask.iter().map(|octet| octet.count_ones()).sum::<u32>()
 }
 
-/// True for a URI that Go's net/url cannot parse, or whose host is not a name to crypto/x509.
+/// Returns true for a URI that Go's net/url cannot parse, or whose host crypto/x509 does not accept as a name.
 fn is_malformed_uri(text: &str) -> bool {
     let escapes = text.split('%').skip(1);
     let bad_escape = |after: &str| after.len() < 2 || !after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
@@ -100,7 +100,7 @@ fn is_malformed_uri(text: &str) -> bool {
             || !port.trim_end_matches(']').bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Returns whether 16 octets are an IPv4 address in IPv6's form, which Go's net takes for IPv4.
+/// Returns true if 16 octets are an IPv4-mapped IPv6 address, which Go's net treats as IPv4.
 pub(super) fn is_ipv4_in_ipv6(octets: &[u8]) -> bool {
     let address = <[u8; 16]>::try_from(octets).map(Ipv6Addr::from);
     address.is_ok_and(|address| IpAddr::from(address).to_canonical().is_ipv4())

@@ -10,16 +10,16 @@ use crate::cluster::profile::CaRole;
 /// Errors of issuing a certificate or CRL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IssueError {
-    /// A key could not be made or opened.
+    /// A key cannot be generated or opened.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The CA's key made no signature.
+    /// The CA's key returned no signature.
     #[error("the CA's key made no signature")]
     Signing(#[from] SigningError),
-    /// The CA's key made a signature that its certificate's public key does not verify.
+    /// The CA's key returned a signature that does not verify with the public key of its certificate.
     #[error("the signature that the CA's key made does not verify under the CA's certificate")]
     WrongSignature,
-    /// What was encoded cannot be parsed.
+    /// The encoded certificate cannot be parsed.
     #[error("the encoded certificate cannot be parsed")]
     Certificate(#[from] CertificateError),
     /// The certificate or CRL cannot be encoded.
@@ -28,13 +28,13 @@ pub enum IssueError {
     /// The encoded CRL cannot be parsed.
     #[error("the encoded CRL cannot be parsed")]
     List(#[from] CrlError),
-    /// The encoded CRL is not the one that was asked for.
+    /// The encoded CRL is not the requested one.
     #[error("the encoded CRL is not the one that was asked for")]
     OtherList,
     /// The CA must not sign CRLs.
     #[error("the CA's key usage lacks cRLSign, so it cannot sign CRLs")]
     NoCrlSign,
-    /// The CA is of another role than the policy's for this certificate.
+    /// The CA has another role than the policy requires for this certificate.
     #[error("{name} is signed by the {}, and this CA is the {}", wanted.as_str(), found.as_str())]
     OtherRole {
         /// The profile.

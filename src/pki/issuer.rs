@@ -1,7 +1,7 @@
-//! An issuer: a CA's certificate with a key that signs. All certificates and CRLs come from here.
+//! The issuer: a CA's certificate with its signing key. All certificates and CRLs are issued here.
 //!
-//! A certificate is made in two steps, as boulder does it. [`Issuer::prepare`] encodes it and checks the very bytes
-//! that would be signed; [`Issuer::issue`] signs them and verifies the signature under the CA's public key.
+//! A certificate is issued in two steps, as in boulder. [`Issuer::prepare`] encodes it and checks the very bytes that
+//! would be signed; [`Issuer::issue`] signs them and verifies the signature under the CA's public key.
 
 use std::collections::BTreeSet;
 
@@ -37,12 +37,12 @@ pub use super::issue_error::IssueError;
 /// Stands for the signature while a certificate is checked.
 const PLACEHOLDER: [u8; 1] = [0];
 
-/// Where the key of a certificate's subject comes from.
+/// The source of the key of a certificate's subject.
 #[derive(Debug)]
 pub enum SubjectKey {
     /// It is generated here, and returned with the certificate.
     Generate(KeyKind),
-    /// The subject has it, and proved that by its request. Nothing else is taken from the request.
+    /// The subject has the key, as its request proves. Nothing else is taken from the request.
     FromRequest(Box<VerifiedRequest>),
 }
 
@@ -64,7 +64,7 @@ impl IssuanceToken {
     }
 }
 
-/// What was issued.
+/// The result of issuing.
 #[derive(Debug)]
 pub enum Issued {
     /// A certificate for a key that the subject has.
@@ -84,7 +84,7 @@ impl Issued {
     }
 }
 
-/// Makes a root of the cluster's own: self-signed, path length 0, valid from five minutes before `now`.
+/// Creates a root for the cluster: self-signed, path length 0, valid from five minutes before `now`.
 ///
 /// # Errors
 /// Returns an error if no key can be generated, or the root breaks a rule of its profile.
@@ -101,16 +101,16 @@ pub fn create_root(
     Ok(Verified::new(Credential { certificate, chain: Vec::new(), key }))
 }
 
-/// A CA's certificate with a key that signs.
+/// A CA's certificate with its signing key.
 pub struct Issuer {
     ca: CaCertificate,
     key: Box<dyn SigningKey>,
-    /// The key as rcgen needs it to encode.
+    /// The public key in the form that rcgen needs for encoding.
     public: PublicKey,
 }
 
 impl Issuer {
-    /// Makes an issuer of a CA's certificate and the key that belongs to it.
+    /// Creates an issuer from a CA's certificate and its key.
     ///
     /// # Errors
     /// Returns an error if the CA must not sign at `now`: it is expired, breaks another rule, or the key belongs to
@@ -129,7 +129,7 @@ impl Issuer {
         Ok(Self { ca, key, public })
     }
 
-    /// Makes an issuer of a root that [`create_root`] made.
+    /// Creates an issuer from a root of [`create_root`].
     ///
     /// # Errors
     /// Returns the errors of [`Issuer::new`].
@@ -144,14 +144,14 @@ impl Issuer {
         &self.ca
     }
 
-    /// Returns the key that signs, for certificates that are wrong on purpose.
+    /// Returns the signing key, for certificates that are invalid on purpose.
     pub(super) fn key(&self) -> &dyn SigningKey {
         &*self.key
     }
 
-    /// Encodes the certificate that `spec` describes, and checks it before anything is signed.
+    /// Encodes and checks the certificate that `spec` describes, without signing it.
     ///
-    /// It expires with the first certificate of the CA's path at the latest. Subject and names come from `spec` alone.
+    /// It does not outlive any certificate of the CA's path. Subject and names come only from `spec`.
     ///
     /// # Errors
     /// Returns an error if no key can be generated, the role does not sign such certificates, or the certificate breaks
@@ -172,7 +172,7 @@ impl Issuer {
         }
     }
 
-    /// Signs what [`Issuer::prepare`] checked.
+    /// Signs a certificate that [`Issuer::prepare`] checked.
     ///
     /// # Errors
     /// Returns an error if the token is another issuer's, the key returns no signature, or the signature does not
@@ -202,7 +202,7 @@ impl Issuer {
 
     /// Signs the CRL of all certificates that this CA revoked (RFC 5280 § 5).
     ///
-    /// The caller makes `number` grow from list to list. The list is checked before it is signed.
+    /// The caller increases `number` for each CRL. The CRL is checked before it is signed.
     ///
     /// # Errors
     /// Returns an error if the CA must not sign CRLs, the list cannot be encoded, or the signature does not verify.
@@ -261,7 +261,7 @@ impl Issuer {
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = extended_key_usages(policy.usage);
-        // Without an identifier in the CA's certificate there is none to refer to.
+        // A CA's certificate without a key identifier cannot be referred to by one.
         params.use_authority_key_identifier_extension = ca.subject_key_id.is_some();
         params.subject_alt_names = spec.names.iter().map(san).collect::<Result<_, _>>()?;
         let subject = PublicKey::read(spki).ok_or_else(unsupported_key)?;
@@ -302,7 +302,7 @@ impl Issuer {
         unsigned.signed(&signature).ok_or_else(not_encodable)
     }
 
-    /// Returns the issuer as rcgen needs it to encode. Its name is replaced by the CA's afterwards.
+    /// Returns the issuer in the form that rcgen needs for encoding. Its name is later replaced by the CA's.
     fn for_rcgen(&self) -> rcgen::Issuer<'static, &PublicKey> {
         let mut params = CertificateParams::default();
         params.key_identifier_method = self.key_id();

@@ -1,4 +1,4 @@
-//! Encrypted PKCS#8 (RFC 5958 § 3, RFC 8018 PBES2): opened and written.
+//! Reads and writes encrypted PKCS#8 (RFC 5958 § 3, RFC 8018 PBES2).
 
 use std::fmt;
 
@@ -16,8 +16,8 @@ use super::pem;
 const SCRYPT_LOG_N: u8 = 14;
 const SCRYPT_R: u32 = 8;
 const SCRYPT_P: u32 = 5;
-/// A key that asks for more memory than this to open, in bytes (128 · N · r), was not made by us and would only stall
-/// us; and so for the passes over it.
+/// The limit of scrypt's memory, in bytes (128 · N · r). clusterctl never writes keys above it, and opening one would
+/// take too long. The same limit applies to the number of passes.
 const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
 const SCRYPT_P_LIMIT: u64 = 64;
 /// More iterations than any tool uses; each million takes about half a second.
@@ -33,7 +33,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<V
     let scheme = scheme.ok_or_else(|| KeyError::Encryption("PBES1".to_owned()))?;
     if let pbes2::Kdf::Scrypt(scrypt) = &scheme.kdf {
         let (n, r, p) = (scrypt.cost_parameter, u64::from(scrypt.block_size), u64::from(scrypt.parallelization));
-        // RFC 7914 § 2 wants a power of two above 1.
+        // N must be a power of two above 1 (RFC 7914 § 2).
         let is_one = n.is_power_of_two() && n > 1 && r > 0 && p > 0;
         let memory = n.checked_mul(r).and_then(|blocks| blocks.checked_mul(128));
         if !is_one || p > SCRYPT_P_LIMIT || memory.is_none_or(|memory| memory > SCRYPT_MEMORY_LIMIT) {
@@ -46,7 +46,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<V
         return Err(KeyError::Encryption(format!("PBKDF2 with {} iterations", pbkdf2.iteration_count)));
     }
     let plain = info.decrypt(passphrase.expose()).map_err(|error| match error {
-        // A wrong passphrase shows as bad padding, or as plaintext that is not a key.
+        // A wrong passphrase appears as bad padding, or as plaintext that is not a key.
         pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
             KeyError::WrongPassphrase
         }
@@ -57,7 +57,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<V
     Ok(plain)
 }
 
-/// Returns PKCS#8 as PEM, encrypted under `passphrase`.
+/// Returns PKCS#8 as PEM, encrypted with `passphrase`.
 ///
 /// # Errors
 /// Returns an error if the operating system provides no random numbers.

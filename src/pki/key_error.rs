@@ -11,19 +11,19 @@ pub enum KeyError {
     /// A PEM file without a private key.
     #[error("there is no private key in it")]
     NoKey,
-    /// A key that we do not make: RSA, P-521, SEC 1 …
+    /// A key of a kind that clusterctl does not generate: RSA, P-521, SEC 1 …
     #[error("it is not a PKCS#8 key of a kind that clusterctl makes (ecdsa-p256, ecdsa-p384, ed25519)")]
     Foreign,
-    /// The bytes contradict themselves: the public half does not belong to the private one.
+    /// The public half does not match the private one.
     #[error("the key is damaged")]
     Damaged,
-    /// A passphrase is needed and none was given.
+    /// The key needs a passphrase, but none was given.
     #[error("the key is encrypted, and no passphrase was given")]
     PassphraseNeeded,
     /// The passphrase opens nothing.
     #[error("the passphrase is wrong")]
     WrongPassphrase,
-    /// Encrypted in a way that we do not read.
+    /// The key is encrypted in an unsupported way.
     #[error("the key is encrypted in a way that clusterctl does not read: {0}")]
     Encryption(String),
     /// The operating system's random numbers failed.

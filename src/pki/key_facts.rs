@@ -11,7 +11,7 @@ use super::key_pair::KeyPair;
 use super::pem::{KeyForm, Secret};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-/// Curves that have a name here, ours among them: a damaged key of ours is called by it.
+/// The names of curves. Those that clusterctl generates are included, because a damaged key is named by its curve.
 const CURVES: [(ObjectIdentifier, &str); 5] = [
     (P256, "ecdsa-p256, damaged"),
     (P384, "ecdsa-p384, damaged"),
@@ -19,7 +19,7 @@ const CURVES: [(ObjectIdentifier, &str); 5] = [
     (ObjectIdentifier::new_unwrap("1.3.132.0.33"), "ecdsa-p224"),
     (ObjectIdentifier::new_unwrap("1.3.132.0.10"), "secp256k1"),
 ];
-/// Algorithms that no certificate of Kubernetes has.
+/// Algorithms that Kubernetes does not support for certificates.
 const OTHERS: [(ObjectIdentifier, &str); 5] = [
     (ObjectIdentifier::new_unwrap("1.3.101.110"), "X25519"),
     (ObjectIdentifier::new_unwrap("1.3.101.112"), "ed25519, damaged"),
@@ -28,17 +28,17 @@ const OTHERS: [(ObjectIdentifier, &str); 5] = [
     (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10"), "RSA-PSS"),
 ];
 
-/// What may be shown of a private key of any kind: its kind and its public half.
+/// The facts about a private key that may be shown: its kind and its public half.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFacts {
-    /// Such as `ecdsa-p256` or `RSA 2048`.
+    /// The kind, such as `ecdsa-p256` or `RSA 2048`.
     pub kind: String,
-    /// SHA-256 of the SubjectPublicKeyInfo, where we can compute it.
+    /// SHA-256 of the SubjectPublicKeyInfo, if it can be computed.
     pub fingerprint: Option<Fingerprint>,
 }
 
 impl KeyFacts {
-    /// Reads the facts of a private key; nothing of the key itself is kept.
+    /// Reads the facts about a private key. The key itself is not kept.
     #[must_use]
     pub fn of(form: KeyForm, secret: &Secret) -> Self {
         let pkcs8 = match form {
@@ -59,7 +59,7 @@ impl KeyFacts {
     }
 }
 
-/// Returns the name of a kind of key that ring does not support, by what its file contains.
+/// Returns the name of a kind of key that ring does not support, from the content of its file.
 fn foreign_kind(form: KeyForm, der: &[u8]) -> String {
     let known = || match form {
         KeyForm::Pkcs1 => rsa_bits(der).map(|bits| format!("RSA {bits}")),

@@ -1,4 +1,4 @@
-//! Key pairs as ring has them: every private-key operation is in this file.
+//! Key pairs of ring. Every private-key operation is in this file.
 
 use pkcs8::ObjectIdentifier;
 use pkcs8::der::Encode;
@@ -20,7 +20,7 @@ pub(super) enum KeyPair {
 }
 
 impl KeyPair {
-    /// Reads PKCS#8 of a kind that clusterctl makes; `None` if it is damaged or its halves do not belong together.
+    /// Reads PKCS#8 of a kind that clusterctl generates; `None` if it is damaged or its halves do not match.
     pub(super) fn open(kind: KeyKind, pkcs8: &[u8]) -> Option<Self> {
         let rng = SystemRandom::new();
         let algorithm = match kind {
@@ -31,7 +31,8 @@ impl KeyPair {
         EcdsaKeyPair::from_pkcs8(algorithm, pkcs8, &rng).ok().map(|pair| Self::Ecdsa(pair, rng))
     }
 
-    /// Reads an RSA key, PKCS#8 or PKCS#1; `None` if it is not one, or has fewer than 2048 or more than 4096 bits.
+    /// Reads an RSA key, PKCS#8 or PKCS#1; `None` if it is not an RSA key, or has fewer than 2048 or more than 4096
+    /// bits.
     pub(super) fn open_rsa(form: KeyForm, der: &[u8]) -> Option<Self> {
         let pair = match form {
             KeyForm::Pkcs8 => rsa::KeyPair::from_pkcs8(der),

@@ -48,13 +48,13 @@ pub enum KnownHostError {
     /// No line names the host.
     #[error("known_hosts has no line with its name or any of its addresses")]
     Unknown,
-    /// Its keys are of types that bundles cannot be encrypted to.
+    /// The host's keys are of types that bundles cannot be encrypted to.
     #[error("known_hosts has only keys of the types {} for it; bundles cannot be encrypted to these", types.join(", "))]
     Types {
         /// The types, sorted.
         types: Vec<String>,
     },
-    /// The only lines that match it have a CA's key or a pattern.
+    /// The only lines that match the host have a CA's key or a pattern.
     #[error("known_hosts has no key of this host alone, only a CA's key or one that several hosts share (line {line})")]
     Shared {
         /// The first such line, from 1.
@@ -66,7 +66,7 @@ pub enum KnownHostError {
         /// The line with the mark, from 1.
         line: usize,
     },
-    /// It has two different keys of one type.
+    /// The host has two different keys of one type.
     #[error("known_hosts has two different {kind} keys for it (lines {first} and {second})", kind = kind.as_str())]
     Conflict {
         /// The type.
@@ -121,7 +121,7 @@ impl KnownHosts {
         Self { plain: plain.collect(), hashed: hashed.collect(), patterns: kept(&self.patterns), lines }
     }
 
-    /// Adds a line; `None` if it has no host and key.
+    /// Adds a line; returns `None` if it has no host or no key.
     fn add(&mut self, number: usize, text: &str) -> Option<()> {
         let mut words = text.split_ascii_whitespace();
         let first = words.next().filter(|word| !word.starts_with('#'))?;
@@ -235,7 +235,7 @@ impl KnownHosts {
     }
 }
 
-/// Returns why these lines of a host have no usable key.
+/// Returns the error that explains why these lines of a host have no usable key.
 fn no_key(lines: &[&Line]) -> KnownHostError {
     let Some(first) = lines.first() else { return KnownHostError::Unknown };
     let mut types: Vec<String> = lines.iter().filter(|line| line.is_own()).map(|line| line.key_type.clone()).collect();
@@ -252,7 +252,7 @@ fn no_key(lines: &[&Line]) -> KnownHostError {
 }
 
 impl Line {
-    /// Returns true if it names its hosts without patterns, and has no marker.
+    /// Returns true if the line names its hosts without patterns and has no marker.
     fn is_own(&self) -> bool {
         self.marker.is_none() && !self.names.iter().any(|name| name.contains(['*', '?']))
     }

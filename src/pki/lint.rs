@@ -9,13 +9,13 @@ use super::violation::Violation;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::CertificateSpec;
 
-/// Certificates are valid from this long before they were issued, because clocks differ.
+/// The time by which notBefore precedes the time of issue, because clocks differ.
 pub(super) const BACKDATED: Duration = Duration::minutes(5);
 
 /// Returns the rules that a root breaks at `now` (RFC 5280 § 4.2.1).
 ///
-/// rustls and webpki check none of them in a trust anchor. [`Violation::spoils_an_anchor`] tells which ones make
-/// Kubernetes reject a root that another tool made.
+/// rustls and webpki check none of them in a trust anchor. [`Violation::spoils_an_anchor`] returns which of them make
+/// Kubernetes reject a root of another tool.
 #[must_use]
 pub fn root_violations(root: &Certificate, now: OffsetDateTime) -> Vec<Violation> {
     let mut violations = ca_violations(root, now);
@@ -95,9 +95,9 @@ pub fn leaf_violations(
     violations
 }
 
-/// Returns what [`leaf_violations`] does, without verifying the signature.
+/// Like [`leaf_violations`], without verifying the signature.
 ///
-/// It is for a certificate whose signature was verified before, or is yet to be made.
+/// This is for a certificate whose signature was verified before, or which is not signed yet.
 #[must_use]
 pub fn violations_except_signature(
     leaf: &Certificate,

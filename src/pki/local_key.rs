@@ -18,7 +18,7 @@ use crate::cluster::key_kind::KeyKind;
 /// rsaEncryption (RFC 8017 § A.1).
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// A private key of a kind that clusterctl makes, or RSA, opened for signing.
+/// A private key of a kind that clusterctl generates, or RSA, opened for signing.
 pub struct LocalKey {
     public_key: Vec<u8>,
     algorithm: SignatureAlgorithm,
@@ -35,7 +35,8 @@ impl LocalKey {
         Self::from_pkcs8(&pkcs8_from_pem(text, passphrase)?)
     }
 
-    /// Opens PKCS#8 of a kind that clusterctl makes, or of an RSA key of 2048 to 4096 bits, which is what ring signs with.
+    /// Opens PKCS#8 of a kind that clusterctl generates, or of an RSA key of 2048 to 4096 bits, which is what ring
+    /// signs with.
     ///
     /// # Errors
     /// Returns an error if it is damaged, or of another kind.
@@ -46,7 +47,7 @@ impl LocalKey {
         }
     }
 
-    /// Opens a key of a kind that clusterctl makes.
+    /// Opens a key of a kind that clusterctl generates.
     ///
     /// # Errors
     /// Returns an error if its halves do not belong together.
@@ -111,7 +112,7 @@ fn to_pkcs8(form: KeyForm, der: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>
     match form {
         KeyForm::Pkcs8 => Ok(der),
         KeyForm::Pkcs1 => wrapped(RSA, &AnyRef::NULL, &der),
-        // Only one of the curves is the key's: its point is on no other one.
+        // Only the key's own curve succeeds, because its point is on no other curve.
         KeyForm::Sec1 => [P256, P384]
             .iter()
             .filter_map(|curve| wrapped(EC, curve, &der).ok())

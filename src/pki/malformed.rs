@@ -1,4 +1,4 @@
-//! Errors of parsing DER, as text: x509-parser's own messages are in part the names of its types.
+//! Errors of parsing DER, as text, because some of x509-parser's messages are the names of its types.
 
 use x509_parser::error::X509Error;
 use x509_parser::nom::Err;

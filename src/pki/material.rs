@@ -1,5 +1,6 @@
-//! Reads what a file holds in any of the forms that other tools write: PEM under older labels, DER, PKCS#7, OpenSSL's
-//! trusted certificates. Files of the cluster are read by [`super::pem`] alone, which is as strict as Kubernetes.
+//! Reads the content of a file in any of the formats that other tools write: PEM with older labels, DER, PKCS#7,
+//! OpenSSL's trusted certificates. Files of the cluster are only read by [`super::pem`], which is as strict as
+//! Kubernetes.
 
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 use x509_parser::certificate::X509Certificate;
@@ -9,12 +10,12 @@ use zeroize::Zeroizing;
 
 use super::pem::{self, Item, KeyForm, PemError, Secret};
 
-/// One thing found in a file.
+/// An item found in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// What it is.
+    /// The item.
     pub item: Item,
-    /// What Kubernetes makes of the form that it is in, where that is not what a reader expects.
+    /// A remark about how Kubernetes treats its encoding, if that is unexpected.
     pub remark: Option<&'static str>,
 }
 
@@ -33,7 +34,7 @@ pub enum MaterialError {
     /// PKCS#7 without a certificate, or damaged.
     #[error("there is no certificate in its PKCS#7, or it is damaged")]
     Pkcs7,
-    /// Neither PEM nor DER that is known here.
+    /// It is neither PEM nor DER of a known kind.
     #[error("it is neither PEM nor DER of a supported kind")]
     Unknown,
 }
@@ -57,7 +58,7 @@ enum Label {
     Pkcs7,
 }
 
-/// Returns everything in a file that is known here, in PEM or DER.
+/// Returns all items of known kinds in a file, in PEM or DER.
 ///
 /// # Errors
 /// Returns an error if it is damaged, or nothing of it is known.
@@ -77,7 +78,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
     }
 }
 
-/// Returns what bytes are that nothing is read from here, where they begin like something well known.
+/// Returns the name of a well-known kind of file that is not read here, by its first bytes.
 #[must_use]
 pub fn what_else(bytes: &[u8]) -> Option<&'static str> {
     let starts = |beginnings: &[&[u8]]| beginnings.iter().any(|beginning| bytes.starts_with(beginning));
@@ -132,7 +133,7 @@ fn of_other_labels(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
     Ok(found)
 }
 
-/// The first DER value: OpenSSL's settings follow a trusted certificate.
+/// Returns the first DER value. In a trusted certificate, OpenSSL's settings follow it.
 fn first_of(der: &[u8]) -> Vec<u8> {
     let rest = Any::from_der(der).map_or(0, |(rest, _)| rest.len());
     der[..der.len() - rest].to_vec()
@@ -155,7 +156,7 @@ fn of_der(der: &[u8]) -> Result<Vec<Found>, MaterialError> {
     Ok(vec![Found { item, remark }])
 }
 
-/// What the outermost structure of a DER value is that of.
+/// The kind of a DER value, by its outermost structure.
 enum Form {
     /// A certificate, a request or a list (X.509's SIGNED).
     Signed,
@@ -198,7 +199,7 @@ fn parts_of(mut bytes: &[u8]) -> Option<Vec<Any<'_>>> {
     Some(parts)
 }
 
-/// The certificates of a PKCS#7 file (RFC 2315 § 9.1: ContentInfo, SignedData, `certificates [0]`).
+/// Returns the certificates of a PKCS#7 file (RFC 2315 § 9.1: ContentInfo, SignedData, `certificates [0]`).
 fn of_pkcs7(der: &[u8]) -> Result<Vec<Found>, MaterialError> {
     let certificates = certificates_of_pkcs7(der).filter(|found| !found.is_empty()).ok_or(MaterialError::Pkcs7)?;
     let found = |der| Found { item: Item::Certificate(der), remark: Some(BUNDLED) };

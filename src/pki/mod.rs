@@ -1,6 +1,6 @@
 //! Keys, certificates, requests and CRLs: parsed, checked and issued.
 //!
-//! Nothing here touches a file, a clock or a terminal; time is an argument.
+//! This module uses no files, clocks or terminals; time is an argument.
 
 pub mod allowed_signers;
 pub mod ca_certificate;

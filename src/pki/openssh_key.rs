@@ -1,9 +1,9 @@
-//! OpenSSH's private key files, with a number that is written short.
+//! Reads OpenSSH private keys whose private number has leading zeros.
 //!
-//! The private number of an ECDSA key is an `mpint`, which leaves zero bytes in front out, but for one before a byte of
-//! 0x80 or more (RFC 4251, section 5). ssh-key 0.6 reads it at its full length only, and calls one key of ssh-keygen's
-//! in 512 damaged. Here such a number gets its zeros back; what is around it has to be as OpenSSH writes it, and the
-//! crate judges the key itself. The format is that of OpenSSH's `PROTOCOL.key`.
+//! The private number of an ECDSA key is an `mpint`, which omits leading zero bytes, except for one before a byte of
+//! 0x80 or more (RFC 4251, section 5). ssh-key 0.6 only reads numbers of full length, and rejects one in 512 keys of
+//! ssh-keygen as damaged. This module restores the zeros. Everything around the number must be as OpenSSH writes it,
+//! and the crate checks the key itself. The format is that of OpenSSH's `PROTOCOL.key`.
 
 use base64ct::{Base64, Encoding as _};
 use ssh_key::{Error, PrivateKey};
@@ -14,9 +14,9 @@ pub(super) const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
 /// The last one.
 const END: &str = "-----END OPENSSH PRIVATE KEY-----";
 const MAGIC: &[u8] = b"openssh-key-v1\0";
-/// What stands where a key is not encrypted: no cipher, no derivation, and no options for it.
+/// The encryption fields of an unencrypted key: no cipher, no key derivation, and no options.
 const CLEAR: [&[u8]; 3] = [b"none", b"none", b""];
-/// What a key that is not encrypted is padded to, in bytes.
+/// The block size that an unencrypted key is padded to, in bytes.
 const BLOCK: usize = 8;
 
 /// Reads a private key from its PEM, as [`PrivateKey::from_openssh`] does.
@@ -39,7 +39,7 @@ pub(super) fn read(pem: &str) -> Result<PrivateKey, Error> {
 /// Returns the error of the crate if the passphrase is wrong or the key damaged.
 pub(super) fn decrypt(key: &PrivateKey, passphrase: &[u8]) -> Result<PrivateKey, Error> {
     key.decrypt(passphrase).or_else(|error| {
-        // A wrong passphrase is found out by the two numbers in front, before any length is looked at.
+        // A wrong passphrase is detected by the two check numbers, before any length is read.
         if matches!(error, Error::Crypto) {
             return Err(error);
         }
@@ -53,7 +53,7 @@ pub(super) fn decrypt(key: &PrivateKey, passphrase: &[u8]) -> Result<PrivateKey,
     })
 }
 
-/// The bytes of a PEM without blank space around it.
+/// Decodes a PEM without blank space around it.
 fn body(pem: &str) -> Option<Zeroizing<Vec<u8>>> {
     let lines = pem.strip_prefix(BEGIN)?.strip_suffix(END)?;
     let mut base64 = Zeroizing::new(String::with_capacity(lines.len()));
@@ -64,15 +64,15 @@ fn body(pem: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(bytes)
 }
 
-/// What of a file is needed here.
+/// The parts of a key file that are needed here.
 struct Parts<'a> {
-    /// The names of the cipher and of the derivation of its key, and that one's options.
+    /// The cipher's name, the key derivation's name, and its options.
     encryption: [&'a [u8]; 3],
     /// The public key.
     public: &'a [u8],
     /// The private key with its check numbers, comment and padding, perhaps encrypted.
     private: &'a [u8],
-    /// What a cipher with authentication appends.
+    /// The authentication tag, if the cipher has one.
     tag: &'a [u8],
 }
 
@@ -80,21 +80,21 @@ impl<'a> Parts<'a> {
     fn of(file: &'a [u8]) -> Option<Self> {
         let mut rest = file.strip_prefix(MAGIC)?;
         let encryption = [string(&mut rest)?, string(&mut rest)?, string(&mut rest)?];
-        // Of how many keys; ssh-keygen writes one.
+        // The number of keys; ssh-keygen writes one.
         rest = rest.strip_prefix(&1u32.to_be_bytes())?;
         Some(Self { encryption, public: string(&mut rest)?, private: string(&mut rest)?, tag: rest })
     }
 }
 
-/// An unencrypted file of the same key, where `private`, padded to so many bytes, holds an ECDSA key whose number is
-/// shorter than its curve's.
+/// Returns an unencrypted file of the same key, if `private`, padded to `block` bytes, has an ECDSA key with a
+/// shortened number.
 fn lengthened(public: &[u8], private: &[u8], block: usize) -> Option<Zeroizing<Vec<u8>>> {
     let (checks, mut rest) = private.split_at_checked(2 * size_of::<u32>())?;
     let (kind, curve, point) = (string(&mut rest)?, string(&mut rest)?, string(&mut rest)?);
     let (number, comment) = (string(&mut rest)?, string(&mut rest)?);
-    // A point is a byte and two coordinates (SEC 1, section 2.3.3), each as long as the number may be.
+    // A point is a byte and two coordinates (SEC 1, section 2.3.3), each of the number's full length.
     let missing = (point.len() / 2).checked_sub(number.len()).filter(|&missing| missing > 0)?;
-    // Neither negative nor longer than it has to be.
+    // It must be neither negative nor longer than necessary.
     let is_mpint = !matches!(number, [] | [0x80..=0xff, ..] | [0] | [0, 0..=0x7f, ..]);
     let is_padded =
         private.len().is_multiple_of(block) && rest.len() < block && rest.iter().copied().eq((1u8..).take(rest.len()));
@@ -123,7 +123,7 @@ fn lengthened(public: &[u8], private: &[u8], block: usize) -> Option<Zeroizing<V
     Some(file)
 }
 
-/// Takes a `string` off the front: its length in four bytes, and the bytes (RFC 4251, section 5).
+/// Reads a `string` and advances: its length in four bytes, and the bytes (RFC 4251, section 5).
 fn string<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, rest) = from.split_first_chunk()?;
     let (taken, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
@@ -131,7 +131,7 @@ fn string<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-/// Appends a `string`. Every one here came out of a file of some kilobytes.
+/// Appends a `string`. All strings here come from a file of some kilobytes.
 fn put(to: &mut Vec<u8>, field: &[u8]) {
     to.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
     to.extend_from_slice(field);

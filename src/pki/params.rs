@@ -1,4 +1,4 @@
-//! rcgen's parameters for certificates: what all of them have in common.
+//! rcgen's parameters that all certificates share.
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, SanType, SerialNumber};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -32,7 +32,7 @@ pub(super) fn certificate_params(
     Ok(params)
 }
 
-/// Cuts fractions of a second, which X.509 does not have (RFC 5280 § 4.1.2.5).
+/// Truncates fractions of a second, which X.509 does not have (RFC 5280 § 4.1.2.5).
 pub(super) fn whole_seconds(time: OffsetDateTime) -> OffsetDateTime {
     time.replace_nanosecond(0).unwrap_or(time)
 }

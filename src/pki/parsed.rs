@@ -1,5 +1,4 @@
-//! What x509-parser has read, as values that own themselves: what certificates, requests and revocation lists have in
-//! common.
+//! Converts the output of x509-parser that certificates, requests and CRLs share to owned values.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -87,7 +86,7 @@ impl Extensions {
                 ParsedExtension::PolicyMappings(_)
                 | ParsedExtension::PolicyConstraints(_)
                 | ParsedExtension::InhibitAnyPolicy(_) => found.has_policy_rules = true,
-                // Go reads these, and a critical one is accepted by it.
+                // Go processes these, so a critical one is accepted.
                 ParsedExtension::CertificatePolicies(_) | ParsedExtension::CRLDistributionPoints(_) => {}
                 ParsedExtension::ParseError { .. } => return Err(unreadable()),
                 _ if extension.critical => found.unknown_critical.push(extension.oid.to_id_string()),
@@ -171,14 +170,14 @@ pub(super) fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> PublicKeyKind {
     }
 }
 
-/// The length of a number in bits. x509-parser counts whole octets.
+/// Returns the length of a number in bits. x509-parser counts whole octets.
 fn bits(number: &[u8]) -> usize {
     let zeros = number.iter().take_while(|octet| **octet == 0).count();
     let first = number.get(zeros).map_or(0, |octet| octet.leading_zeros() as usize);
     (number.len() - zeros) * 8 - first
 }
 
-/// What FIPS 204 calls a key and a signature, which Go knows since 1.27 and ring does not.
+/// Returns the FIPS 204 name of an algorithm that Go supports since 1.27 and ring does not.
 fn ml_dsa(oid: &str) -> Option<&'static str> {
     Some(match oid {
         "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",

@@ -75,19 +75,19 @@ fn is_sequence(text: &str) -> bool {
 pub struct Passphrase(Zeroizing<String>);
 
 impl Passphrase {
-    /// Takes the text; what it was read from is the caller's to wipe.
+    /// Creates a passphrase from text. The caller wipes the source of the text.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// Returns true if nothing was given.
+    /// Returns true if the passphrase is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns how many characters it has.
+    /// Returns the number of characters.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.chars().count()
@@ -132,7 +132,7 @@ impl Passphrase {
 }
 
 impl PartialEq for Passphrase {
-    /// For "type it again": both sides came from the same terminal, so constant time is not needed.
+    /// Compares a repeated passphrase. Both come from the same terminal, so constant time is not needed.
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }

@@ -1,7 +1,7 @@
-//! PEM (RFC 7468), read and written. It is read by the rules of Go's `encoding/pem`, by which all of Kubernetes reads
-//! it: what that reads is read here, and what it would pass over without a word is an error that names the line.
-//! rustls-pemfile decodes each section; it overlooks sections without a line break between them, indented or truncated,
-//! so that their bounds are found here first.
+//! Reads and writes PEM (RFC 7468). It is read by the rules of Go's `encoding/pem`, which Kubernetes uses: everything
+//! that Go reads is read, and a section that Go would skip silently is an error with its line. rustls-pemfile decodes
+//! each section. It misses sections that are indented, truncated, or without a line break between them, so the bounds
+//! of sections are found here first.
 
 use base64ct::{Base64, Encoding};
 use pkcs8::der::pem::{LineEnding, encode_string};
@@ -25,7 +25,7 @@ pub enum Item {
     PublicKey(Vec<u8>),
 }
 
-/// How a private key is packed.
+/// The encoding of a private key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyForm {
     /// `PRIVATE KEY` (RFC 5958)
@@ -41,7 +41,7 @@ pub enum KeyForm {
 pub struct Secret(pub(super) Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// The DER, for a TLS client that signs with it.
+    /// Returns the DER, for a TLS client that signs with it.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Secret {
 /// Errors of parsing PEM.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
-    /// A section begins and does not end, or its base64 is broken.
+    /// A section has no end, or its base64 is damaged.
     #[error("its PEM is damaged: {0}")]
     Damaged(String),
     /// A key as OpenSSL encrypted it before PKCS#8 (RFC 1421's `Proc-Type` header).
@@ -65,7 +65,7 @@ pub enum PemError {
         "there is a key in it in OpenSSL's old encrypted form; openssl pkcs8 -topk8 converts it to a supported one"
     )]
     OldEncryption,
-    /// Sections, and none of a kind that is read here.
+    /// The file has only sections of kinds that are not read here.
     #[error("there is a section {0:?} in it, and nothing of a supported kind")]
     Others(String),
     /// Text without a PEM section.
@@ -82,8 +82,8 @@ const DASHES: &str = "-----";
 const KNOWN: [&str; 7] =
     [CERTIFICATE, "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "CERTIFICATE REQUEST", "X509 CRL", "PUBLIC KEY"];
 
-/// Every section of `text` that we know, in order, encrypted keys last; what stands between sections is passed over
-/// (RFC 7468 § 2). A section that Go's `encoding/pem` would refuse, or pass over without a word, is an error.
+/// Returns every section of a known kind, in order, encrypted keys last. Text between sections is ignored (RFC 7468 §
+/// 2). A section that Go's `encoding/pem` would refuse or skip silently is an error.
 ///
 /// # Errors
 /// Returns an error if a section is damaged, or there is none.
@@ -92,7 +92,7 @@ pub fn read_all(text: &[u8]) -> Result<Vec<Item>, PemError> {
     read_known(text)
 }
 
-/// Like [`read_all`], and passes over certificates under labels that Kubernetes does not read.
+/// Like [`read_all`], but ignores certificates with labels that Kubernetes does not read.
 pub(super) fn read_known(text: &[u8]) -> Result<Vec<Item>, PemError> {
     let (mut items, mut encrypted) = (Vec::new(), Vec::new());
     let mut first = None;
@@ -109,12 +109,12 @@ pub(super) fn read_known(text: &[u8]) -> Result<Vec<Item>, PemError> {
     if items.is_empty() { Err(first.map_or(PemError::Nothing, PemError::Others)) } else { Ok(items) }
 }
 
-/// A section as it is in a file.
+/// A section of a file.
 struct Section<'a> {
     label: String,
-    /// The line with which it begins, counted from 1.
+    /// The number of its first line, from 1.
     line: usize,
-    /// What stands between its first line and its last one.
+    /// The lines between its first line and its last one.
     body: Vec<&'a [u8]>,
 }
 
@@ -122,13 +122,13 @@ fn damaged(what: impl Into<String>) -> PemError {
     PemError::Damaged(what.into())
 }
 
-/// Finds sections as Go does: they begin and end with lines of their own, from which only blanks at the end are taken.
+/// Finds sections as Go does: their first and last lines must contain nothing else except trailing blanks.
 fn sections<'a>(text: &'a [u8], found: &mut impl FnMut(Section<'a>) -> Result<(), PemError>) -> Result<(), PemError> {
     let mut open: Option<Section<'a>> = None;
     for (at, line) in text.split(|octet| *octet == b'\n').enumerate() {
         let number = at + 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        // Most lines are base64, and looked at no further.
+        // Most lines are base64, and need no further check.
         if !line.contains(&b'-') {
             if let Some(section) = &mut open {
                 section.body.push(line);
@@ -165,7 +165,7 @@ fn sections<'a>(text: &'a [u8], found: &mut impl FnMut(Section<'a>) -> Result<()
     }
 }
 
-/// What the section is called whose first line goes on with `rest`.
+/// Returns the label of a section whose first line continues with `rest`.
 fn label(rest: &[u8], line: usize) -> Result<String, PemError> {
     if rest.contains(&b'\r') {
         return Err(damaged(format!("line {line} ends with a carriage return alone: use line feeds")));
@@ -175,7 +175,7 @@ fn label(rest: &[u8], line: usize) -> Result<String, PemError> {
     label.map(str::to_owned).ok_or_else(|| damaged(format!("a section begins with a malformed line, line {line}")))
 }
 
-/// Checks the last line of a section, which goes on with `rest`.
+/// Checks the last line of a section, which continues with `rest`.
 fn ends(label: &str, rest: &[u8], line: usize) -> Result<(), PemError> {
     let after = rest.strip_prefix(label.as_bytes()).and_then(|rest| rest.strip_prefix(DASHES.as_bytes()));
     match after {
@@ -188,7 +188,7 @@ fn ends(label: &str, rest: &[u8], line: usize) -> Result<(), PemError> {
     }
 }
 
-/// Returns whether a line outside of sections was meant to begin one. A comment that speaks of one was not.
+/// Returns true if a line outside of sections was meant to begin a section, unlike a comment that mentions one.
 fn stands_for_a_beginning(line: &[u8]) -> bool {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let line = line.trim_ascii_start();
@@ -205,7 +205,7 @@ fn trimmed_at_the_end(line: &[u8]) -> &[u8] {
 }
 
 impl Section<'_> {
-    /// Refuses a certificate under another label, which Kubernetes passes over.
+    /// Refuses a certificate with another label, which Kubernetes would ignore.
     fn is_no_other_certificate(&self) -> Result<(), PemError> {
         let Self { label, line, .. } = self;
         if !matches!(label.as_str(), "X509 CERTIFICATE" | "TRUSTED CERTIFICATE") {
@@ -215,7 +215,7 @@ impl Section<'_> {
         Err(damaged(format!("line {line} begins a {label}, {remedy}")))
     }
 
-    /// What it holds, if it is of a kind that is read here.
+    /// Returns the content, if it is of a kind that is read here.
     fn item(&self) -> Result<Option<Item>, PemError> {
         let headers = self.body.iter().take_while(|line| line.contains(&b':')).count();
         let has = |what: &[u8]| self.body[..headers].iter().any(|line| contains(line, what));
@@ -252,8 +252,8 @@ impl Section<'_> {
         })
     }
 
-    /// Returns the base64 after the header lines, without blanks and breaks. It is padded, as Go demands and the
-    /// library does not.
+    /// Returns the base64 after the header lines, without blanks and line breaks. Checks the padding, which Go requires
+    /// and the library does not.
     fn base64(&self, headers: usize) -> Result<Zeroizing<Vec<u8>>, PemError> {
         let length = self.body.iter().map(|line| line.len()).sum();
         let mut octets = Zeroizing::new(Vec::with_capacity(length));
@@ -286,19 +286,19 @@ pub fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
     if ders.is_empty() { Err(PemError::Nothing) } else { Ok(ders) }
 }
 
-/// A certificate as PEM, lines ended by LF.
+/// Returns a certificate as PEM, with LF line endings.
 #[must_use]
 pub fn write_certificate(der: &[u8]) -> String {
     encode("CERTIFICATE", der)
 }
 
-/// A SubjectPublicKeyInfo as PEM (RFC 7468 § 13), lines ended by LF.
+/// Returns a SubjectPublicKeyInfo as PEM (RFC 7468 § 13), with LF line endings.
 #[must_use]
 pub fn write_public_key(spki: &[u8]) -> String {
     encode("PUBLIC KEY", spki)
 }
 
-/// Returns a certificate signing request as PEM (RFC 7468 § 7), lines ended by LF.
+/// Returns a certificate signing request as PEM (RFC 7468 § 7), with LF line endings.
 #[must_use]
 pub fn write_request(der: &[u8]) -> String {
     encode("CERTIFICATE REQUEST", der)
@@ -317,7 +317,7 @@ pub(super) fn write_encrypted_key(der: &[u8]) -> String {
 }
 
 fn encode(label: &str, der: &[u8]) -> String {
-    // Labels are this module's constants and lengths fit memory: the encoder has nothing left to refuse.
+    // Labels are constants and lengths fit into memory, so encoding cannot fail.
     encode_string(label, LineEnding::LF, der).unwrap_or_default()
 }
 
@@ -360,7 +360,7 @@ mod tests {
             let read = certificates(text.as_bytes());
             assert_eq!(read, Ok(vec![b"one".to_vec(), b"two".to_vec()]), "{text}");
         }
-        // Bits that no octet needs may be set.
+        // Unused trailing bits may be set.
         let key = "-----BEGIN PRIVATE KEY-----\nSome: header\n\nb25lIQ==\n-----END PRIVATE KEY-----\n";
         for text in [key.to_owned(), key.replace("IQ==", "IR==")] {
             assert!(matches!(read_all(text.as_bytes()).as_deref(), Ok([Item::Key(KeyForm::Pkcs8, _)])), "{text}");

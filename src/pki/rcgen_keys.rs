@@ -1,4 +1,5 @@
-//! Keys as rcgen takes them: a public key by its encoding, and a signer that leaves the signature to be made later.
+//! Keys for rcgen: a public key by its encoding, and a signer that returns a placeholder, because the signature is
+//! created later.
 
 use rcgen::{PublicKeyData, SigningKey as RcgenSigningKey};
 use x509_parser::prelude::FromDer;
@@ -17,7 +18,7 @@ fn rcgen_algorithm(algorithm: SignatureAlgorithm) -> &'static rcgen::SignatureAl
     }
 }
 
-/// A public key, and a signer that leaves the signature to be made later.
+/// A public key, and a signer that returns a placeholder.
 pub(super) struct PublicKey {
     /// The key without its algorithm: the bits of SubjectPublicKeyInfo.
     bits: Vec<u8>,
@@ -25,8 +26,7 @@ pub(super) struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a SubjectPublicKeyInfo, DER; `None` if it is malformed, or a kind of key that no signature is made with
-    /// here.
+    /// Reads a SubjectPublicKeyInfo, DER; `None` if it is malformed, or of a kind that is not used for signing here.
     pub(super) fn read(spki: &[u8]) -> Option<Self> {
         let (_, spki) = SubjectPublicKeyInfo::from_der(spki).ok()?;
         let algorithm = SignatureAlgorithm::of_key(&key_kind(&spki))?;
@@ -45,20 +45,20 @@ impl PublicKeyData for PublicKey {
 }
 
 impl RcgenSigningKey for PublicKey {
-    /// Returns a placeholder: what rcgen encodes is checked first, and signed by a [`SigningKey`] after that.
+    /// Returns a placeholder, because the encoded certificate is checked first and then signed by a [`SigningKey`].
     fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         Ok(vec![0])
     }
 }
 
-/// A key that signs while rcgen encodes, for certificates that are wrong on purpose and never checked.
+/// A key that signs while rcgen encodes, for certificates that are invalid on purpose and never checked.
 pub(super) struct Immediate<'a> {
     key: &'a dyn SigningKey,
     public: PublicKey,
 }
 
 impl<'a> Immediate<'a> {
-    /// Takes a key; `None` if its public key is malformed.
+    /// Wraps a key; `None` if its public key is malformed.
     pub(super) fn new(key: &'a dyn SigningKey) -> Option<Self> {
         Some(Self { key, public: PublicKey::read(key.public_key())? })
     }

@@ -1,6 +1,6 @@
 //! Reasons for revoking a certificate (RFC 5280 § 5.3.1).
 //!
-//! Those that cannot apply to an end-entity certificate that stays revoked are left out: a CA's compromise, a hold, a
+//! Reasons that cannot apply to a permanently revoked end-entity certificate are left out: a CA's compromise, a hold, a
 //! removal from a hold.
 
 use std::fmt;
@@ -17,11 +17,11 @@ pub enum Reason {
     KeyCompromise,
     /// The account is called otherwise now.
     AffiliationChanged,
-    /// Another has taken its place.
+    /// Another certificate replaced it.
     Superseded,
     /// The host is gone.
     CessationOfOperation,
-    /// Its holder may no longer do what it is for.
+    /// Its holder may no longer use it for its purpose.
     PrivilegeWithdrawn,
 }
 
@@ -49,19 +49,19 @@ impl Reason {
         }
     }
 
-    /// By RFC 5280's name.
+    /// Parses RFC 5280's name of a reason.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 
-    /// By RFC 5280's code.
+    /// Returns the reason with RFC 5280's code.
     #[must_use]
     pub fn of_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code().is_some_and(|own| own as u8 == code))
     }
 
-    /// As a list says it: `unspecified` is said by saying nothing.
+    /// Returns the reason code for a CRL entry; `None` for `unspecified`, which is left out.
     pub(super) fn code(self) -> Option<RevocationReason> {
         match self {
             Self::Unspecified => None,

@@ -1,6 +1,6 @@
 //! Certificate signing requests (PKCS#10, RFC 2986).
 //!
-//! Only the public key of a request is ever taken, and only after the request's own signature was verified.
+//! Only the public key of a request is ever used, and only after the request's own signature was verified.
 
 use rcgen::{CertificateParams, DistinguishedName, DnType};
 use x509_parser::certification_request::X509CertificationRequest;
@@ -38,7 +38,7 @@ pub struct CertificateRequest {
     pub spki: Vec<u8>,
     /// SHA-256 of its SubjectPublicKeyInfo.
     pub spki_fingerprint: Fingerprint,
-    /// Whether its own key signed it, which proves possession of the key.
+    /// The result of verifying the signature by its own key, which proves possession of the key.
     pub signed_by_itself: SignatureStatus,
 }
 
@@ -85,9 +85,9 @@ impl CertificateRequest {
     }
 }
 
-/// Makes a request of a key: DER, signed by the key.
+/// Creates a request for a key: DER, signed by the key.
 ///
-/// The names, the usage and the subject are what it asks for; whoever signs it decides what the certificate has.
+/// The names, the usage and the subject are only requested; the signer decides about the content of the certificate.
 ///
 /// # Errors
 /// Returns an error if it cannot be encoded, or the key returns no signature or an invalid one.
@@ -132,12 +132,12 @@ pub enum RequestError {
 pub struct VerifiedRequest(CertificateRequest);
 
 impl VerifiedRequest {
-    /// Takes a request whose own signature was verified.
+    /// Verifies the request's own signature.
     ///
     /// # Errors
     /// Returns an error if the signature is wrong or cannot be verified, or the key is too weak.
     pub fn verify(request: CertificateRequest) -> Result<Self, RequestError> {
-        // First: the signature of a weak key may not be verifiable.
+        // Checked first, because the signature of a weak key may not be verifiable.
         match &request.key {
             PublicKeyKind::Supported(_) => {}
             PublicKeyKind::Rsa(bits) if *bits >= 2048 => {}

@@ -20,7 +20,7 @@ pub(super) struct Signature<'a> {
 }
 
 impl Signature<'_> {
-    /// Verifies it under the key `spki`, which is of this kind.
+    /// Verifies the signature with the key `spki`, which is of this kind.
     pub(super) fn verify_by(&self, spki: &SubjectPublicKeyInfo<'_>, kind: &PublicKeyKind) -> SignatureStatus {
         let unverifiable =
             |by: &str| SignatureStatus::Unverifiable(format!("{} by {by} cannot be verified here", self.name()));
@@ -29,7 +29,7 @@ impl Signature<'_> {
                 return unverifiable(&format!("a key of the kind {kind}"));
             }
             PublicKeyKind::Other(kind) => return unverifiable(&format!("a key of the kind {kind}")),
-            // Go takes RSA from 1024 bits on, ring from 2048 to 8192.
+            // Go accepts RSA from 1024 bits on, ring only from 2048 to 8192.
             PublicKeyKind::Rsa(bits) if (1024..2048).contains(bits) || *bits > 8192 => {
                 return unverifiable(&format!("a key of the kind {kind}"));
             }
@@ -44,7 +44,7 @@ impl Signature<'_> {
         }
     }
 
-    /// Returns the name of its algorithm, or its OID where it has none here.
+    /// Returns the name of the algorithm, or its OID if the name is not known.
     pub(super) fn name(&self) -> String {
         match self.kind() {
             SignatureKind::Strong(name) => name.to_owned(),
@@ -53,7 +53,7 @@ impl Signature<'_> {
         }
     }
 
-    /// Returns whether it is of a kind that a key like this cannot make.
+    /// Returns true if a key of this kind cannot create such a signature.
     fn is_of_another_kind_than(&self, key: &PublicKeyKind) -> bool {
         match (self.kind(), key) {
             (SignatureKind::Strong(name) | SignatureKind::WeakHash(name), PublicKeyKind::Rsa(_)) => {

@@ -1,4 +1,4 @@
-//! The trait behind which the private key of a CA may be anywhere.
+//! The trait of private keys of CAs, which abstracts from where the key is stored.
 
 use super::certificate::PublicKeyKind;
 use super::signer_error::{ProgramError, TokenError};

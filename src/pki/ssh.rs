@@ -1,4 +1,4 @@
-//! SSH keys and signatures: they sign bundles and decrypt them.
+//! SSH keys and signatures, which sign and decrypt bundles.
 //!
 //! This module, [`super::allowed_signers`] and [`super::known_hosts`] use the ssh-key crate.
 
@@ -252,7 +252,7 @@ pub(super) fn sanitized(error: &Error) -> String {
     error.to_string().chars().filter(|c| !c.is_control()).collect()
 }
 
-/// Matches SSH's patterns: `*` is any number of characters, `?` is one (ssh_config(5), PATTERNS).
+/// Matches SSH's patterns: `*` matches any number of characters, `?` matches one (ssh_config(5), PATTERNS).
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

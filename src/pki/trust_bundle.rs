@@ -1,18 +1,18 @@
-//! The CAs of one role: the one that signs, those that are trusted beside it, and those that are retired.
+//! The CAs of one role: the active one, which signs, those that are only trusted, and those that are retired.
 
 use super::ca_certificate::CaCertificate;
 use super::certificate::Certificate;
 use super::fingerprint::Fingerprint;
 use crate::cluster::profile::CaRole;
 
-/// What a CA of a role is used for.
+/// The state of a CA of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaState {
     /// It signs; its root is in the trust files.
     Active,
-    /// It signs no more, or not yet; its root is in the trust files.
+    /// It does not sign any more, or not yet. Its root is in the trust files.
     Trusted,
-    /// Its root is in no trust file; what it signed is rejected.
+    /// Its root is not in the trust files, so its certificates are rejected.
     Retired,
 }
 
@@ -55,18 +55,18 @@ pub enum TrustBundleError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustBundle {
     active: CaCertificate,
-    /// The others, in the order in which they are stored. None of them is active.
+    /// The other CAs, none of which is active, in the order in which they are stored.
     others: Vec<(CaCertificate, CaState)>,
 }
 
 impl TrustBundle {
-    /// Makes the bundle of a single CA, which is active.
+    /// Creates the bundle of a single, active CA.
     #[must_use]
     pub fn single(active: CaCertificate) -> Self {
         Self { active, others: Vec::new() }
     }
 
-    /// Makes the bundle of several CAs.
+    /// Creates the bundle of several CAs.
     ///
     /// # Errors
     /// Returns an error if not exactly one is active, one is of another role, or one is duplicated.
@@ -100,7 +100,7 @@ impl TrustBundle {
         &self.active
     }
 
-    /// Returns the CA that signs, by ownership.
+    /// Returns the active CA by value.
     #[must_use]
     pub fn into_active(self) -> CaCertificate {
         self.active
@@ -129,7 +129,7 @@ impl TrustBundle {
         anchors
     }
 
-    /// Returns the trust anchors as PEM: what every `ca.crt` and kubeconfig holds.
+    /// Returns the trust anchors as PEM, which every `ca.crt` and kubeconfig contains.
     #[must_use]
     pub fn to_pem(&self) -> String {
         self.anchors().into_iter().map(Certificate::to_pem).collect()
@@ -147,10 +147,10 @@ impl TrustBundle {
         self.anchors().into_iter().map(Certificate::spki_fingerprint).collect()
     }
 
-    /// Returns the accepted CA by which a certificate is checked: the one that it names as its issuer, else the active
-    /// one.
+    /// Returns the accepted CA against which a certificate is checked: the one that it names as its issuer, or else the
+    /// active CA.
     ///
-    /// The signature is not verified; that is a part of the check.
+    /// The signature is not verified here, because that is a part of the check.
     #[must_use]
     pub fn ca_of(&self, certificate: &Certificate) -> &CaCertificate {
         let names = |ca: &&CaCertificate| ca.certificate().subject.der == certificate.issuer.der;
@@ -159,20 +159,20 @@ impl TrustBundle {
         self.accepted().find(is_meant).or_else(|| self.accepted().find(names)).unwrap_or(&self.active)
     }
 
-    /// Returns the CA whose key signed a certificate, in any state.
+    /// Returns the CA whose key signed a certificate; the CA may be in any state.
     #[must_use]
     pub fn signer_of(&self, certificate: &Certificate) -> Option<&CaCertificate> {
         self.all().map(|(ca, _)| ca).find(|ca| certificate.is_signed_by(ca.certificate()))
     }
 
-    /// Returns a digest of the CAs and their states, by which caches tell that the bundle changed.
+    /// Returns a digest of the CAs and their states, by which caches detect a change.
     #[must_use]
     pub fn digest(&self) -> Fingerprint {
         let parts = self.all().map(|(ca, state)| format!("{} {}\n", ca.certificate().fingerprint(), state.as_str()));
         Fingerprint::of(parts.collect::<String>().as_bytes())
     }
 
-    /// Returns whether one of the CAs has the certificate with this fingerprint, in any state.
+    /// Returns true if this fingerprint is that of a CA's certificate; the CA may be in any state.
     #[must_use]
     pub fn has(&self, fingerprint: Fingerprint) -> bool {
         self.all().any(|(ca, _)| ca.certificate().fingerprint() == fingerprint)

@@ -1,14 +1,14 @@
 //! Certificates and CRLs between their encoding and their signature.
 //!
-//! rcgen encodes them with a placeholder for the signature. What it encodes (the TBS, "to be signed") is checked first and signed
-//! after that, by whatever holds the key.
+//! rcgen encodes them with a placeholder for the signature. The encoded TBS ("to be signed") is checked first, and then
+//! signed by a [`super::signing_key::SigningKey`].
 
 use pkcs8::der::asn1::{AnyRef, BitStringRef};
 use pkcs8::der::{Encode, Tag};
 
 use super::der::{Der, SEQUENCE};
 
-/// A certificate or CRL whose signature is yet to be made.
+/// A certificate or CRL that is not signed yet.
 #[derive(Debug)]
 pub(super) struct Unsigned {
     /// tbsCertificate or tbsCertList, DER.
@@ -18,7 +18,7 @@ pub(super) struct Unsigned {
 }
 
 impl Unsigned {
-    /// Reads what rcgen encoded; `None` if it is not a signed structure of X.509.
+    /// Parses the output of rcgen; `None` if it is not a signed structure of X.509.
     pub(super) fn read(encoded: &[u8]) -> Option<Self> {
         let mut outer = Der::new(encoded).inside(SEQUENCE)?;
         let (tbs, algorithm) = (outer.element(SEQUENCE)?, outer.element(SEQUENCE)?);
@@ -27,12 +27,12 @@ impl Unsigned {
 
     /// Replaces the issuer's name by this one, DER.
     ///
-    /// rcgen encodes names anew. The issuer of a certificate must be, byte for byte, the subject of its CA, which another tool may
-    /// have encoded in its own way (RFC 5280 § 4.1.2.4).
+    /// rcgen re-encodes names. The issuer of a certificate must be, byte for byte, the subject of its CA, which another
+    /// tool may have encoded in its own way (RFC 5280 § 4.1.2.4).
     pub(super) fn with_issuer(self, name: &[u8]) -> Option<Self> {
         let mut fields = Der::new(&self.tbs).inside(SEQUENCE)?;
         let mut content = Vec::with_capacity(self.tbs.len() + name.len());
-        // The signature's algorithm, then the issuer's name: of certificates and of CRLs they are the first two sequences.
+        // The signature's algorithm and the issuer's name are the first two sequences of certificates and of CRLs.
         let mut sequences = 0;
         while !fields.is_empty() {
             let field = fields.any()?;
@@ -43,7 +43,7 @@ impl Unsigned {
         Some(Self { tbs: sequence(&content)?, ..self })
     }
 
-    /// Returns what is to be signed, DER.
+    /// Returns the bytes to be signed, DER.
     pub(super) fn tbs(&self) -> &[u8] {
         &self.tbs
     }

@@ -1,4 +1,5 @@
-//! Certificates that are wrong on purpose: those of untrusted clients, and the injected faults of the simulated cluster.
+//! Certificates that are invalid on purpose: those of untrusted clients, and the injected faults of the simulated
+//! cluster.
 //!
 //! They never become [`super::verified::Verified`], so they cannot be written to a cluster directory.
 
@@ -28,7 +29,7 @@ use crate::cluster::profile::{CertificateSpec, Usage};
 pub enum UntrustedKind {
     /// It names the cluster's root as its issuer, with the root's key identifier; another key signed it.
     OurIssuer,
-    /// As `OurIssuer`, sent with a root of the same subject whose key did sign it.
+    /// Like `OurIssuer`, but sent with a root of the same subject whose key did sign it.
     OurIssuerSent,
     /// Another CA signed it, which is sent with it.
     OtherCaSent,
@@ -41,9 +42,9 @@ pub enum UntrustedKind {
 /// The kind of key of an untrusted certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UntrustedKey {
-    /// A new key of a kind that clusterctl makes.
+    /// A new key of a kind that clusterctl generates.
     New(KeyKind),
-    /// RSA, which ring cannot generate: keys that are published with the source.
+    /// An RSA key. ring cannot generate RSA, so these keys are published with the source.
     Rsa,
 }
 
@@ -63,7 +64,8 @@ impl UntrustedClient {
     }
 }
 
-/// Makes a client certificate of `subject` that is valid as long as `root`, so that no server rejects it for its dates.
+/// Creates a client certificate of `subject` with the validity of `root`, so that no server rejects it because of its
+/// dates.
 ///
 /// # Errors
 /// Returns an error if no key can be generated, or a certificate cannot be encoded.
@@ -153,7 +155,8 @@ impl ThrowAway {
     }
 }
 
-/// Makes a credential for `leaf`, signed by this issuer and valid from `not_before` to `not_after`, which nothing checks.
+/// Creates a credential for `leaf`, signed by this issuer and valid from `not_before` to `not_after`, without any
+/// checks.
 ///
 /// # Errors
 /// Returns an error if no key can be generated, or the certificate cannot be encoded.
@@ -168,7 +171,7 @@ pub fn dated(
     mint(&issuer, &leaf.subject, &names, leaf.policy().usage, (not_before, not_after))
 }
 
-/// Makes a CRL of `serials`, signed by this issuer (DER), from `this_update` to `next_update`, which nothing checks.
+/// Creates a CRL of `serials` (DER), signed by this issuer, from `this_update` to `next_update`, without any checks.
 ///
 /// # Errors
 /// Returns an error if it cannot be encoded.
@@ -260,7 +263,7 @@ mod tests {
                 let complete = matches!(how, UntrustedKind::OurIssuerSent | UntrustedKind::OtherCaSent);
                 assert_eq!(sent.len(), usize::from(complete), "{how:?}");
                 assert!(verify_chain(leaf, sent, std::slice::from_ref(root)).is_err(), "{how:?} {kind:?}");
-                // Who believes the CA that is sent with it finds nothing wrong.
+                // A verifier that trusted the CA that is sent with it would accept it.
                 if let [ca] = sent {
                     assert!(verify_chain(leaf, &[], std::slice::from_ref(ca)).is_ok(), "{how:?} {kind:?}");
                 }

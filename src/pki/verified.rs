@@ -1,6 +1,7 @@
 //! The proof, as a type, that a value was checked.
 
-/// A value that passed all checks; only the issuer makes one, and only what is one can be written to a cluster directory.
+/// A value that passed all checks. Only the issuer creates such values, and only such values can be written to a
+/// cluster directory.
 #[derive(Debug)]
 pub struct Verified<T>(T);
 

@@ -87,7 +87,7 @@ pub enum Violation {
     RootUsage(String),
     /// It is of X.509 version 1 or 2, which have no extensions.
     OldVersion(u32),
-    /// Go's crypto/x509, and so Kubernetes, refuses to parse it.
+    /// Go's crypto/x509, and therefore Kubernetes, refuses to parse it.
     GoRefuses(String),
     /// A root of ours allows intermediates.
     PathLength,
@@ -121,11 +121,11 @@ pub enum Violation {
     },
     /// An IP address is written as a DNS name.
     AddressAsDnsName(String),
-    /// Its serial number breaks RFC 5280 § 4.1.2.2; how.
+    /// Its serial number violates RFC 5280 § 4.1.2.2, in this way.
     Serial(&'static str),
 }
 
-/// The remedy for a certificate that is not valid yet, which is most often the fault of a clock.
+/// The remedy for a certificate that is not valid yet, which is usually caused by a wrong clock.
 pub const COMPARE_CLOCKS: &str = "compare this machine's clock (date) with the one that issued the certificate";
 
 impl Violation {
@@ -167,7 +167,7 @@ impl Violation {
         matches!(self, Self::NotYetValid { .. })
     }
 
-    /// Returns whether Kubernetes rejects a trust anchor for it (Go's `CheckSignatureFrom` and `isValid`).
+    /// Returns true if Kubernetes rejects a trust anchor with this violation (Go's `CheckSignatureFrom` and `isValid`).
     ///
     /// Other violations are only bad practice in a root that another tool made.
     #[must_use]
@@ -179,9 +179,9 @@ impl Violation {
             )
     }
 
-    /// Returns whether Kubernetes rejects an issuer for it (Go's `CheckSignatureFrom`).
+    /// Returns true if Kubernetes rejects an issuer with this violation (Go's `CheckSignatureFrom`).
     ///
-    /// A trust anchor that a server presents itself is accepted anyway.
+    /// A trust anchor that a server presents as its own certificate is accepted anyway.
     #[must_use]
     pub fn spoils_an_issuer(&self) -> bool {
         matches!(self, Self::NotACa | Self::NoBasicConstraints | Self::NoCertSign)

@@ -9,7 +9,7 @@ use crate::pki::certificate::Certificate;
 
 /// Returns the best path from `leaf` over some of `others` to one of `anchors`, with its violations at `now`.
 ///
-/// Of several valid paths it is the one that expires last.
+/// Among several valid paths, the one that expires last is returned.
 ///
 /// # Errors
 /// Returns an error if there is no path.

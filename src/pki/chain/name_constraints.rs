@@ -1,4 +1,4 @@
-//! Verifies a path again by rustls-webpki, for its name constraints (RFC 5280 § 6).
+//! Verifies a path with rustls-webpki, because of name constraints (RFC 5280 § 6).
 
 use std::time::Duration;
 
@@ -26,10 +26,10 @@ const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     ring::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
 ];
 
-/// Verifies the path by webpki, which is the only check of name constraints.
+/// Verifies the path with webpki, which is the only check of name constraints.
 ///
-/// webpki is stricter than Kubernetes with CAs as servers and with old versions. Its refusal of those only counts for paths with
-/// name constraints.
+/// webpki is stricter than Kubernetes about CAs as servers and about old certificate versions. These refusals only
+/// count for paths with name constraints.
 pub(super) fn check(path: &mut Path<'_>, now: OffsetDateTime) {
     use webpki::Error;
     let is_outdated = path.violations_of(Concern::Dates).next().is_some();
@@ -81,7 +81,7 @@ fn latest_not_before(path: &Path<'_>) -> OffsetDateTime {
     path.sent.iter().map(|certificate| certificate.not_before).max().unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// Accepts any extended key usage: the rules check them, also of the anchor.
+/// Accepts any extended key usage, because the other rules check them, including the anchor's.
 struct AnyUsage;
 
 impl ExtendedKeyUsageValidator for AnyUsage {

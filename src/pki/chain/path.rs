@@ -7,10 +7,10 @@ use crate::pki::certificate::Certificate;
 /// The violations that prevent a path from a leaf to an anchor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
-    /// There is none, or it violates a rule.
+    /// There is no path, or it violates a rule.
     #[error("{0}")]
     Path(String),
-    /// There may be one, but a part of it cannot be verified here.
+    /// There may be a path, but a part of it cannot be verified here.
     #[error("{0}")]
     Unproven(String),
 }
@@ -71,7 +71,7 @@ pub struct Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// Returns its certificates, each once, leaf first.
+    /// Returns the certificates of the path, each once, leaf first.
     pub fn certificates(&self) -> impl Iterator<Item = &'a Certificate> {
         let anchor = (!self.is_anchored_in_leaf()).then_some(self.anchor);
         self.sent.iter().copied().chain(anchor)

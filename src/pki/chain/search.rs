@@ -57,7 +57,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Returns why a certificate with the name of this issuer was not signed by it.
+/// Returns the message that a certificate with the name of this issuer was not signed by it.
 fn wrong_issuer(issuer: &Certificate) -> String {
     match &issuer.key {
         PublicKeyKind::Rsa(bits) if *bits < MIN_RSA => {
@@ -67,7 +67,7 @@ fn wrong_issuer(issuer: &Certificate) -> String {
     }
 }
 
-/// Returns true for two certificates of one CA, by which Go detects loops.
+/// Returns true if two certificates belong to one CA, which is how Go detects loops.
 fn is_same_ca(one: &Certificate, other: &Certificate) -> bool {
     one.subject.der == other.subject.der && one.spki == other.spki && one.names == other.names
 }
