@@ -1,4 +1,4 @@
-//! The CAs' files in a cluster directory: read, opened, and written once.
+//! Reads, opens and writes the files of CAs in a cluster directory.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub enum CaError {
         /// The reason.
         source: PemError,
     },
-    /// The certificate's file holds more than one.
+    /// The certificate's file has more than one certificate.
     #[error("{path} holds {count} certificates; a root's file holds one")]
     Several {
         /// The file.
@@ -94,13 +94,13 @@ pub enum CaError {
 
 /// Reads the CAs of a role with their states: those of `trust.json`, else the one root in `ca.crt`.
 ///
-/// While [`write_trust`] replaces both files, and after it was killed, these are either the old or the new CAs.
+/// While [`write_trust`] replaces both files, and after it was killed, this returns either the old or the new CAs.
 ///
 /// # Errors
 /// When a file is missing or damaged, or `ca.crt` does not contain the roots that `trust.json` trusts.
 pub fn trust(layout: &Layout, role: CaRole) -> Result<TrustBundle, CaError> {
     match read_trust(layout, role) {
-        // Another process may have replaced one of the files after the other one was read.
+        // Another process may have replaced one of the files between the two reads.
         Err(CaError::OtherRoots { .. } | CaError::Several { .. }) => read_trust(layout, role),
         other => other,
     }
@@ -126,7 +126,7 @@ fn read_trust(layout: &Layout, role: CaRole) -> Result<TrustBundle, CaError> {
     Ok(trust)
 }
 
-/// Returns the CAs that are being written, if `ca.crt` holds their roots already.
+/// Returns the CAs that are being written, if `ca.crt` already contains their roots.
 fn pending(layout: &Layout, role: CaRole, roots: &[Certificate]) -> Result<Option<TrustBundle>, StoreError> {
     let text = match files::read(&layout.pending_trust_file(role), LIMIT) {
         Err(StoreError::Missing(_)) => return Ok(None),
@@ -144,14 +144,14 @@ fn single(layout: &Layout, role: CaRole, mut roots: Vec<Certificate>) -> Result<
     }
 }
 
-/// A step of writing the CAs of a role. Each replaces or removes one file, at once.
+/// A step of writing the CAs of a role. Each step replaces or removes one file atomically.
 #[derive(Debug, Clone, Copy)]
 enum TrustStep {
-    /// Writes the CAs into a file of their own: from here on a new `ca.crt` is theirs.
+    /// Writes the CAs into a pending file. From now on, a changed `ca.crt` belongs to them.
     Pending,
     /// Writes `ca.crt`.
     Roots,
-    /// Writes `trust.json`, or removes it where it is not needed.
+    /// Writes `trust.json`, or removes it if it is not needed.
     TrustFile,
     /// Removes the file of the first step.
     Done,
@@ -177,10 +177,10 @@ impl TrustStep {
     }
 }
 
-/// Writes the CAs of a role: `ca.crt`, and `trust.json` where it is needed.
+/// Writes the CAs of a role: `ca.crt` and, if needed, `trust.json`.
 ///
-/// The caller has the directory's lock. When the process is killed at any time, [`trust`] returns the old CAs or
-/// these, and [`complete_trust`] completes the files.
+/// The caller holds the directory's lock. If the process is killed at any time, [`trust`] returns either the old or the
+/// new CAs, and [`complete_trust`] completes the files.
 ///
 /// # Errors
 /// The system's error.
@@ -190,7 +190,7 @@ pub fn write_trust(layout: &Layout, trust: &TrustBundle) -> Result<(), StoreErro
 
 /// Completes an interrupted [`write_trust`], or reverts it if `ca.crt` is unchanged.
 ///
-/// The caller has the directory's lock.
+/// The caller holds the directory's lock.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -248,7 +248,7 @@ impl fmt::Debug for OpenedCa {
 }
 
 impl OpenedCa {
-    /// Makes the issuer.
+    /// Creates the issuer.
     ///
     /// # Errors
     /// When the CA must not sign at `now`, or the key belongs to another certificate.
@@ -257,7 +257,7 @@ impl OpenedCa {
     }
 }
 
-/// Opens the active CA of a role for signing, with a passphrase where its key needs one.
+/// Opens the active CA of a role for signing, with a passphrase if its key is encrypted.
 ///
 /// # Errors
 /// When a certificate or the key is missing, unreadable, or the passphrase is wrong. That the two belong together is
@@ -422,7 +422,7 @@ pub fn add(layout: &Layout, ca: &CaCertificate, key: Option<&str>, mark: &AuditC
         _ => Ledger::open(&ledger)?,
     };
     let certificate = ca.certificate();
-    // A process that was killed may have recorded it.
+    // A killed process may already have recorded it.
     if !ledger.has_ca(certificate.fingerprint(), role)? {
         let entry = Entry { certificate, profile: role.as_str(), host: None, issuer: certificate };
         ledger.record(&[entry], mark)?;

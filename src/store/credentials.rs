@@ -32,14 +32,14 @@ const LIMIT: u64 = 1024 * 1024;
 pub enum CredentialProblem {
     /// It was never issued, or its folder was removed.
     NotThere,
-    /// One of its two files is missing.
+    /// One of its files is missing.
     Missing(PathBuf),
-    /// Its key was deleted on purpose, once its host's encrypted bundle had it. There is no other problem.
+    /// Its key was deleted on purpose after its host's encrypted bundle contained it. There is no other problem.
     KeyDiscarded {
         /// When the certificate expires.
         not_after: OffsetDateTime,
     },
-    /// Its key is on its host alone, which asked for the certificate. There is no other problem.
+    /// Its key is only on its host, which requested the certificate. There is no other problem.
     KeyOnHost {
         /// When the certificate expires.
         not_after: OffsetDateTime,
@@ -50,15 +50,15 @@ pub enum CredentialProblem {
     NotPem(PathBuf, PemError),
     /// The certificate cannot be parsed.
     NotACertificate(PathBuf, CertificateError),
-    /// The certificate's file has this many of them.
+    /// The certificate's file has this number of certificates instead of one.
     Several(PathBuf, usize),
     /// The certificate's file does not contain the chain of its issuer.
     OtherChain(PathBuf),
     /// The key cannot be read.
     BadKey(PathBuf, KeyError),
-    /// The key can be read by others than its owner.
+    /// The key is readable by users other than its owner.
     Mode(PathBuf, u32),
-    /// The certificate is not what it should be.
+    /// The certificate violates a rule.
     Violation(Violation),
     /// The ledger does not have it.
     NotInLedger,
@@ -69,7 +69,7 @@ pub enum CredentialProblem {
 }
 
 impl CredentialProblem {
-    /// Returns the error of reading the file, if that is the problem: its content may be good.
+    /// Returns the error of reading the file, if that is the problem. The credential may be valid.
     #[must_use]
     pub fn unreadable(&self) -> Option<&StoreError> {
         match self {
@@ -179,7 +179,7 @@ pub fn key_file(layout: &Layout, leaf: &CertificateSpec) -> Option<PathBuf> {
 /// Reads the credential that `leaf` describes.
 ///
 /// # Errors
-/// Returns the problem that prevents it.
+/// Returns the problem that prevents reading it.
 pub fn read(layout: &Layout, leaf: &CertificateSpec) -> Result<LoadedCredential, CredentialProblem> {
     let (certificate_path, key_path) = paths(layout, leaf);
     let key = file(&key_path).map(|(pem, mode)| (Zeroizing::new(pem), mode));
@@ -199,11 +199,11 @@ pub fn read(layout: &Layout, leaf: &CertificateSpec) -> Result<LoadedCredential,
 
 /// Reads and verifies the credential that `leaf` describes.
 ///
-/// It exists, matches the cluster file, chains to a CA of `trust`, is valid, and is in the ledger, not revoked. The
-/// mode of its files is checked by [`mode_problem`].
+/// A good credential exists, matches the cluster file, chains to a CA of `trust`, is valid, is in the ledger, and is
+/// not revoked. [`mode_problem`] checks the mode of its files.
 ///
 /// # Errors
-/// Returns its problems, at least one.
+/// Returns the problems of the credential, at least one.
 pub fn read_good(
     layout: &Layout,
     leaf: &CertificateSpec,
@@ -217,11 +217,11 @@ pub fn read_good(
 
 /// Like [`read_good`], but does not verify the CA's signature again if the ledger has the certificate.
 ///
-/// It was verified before it was recorded, and this is the same certificate byte for byte, under a CA with the same
-/// key.
+/// The signature was verified before the certificate was recorded, and this is the same certificate byte for byte, with
+/// a CA of the same key.
 ///
 /// # Errors
-/// Returns its problems, at least one.
+/// Returns the problems of the credential, at least one.
 pub fn read_issued(
     layout: &Layout,
     leaf: &CertificateSpec,
@@ -253,7 +253,7 @@ fn judge(
     let stored = match read(layout, leaf) {
         Ok(stored) => stored,
         Err(CredentialProblem::Missing(path)) => {
-            // A certificate without its key is only useful where only its host has the key.
+            // A certificate without its key is only useful if only its host has the key.
             let Ok((certificate, chain)) = read_certificates(layout, leaf) else {
                 return Err(vec![CredentialProblem::Missing(path)]);
             };
@@ -286,9 +286,9 @@ fn judge(
     if problems.is_empty() { Ok(stored) } else { Err(problems) }
 }
 
-/// Returns the problem with the certificates after a credential's own: they must be its issuer's chain, and no others.
+/// Returns the problem of the certificates after a credential's own: they must be exactly its issuer's chain.
 ///
-/// A program that reads the first certificate alone and one that reads all must see the same.
+/// Programs that read only the first certificate and programs that read all must get the same result.
 #[must_use]
 pub fn chain_problem(
     layout: &Layout,
@@ -318,7 +318,7 @@ fn other_chain(
 /// Reads only the certificate of the credential that `leaf` describes.
 ///
 /// # Errors
-/// Returns the problem that prevents it.
+/// Returns the problem that prevents reading it.
 pub fn read_certificate(layout: &Layout, leaf: &CertificateSpec) -> Result<Certificate, CredentialProblem> {
     read_certificates(layout, leaf).map(|(certificate, _)| certificate)
 }
@@ -326,7 +326,7 @@ pub fn read_certificate(layout: &Layout, leaf: &CertificateSpec) -> Result<Certi
 /// Reads the certificate of the credential that `leaf` describes, and its issuer's chain.
 ///
 /// # Errors
-/// Returns the problem that prevents it.
+/// Returns the problem that prevents reading it.
 pub fn read_certificates(
     layout: &Layout,
     leaf: &CertificateSpec,
@@ -336,8 +336,8 @@ pub fn read_certificates(
     certificates_in(path, &pem)
 }
 
-/// Returns true if the certificate of the credential was signed for a key that only its host has, be the certificate
-/// valid or not.
+/// Returns true if the certificate of the credential was signed for a key that only its host has, whether the
+/// certificate is valid or not.
 #[must_use]
 pub fn is_key_on_host(layout: &Layout, leaf: &CertificateSpec, known: &Inventory) -> bool {
     let (_, key) = paths(layout, leaf);
@@ -375,10 +375,10 @@ pub fn has_discarded_key(layout: &Layout, leaf: &CertificateSpec, known: &Invent
         && read_certificate(layout, leaf).is_ok_and(|certificate| known.is_key_discarded(certificate.fingerprint()))
 }
 
-/// Deletes the keys of the credentials that `leaves` describe, and records that first.
+/// Deletes the keys of the credentials that `leaves` describe. The deletion is recorded first.
 ///
-/// A crash in between leaves keys that are still valid, and never deletes one without a record. The bundles with these
-/// keys have to be on the disk already.
+/// A crash in between leaves keys that are still usable; no key is deleted without a record. The bundles with these
+/// keys must already be on the disk.
 ///
 /// # Errors
 /// Returns the ledger's or the system's error.
@@ -402,9 +402,9 @@ pub fn discard_keys(
     Ok(keys.len())
 }
 
-/// Returns the problem that others than the owner may read a credential's key file, if they may.
+/// Returns a problem if users other than the owner may read a credential's key file.
 ///
-/// `stored` is the credential, if it was read; else the file's mode is read, if there is one.
+/// `stored` is the credential, if it was read; otherwise the mode is read from the file.
 #[must_use]
 pub fn mode_problem(
     layout: &Layout,
@@ -422,8 +422,7 @@ pub fn mode_problem(
     (!is_private(mode)).then_some(CredentialProblem::Mode(path, mode))
 }
 
-/// Returns the problem that others than the owner may read a private file or folder, if they may; `None` if it does not
-/// exist.
+/// Returns a problem if users other than the owner may read a private file or folder; `None` if it does not exist.
 #[must_use]
 pub fn readable_by_others(path: &Path) -> Option<CredentialProblem> {
     let mode = files::mode(path).ok()?;

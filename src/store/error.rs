@@ -23,7 +23,7 @@ pub enum StoreError {
     /// The file exists, and is never replaced.
     #[error("{} exists already and is not replaced", .0.display())]
     Exists(PathBuf),
-    /// A folder has something that clusterctl did not write and cannot keep.
+    /// A folder contains an entry that clusterctl did not write and cannot keep.
     #[error("{} is in the way: clusterctl did not write it, or it is not a plain file or folder", .0.display())]
     InTheWay(PathBuf),
     /// A required file is missing.
@@ -40,7 +40,7 @@ pub enum StoreError {
     /// Another process writes this directory.
     #[error("another process writes in this cluster directory: {holder}")]
     Locked {
-        /// The process, as it described itself in the lock.
+        /// The description that the process wrote into the lock.
         holder: String,
     },
     /// There are CAs, but no ledger.
@@ -65,7 +65,8 @@ pub enum StoreError {
         /// The property that it lacks.
         reason: String,
     },
-    /// The log beside the ledger belongs to another state of it: an older ledger was restored from a backup.
+    /// The log beside the ledger belongs to another state of the ledger, because an older ledger was restored from a
+    /// backup.
     #[error("the log {} does not belong to the ledger beside it, which was probably restored from a backup", .0.display())]
     LedgerLogForeign(PathBuf),
     /// The ledger was written by a later version.
@@ -75,7 +76,7 @@ pub enum StoreError {
         path: PathBuf,
         /// Its format.
         found: i64,
-        /// The latest that this program knows.
+        /// The newest format that this program supports.
         known: i64,
     },
     /// Another program has locked the ledger.
@@ -99,7 +100,7 @@ impl StoreError {
         Self::Io { doing, path: path.to_owned(), kind: error.kind(), reason: plain(error) }
     }
 
-    /// Returns the folder in which a file was being created under a temporary name, if it was.
+    /// Returns the folder in which a temporary file was being created, if the error occurred there.
     #[must_use]
     pub fn staging_folder(&self) -> Option<&Path> {
         let Self::Io { path, .. } = self else { return None };

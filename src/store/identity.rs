@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use rustix::fs::{AtFlags, statat};
 use time::OffsetDateTime;
 
-/// Metadata that differs between any two files, and changes when a file does: only the kernel sets the time of the last change
-/// (ctime), so that only a change of the machine's clock can hide one.
+/// Metadata that differs between any two files, and changes whenever a file changes. Only the kernel sets the time of
+/// the last change (ctime), so only a change of the machine's clock can hide a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
     inode: u64,
@@ -27,7 +27,7 @@ impl Identity {
         }
     }
 
-    /// Returns true if its last change was before that time.
+    /// Returns true if the last change was before `moment`.
     pub(super) fn changed_before(&self, moment: OffsetDateTime) -> bool {
         self.changed < (moment.unix_timestamp(), i64::from(moment.nanosecond()))
     }

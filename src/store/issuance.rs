@@ -1,4 +1,4 @@
-//! Writes issued credentials: to the ledger first, then complete folders, durable before success is reported.
+//! Writes issued credentials: first the ledger, then complete folders. Both are durable before success is reported.
 
 use std::path::PathBuf;
 
@@ -27,18 +27,18 @@ use crate::pki::verified::Verified;
 pub struct StagedCredentials {
     /// The host; `None` for the verifier.
     pub host: Option<HostName>,
-    /// The digest of all certificates that it is expected to have: see
+    /// The digest of all certificates that the folder is expected to have: see
     /// [`CacheKey::expected`](verification_cache::CacheKey::expected).
     pub expected: Fingerprint,
     /// Newly issued, and verified.
     pub issued: Vec<(Profile, Verified<Credential>)>,
     /// Existing and valid: copied byte for byte.
     pub kept: Vec<(Profile, LoadedCredential)>,
-    /// Those whose keys only the host has: their certificates stay as they are.
+    /// The profiles whose keys only the host has. Their certificates are left unchanged.
     pub on_host: Vec<Profile>,
 }
 
-/// The CAs, the time and the actor of an issue: recorded with every certificate.
+/// The CAs, the time and the actor of an issue, which are recorded with every certificate.
 #[derive(Debug, Clone)]
 pub struct IssuanceContext<'a> {
     /// The CAs that sign.
@@ -49,7 +49,7 @@ pub struct IssuanceContext<'a> {
     pub by: &'a str,
 }
 
-/// Creates the folders that hosts' folders are in.
+/// Creates the parent folders of hosts' folders.
 ///
 /// # Errors
 /// Returns the system's error.
@@ -74,7 +74,7 @@ impl HostFolders {
         Ok(Self { masters: names(Role::Master)?, nodes: names(Role::Node)? })
     }
 
-    /// Returns those of one role, sorted.
+    /// Returns the folder names of one role, sorted.
     #[must_use]
     pub fn of(&self, role: Role) -> &[String] {
         match role {
@@ -84,10 +84,9 @@ impl HostFolders {
     }
 }
 
-/// Removes the folders that a run replaced, and the files that a killed process left beside hosts' folders: there may
-/// be keys in them.
+/// Removes replaced folders, and temporary files of killed processes beside hosts' folders, which may contain keys.
 ///
-/// Returns the hosts' folders. Only the holder of the lock may call it.
+/// Returns the hosts' folders. Only the holder of the lock may call this.
 ///
 /// # Errors
 /// Returns the system's error.
@@ -98,8 +97,7 @@ pub fn sweep(layout: &Layout) -> Result<HostFolders, StoreError> {
     Ok(folders)
 }
 
-/// Returns the number of files and folders that a killed process left beside hosts' folders, which [`sweep`] would
-/// remove.
+/// Returns the number of temporary files and folders beside hosts' folders, which [`sweep`] would remove.
 ///
 /// # Errors
 /// Returns the system's error.
@@ -107,7 +105,7 @@ pub fn unfinished(layout: &Layout) -> Result<usize, StoreError> {
     count([layout.hosts_folder(Role::Master), layout.hosts_folder(Role::Node), layout.pki()])
 }
 
-/// Returns the number of them in each other folder, where the next command that writes there removes them.
+/// Returns the number of temporary files in each other folder, where the next command that writes there removes them.
 ///
 /// # Errors
 /// Returns the system's error.
@@ -149,19 +147,20 @@ pub fn record(
     ledger.record_with_cache(&entries, verified, &AuditContext { at: issuer.now, by: issuer.by })
 }
 
-/// A batch of folders under temporary names; removed unless it is committed.
+/// A batch of folders under temporary names. They are removed on drop unless they are committed.
 #[derive(Debug)]
 pub struct StagedBatch {
     staged: Vec<StagedFolder>,
     cache_entries: Vec<CacheEntry>,
 }
 
-/// Writes the folders of a batch that was recorded under temporary names, not yet on the disk.
+/// Writes the folders of a recorded batch under temporary names, without syncing them.
 ///
 /// # Errors
 /// Returns the system's error. In that case, the ledger has certificates that are in no file; nothing else remains.
 pub fn stage(layout: &Layout, batch: &[StagedCredentials]) -> Result<StagedBatch, StoreError> {
-    // In sequence: the kernel creates one folder at a time in another, and waiting threads would only spin.
+    // Sequentially, because the kernel creates only one folder at a time in a parent folder, and waiting threads would
+    // only spin.
     let created = batch.iter().map(|credentials| begin(layout, credentials)).collect::<Result<Vec<_>, _>>()?;
     let staged = created.into_par_iter().zip(batch).map(|(folder, credentials)| fill(folder, credentials));
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
@@ -170,15 +169,16 @@ pub fn stage(layout: &Layout, batch: &[StagedCredentials]) -> Result<StagedBatch
 }
 
 impl StagedBatch {
-    /// Syncs the batch to the disk, then puts each folder in its place; returns the cache entries. Durable on return.
+    /// Syncs the batch to the disk, then renames each folder to its final name. Returns the cache entries. Durable on
+    /// return.
     ///
-    /// When it fails, or the machine does, the ledger has certificates that are in no file, and every folder is either
-    /// the old one or the new one. Replaced folders are left for [`sweep`].
+    /// If this fails or the machine crashes, the ledger has certificates that are in no file, and every folder is
+    /// either the old or the new one. Replaced folders are left for [`sweep`].
     ///
     /// # Errors
     /// Returns the system's error.
     pub fn commit(self, layout: &Layout) -> Result<Vec<CacheEntry>, StoreError> {
-        // Contents before names: after a power failure a folder that exists must be complete.
+        // Contents are synced before names change, because after a power failure an existing folder must be complete.
         files::sync_all(&layout.pki())?;
         self.staged.into_iter().try_for_each(StagedFolder::publish_leaving_replaced)?;
         files::sync_all(&layout.pki())?;
@@ -186,7 +186,7 @@ impl StagedBatch {
     }
 }
 
-/// Returns one of the profiles, which tells the folder.
+/// Returns one of the profiles, which determines the folder.
 fn first_profile(credentials: &StagedCredentials) -> Profile {
     let mut profiles = credentials.issued.iter().map(|(p, _)| *p).chain(credentials.kept.iter().map(|(p, _)| *p));
     // A folder without credentials is never planned.

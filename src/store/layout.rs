@@ -18,7 +18,7 @@ const MASTERS: &str = "masters";
 const NODES: &str = "nodes";
 const ADMINS: &str = "admins";
 
-/// The name of the file with a role's CAs while `ca.crt` and [`TRUST_FILE`] are replaced by them.
+/// The name of the file with a role's new CAs while `ca.crt` and [`TRUST_FILE`] are being replaced.
 pub(super) const PENDING_TRUST_FILE: &str = "trust.pending.json";
 
 /// The paths of one cluster directory.
@@ -28,13 +28,13 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Describes the directory `dir`, whether it exists or not.
+    /// Returns the layout of the directory `dir`, which need not exist.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
         Self { dir }
     }
 
-    /// Finds the nearest directory, from `start` upwards, with a cluster file; else `start`.
+    /// Finds the nearest directory with a cluster file, from `start` upwards; returns `start` if there is none.
     #[must_use]
     pub fn find(start: &Path) -> Self {
         let found = start.ancestors().find(|dir| dir.join(CLUSTER_FILE).is_file());
@@ -69,14 +69,14 @@ impl Layout {
         }
     }
 
-    /// Returns the path of `trust.json`: the CAs of a role with their states, where there is more than one root of the
-    /// project's own.
+    /// Returns the path of `trust.json`: the CAs of a role with their states, if they are not just a single root that
+    /// clusterctl generated.
     #[must_use]
     pub fn trust_file(&self, role: CaRole) -> PathBuf {
         self.root_folder(role).join(TRUST_FILE)
     }
 
-    /// Returns the path of the file with a role's CAs while they are written.
+    /// Returns the path of the file with a role's CAs while they are being written.
     pub(super) fn pending_trust_file(&self, role: CaRole) -> PathBuf {
         self.root_folder(role).join(PENDING_TRUST_FILE)
     }
@@ -93,7 +93,7 @@ impl Layout {
         self.root_folder(root).join("ca.key")
     }
 
-    /// The folder with one folder for every host of a role: `pki/masters`, `pki/nodes`.
+    /// Returns the folder with one folder for every host of a role: `pki/masters`, `pki/nodes`.
     #[must_use]
     pub fn hosts_folder(&self, role: Role) -> PathBuf {
         self.pki().join(match role {
@@ -106,7 +106,7 @@ impl Layout {
     #[must_use]
     pub fn holder_folder(&self, profile: Profile, host: Option<&HostName>) -> PathBuf {
         let (pki, below) = (self.pki(), Self::holder_below_pki(profile, host));
-        // One allocation, with room for a file's name: there may be many hosts.
+        // Allocated once, with room for a file's name, because there may be many hosts.
         let mut folder = PathBuf::with_capacity(pki.as_os_str().len() + below.len() + 32);
         folder.push(pki);
         folder.push(below);
@@ -125,13 +125,13 @@ impl Layout {
         }
     }
 
-    /// `pki/sa.key`: signs service accounts' tokens.
+    /// `pki/sa.key`: signs service account tokens.
     #[must_use]
     pub fn service_account_key(&self) -> PathBuf {
         self.pki().join("sa.key")
     }
 
-    /// `pki/sa.pub`: verifies them.
+    /// Returns `pki/sa.pub`, the public key that verifies service account tokens.
     #[must_use]
     pub fn service_account_public(&self) -> PathBuf {
         self.pki().join("sa.pub")
@@ -143,7 +143,7 @@ impl Layout {
         self.admins().join(format!("{name}.conf"))
     }
 
-    /// `pki/admins`: issued kubeconfigs, which may not have been delivered yet.
+    /// Returns `pki/admins`, the folder of administrators' kubeconfigs.
     #[must_use]
     pub fn admins(&self) -> PathBuf {
         self.pki().join(ADMINS)
@@ -155,7 +155,7 @@ impl Layout {
         self.pki().join("ledger.sqlite3")
     }
 
-    /// A CA's `crl.pem`: the certificates that it revoked.
+    /// Returns the path of a CA's CRL, `crl.pem`.
     #[must_use]
     pub fn revocation_list(&self, root: CaRole) -> PathBuf {
         self.root_folder(root).join("crl.pem")
@@ -179,20 +179,20 @@ impl Layout {
         self.bundles().join(format!("{host}.tar.gz"))
     }
 
-    /// `verifier.tar.gz`: beside `bundles`, because a host may be called `verifier`.
+    /// Returns `verifier.tar.gz`, which is beside `bundles` because a host may be called `verifier`.
     #[must_use]
     pub fn verifier_bundle(&self) -> PathBuf {
         self.dir.join("verifier.tar.gz")
     }
 
-    /// `.clusterctl.ledger`: the ledger's state when bundles were packed last. Outside `pki`, which may come from a
-    /// backup.
+    /// Returns `.clusterctl.ledger`, the ledger's state when bundles were last packed. It is outside of `pki`, which
+    /// may be restored from a backup.
     #[must_use]
     pub fn packing_record(&self) -> PathBuf {
         self.dir.join(".clusterctl.ledger")
     }
 
-    /// The file that a writing process locks.
+    /// Returns the file that a writing process locks.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.dir.join(".clusterctl.lock")

@@ -1,4 +1,5 @@
-//! The lock of the cluster directory, for one writer at a time: an advisory lock, which the kernel releases when its holder ends.
+//! The lock of the cluster directory, for one writer at a time: an advisory lock, which the kernel releases when the
+//! process ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -25,7 +26,7 @@ pub struct Lock {
 }
 
 impl Drop for Lock {
-    /// Closing the file is not enough while a process that is just being started has a copy of it.
+    /// Closing the file is not sufficient if a child process that is being started has inherited it.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
@@ -34,10 +35,10 @@ impl Drop for Lock {
 impl Lock {
     /// Takes the lock at `path`, waiting up to `patience` for another process.
     ///
-    /// `waiting` is called once with the description of the process that has it; `purpose` describes this one.
+    /// `waiting` is called once with the description of the process that holds it; `purpose` describes this process.
     ///
     /// # Errors
-    /// Returns [`StoreError::Locked`] with the description of the process that has it, or the system's error.
+    /// Returns [`StoreError::Locked`] with the description of the process that holds it, or the system's error.
     pub fn take(
         path: &Path,
         purpose: &str,
@@ -65,7 +66,7 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
-        // The description is a convenience: the lock works on a full disk, too.
+        // The description is optional, so that locking also works on a full disk.
         let _ = file.set_len(0);
         let _ = file.rewind();
         let _ = write!(file, "{HEAD}{}: {purpose}", std::process::id());

@@ -1,4 +1,4 @@
-//! The cluster directory: the layout of its files, writes that survive a crash, the lock, the ledger.
+//! The cluster directory: the layout of its files, crash-safe writes, the lock, and the ledger.
 //!
 //! Only this module names `std::fs` or `rusqlite`; it makes no decisions about policy.
 

@@ -1,7 +1,7 @@
-//! The key pair that signs service accounts' tokens (`sa.key`, `sa.pub`): one for the cluster, the same on every
+//! The key pair that signs service account tokens (`sa.key`, `sa.pub`): one for the cluster, the same on every
 //! control-plane node.
 //!
-//! It is generated once and never replaced: another one would invalidate every token.
+//! It is generated once and never replaced, because a new pair would invalidate all tokens.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Writes certificates for keys that only their hosts have: to the ledger first, then each host's folder at once.
+//! Writes certificates for keys that only their hosts have: first the ledger, then each host's folder atomically.
 
 use super::error::StoreError;
 use super::files::{self, PUBLIC};

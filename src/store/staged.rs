@@ -1,4 +1,4 @@
-//! Files and folders that are written under temporary names and renamed into their places when they are complete.
+//! Files and folders that are written under temporary names and renamed when they are complete.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -14,19 +14,20 @@ use super::files::{
 };
 use super::identity::Identity;
 
-/// A file of a batch: its name in the folder, its bytes, its mode.
+/// A file of a batch: its name in the folder, its bytes, and its mode.
 pub type NewFile<'a> = (String, &'a [u8], u32);
 
-/// Files under temporary names; removed unless they are committed.
+/// Files under temporary names. They are removed on drop unless they are committed.
 #[derive(Debug)]
 pub struct StagedFiles(Vec<StagedFile>);
 
-/// Writes many files into one folder under temporary names, not yet on the disk.
+/// Writes many files into one folder under temporary names, without syncing them.
 ///
 /// # Errors
 /// Returns the system's error. In that case, no file remains.
 pub fn stage_all(folder: &Path, files: &[NewFile<'_>]) -> Result<StagedFiles, StoreError> {
-    // In sequence: the kernel creates one file at a time in a folder, and waiting threads would only spin.
+    // Sequentially, because the kernel creates only one file at a time in a folder, and waiting threads would only
+    // spin.
     let stage = |(name, bytes, mode): &NewFile<'_>| {
         let place = folder.join(name);
         let staged = StagedFile { path: unfinished_sibling(&place), place, published: false };
@@ -37,10 +38,11 @@ pub fn stage_all(folder: &Path, files: &[NewFile<'_>]) -> Result<StagedFiles, St
 }
 
 impl StagedFiles {
-    /// Syncs the files to the disk, then renames each into its place, over an existing one. Durable on return.
+    /// Syncs the files to the disk, then renames each to its final name, replacing existing files. Durable on return.
     ///
     /// # Errors
-    /// Returns the system's error; the files that were not renamed yet are removed, and their places are unchanged.
+    /// Returns the system's error; the files that were not renamed yet are removed, and the existing files are
+    /// unchanged.
     pub fn commit(self, folder: &Path) -> Result<(), StoreError> {
         sync_all(folder)?;
         self.0.into_iter().try_for_each(StagedFile::publish)?;
@@ -48,7 +50,7 @@ impl StagedFiles {
     }
 }
 
-/// A file under its temporary name; removed unless it is published.
+/// A file under its temporary name. It is removed on drop unless it is published.
 #[derive(Debug)]
 struct StagedFile {
     path: PathBuf,
@@ -72,7 +74,7 @@ impl Drop for StagedFile {
     }
 }
 
-/// A folder that is filled under a temporary name, and then appears complete in its place.
+/// A folder that is filled under a temporary name and then renamed, so that it appears complete.
 #[derive(Debug)]
 pub struct StagedFolder {
     unfinished: PathBuf,
@@ -81,7 +83,7 @@ pub struct StagedFolder {
 }
 
 impl StagedFolder {
-    /// Creates the folder that will appear at `place`, whose parent exists.
+    /// Creates a temporary folder that will be renamed to `place`, whose parent must exist.
     ///
     /// # Errors
     /// Returns the system's error.
@@ -105,7 +107,7 @@ impl StagedFolder {
         Ok(Identity::of(&metadata))
     }
 
-    /// Adds a file at a path below, with its folders, whose mode is 0700.
+    /// Adds a file at a relative path, and creates its folders with mode 0700.
     ///
     /// # Errors
     /// Returns the system's error.
@@ -130,7 +132,7 @@ impl StagedFolder {
 
     /// Keeps every other file of the folder that it will replace: a person may have put it there.
     ///
-    /// Files that were added already and those for which `replaced` is true are not kept.
+    /// Files that were already added, and those for which `replaced` is true, are not copied.
     ///
     /// # Errors
     /// Returns [`StoreError::InTheWay`] for anything that is not a plain file, or the system's error.
@@ -160,13 +162,13 @@ impl StagedFolder {
         Ok(())
     }
 
-    /// Returns the path under which it is being filled.
+    /// Returns the temporary path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.unfinished
     }
 
-    /// Puts the folder in its place, where nothing may exist yet.
+    /// Renames the folder to its final path, which must not exist yet.
     ///
     /// # Errors
     /// Returns [`StoreError::Exists`] if something does, or the system's error.
@@ -176,8 +178,8 @@ impl StagedFolder {
         sync_folder(parent(&self.place))
     }
 
-    /// Puts the folder in its place, and removes one that it replaces. To be called after [`sync_all`], so that what
-    /// appears is whole after a power failure, too.
+    /// Renames the folder to its final path, and removes the folder that it replaces. Call [`sync_all`] first, so that
+    /// the folder is also complete after a power failure.
     ///
     /// # Errors
     /// Returns the system's error. In that case, the old folder is unchanged.
@@ -188,9 +190,8 @@ impl StagedFolder {
     /// Like [`StagedFolder::publish`], but leaves the replaced folder under a temporary name, for
     /// [`super::files::sweep`].
     ///
-    /// A file system may take long to create files while others are being deleted: ext4 does not reuse an inode that
-    /// was freed just before, and searches for another. A run that replaces many folders deletes all of them at the
-    /// end.
+    /// A file system may be slow to create files while others are being deleted: ext4 does not reuse an inode that was
+    /// just freed, and searches for another. Therefore a run that replaces many folders deletes all of them at the end.
     ///
     /// # Errors
     /// Returns the errors of [`StagedFolder::publish`].
@@ -198,7 +199,7 @@ impl StagedFolder {
         self.exchange().map(|mut replaced| replaced.published = true)
     }
 
-    /// Puts the folder in its place, and returns the replaced folder under a temporary name, if there was one.
+    /// Renames the folder to its final path, and returns the replaced folder under a temporary name, if there was one.
     fn exchange(mut self) -> Result<Self, StoreError> {
         match rename(&self.unfinished, &self.place, RenameFlags::NOREPLACE) {
             Err(StoreError::Exists(_)) => {}

@@ -1,4 +1,4 @@
-//! Folders with folders in them, which appear complete or not at all, and are read with limits.
+//! Nested folders, which are written atomically and read with limits.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
@@ -11,20 +11,20 @@ use super::error::StoreError;
 use super::files::{self, PRIVATE};
 use super::staged::StagedFolder;
 
-/// A file of a tree: its path in it, with `/`, its bytes, its mode.
+/// A file of a tree: its relative path with `/`, its bytes, and its mode.
 pub type TreeFile<'a> = (&'a str, &'a [u8], u32);
 
-/// Trees under temporary names; removed unless they are committed.
+/// Trees under temporary names. They are removed on drop unless they are committed.
 #[derive(Debug)]
 pub struct StagedTrees(Vec<StagedFolder>);
 
-/// Writes many trees into one folder under temporary names, not yet on the disk.
+/// Writes many trees into one folder under temporary names, without syncing them.
 ///
-/// The top folder of a tree has mode 0700; those in it have the mode that `folder_mode` returns. Modes do not depend on
-/// the umask.
+/// The top folder of a tree has mode 0700; nested folders have the mode that `folder_mode` returns. Modes do not depend
+/// on the umask.
 ///
 /// # Errors
-/// Returns [`StoreError::InTheWay`] if something other than a folder is in a tree's place, or the system's error. In
+/// Returns [`StoreError::InTheWay`] if an existing entry at a tree's path is not a folder, or the system's error. In
 /// that case, no file remains.
 pub fn stage_all(
     folder: &Path,
@@ -45,10 +45,10 @@ pub fn stage_all(
 }
 
 impl StagedTrees {
-    /// Syncs the trees to the disk, then puts each in its place, over an existing one. Durable on return.
+    /// Syncs the trees to the disk, then renames each to its final name, replacing existing trees. Durable on return.
     ///
     /// # Errors
-    /// Returns the system's error; the trees that were not put in their places yet are removed, and their places are
+    /// Returns the system's error; the trees that were not renamed yet are removed, and the existing trees are
     /// unchanged.
     pub fn commit(self, folder: &Path) -> Result<(), StoreError> {
         files::sync_all(folder)?;
@@ -63,8 +63,7 @@ fn fill(top: &Path, tree: &[TreeFile<'_>], folder_mode: fn(&str) -> u32) -> Resu
             make_folder(&top.join(&path[..end]), folder_mode(&path[..end]))?;
         }
         let file = top.join(path);
-        // Never readable by more users than the final mode allows; the bits that the umask removed are set when it is
-        // complete.
+        // At first the file has at most the owner's bits of its mode; the full mode is set when it is complete.
         files::write_with_the_batch(&file, bytes, mode & PRIVATE)?;
         set_mode(&file, *mode)?;
     }
@@ -86,7 +85,7 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), StoreError> {
 /// A file of a tree, read.
 pub type ReadFile = (String, u32, Zeroizing<Vec<u8>>);
 
-/// Reads the tree in `folder`: at most `max_files` files, and `limit` bytes of all of them. Links are not followed.
+/// Reads the tree in `folder`: at most `max_files` files, and `limit` bytes in total. Links are not followed.
 ///
 /// # Errors
 /// Returns [`StoreError::InTheWay`] for anything that is not a plain file or folder, [`StoreError::TooLarge`], or the

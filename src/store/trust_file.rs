@@ -1,4 +1,4 @@
-//! `trust.json`: the CAs of a role with their states, where there is more than one root of the project's own.
+//! `trust.json`: the CAs of a role with their states, if they are not just a single root that clusterctl generated.
 //!
 //! ```json
 //! {"schemaVersion": 1, "cas": [
@@ -49,7 +49,7 @@ pub enum TrustFileError {
     /// A certificate cannot be parsed.
     #[error("a certificate in it: {0}")]
     Certificate(#[from] CertificateError),
-    /// Certificates are not those of a CA.
+    /// The certificates do not make a CA.
     #[error(transparent)]
     Ca(#[from] CaCertificateError),
     /// The CAs do not make a trust bundle.
@@ -109,14 +109,15 @@ fn ca(role: CaRole, entry: CaEntry) -> Result<(CaCertificate, CaState), TrustFil
     let others = certificates.split_off(1);
     let certificate = certificates.pop().ok_or(TrustFileError::Empty)?;
     let ca = match origin {
-        // Its own profile is checked when it signs and when it is audited, as where there is no trust file.
+        // As without a trust file, its profile is checked when it signs and when it is audited.
         Origin::Generated if others.is_empty() => CaCertificate::own_root(role, certificate),
         _ => CaCertificate::new(role, origin, certificate, &others)?,
     };
     Ok((ca, state))
 }
 
-/// Formats a trust file, or returns `None` if the bundle is a single root of the project's own, which needs none.
+/// Formats a trust file, or returns `None` if the bundle is a single root that clusterctl generated, which needs no
+/// trust file.
 pub(super) fn format(trust: &TrustBundle) -> Option<String> {
     let active = trust.active();
     if trust.all().count() == 1 && active.origin() == Origin::Generated && active.chain().is_empty() {
@@ -125,7 +126,7 @@ pub(super) fn format(trust: &TrustBundle) -> Option<String> {
     Some(format_in_full(trust))
 }
 
-/// Formats a trust file, ended by a line feed, whether the bundle needs one or not.
+/// Formats a trust file with a line feed at the end, whether the bundle needs one or not.
 pub(super) fn format_in_full(trust: &TrustBundle) -> String {
     let entry = |(ca, state): (&CaCertificate, CaState)| CaEntry {
         state: state.as_str().to_owned(),

@@ -16,25 +16,25 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 
-/// A file that changes within one tick of the kernel's clock may keep its timestamps. Files that changed this shortly
-/// before their metadata was read are not cached.
+/// Files that changed less than this before their metadata was read are not cached, because a file that changes twice
+/// within one tick of the kernel's clock may keep its timestamps.
 const UNSETTLED: Duration = Duration::seconds(2);
 
-/// One verified folder of credentials: what was expected of it, and the metadata of the files that met it.
+/// A verified folder of credentials: the expected certificates, and the metadata of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheEntry {
     /// The folder, relative to `pki`: `nodes/HOST`, `masters/NAME`, `verifier`.
     pub folder: String,
     /// The digest of the expected certificates and of the files' metadata.
     pub digest: Fingerprint,
-    /// The time from which all of its certificates are valid.
+    /// The time from which all certificates of the folder are valid.
     pub not_before: OffsetDateTime,
-    /// The time when the first of its certificates expires.
+    /// The time at which the first certificate of the folder expires.
     pub not_after: OffsetDateTime,
 }
 
 impl CacheEntry {
-    /// Describes files that were just written, as [`Snapshots::take`] will find them.
+    /// Returns the entry of files that were just written, as [`Snapshots::take`] will compute it.
     pub(super) fn of_new_files<'c>(
         folder: String,
         expected: Fingerprint,
@@ -84,7 +84,7 @@ impl CacheKey {
     /// Combines the key type, the CAs, and the number of revocations in the ledger with this program's version and its
     /// profiles.
     ///
-    /// A new revocation changes the key, so that everything is read and verified again.
+    /// A new revocation changes the key, so everything is read and verified again.
     #[must_use]
     pub fn new(keys: KeyKind, cas: &CaSet, revocations: u64) -> Self {
         let cas = CaRole::ALL.map(|kind| cas.of(kind).digest());
@@ -109,7 +109,7 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Opens the folder that all snapshots are taken below.
+    /// Opens the folder `pki`, below which snapshots are taken.
     #[must_use]
     pub fn new(layout: &Layout, key: CacheKey, now: OffsetDateTime) -> Self {
         Self { key, pki: File::open(layout.pki()).ok(), settled_before: now - UNSETTLED }
@@ -151,9 +151,9 @@ impl FileSnapshot {
         self.digest
     }
 
-    /// Returns the entry for files that were verified after this snapshot; `None` if they had changed only just before.
+    /// Returns the entry for files that were verified after this snapshot; `None` if they changed only shortly before.
     ///
-    /// `certificates` are those that were read, `first` the specification of one of them.
+    /// `certificates` are the certificates that were read, and `first` is the specification of one of them.
     #[must_use]
     pub fn entry<'c>(
         &self,
@@ -170,7 +170,7 @@ fn digest(expected: Fingerprint, files: &mut [(Profile, [Identity; 2])]) -> Fing
     Fingerprint::of_value(&(expected, &*files))
 }
 
-/// The folder of a credential relative to `pki`: the cluster directory may be moved.
+/// Returns the folder of a credential relative to `pki`, because the cluster directory may be moved.
 pub(super) fn folder(profile: Profile, host: Option<&HostName>) -> String {
     Layout::holder_below_pki(profile, host)
 }

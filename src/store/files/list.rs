@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::store::error::StoreError;
 use crate::store::layout::UNFINISHED;
 
-/// Returns the names in a folder, sorted, without hidden ones; none when there is no such folder.
+/// Returns the names in a folder, sorted, without hidden ones; empty if the folder does not exist.
 ///
 /// # Errors
 /// Returns the system's error.
@@ -25,7 +25,7 @@ pub struct Names {
     pub not_utf8: Vec<PathBuf>,
 }
 
-/// Returns the names in a folder, and the paths whose names are not UTF-8; none when there is no such folder.
+/// Returns the names in a folder, and the paths whose names are not UTF-8; empty if the folder does not exist.
 ///
 /// # Errors
 /// Returns the system's error.
@@ -40,8 +40,7 @@ pub(in crate::store) struct Listing {
     pub(in crate::store) names: Vec<String>,
     /// The paths whose names are not UTF-8, sorted.
     pub(in crate::store) not_utf8: Vec<PathBuf>,
-    /// Unfinished files and folders: a process is writing them, or was killed. Replaced folders, too, until the end of
-    /// a run.
+    /// Unfinished files and folders of a running or killed process, and replaced folders until the end of a run.
     pub(in crate::store) unfinished: Vec<Unfinished>,
 }
 
@@ -95,7 +94,7 @@ pub fn files_below(folder: &Path) -> Result<Vec<String>, StoreError> {
         let failed = |error: io::Error| StoreError::io("list", &dir, &error);
         for entry in fs::read_dir(&dir).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            // clusterctl writes no name that is not UTF-8, and could not report it.
+            // clusterctl never writes names that are not UTF-8, and cannot represent them here.
             let Ok(name) = entry.file_name().into_string() else { return Err(StoreError::InTheWay(entry.path())) };
             let kind = entry.file_type().map_err(failed)?;
             let path = format!("{prefix}{name}");

@@ -1,4 +1,4 @@
-//! Reads the metadata of files, and not their content.
+//! Reads the metadata of files.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -65,19 +65,20 @@ pub fn is_plain_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// Returns true if nothing is at `path`, and false if that cannot be found out.
+/// Returns true if nothing is at `path`, and false if that cannot be determined.
 #[must_use]
 pub fn is_missing(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Returns when a file or folder was changed last; `None` if there is none, or that cannot be found out.
+/// Returns the time of the last change of a file or folder; `None` if it does not exist, or its metadata cannot be
+/// read.
 #[must_use]
 pub fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
-/// The owner of a file who is not the user that runs this program.
+/// The owner of a file, who is not the user that runs this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     /// The owner.
@@ -87,7 +88,7 @@ pub struct Owner {
 }
 
 /// Returns the owner of a file or folder, unless it is the user that runs this program or, for root, the user who
-/// became root with `sudo`; `None` also where there is no such file.
+/// became root with `sudo`; `None` also if the file does not exist.
 #[must_use]
 pub fn another_owner(path: &Path, sudo: Option<u32>) -> Option<Owner> {
     let (uid, ours) = (fs::metadata(path).ok()?.uid(), rustix::process::geteuid().as_raw());
@@ -104,7 +105,7 @@ pub fn mode(path: &Path) -> Result<u32, StoreError> {
     Ok(metadata.permissions().mode() & 0o7777)
 }
 
-/// Returns the permission bits of a plain file; `None` if there is none, or that cannot be found out.
+/// Returns the permission bits of a plain file; `None` if it does not exist, or its metadata cannot be read.
 #[must_use]
 pub fn mode_of_file(path: &Path) -> Option<u32> {
     let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;

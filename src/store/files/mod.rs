@@ -1,4 +1,4 @@
-//! Files of the cluster directory: reads with a limit, metadata, listings, and writes that are never visible in part.
+//! Access to the files of the cluster directory: reads with a limit, metadata, listings, and atomic writes.
 
 mod list;
 mod metadata;

@@ -32,8 +32,8 @@ pub fn read_or_wait(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
 
 /// Like [`read`], and also returns the file's permission bits.
 ///
-/// Does not update the access time where the system allows it: after many files were issued, every first read would be
-/// a write.
+/// Does not update the access time if the system allows that. Otherwise the first read of every new file would cause a
+/// write.
 ///
 /// # Errors
 /// Returns the errors of [`read`].
@@ -77,7 +77,7 @@ fn open_quietly(path: &Path) -> io::Result<File> {
     #[cfg(target_os = "linux")]
     {
         let quiet = open_with(path, OFlags::NONBLOCK | OFlags::NOATIME);
-        // Only the file's owner may do that.
+        // Only the file's owner may suppress the update of the access time.
         if !quiet.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
             return quiet;
         }
@@ -127,7 +127,7 @@ pub fn begins_with(path: &Path, bytes: &[u8]) -> bool {
     File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == bytes
 }
 
-/// Returns the SHA-256 of a plain file, and no link to one, that only its owner can read.
+/// Returns the SHA-256 of a plain file that is not a link and that only its owner can read.
 #[must_use]
 pub fn digest_of_private(path: &Path) -> Option<Fingerprint> {
     let facts = fs::symlink_metadata(path).ok()?;
@@ -153,7 +153,7 @@ mod tests {
         OpenOptions::new().write(true).open(&path).and_then(|file| file.set_times(times)).expect("set back");
         let accessed = || fs::metadata(&path).and_then(|metadata| metadata.accessed()).expect("a time");
         assert_eq!(read_one_of_many(&path, 100), Ok((b"secret".to_vec(), mode(&path).expect("a mode"))));
-        // On a file system that is mounted with noatime this shows nothing.
+        // On a file system that is mounted with noatime, this test cannot fail.
         assert_eq!(accessed(), long_ago);
     }
 }

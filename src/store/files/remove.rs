@@ -13,12 +13,12 @@ use super::list::{Listing, Unfinished, list};
 use super::sync::sync_all;
 use crate::store::error::StoreError;
 
-/// The number of threads that delete at the same time, independent of the number of cores: on a file system that has
-/// the disk discard what is freed at once (ext4 with `discard` and without a journal) each waits for the disk most of
-/// the time.
+/// The number of threads that delete at the same time, independent of the number of cores: on a file system that
+/// discards freed blocks immediately (ext4 with `discard` and without a journal), each thread waits for the disk most
+/// of the time.
 const WAITING_THREADS: usize = 16;
 
-/// Deletes files and folders, by their paths below `folder`, as far as they exist. Durable on return.
+/// Deletes files and folders, by their paths below `folder`, if they exist. Durable on return.
 ///
 /// # Errors
 /// Returns the system's error.
@@ -26,7 +26,7 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
     let mut removed = false;
     for name in names {
         let path = folder.join(name);
-        // Most do not exist, and checking first would take as long again.
+        // Most do not exist, and checking first would take the same time again.
         let gone = match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound && is_itself_a_folder(&path) => {
                 fs::remove_dir_all(&path)
@@ -42,7 +42,7 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
     if removed { sync_all(folder) } else { Ok(()) }
 }
 
-/// Deletes a folder and its content, also where its owner, who runs this program, may not write in it.
+/// Deletes a folder and its content, even if its owner, who runs this program, has no write permission.
 pub(in crate::store) fn remove_own_folder(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(path).or_else(|error| {
         if error.kind() != io::ErrorKind::PermissionDenied {
@@ -53,27 +53,28 @@ pub(in crate::store) fn remove_own_folder(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Returns true for a folder, and false for a link to one: only the link is deleted, and not its target.
+/// Returns true for a folder, and false for a link to one, because only the link must be deleted, and not its target.
 fn is_itself_a_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
-/// Deletes the unfinished files and folders that a killed process left in `folder`, and folders that were replaced.
+/// Deletes unfinished files and folders of killed processes in `folder`, and replaced folders.
 ///
-/// Returns the names that stay, as [`names_in`](super::names_in) does. Only the holder of the lock may call it.
+/// Returns the remaining names, like [`names_in`](super::names_in). Only the holder of the lock may call this.
 ///
 /// # Errors
 /// Returns the system's error.
 pub fn sweep(folder: &Path) -> Result<Vec<String>, StoreError> {
     let Listing { names, mut unfinished, .. } = list(folder)?;
-    // ext4 lists names in the order of their hashes. In the order of their inodes, in which they were created,
-    // neighbouring blocks are freed one after another.
+    // ext4 lists names in the order of their hashes. Deleting in the order of inodes, which is that of creation, frees
+    // neighbouring blocks one after another.
     unfinished.sort_unstable_by_key(|one| one.inode);
     remove_unfinished(&unfinished)?;
     Ok(names)
 }
 
-/// Deletes unfinished files and folders: after those of a large cluster were replaced there are as many.
+/// Deletes unfinished files and folders concurrently, because a large cluster leaves as many replaced folders as it has
+/// hosts.
 fn remove_unfinished(unfinished: &[Unfinished]) -> Result<(), StoreError> {
     let remove = |Unfinished { path, is_folder, .. }: &Unfinished| {
         let removed = if *is_folder { remove_own_folder(path) } else { fs::remove_file(path) };

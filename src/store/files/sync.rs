@@ -11,7 +11,7 @@ use crate::store::error::StoreError;
 /// Syncs everything that was written to the file system of `folder`.
 ///
 /// # Errors
-/// Returns the system's error: a disk that fails here has lost what was written.
+/// Returns the system's error. If the disk fails here, the written data is lost.
 pub fn sync_all(folder: &Path) -> Result<(), StoreError> {
     let failed = |error: io::Error| StoreError::io("sync", folder, &error);
     let handle = File::open(folder).map_err(failed)?;

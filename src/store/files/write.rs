@@ -1,5 +1,4 @@
-//! Writes that are never visible in part: the mode is set when the file is created, under a temporary name beside its
-//! place; it is synced, and only then renamed into its place.
+//! Atomic writes: a file is created with its mode under a temporary name in the same folder, synced, and then renamed.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -59,16 +58,16 @@ pub fn create_folders_below(root: &Path, path: &str, mode: impl Fn(&str) -> u32)
 /// Writes a file that must not exist yet.
 ///
 /// # Errors
-/// Returns [`StoreError::Exists`] if it does, also if another process created it meanwhile, or the system's error. No
-/// partial file is left.
+/// Returns [`StoreError::Exists`] if the file exists, even if another process created it concurrently, or the system's
+/// error. No partial file remains.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     put(path, bytes, mode, RenameFlags::NOREPLACE)
 }
 
-/// Writes a file, in place of an existing one.
+/// Writes a file, and replaces an existing one.
 ///
 /// # Errors
-/// Returns the system's error. In that case, the old file is unchanged, and no partial file is left.
+/// Returns the system's error. In that case, the old file is unchanged, and no partial file remains.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     put(path, bytes, mode, RenameFlags::empty())
 }
@@ -87,12 +86,12 @@ fn put(path: &Path, bytes: &[u8], mode: u32, how: RenameFlags) -> Result<(), Sto
     written
 }
 
-/// The time by which a written file has to be on the disk.
+/// The point at which a written file must be on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Durable {
     /// Before the write returns.
     Now,
-    /// With the [`super::sync_all`] that follows a batch.
+    /// At the [`super::sync_all`] that follows a batch.
     WithTheBatch,
 }
 
@@ -116,7 +115,7 @@ pub(in crate::store) fn rename(from: &Path, to: &Path, how: RenameFlags) -> Resu
     match renameat_with(CWD, from, CWD, to, how) {
         Ok(()) => Ok(()),
         Err(rustix::io::Errno::EXIST) => Err(StoreError::Exists(to.to_owned())),
-        // A file system without the flag (NFS, some FUSE): checking before is enough under the lock.
+        // Some file systems (NFS, some FUSE) do not support the flag. Under the lock, checking first is sufficient.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if how == RenameFlags::NOREPLACE => {
             if exists(to) {
                 return Err(StoreError::Exists(to.to_owned()));

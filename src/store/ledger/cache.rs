@@ -8,7 +8,7 @@ use crate::store::error::StoreError;
 use crate::store::verification_cache::{CacheEntry, VerificationCache};
 
 impl Ledger {
-    /// Stores entries, each in place of an older one for the same folder.
+    /// Stores entries. Each replaces an older entry of the same folder.
     ///
     /// # Errors
     /// Returns an error if SQLite fails. In that case, nothing is stored.

@@ -1,4 +1,4 @@
-//! The certificates that were issued: recording them, and queries for them.
+//! Records issued certificates, and queries them.
 
 use std::collections::HashMap;
 
@@ -22,24 +22,24 @@ use crate::store::verification_cache::CacheEntry;
 pub struct Entry<'a> {
     /// The certificate.
     pub certificate: &'a Certificate,
-    /// Its profile, as the policy table names it.
+    /// The name of its profile in the policy table.
     pub profile: &'a str,
-    /// The host that it is for; `None` if the cluster or a person has one.
+    /// The host that it belongs to; `None` if it belongs to the cluster or a person.
     pub host: Option<&'a str>,
     /// The issuing CA's certificate.
     pub issuer: &'a Certificate,
 }
 
-/// A certificate that was issued, as the ledger has it.
+/// The ledger's record of an issued certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedCertificate {
     /// Its serial number.
     pub serial: Serial,
     /// The SHA-256 of its DER.
     pub fingerprint: Fingerprint,
-    /// Its profile, as the policy table names it.
+    /// The name of its profile in the policy table.
     pub profile: String,
-    /// The host that it is for; `None` if the cluster or a person has one.
+    /// The host that it belongs to; `None` if it belongs to the cluster or a person.
     pub host: Option<String>,
     /// Its common name.
     pub account: String,
@@ -107,8 +107,8 @@ impl Ledger {
         })
     }
 
-    /// Like [`Ledger::record`]. Also stores entries of the verification cache in the same transaction: each sync of the
-    /// disk takes as long as many rows.
+    /// Like [`Ledger::record`], but also stores entries of the verification cache in the same transaction, because a
+    /// sync of the disk takes as long as writing many rows.
     pub(in crate::store) fn record_with_cache(
         &mut self,
         entries: &[Entry<'_>],
@@ -167,7 +167,7 @@ impl Ledger {
         self.certificates("WHERE c.spki_sha256 = ?1 ORDER BY c.seq", &[&spki.to_string()])?.all()
     }
 
-    /// Finds all certificates that expire before a time, those first that expire first.
+    /// Finds all certificates that expire before a time, in the order of expiry.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.
@@ -175,8 +175,7 @@ impl Ledger {
         self.certificates("WHERE c.not_after < ?1 ORDER BY c.not_after, c.seq", &[&stamp(time)])
     }
 
-    /// Finds the certificates of a profile whose account begins with `prefix`, and which neither expired nor were
-    /// revoked.
+    /// Finds the certificates of a profile whose account begins with `prefix` and that are neither expired nor revoked.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.
@@ -186,7 +185,8 @@ impl Ledger {
         prefix: &str,
         now: OffsetDateTime,
     ) -> Result<CertificateQuery<'_>, StoreError> {
-        // A range of accounts, up to Unicode's last character: an index is not used for a function of the account.
+        // A range of accounts, up to Unicode's last character, because SQLite would not use an index for a function of
+        // the account.
         let condition = "WHERE c.profile = ?1 AND c.account >= ?2 AND c.account < ?2 || char(0x10FFFF) \
              AND c.not_after > ?3 AND r.sha256 IS NULL ORDER BY c.seq";
         self.certificates(condition, &[&profile, &prefix, &stamp(now)])
@@ -198,7 +198,7 @@ impl Ledger {
     /// Returns an error if SQLite fails.
     pub fn revoked_expiring_after(&self, time: OffsetDateTime) -> Result<CertificateQuery<'_>, StoreError> {
         let revoked = "revocations r JOIN certificates c ON c.sha256 = r.sha256";
-        // `+` keeps SQLite from searching all certificates by their expiry.
+        // `+` prevents SQLite from searching all certificates by expiry.
         self.query(&format!("{revoked} WHERE +c.not_after > ?1 ORDER BY r.seq"), &[&stamp(time)])
     }
 
@@ -220,7 +220,7 @@ impl Ledger {
         self.read(|connection| connection.query_row(query, values, |_| Ok(())).optional()).map(|found| found.is_some())
     }
 
-    /// Returns, for each host, the certificate of this profile that was issued last.
+    /// Returns the newest certificate of this profile for each host.
     ///
     /// # Errors
     /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
@@ -253,7 +253,7 @@ impl Ledger {
         self.texts(query, &[&profile])
     }
 
-    /// Returns the hosts that ever had a certificate with this common name; `None` stands for a CA, a person or the
+    /// Returns the hosts that ever had a certificate with this common name; `None` means a CA, a person or the
     /// verifier.
     ///
     /// # Errors

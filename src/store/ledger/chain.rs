@@ -1,8 +1,9 @@
-//! The hash chain over the rows that are only ever added: a row that another program changed, removed or inserted is named.
+//! The hash chain over the append-only rows. It detects rows that another program changed, removed or inserted.
 //!
-//! Every transaction adds a link for each table that it added rows to. A link has the SHA-256 of each of these rows, and the
-//! SHA-256 over itself and the link before it. The chain does not stop whoever can write the ledger and makes a whole new
-//! chain: its head, which `ledger check` prints, tells such a chain apart where it was kept elsewhere.
+//! Every transaction adds a link for each table that it added rows to. A link has the SHA-256 of each of these rows,
+//! and a SHA-256 over itself and the previous link. The chain does not protect against an attacker who can write the
+//! ledger and computes a whole new chain. Such a chain is detected with a copy of the head, which `ledger check`
+//! prints, that was kept elsewhere.
 
 use std::collections::{HashMap, HashSet};
 
@@ -32,13 +33,13 @@ const SOURCES: [Source; 4] = [
 ];
 
 const UNRECORDED: &str = "unrecorded_revocations";
-/// The source of links that name rows of [`UNRECORDED`] which clusterctl removed, because the certificates were recorded.
+/// The source of links that list rows of [`UNRECORDED`] that clusterctl removed because the certificates were recorded.
 const RESOLVED: &str = "resolved";
 
 /// The length of a row's entry in a link: its number and its digest.
 const ENTRY: usize = 8 + 32;
 
-/// The highest number in each table when a transaction began.
+/// The highest row number in each table at the beginning of a transaction.
 pub(super) struct Watermarks([i64; SOURCES.len()]);
 
 impl Watermarks {
@@ -47,7 +48,7 @@ impl Watermarks {
         Self([0; SOURCES.len()])
     }
 
-    /// Reads them.
+    /// Reads the current watermarks.
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let mut highest = [0; SOURCES.len()];
         for (source, highest) in SOURCES.iter().zip(&mut highest) {
@@ -60,7 +61,7 @@ impl Watermarks {
 
 /// Adds links for the rows above the watermarks, as a part of the transaction that added them.
 ///
-/// Rows that another program added before are left out, so that they stay noticeable.
+/// Rows that another program added earlier are left out, so that a check still detects them.
 pub(super) fn extend(connection: &Connection, before: &Watermarks) -> rusqlite::Result<()> {
     for (source, before) in SOURCES.iter().zip(before.0) {
         let query = format!("SELECT seq, {} FROM {} WHERE seq > ?1 ORDER BY seq", source.columns, source.table);
@@ -77,7 +78,7 @@ pub(super) fn extend(connection: &Connection, before: &Watermarks) -> rusqlite::
     Ok(())
 }
 
-/// Adds a link that names rows of unrecorded revocations which are about to be removed.
+/// Adds a link that lists rows of unrecorded revocations that are about to be removed.
 pub(super) fn resolve(connection: &Connection, rows: &[i64]) -> rusqlite::Result<()> {
     let entries: Vec<u8> = rows.iter().flat_map(|seq| seq.to_be_bytes().into_iter().chain([0; 32])).collect();
     link(connection, RESOLVED, &entries)
@@ -131,38 +132,38 @@ fn append(buffer: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
     buffer.extend_from_slice(bytes);
 }
 
-/// How a row or a link differs from the chain.
+/// The kind of difference between a row or a link and the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakKind {
-    /// The row is not what it was when it was recorded.
+    /// The row was changed after it was recorded.
     Changed,
     /// The row is gone.
     Removed,
     /// The row was not recorded by clusterctl.
     Inserted,
-    /// The link does not follow the one before it: it was changed, or links before it were removed.
+    /// The link does not follow the previous link: it was changed, or links before it were removed.
     Link,
 }
 
 /// A row or a link that differs from the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainBreak {
-    /// How it differs.
+    /// The kind of difference.
     pub kind: BreakKind,
-    /// The table: one that is chained, or `chain` itself.
+    /// The table: a chained table, or `chain` itself.
     pub table: String,
     /// Its `seq`.
     pub row: i64,
 }
 
-/// What the chain shows.
+/// The result of comparing the ledger with its chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainReport {
     /// The hash of the last link; `None` if nothing was recorded yet.
     pub head: Option<Fingerprint>,
     /// The number of rows in the chain.
     pub rows: usize,
-    /// Whether the expected link is in the chain; true where none is expected.
+    /// Whether the expected link is in the chain; true if none is expected.
     pub has_expected: bool,
     /// Rows and links that differ, in the order of the tables.
     pub breaks: Vec<ChainBreak>,
@@ -197,7 +198,7 @@ impl Ledger {
     }
 }
 
-/// What all links have.
+/// The content of all links.
 struct Links {
     /// The digests of the rows of each table.
     recorded: HashMap<String, HashMap<i64, [u8; 32]>>,
@@ -206,7 +207,7 @@ struct Links {
     head: Option<Fingerprint>,
     /// The hashes of all links.
     hashes: HashSet<Fingerprint>,
-    /// The links that do not follow the one before them.
+    /// The links that do not follow the previous link.
     breaks: Vec<ChainBreak>,
 }
 
@@ -245,7 +246,7 @@ impl Links {
     }
 }
 
-/// Compares a table with what the chain has of it.
+/// Compares a table with its entries in the chain.
 fn compare(
     connection: &Connection,
     source: &Source,

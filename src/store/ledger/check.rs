@@ -1,11 +1,11 @@
-//! SQLite's own checks of the ledger, and its certificates one at a time.
+//! SQLite's own checks of the ledger, and iteration over its certificates.
 
 use rusqlite::types::Value;
 
 use super::Ledger;
 use crate::store::error::StoreError;
 
-/// The most problems that SQLite's check names.
+/// The maximum number of problems that SQLite's check returns.
 const MAX_PROBLEMS: usize = 100;
 
 /// A row of certificates, as it is stored.
@@ -24,7 +24,7 @@ pub struct StoredCertificate {
 }
 
 impl Ledger {
-    /// Returns what SQLite's integrity check finds: damaged pages, indexes that do not match their tables.
+    /// Returns the findings of SQLite's integrity check: damaged pages, indexes that do not match their tables.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.

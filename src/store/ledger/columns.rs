@@ -8,10 +8,10 @@ use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::reason::Reason;
 
-/// A column's value, parsed. A text that clusterctl never writes is an error, which says that the ledger is damaged.
+/// A column's value, parsed. A text that clusterctl never writes is an error: the ledger is damaged.
 pub(super) struct Column<T>(pub(super) T);
 
-/// A text in a column that is not what it should be.
+/// An unexpected text in a column.
 #[derive(Debug, thiserror::Error)]
 #[error("{text:?} is not a {expected}")]
 struct Unexpected {

@@ -1,4 +1,4 @@
-//! The connection to the ledger: how it is opened, and the transactions that the other modules make.
+//! The connection to the ledger: opens it, and runs the transactions of the other modules.
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
@@ -18,11 +18,11 @@ use crate::pki::fingerprint::hex;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
 
-/// How long another process may hold the database before opening or writing it fails.
+/// The time after which opening or writing fails while another process locks the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Pages in the log after which it is moved into the database: more than SQLite's 1,000, because digests come in no
-/// order, so that every batch of certificates touches the same pages of the indexes again.
+/// The number of pages in the log after which it is moved into the database. This is more than SQLite's default of
+/// 1,000, because digests are random, so every batch of certificates changes the same pages of the indexes again.
 const LOG_PAGES: u32 = 4096;
 
 /// SQLite's own page cache, in KiB.
@@ -38,7 +38,7 @@ pub struct Ledger {
     connection: Connection,
     path: PathBuf,
     writes: bool,
-    /// The folder of the copy that is open instead of the ledger itself, if it is one.
+    /// The folder of the temporary copy, if a copy is open instead of the ledger itself.
     _copy: Option<TempDir>,
 }
 
@@ -48,7 +48,7 @@ impl Ledger {
     /// # Errors
     /// Returns the errors of [`Ledger::open`].
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        // SQLite would create it readable for all; its log takes the mode over.
+        // SQLite would create it readable by all users. The log inherits the mode.
         OpenOptions::new()
             .create(true)
             .append(true)
@@ -62,7 +62,7 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Opens the ledger for writing and migrates an older one. On a read-only medium it is opened for reading.
+    /// Opens the ledger for writing, and migrates an older format. On a read-only medium it is opened for reading.
     ///
     /// Commands that only read use [`Ledger::open_read_only`].
     ///
@@ -82,9 +82,9 @@ impl Ledger {
         }
     }
 
-    /// Opens the ledger for reading, also beside a process that writes it and in a read-only directory.
+    /// Opens the ledger for reading, even while another process writes it, and in a read-only directory.
     ///
-    /// An older ledger is copied, and the copy is migrated: the ledger itself does not change.
+    /// A ledger of an older format is copied, and the copy is migrated. The ledger itself does not change.
     ///
     /// # Errors
     /// Returns the errors of [`Ledger::open`].
@@ -102,8 +102,8 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Connects to an existing ledger. The log is checked first, and the format is read to find out whether it can be
-    /// read at all.
+    /// Connects to an existing ledger. The log is checked first, and the format is read to test whether the ledger is
+    /// readable at all.
     fn connect_existing(path: &Path) -> Result<Self, StoreError> {
         if !files::exists(path) {
             return Err(StoreError::LedgerMissing(path.to_owned()));
@@ -117,12 +117,12 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Connects where SQLite cannot: in a directory in which it cannot create the log's index.
+    /// Connects to a ledger in a directory in which SQLite cannot create the log's index.
     fn connect_read_only(path: &Path) -> Result<Self, StoreError> {
         if fs::metadata(wal::beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
             return Self::copy_of_files(path);
         }
-        // Without a log the file is the whole ledger, and no process can write it.
+        // Without a log, the file is the complete ledger, and no process can write it.
         let absolute = std::path::absolute(path).map_err(|error| StoreError::io("open", path, &error))?;
         let digits = hex(absolute.as_os_str().as_bytes());
         let escaped: String =
@@ -164,12 +164,12 @@ impl Ledger {
         Ok(Self { connection: connect(path)?, path: path.to_owned(), writes: false, _copy: None })
     }
 
-    /// Migrates an older ledger, completely or not at all, and has it use a log.
+    /// Migrates a ledger of an older format, completely or not at all, and switches it to WAL mode.
     fn migrate(&mut self) -> Result<(), StoreError> {
         if self.format()? < FORMAT {
             self.transact(schema::migrate)?;
         }
-        // Readers of a ledger that does not use a log keep it from changing that; then the next command tries again.
+        // Readers prevent switching to WAL mode; in that case the next command tries again.
         match self
             .connection
             .pragma_update(None, "journal_mode", "WAL")
@@ -201,17 +201,17 @@ impl Ledger {
         })
     }
 
-    /// Sizes the page cache for recording this many certificates, beside those that the ledger has.
+    /// Sizes the page cache for recording this number of certificates in addition to the existing ones.
     ///
-    /// Their digests come in no order, so that each batch touches the indexes everywhere. Pages that are not in the
-    /// cache are written and read again in every batch.
+    /// Digests are random, so each batch changes pages in all parts of the indexes. Pages that are not in the cache are
+    /// written and read again in every batch.
     pub fn reserve_cache(&self, certificates: usize) {
         let last =
             self.read(|connection| connection.query_row("SELECT max(seq) FROM certificates", [], |row| row.get(0)));
         let recorded = last.ok().flatten().and_then(|last: i64| usize::try_from(last).ok()).unwrap_or(0);
         let bytes = certificates.saturating_add(recorded).saturating_mul(INDEX_BYTES);
         let kib = (bytes / 1024).clamp(CACHE_KIB, MAX_CACHE_KIB);
-        // In KiB where it is negative. A failure only makes recording slower.
+        // A negative value is in KiB. A failure only makes recording slower.
         let _ = self.connection.pragma_update(None, "cache_size", -(kib as i64));
     }
 
@@ -223,7 +223,8 @@ impl Ledger {
         query(&self.connection).map_err(|error| self.error(&error))
     }
 
-    /// Runs a transaction, which is done completely and durable on return, or not at all. The rows that it adds are chained.
+    /// Runs a transaction, which is complete and durable on return, or has no effect. The rows that it adds are
+    /// chained.
     pub(super) fn write<T>(
         &mut self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -237,7 +238,7 @@ impl Ledger {
 
     fn transact<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let run = |connection: &mut Connection| {
-            // At once, because a transaction that read before it writes fails when another process wrote in between.
+            // Immediate, because a transaction that reads before it writes fails if another process wrote in between.
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
             wal::count(&transaction)?;
@@ -246,7 +247,7 @@ impl Ledger {
         run(&mut self.connection).map_err(|error| store_error(&self.path, &error))
     }
 
-    /// Returns the store's error for one that SQLite gave.
+    /// Converts an error of SQLite to an error of the store.
     pub(super) fn error(&self, error: &rusqlite::Error) -> StoreError {
         store_error(&self.path, error)
     }
@@ -256,7 +257,7 @@ impl Drop for Ledger {
     /// Moves the log into the database. The last process that closes the ledger removes the log, too.
     fn drop(&mut self) {
         if self.writes {
-            // What cannot be moved, because of a reader, stays in the log. That reader or the next command moves it.
+            // Pages that a reader still needs stay in the log. That reader or the next command moves them.
             let _ = wal::empty(&self.connection);
         }
     }
@@ -267,9 +268,9 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
-        // With a log the same as FULL: each commit is synced. Without one, while an older ledger is migrated, FULL
-        // would not sync the folder once the journal is unlinked: after a power failure it could be back, and undo what
-        // was recorded last.
+        // In WAL mode this equals FULL: each commit is synced. Without WAL, while an older ledger is migrated, FULL
+        // would not sync the folder after the journal is unlinked. After a power failure the journal could reappear and
+        // undo the last transaction.
         connection.pragma_update(None, "synchronous", "EXTRA")?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         Ok(connection)

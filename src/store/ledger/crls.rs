@@ -9,7 +9,8 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
 
 impl Ledger {
-    /// Takes the number of an issuer's next CRL (RFC 5280 § 5.2.3): greater than all before, and at least `at_least`.
+    /// Assigns the number of an issuer's next CRL (RFC 5280 § 5.2.3). It is greater than all earlier numbers, and at
+    /// least `at_least`.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.

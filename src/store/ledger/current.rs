@@ -1,4 +1,4 @@
-//! The certificate that each holder has now: the one that was issued last.
+//! The current certificate of each holder: the one that was issued last.
 
 use rusqlite::Row;
 use time::OffsetDateTime;
@@ -45,10 +45,10 @@ impl Ledger {
         self.current(profile, "c.account")
     }
 
-    /// `holder` is the column that distinguishes the profile's certificates. An index has them in its order.
+    /// `holder` is the column that distinguishes the profile's certificates; an index is sorted by it.
     fn current(&self, profile: &str, holder: &str) -> Result<RowQuery<'_, CurrentCertificate>, StoreError> {
         let is_of_host = if holder == "c.host" { "c.host IS NOT NULL" } else { "c.host IS NULL" };
-        // A column beside max() is of the same row (SQLite, "Bare columns in an aggregate query").
+        // A bare column beside max() has the value of the same row (SQLite, "Bare columns in an aggregate query").
         let query = format!(
             "SELECT {COLUMNS}, c.not_before, c.issued_at, max({RANK}) FROM {WITH_REVOCATIONS} \
              WHERE c.profile = ?1 AND {is_of_host} GROUP BY {holder} ORDER BY {holder}"

@@ -1,5 +1,5 @@
-//! The digests of encrypted bundles and of their contents: encrypting the same bundle twice gives different bytes, so
-//! that these do not tell whether the content changed.
+//! The digests of encrypted bundles and of their contents. Encrypting the same bundle twice gives different bytes, so
+//! the encrypted bytes do not show whether the content changed.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ impl Ledger {
         })
     }
 
-    /// Records encrypted bundles, all or none. A bundle that was not recorded is encrypted again next time.
+    /// Records encrypted bundles, all or none. A bundle that was not recorded is encrypted again by the next run.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.

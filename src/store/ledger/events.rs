@@ -1,4 +1,4 @@
-//! The log of everything that was done besides issuing and revoking.
+//! The log of all actions except issuing and revoking.
 
 use std::collections::HashSet;
 

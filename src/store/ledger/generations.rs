@@ -16,7 +16,7 @@ use crate::store::error::StoreError;
 pub struct Packed {
     /// Its generation.
     pub generation: u64,
-    /// The digest of all that is in it, without its generation.
+    /// The digest of its content, without its generation.
     pub content: Fingerprint,
 }
 
@@ -28,13 +28,13 @@ pub struct Generations {
 }
 
 impl Generations {
-    /// Returns the bundle that was packed last for `host`, as far as it is known.
+    /// Returns the bundle that was packed last for `host`, if it is known.
     #[must_use]
     pub fn last(&self, host: &HostName) -> Option<Packed> {
         self.last.get(host.as_str()).copied()
     }
 
-    /// Returns a generation later than all that were ever given to a bundle.
+    /// Returns a generation that is greater than all earlier ones.
     #[must_use]
     pub fn next(&self) -> u64 {
         self.next
@@ -42,10 +42,11 @@ impl Generations {
 }
 
 impl Ledger {
-    /// Takes the next generation, durable on return: it is never given again, even if no bundle with it is ever written.
+    /// Assigns the next generation, durable on return. It is never assigned again, even if no bundle with it is
+    /// written.
     ///
-    /// It is the time in Unix seconds, so that one given by a ledger from a backup is also later than those before; and later than
-    /// the last in any case, whatever the clock says.
+    /// It is the time in Unix seconds, so that a ledger from a backup also assigns a greater generation than before. It
+    /// is always greater than the last one, whatever the clock says.
     ///
     /// # Errors
     /// Returns an error if SQLite fails. In that case, no value is reserved.
@@ -75,8 +76,8 @@ impl Ledger {
         RowQuery::new(self, "SELECT host, generation FROM bundles ORDER BY host", &[], of)
     }
 
-    /// Records bundles that were packed, all or none, each with an event of its host. A bundle that was not recorded gets a later
-    /// generation next time, which does no harm.
+    /// Records bundles that were packed, all or none, each with an event of its host. A bundle that was not recorded
+    /// gets a greater generation from the next run, which is harmless.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.

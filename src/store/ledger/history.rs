@@ -1,4 +1,4 @@
-//! The history of a cluster directory: what was issued, revoked and done, in the order of time.
+//! The history of a cluster directory: certificates, revocations and other actions, in the order of time.
 
 use rusqlite::{Row, Statement, params};
 use serde_json::Value;
@@ -16,15 +16,15 @@ use crate::store::error::StoreError;
 /// An entry of the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
-    /// When it happened.
+    /// The time.
     pub at: OffsetDateTime,
-    /// Who did it: `user@machine`.
+    /// The actor: `user@machine`.
     pub by: String,
-    /// What happened.
+    /// The change.
     pub change: Change,
 }
 
-/// What happened.
+/// The change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A certificate was issued, or a file's that the ledger lacked was recorded.
@@ -40,9 +40,9 @@ pub enum Change {
     },
     /// A certificate that the ledger does not have was revoked.
     RevokedUnrecorded {
-        /// The SHA-256 of its DER, where it is known.
+        /// The SHA-256 of its DER, if it is known.
         fingerprint: Option<Fingerprint>,
-        /// Its serial number, where it is known.
+        /// Its serial number, if it is known.
         serial: Option<Serial>,
         /// The reason.
         reason: Reason,
@@ -56,31 +56,31 @@ pub enum Change {
     },
     /// Something else was done.
     Done {
-        /// What: `init-ca`, `bundle`, `policy`, `BREAK-GLASS`, …
+        /// The kind of action: `init-ca`, `bundle`, `policy`, `BREAK-GLASS`, …
         kind: String,
-        /// For whom: a host, an account, the cluster.
+        /// The subject of the action: a host, an account, or the cluster.
         subject: String,
         /// The rest, as text.
         detail: String,
     },
 }
 
-/// What a certificate is found by.
+/// The identifiers of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateId {
     /// Its serial number.
     pub serial: Serial,
     /// The SHA-256 of its DER.
     pub fingerprint: Fingerprint,
-    /// Its profile, as the policy table names it.
+    /// The name of its profile in the policy table.
     pub profile: String,
-    /// The host that it is for; `None` if the cluster or a person has one.
+    /// The host that it belongs to; `None` if it belongs to the cluster or a person.
     pub host: Option<String>,
     /// Its common name.
     pub account: String,
 }
 
-/// Which entries of the history are read.
+/// The selection of history entries to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
     /// Those of these hosts, accounts, serial numbers and SHA-256s alone; all where there are none.
@@ -93,7 +93,8 @@ const ISSUED: i64 = 0;
 const REVOKED: i64 = 1;
 const REVOKED_UNRECORDED: i64 = 2;
 
-/// Every table that records changes. Entries of the same second are in the order of the tables, then of their rows.
+/// The union of all tables that record changes. Entries of the same second are in the order of the tables, then of
+/// their rows.
 const HISTORY: &str = "
 WITH history (at, source, seq, by, host, account, profile, serial, sha256, kind, detail) AS (
     SELECT issued_at, 0, seq, issued_by, host, account, profile, serial, sha256,
@@ -145,7 +146,7 @@ impl HistoryQuery<'_> {
     }
 }
 
-/// Returns the SHA-256 that a text is, in hexadecimal or as a credential-id.
+/// Parses a SHA-256 in hexadecimal or as a credential-id.
 pub(super) fn fingerprint(text: &str) -> Option<Fingerprint> {
     Fingerprint::from_credential_id(text).or_else(|| Fingerprint::parse(text))
 }
@@ -189,7 +190,7 @@ impl CertificateId {
 }
 
 impl Ledger {
-    /// Finds the entries of the history that a filter lets through.
+    /// Finds the entries of the history that match a filter.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.

@@ -1,5 +1,5 @@
-//! The images of each control-plane node's last bundle, and which bundles had units for systemd: a change is reported before it
-//! is delivered.
+//! The images of each control-plane node's last bundle, and the hosts whose bundles had systemd units, so that packing
+//! can report changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

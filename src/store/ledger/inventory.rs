@@ -1,4 +1,4 @@
-//! All certificates of the ledger at once, for commands that look at every file.
+//! All certificates of the ledger in memory, for commands that check every file.
 
 use std::collections::{HashMap, HashSet};
 
@@ -46,7 +46,7 @@ impl Inventory {
         !self.on_hosts.is_empty()
     }
 
-    /// Returns why and when a certificate was revoked, if it was.
+    /// Returns the reason and the time of a certificate's revocation, if it was revoked.
     #[must_use]
     pub fn revocation(&self, certificate: Fingerprint) -> Option<&Revocation> {
         self.revoked.get(&certificate)
@@ -83,7 +83,7 @@ impl Ledger {
         })?;
         let (discarded, on_hosts) = (self.discarded_keys()?, self.keys_on_hosts()?);
         let mut revoked = self.revocations()?;
-        // Also of certificates that the ledger does not have, where the digest is known.
+        // Also includes revoked certificates that the ledger does not have, if their digest is known.
         for one in self.unrecorded()? {
             if let Some(certificate) = one.fingerprint {
                 revoked.entry(certificate).or_insert(one.revocation);

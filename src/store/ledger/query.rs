@@ -1,4 +1,4 @@
-//! Queries whose rows are read one at a time, so that the answer of a large ledger does not fill the memory.
+//! Queries whose rows are read one at a time, so that the result of a large ledger need not fit into memory.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl<'l, T> RowQuery<'l, T> {
         Ok(Self { ledger, statement, of })
     }
 
-    /// Returns the rows from the first on; each is read when the iterator comes to it.
+    /// Returns the rows from the first on; each is read when the iterator reaches it.
     pub fn rows(&mut self) -> impl Iterator<Item = Result<T, StoreError>> {
         let ledger = self.ledger;
         self.statement.raw_query().mapped(self.of).map(|row| row.map_err(|error| ledger.error(&error)))

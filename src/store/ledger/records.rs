@@ -1,4 +1,4 @@
-//! Everything that the ledger has of single certificates.
+//! Everything that the ledger records about single certificates.
 
 use rusqlite::{OptionalExtension, Row, params};
 use time::OffsetDateTime;
@@ -12,7 +12,7 @@ use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
 
-/// A certificate with its DER, and who issued and revoked it.
+/// A certificate with its DER, and the actors who issued and revoked it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateRecord {
     /// The certificate.
@@ -30,7 +30,7 @@ pub struct CertificateRecord {
 }
 
 impl Ledger {
-    /// Returns everything that the ledger has of the certificate whose DER has this SHA-256.
+    /// Returns everything that the ledger records about the certificate whose DER has this SHA-256.
     ///
     /// # Errors
     /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
@@ -66,7 +66,7 @@ impl Ledger {
         })
     }
 
-    /// Finds, of each profile, the certificate that was issued last to a host or an account, in the order of issue.
+    /// Finds the newest certificate of each profile of a host or an account, in the order of issue.
     ///
     /// # Errors
     /// Returns the errors of [`Ledger::certificate_record`].

@@ -1,4 +1,4 @@
-//! Puts a new ledger in the place of one that is lost or damaged.
+//! Replaces a lost or damaged ledger.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,7 +14,7 @@ use crate::store::staged::StagedFolder;
 /// The name of the ledger while it is filled.
 const NAME: &str = "ledger.sqlite3";
 
-/// A ledger that is filled under a temporary name, and then appears complete in its place.
+/// A ledger that is filled under a temporary name and then renamed, so that it appears complete.
 #[derive(Debug)]
 pub struct StagedLedger {
     folder: StagedFolder,
@@ -22,7 +22,8 @@ pub struct StagedLedger {
 }
 
 impl StagedLedger {
-    /// Creates the ledger that will appear at `place`, and opens it. It has to be closed before [`StagedLedger::publish`].
+    /// Creates and opens a temporary ledger that will be renamed to `place`. It has to be closed before
+    /// [`StagedLedger::publish`].
     ///
     /// # Errors
     /// Returns the system's error.
@@ -32,10 +33,10 @@ impl StagedLedger {
         Ok((Self { folder, place: place.to_owned() }, ledger))
     }
 
-    /// Puts the ledger in its place by one rename. Durable on return.
+    /// Renames the ledger to its final path. Durable on return.
     ///
-    /// What is in the place is kept beside it, with its log, under a name that ends in `suffix` or in `suffix` and a number;
-    /// returns that name.
+    /// An existing file and its log are kept beside it, under a name that ends in `suffix` or in `suffix` and a number.
+    /// Returns that name.
     ///
     /// # Errors
     /// Returns the system's error. In that case, the previous content is unchanged.
@@ -47,7 +48,7 @@ impl StagedLedger {
         };
         let folder = files::parent(&self.place);
         files::sync_folder(folder)?;
-        // A log beside the new ledger would be taken for its own.
+        // SQLite would apply an old log to the new ledger.
         for ending in ["-wal", "-shm"] {
             let path = wal::beside(&self.place, ending);
             match fs::remove_file(&path) {
@@ -62,7 +63,7 @@ impl StagedLedger {
         Ok(kept)
     }
 
-    /// Links what is in the place, and its log, to another name.
+    /// Links the existing file and its log to another name.
     fn keep(&self, suffix: &str) -> Result<PathBuf, StoreError> {
         let mut kept = wal::beside(&self.place, suffix);
         let mut count = 1;

@@ -23,7 +23,7 @@ pub struct Revocation {
 
 impl Ledger {
     /// Records revocations, each with its own reason and time, all or none, durable on return. Certificates that are
-    /// revoked already keep their reason and time.
+    /// already revoked keep their reason and time.
     ///
     /// # Errors
     /// Returns an error if SQLite fails. In that case, nothing is recorded.
@@ -44,7 +44,7 @@ impl Ledger {
         })
     }
 
-    /// Returns the number of revocations that there ever were: it only grows.
+    /// Returns the number of all revocations, which never decreases.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.

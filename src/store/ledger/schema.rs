@@ -1,11 +1,11 @@
-//! The formats of the ledger, and the migrations that lead from each to the next.
+//! The formats of the ledger, and the migrations between them.
 
 use rusqlite::{Connection, Transaction};
 
 use super::chain::{self, Watermarks};
 
-/// The statements that lead from one format to the next, from an empty database on. The format, kept in SQLite's `user_version`,
-/// is the number of steps that were taken; a step that was released never changes.
+/// The statements that migrate from one format to the next, beginning with an empty database. The format, which is
+/// stored in SQLite's `user_version`, is the number of completed steps. A released step never changes.
 const STEPS: [&str; 8] = [CERTIFICATES, REVOCATIONS, TRACES, FLEET_TRACE, GENERATIONS, SEQUENCE, INDEXES, CHAIN];
 
 /// The format that this program writes.
@@ -106,8 +106,8 @@ CREATE TABLE IF NOT EXISTS unrecorded_revocations (   -- of certificates that `c
 );
 ";
 
-/// Indexes for queries by serial number, host, expiry, and the accounts of a profile; the tables that were created at their first use until then; and the
-/// verification cache under its name.
+/// Indexes for queries by serial number, host, expiry, and the accounts of a profile; the tables that earlier versions
+/// created on first use; and the renamed table of the verification cache.
 const INDEXES: &str = "
 CREATE INDEX certificates_by_serial ON certificates (serial);
 CREATE INDEX certificates_by_host ON certificates (host);
@@ -155,9 +155,9 @@ pub(super) fn format(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Takes the steps that are missing, as a part of a transaction: all or none.
+/// Runs the missing steps as a part of a transaction: all or none.
 ///
-/// Another process may have taken them while this one waited for the transaction.
+/// Another process may have run them while this process waited for the transaction.
 pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let taken = format(transaction)?;
     for step in STEPS.iter().skip(usize::try_from(taken).unwrap_or(usize::MAX)) {

@@ -1,5 +1,5 @@
-//! The ledger's sequence: a number that grows with every revocation and that rendered files carry, so that files which are newer
-//! than a ledger from a backup show that it is older.
+//! The ledger's sequence, a number that increases with every revocation. Rendered files contain it, so files that are
+//! newer than a restored ledger prove that the ledger is older.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -7,7 +7,7 @@ use super::Ledger;
 use crate::store::error::StoreError;
 
 impl Ledger {
-    /// Returns the sequence: every revocation adds to it.
+    /// Returns the sequence.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.
@@ -15,7 +15,7 @@ impl Ledger {
         self.number("SELECT number FROM sequence")
     }
 
-    /// Returns the last generation that was given to bundles; 0 when there was none.
+    /// Returns the last generation that was assigned to bundles; 0 if there is none.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.

@@ -17,7 +17,7 @@ pub(super) fn store_error(path: &Path, error: &Error) -> StoreError {
     if let Error::FromSqlConversionFailure(_, _, cause) = error {
         return StoreError::LedgerDamaged { path, reason: cause.to_string() };
     }
-    // The log's index cannot grow: it is a file that is mapped into memory.
+    // The log's index, a memory-mapped file, cannot grow.
     let is_full = error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE);
     match error.sqlite_error_code() {
         Some(ErrorCode::SystemIoFailure) if is_full => no_space(path),

@@ -1,5 +1,5 @@
-//! Revocations of certificates that the ledger does not have, because it came from a backup: they are known by a
-//! digest, or by a serial number and its issuer.
+//! Revocations of certificates that the ledger does not have because it was restored from a backup. They are identified
+//! by a digest, or by a serial number and its issuer.
 
 use std::collections::HashSet;
 
@@ -18,9 +18,9 @@ use crate::store::error::StoreError;
 /// The revocation of a certificate that the ledger does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnrecordedRevocation {
-    /// The SHA-256 of its DER, where it is known: API servers need it.
+    /// The SHA-256 of its DER, if known. API servers need it.
     pub fingerprint: Option<Fingerprint>,
-    /// The SHA-256 of its issuer's DER, and its serial number, where they are known: a CRL needs them.
+    /// The SHA-256 of its issuer's DER, and its serial number, if known. A CRL needs them.
     pub serial: Option<(Fingerprint, Serial)>,
     /// The reason and the time of its revocation.
     pub revocation: Revocation,
@@ -41,9 +41,9 @@ impl UnrecordedRevocation {
 /// Certificates that are not revoked in the ledger.
 #[derive(Debug, Default)]
 pub struct NotRevoked {
-    /// Those that the ledger has.
+    /// The certificates that the ledger has.
     pub recorded: Vec<IssuedCertificate>,
-    /// Those that it does not have.
+    /// The certificates that the ledger does not have.
     pub unrecorded: Vec<Fingerprint>,
 }
 
@@ -61,8 +61,8 @@ impl Ledger {
         })
     }
 
-    /// Records revocations of certificates that the ledger does not have, all or none. Those that are recorded already
-    /// stay as they are.
+    /// Records revocations of certificates that the ledger does not have, all or none. Revocations that are already
+    /// recorded are left unchanged.
     ///
     /// # Errors
     /// Returns an error if SQLite fails. In that case, nothing is recorded.
@@ -96,7 +96,7 @@ impl Ledger {
         })
     }
 
-    /// Turns them into usual revocations where the certificates have been recorded since.
+    /// Converts them to regular revocations if the certificates have been recorded since.
     ///
     /// # Errors
     /// Returns an error if SQLite fails. In that case, nothing is changed.
@@ -104,8 +104,8 @@ impl Ledger {
         self.write(|transaction| resolve(transaction))
     }
 
-    /// Returns those of these certificates that are not revoked in the ledger. Certificates that expired before
-    /// `expired` are left out.
+    /// Returns the given certificates that are not revoked in the ledger. Certificates that expired before `expired`
+    /// are left out.
     ///
     /// # Errors
     /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.

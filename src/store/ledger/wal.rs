@@ -1,10 +1,10 @@
 //! Detects a write-ahead log that does not belong to the database beside it.
 //!
-//! A killed command leaves its log (`-wal`), and the next one to open the database plays it into it. SQLite does not notice when
-//! an older database was put back from a backup meanwhile: the result would be a mixture of both. So every transaction adds one to
-//! a number in the database's first page (in a field that SQLite leaves to applications, `application_id`). A log that begins
-//! after number `n` has the numbers from `n + 1` on, and belongs to a database that has `n` or, where a part of the log is in the
-//! database already, a number of the log.
+//! A killed command leaves its log (`-wal`), and the next command that opens the database applies it. SQLite does not
+//! detect that an older database was restored from a backup in between: the result would be a mixture of both. So every
+//! transaction increments a number in the database's first page (in a field that SQLite leaves to applications,
+//! `application_id`). A log that begins after number `n` has the numbers from `n + 1` on. It belongs to a database that
+//! has `n` or, if a part of the log was already applied, a number of the log.
 
 use std::fs::File;
 use std::io;
@@ -22,10 +22,11 @@ use crate::store::error::StoreError;
 const NUMBER: usize = 68;
 /// The bytes of the first page that are read.
 const PREFIX: usize = 100;
-/// The log's own header, and that of each page in it (sqlite.org/fileformat2.html, § 4.1).
+/// The sizes of the log's header, and of the header of each page in it (sqlite.org/fileformat2.html, § 4.1).
 const WAL_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-/// The log and the database are read again when they do not match: a running command may have moved pages in between.
+/// The number of attempts: if the log and the database do not match, both are read again, because a running command may
+/// have moved pages in between.
 const ATTEMPTS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -36,7 +37,7 @@ pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
-/// Adds one to the number in the first page, as a part of a transaction.
+/// Increments the number in the first page, as a part of a transaction.
 pub(super) fn count(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let number: i32 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
     transaction.pragma_update(None, "application_id", number.wrapping_add(1))
@@ -73,15 +74,15 @@ fn belongs(database: &Path, log: &Path) -> io::Result<bool> {
     Ok(number.wrapping_sub(*numbers.start()) <= numbers.end().wrapping_sub(*numbers.start()))
 }
 
-/// Returns the numbers of the databases that a log belongs to; `None` if it has no first page, and so no transaction of
-/// ours.
+/// Returns the numbers of the databases that a log belongs to; `None` if it has no first page, and therefore no
+/// transaction of clusterctl.
 fn numbers_in(log: &File) -> io::Result<Option<RangeInclusive<u32>>> {
     let Some(header) = read::<WAL_HEADER>(log, 0)? else { return Ok(None) };
     let (page_size, salts) = (u64::from(u32_at(&header, 8)), &header[16..24]);
     let mut found: Option<RangeInclusive<u32>> = None;
     let mut offset = WAL_HEADER as u64;
     while let Some(frame) = read::<{ FRAME_HEADER + PREFIX }>(log, offset)? {
-        // What follows is left of an earlier log.
+        // The rest belongs to an earlier log.
         if &frame[8..16] != salts {
             break;
         }
@@ -109,7 +110,7 @@ fn read<const N: usize>(file: &File, offset: u64) -> io::Result<Option<[u8; N]>>
     }
 }
 
-/// Moves the log into the database and empties it, as far as no reader needs it.
+/// Moves the log into the database and empties it, except for pages that a reader needs.
 pub(super) fn empty(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::ZERO)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))

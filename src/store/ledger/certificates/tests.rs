@@ -39,7 +39,7 @@ fn fill(ledger: &mut Ledger, count: usize) {
         .expect("filled");
 }
 
-/// How SQLite goes about a query.
+/// Returns SQLite's query plan.
 fn plan(ledger: &Ledger, query: &CertificateQuery<'_>) -> Vec<String> {
     let explain = format!("EXPLAIN QUERY PLAN {}", query.statement.expanded_sql().expect("a query"));
     ledger.read(|connection| connection.prepare(&explain)?.query_map([], |row| row.get(3))?.collect()).expect("a plan")

@@ -94,7 +94,7 @@ fn a_reader_does_not_write_or_wait_and_sees_one_state() {
     assert!(!wal::beside(&path, "-wal").exists(), "the last to close it removes the log");
 }
 
-/// A ledger as a killed process leaves it: with a log of two transactions.
+/// Creates a ledger as a killed process leaves it: with a log of two transactions.
 fn killed(path: &Path) {
     let mut ledger = Ledger::open(path).expect("a ledger");
     log(&mut ledger, "a");
@@ -126,10 +126,10 @@ fn a_wal_is_applied_only_to_its_own_ledger() {
         fs::remove_file(&log).expect("removed");
         Ledger::open(&path).expect("without the log it is good");
     }
-    // The state that the log began with.
+    // The state at the beginning of the log.
     fs::copy(folder.path().join("newest"), &path).and_then(|_| fs::copy(&kept, &log)).expect("put back");
     assert_eq!(events(&Ledger::open(&path).expect("a ledger")), 5);
-    // And one that has a part of it already.
+    // A state that already contains a part of the log.
     fs::copy(&kept, &log).expect("put back");
     assert_eq!(events(&Ledger::open(&path).expect("a ledger")), 5);
 }
