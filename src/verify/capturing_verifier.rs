@@ -1,5 +1,5 @@
 //! A verifier that captures any chain, and checks the handshake's signature as every client does. It makes no trust
-//! decision here.
+//! decision.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -29,7 +29,7 @@ pub enum Aspect {
     Anchor,
     /// Bundles and kubeconfigs hold this root.
     Match,
-    /// A credential is what it should be.
+    /// A credential is valid and matches the cluster file.
     Credential,
     /// The name resolves.
     Resolve,
@@ -147,7 +147,7 @@ impl CheckId {
         }
     }
 
-    /// Returns the properties that it concerns.
+    /// Returns the properties that this concerns.
     #[must_use]
     pub fn properties(self) -> &'static [Property] {
         match (self.0, self.1) {

@@ -11,15 +11,15 @@ use super::observation::Answer;
 use crate::pki::fingerprint::Fingerprint;
 use crate::sanitize::sanitized;
 
-/// The maximal number of revoked certificates that are checked at each API server.
+/// The maximum number of revoked certificates that are checked at each API server.
 ///
 /// A file is reloaded as a whole, so the newest revocations suffice.
 pub const MAX_DENIALS: usize = 16;
-/// The maximal length of a certificate's description, in bytes.
+/// The maximum length of a certificate's description, in bytes.
 const MAX_DESCRIPTION_BYTES: usize = 300;
 /// The attribute of a client by which certificates are denied (`apiserver/pkg/authentication/user`, `CredentialIDKey`).
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
-/// The account of reviews about certificates. It has no rights of its own.
+/// The account of reviews about certificates. It has no rights.
 const ASKED_FOR: &str = "clusterctl:denials";
 /// The account of the review about lists: it has the form of a node's and belongs to no node.
 const NODE_ASKED_FOR: &str = "kubelet:clusterctl-denials";
@@ -32,7 +32,7 @@ pub struct ExpectedDenials {
     pub certificates: Vec<RevokedCertificate>,
     /// The number of revoked certificates beyond these.
     pub left_out: usize,
-    /// Whether the rules about accounts `kubelet:HOST` have to be in force.
+    /// Whether the rules about accounts `kubelet:HOST` have to be active.
     pub node_rules: bool,
 }
 
@@ -95,8 +95,8 @@ impl ExpectedDenials {
         self.certificates.is_empty() && !self.node_rules
     }
 
-    /// Returns the subjects in order. One that was never revoked comes first: if it is denied, no denial proves
-    /// anything.
+    /// Returns the subjects in order. The first is a certificate that was never issued: if it is denied, no denial
+    /// proves anything.
     pub(super) fn subjects(&self) -> impl Iterator<Item = Subject> {
         let certificates = self.certificates.iter().map(|certificate| Subject::Certificate(certificate.sha256));
         [Subject::Unissued].into_iter().chain(self.node_rules.then_some(Subject::ListOfSecrets)).chain(certificates)

@@ -71,12 +71,12 @@ pub(super) fn describe(error: &(dyn StdError + 'static)) -> ConnectionError {
     ended.unwrap_or(ConnectionError::Other(innermost))
 }
 
-/// An alert's name, or its number where it has none.
+/// Returns an alert's name, or its number if it has no name.
 fn name_of(alert: AlertDescription) -> String {
     alert.as_str().map_or_else(|| u8::from(alert).to_string(), str::to_owned)
 }
 
-/// Returns rustls's errors in words: its own messages are the names of its types.
+/// Returns rustls's errors as text, because rustls's own messages are the names of its types.
 pub(super) fn words(error: &rustls::Error) -> String {
     match error {
         rustls::Error::AlertReceived(alert) => format!("the TLS alert {}", name_of(*alert)),
@@ -102,7 +102,7 @@ pub(super) fn words(error: &rustls::Error) -> String {
     }
 }
 
-/// An `io::Error` hides what it wraps from `source()`.
+/// Finds a TLS error in the wrapped error of an `io::Error`, which `source()` does not return.
 fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     error.downcast_ref::<rustls::Error>().or_else(|| {
         let inner = error.downcast_ref::<io::Error>()?.get_ref()?;

@@ -1,4 +1,4 @@
-//! The part of a target that judging needs: everything except the keys. Recordings contain it.
+//! The part of a target that the checks need: everything except the keys. Recordings contain it.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ const MAX_MASTERS: usize = 1000;
 const MAX_ROOTS: usize = 64;
 const MAX_NAME: usize = 300;
 
-/// The part of a target that judging needs: everything except the keys.
+/// The part of a target that the checks need: everything except the keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Facts {
@@ -99,7 +99,7 @@ pub(super) struct AccountFacts {
 
 impl Facts {
     pub(super) fn of(target: &Target) -> Self {
-        // Every field is named: a new one has to be recorded, or left out on purpose.
+        // Every field is listed, so that a new field has to be recorded or left out on purpose.
         let Target {
             cluster,
             kind,

@@ -76,21 +76,21 @@ pub struct Finding {
     pub observed: String,
     /// The expectation.
     pub expected: String,
-    /// The remedy. Recordings of earlier versions have it as text.
+    /// The remedy. Recordings of earlier versions contain it as text.
     #[serde(rename = "hint", deserialize_with = "recorded_remedy")]
     pub remedy: Option<Remedy>,
-    /// The one property that it concerns, if not all of its check's.
+    /// The single property that it concerns, if not all properties of its check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Property>,
     /// The finding that caused this one. Recordings hold only findings from before any connection, which have no cause.
     #[serde(skip)]
     pub because_of: Option<Arc<Cause>>,
-    /// The duration in milliseconds; 0 without a connection of its own.
+    /// The duration in milliseconds; 0 without a separate connection.
     pub elapsed_ms: u64,
 }
 
 impl Finding {
-    /// Drops everything but the check, its host, its client and its result.
+    /// Drops everything except the check, its host, its client and its result.
     pub(super) fn drop_text(&mut self) {
         let (host, client) = (std::mem::take(&mut self.host), self.client.take());
         *self = Self { host, client, severity: self.severity, ..Self::new(self.id, self.place, "", self.status) };
@@ -123,7 +123,7 @@ impl Finding {
         Arc::new(Cause { id: self.id, place: self.place, host: self.host.clone(), address: self.address.clone() })
     }
 
-    /// Returns the properties that it concerns.
+    /// Returns the properties that this concerns.
     #[must_use]
     pub fn properties(&self) -> &[Property] {
         match &self.only {
@@ -155,7 +155,8 @@ impl Finding {
     }
 }
 
-/// Reads a remedy. The two texts that recordings of earlier versions hold become data; any other text is not a remedy.
+/// Reads a remedy. The two texts that recordings of earlier versions contain are converted to data; any other text is
+/// not a remedy.
 fn recorded_remedy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Remedy>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

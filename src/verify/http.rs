@@ -1,5 +1,5 @@
-//! HTTP over an established TLS connection, with bounded headers, bodies and time. Never follows redirects, and judges
-//! nothing.
+//! HTTP over an established TLS connection, with bounded headers, bodies and time. Never follows redirects, and makes
+//! no decisions.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,13 +24,13 @@ use super::observation::{Access, AccessDecision, Answer, HEADER_USER, Outcome, R
 use super::redact::kept;
 use super::writes::{MERGE_PATCH, METADATA_ALONE};
 
-/// The maximal size of headers, in bytes.
+/// The maximum size of headers, in bytes.
 const HEADERS: usize = 64 * 1024;
 /// The flow-control window of a response's body, in bytes.
 const WINDOW: u32 = 64 * 1024;
-/// The maximal size of a refusal, in bytes: the user may be named at a page's end.
+/// The maximum size of a refusal, in bytes: the user may be named at a page's end.
 const REFUSAL: usize = 16 * 1024;
-/// The maximal size of a review, in bytes: it repeats the request twice.
+/// The maximum size of a review, in bytes: it repeats the request twice.
 const REVIEW_LIMIT: usize = 16 * 1024;
 
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
@@ -138,7 +138,7 @@ pub(super) fn name_of(version: Version) -> &'static str {
     }
 }
 
-/// A response before it is judged.
+/// A response before it is evaluated.
 struct HttpResponse {
     status: StatusCode,
     version: Version,
@@ -184,7 +184,7 @@ impl HttpConnection {
         }
     }
 
-    /// Returns whether another request can be made while one is pending, as in HTTP/2.
+    /// Returns true if another request can be made while one is pending, as in HTTP/2.
     pub(super) fn takes_several(&self) -> bool {
         matches!(self.sender, Sender::Two(_))
     }

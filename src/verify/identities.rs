@@ -17,7 +17,7 @@ pub(super) struct ClientPlan {
     /// The first control-plane node with a client certificate.
     pub(super) first_master: Option<usize>,
     pub(super) first_node: Option<usize>,
-    /// For each node the next one whose certificate is valid, or else the next one; `None` if it is alone.
+    /// For each node, the next node with a valid certificate, or else the next node; `None` if there is only one node.
     pub(super) others: Vec<Option<usize>>,
     valid: Vec<bool>,
 }
@@ -39,7 +39,7 @@ impl ClientPlan {
         Self { first_master: first(&target.masters), first_node: first(&target.nodes), others, valid }
     }
 
-    /// Returns the identity with which a node connects to another node, or why it cannot.
+    /// Returns the identity with which a node connects to another node, or the reason why it cannot.
     pub(super) fn other_node<'a>(&self, target: &'a Target, at: usize) -> Result<Option<&'a Identity>, String> {
         let node = &target.nodes[at];
         match &node.client {
@@ -52,8 +52,8 @@ impl ClientPlan {
     }
 }
 
-/// Returns whether a node's certificate is valid by its own content: a certificate that is not valid is refused for
-/// that reason, which proves nothing about other nodes.
+/// Returns true if a node's certificate is valid by its own content. An invalid certificate is refused for that reason,
+/// which proves nothing about other nodes.
 fn is_valid(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
     node.client.as_ref().is_some_and(|client| {
         let certificate = &client.certificate;
@@ -67,7 +67,7 @@ fn is_valid(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
     })
 }
 
-/// Returns whether the intermediates that a client sends lead from its certificate to a root.
+/// Returns true if the intermediates that a client sends lead from its certificate to a root.
 fn leads_to_a_root(client: &Identity, roots: &[Certificate], now: OffsetDateTime) -> bool {
     let Ok(intermediates) = client.intermediates() else { return false };
     !intermediates.is_empty()
@@ -80,7 +80,7 @@ pub(super) fn identity_of(peer: &Peer) -> Result<Option<&Identity>, String> {
     peer.client.as_ref().map(Some).ok_or_else(|| missing(peer))
 }
 
-/// Returns why a peer has no client identity.
+/// Returns the reason why a peer has no client identity.
 pub(super) fn missing(peer: &Peer) -> String {
     let why = peer.client_missing.clone();
     why.unwrap_or_else(|| format!("there is no client certificate of {} here", peer.name))
@@ -92,7 +92,7 @@ pub(super) struct UntrustedClients {
     pub(super) at_masters: Vec<UntrustedClient>,
 }
 
-/// An untrusted client, or why it cannot be made.
+/// An untrusted client, or the reason why it cannot be created.
 pub(super) type UntrustedClient = (Untrusted, Result<Identity, String>);
 
 impl UntrustedClients {

@@ -29,7 +29,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Errors of making an identity of a certificate and a key.
+/// Errors of creating an identity from a certificate and a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// No certificate at all.
@@ -41,7 +41,7 @@ pub enum IdentityError {
     /// The leaf cannot be read.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The key file holds none, or an encrypted one.
+    /// The key file contains no key, or an encrypted one.
     #[error("there is no unencrypted private key")]
     NoKey,
     /// The key is of a kind that TLS cannot use here.
@@ -69,7 +69,7 @@ impl Identity {
             Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
                 Err(IdentityError::KeyDoesNotFit)
             }
-            // A certificate that webpki cannot read may still be presented: the server judges it.
+            // A certificate that webpki cannot parse may still be presented; the server decides.
             Ok(()) | Err(_) => Ok(Self { certificate, key: Arc::new(key), other: None }),
         }
     }

@@ -47,7 +47,7 @@ pub(super) fn since(time: &str, served: Option<&str>) -> Option<time::Duration> 
     Some(read(served?)? - read(time)?)
 }
 
-/// Returns whether a Lease has to be read again: it was not renewed in time, or the node's clock differs.
+/// Returns true if a Lease has to be read again: it was not renewed in time, or the node's clock differs.
 pub(super) fn looks_stale(lease: &Lease, served: Option<&str>) -> bool {
     age(lease, served).is_none_or(|age| age.abs() > LEASE_DURATION)
 }

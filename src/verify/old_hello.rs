@@ -19,7 +19,8 @@ const TLS_1_2: [u8; 2] = [3, 3];
 const CIPHER_SUITES: [u16; 13] =
     [0xc009, 0xc00a, 0xc013, 0xc014, 0x0033, 0x0039, 0x002f, 0x0035, 0xc008, 0xc012, 0x0016, 0x000a, 0x00ff];
 
-/// What Go 1.27's crypto/tls offers: TLS 1.3's suites, and those of TLS 1.2 with ECDHE, CBC's among them.
+/// The cipher suites that Go 1.27's crypto/tls offers: TLS 1.3's suites, and those of TLS 1.2 with ECDHE, CBC's among
+/// them.
 const SUITES_OF_GO: [u16; 13] =
     [0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc009, 0xc013, 0xc00a, 0xc014];
 /// X25519MLKEM768, X25519, P-256, P-384, P-521.
@@ -27,8 +28,8 @@ const GROUPS_OF_GO: [u16; 5] = [0x11ec, 29, 23, 24, 25];
 /// RSA-PSS, ECDSA, Ed25519 and PKCS #1, with SHA-256 or better.
 const SIGNATURES_OF_GO: [u16; 10] = [0x0804, 0x0403, 0x0807, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0503, 0x0603];
 
-/// Returns a record with a ClientHello of TLS 1.1 (RFC 4346 § 7.4.1.2). A server that supports only 1.0 responds with
-/// that.
+/// Returns a record with a ClientHello of TLS 1.1 (RFC 4346 § 7.4.1.2). A server that only supports TLS 1.0 responds
+/// with that version.
 pub(super) fn message(server_name: Option<&str>) -> Vec<u8> {
     // RFC 8422: P-256, P-384, P-521; uncompressed points.
     let extensions = [extension(10, &block(&words(&[23, 24, 25]))), extension(11, &[1, 0])].concat();
@@ -36,7 +37,7 @@ pub(super) fn message(server_name: Option<&str>) -> Vec<u8> {
 }
 
 /// Returns a record with a ClientHello like Go's, without a key share: a server of TLS 1.3 responds with a
-/// HelloRetryRequest, which is a ServerHello, too (RFC 8446 § 4.1.4).
+/// HelloRetryRequest, which is also a ServerHello (RFC 8446 § 4.1.4).
 pub(super) fn go_client_hello(server_name: Option<&str>) -> Vec<u8> {
     let extensions = [
         named(server_name),
@@ -89,7 +90,7 @@ fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes()[..], &block(content)].concat()
 }
 
-/// Returns whether a response begins with a ServerHello; `None` if more has to be read.
+/// Returns true if a response begins with a ServerHello; `None` if more has to be read.
 pub(super) fn is_server_hello(said: &[u8], end: bool) -> Option<bool> {
     match said {
         [HANDSHAKE_RECORD, 3, _, _, _, message, ..] => Some(*message == SERVER_HELLO),

@@ -28,7 +28,8 @@ pub struct Options {
     pub dry_run_writes: bool,
 }
 
-/// Enough that a thousand unresponsive hosts do not delay a thousand healthy ones.
+/// The default of `concurrency`. It is large enough that a thousand unresponsive hosts do not delay a thousand healthy
+/// ones.
 pub const DEFAULT_CONCURRENCY: u16 = 4096;
 
 impl Default for Options {
@@ -46,13 +47,13 @@ impl Default for Options {
     }
 }
 
-/// A pin that cannot be parsed.
+/// An error of parsing a pin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not NAME:ADDRESS, for example api.example.net:10.0.0.10 or api.example.net:[fd00::10]")]
 pub struct PinError(pub String);
 
 impl Options {
-    /// Adds one `NAME:ADDR`; several addresses for one name are all used.
+    /// Adds a pin `NAME:ADDR`. All addresses of a name are used.
     ///
     /// # Errors
     /// Returns an error if it is not a name, a colon and an IP address.

@@ -15,11 +15,11 @@ use super::http::name_of;
 use super::observation::{Answer, Outcome};
 use crate::cluster::address::Address;
 
-/// The maximal size of a page, in bytes.
+/// The maximum size of a page, in bytes.
 const PAGE_LIMIT: usize = 4 * 1024 * 1024;
-/// The maximal length of a list.
+/// The maximum length of a list.
 const MAX_ITEMS: usize = 100_000;
-/// The maximal size of headers, in bytes.
+/// The maximum size of headers, in bytes.
 const HEADERS: u32 = 64 * 1024;
 
 /// A list to request.
@@ -100,7 +100,7 @@ fn client(config: ClientConfig, socket: &Socket) -> reqwest::Result<(Client, Str
     Ok((builder.build()?, format!("https://{}:{}", host.for_url(), socket.to.port())))
 }
 
-/// A response before it is judged.
+/// A response before it is evaluated.
 struct HttpResponse {
     status: StatusCode,
     version: String,

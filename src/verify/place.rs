@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Place {
     /// The cluster as a whole.
     Cluster,
-    /// The API servers' address as nodes have it.
+    /// The API servers' address that nodes use.
     Endpoint,
     /// A control-plane node at its own addresses.
     Master,

@@ -1,5 +1,5 @@
-//! A run as a file: the observations, and the part of the target that is needed to judge them again. It holds no key. A
-//! recording may come from anywhere: everything in it is checked. Nothing here touches a file.
+//! A run as a file: the observations, and the part of the target that is needed to evaluate them again. It contains no
+//! key. A recording may come from an untrusted source, so everything in it is checked. This module opens no files.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -24,7 +24,7 @@ use super::target::Target;
 use super::verdict::Strictness;
 use crate::pki::fingerprint::Fingerprint;
 
-/// The maximal size of a recording, in bytes.
+/// The maximum size of a recording, in bytes.
 pub const MAX_BYTES: u64 = 512 << 20;
 
 /// The format's name, with which every recording begins.
@@ -41,23 +41,23 @@ const YEARS: std::ops::Range<i32> = 2000..9000;
 /// The number of characters that are kept of a list of pods.
 const LIST_HEAD: usize = 200;
 
-/// A run that can be judged, now or again.
+/// A run that can be evaluated, now or later.
 #[derive(Debug, Clone)]
 pub struct Recording {
     target: Facts,
     before: Vec<Finding>,
     seen: Observations,
-    /// How strictly dates are judged, by the clock of the run.
+    /// The time of the run, and the limits by which dates are checked.
     pub clock: Clock,
-    /// Which findings count.
+    /// The findings that count against the run.
     pub strictness: Strictness,
     /// When the run ended.
     pub finished: OffsetDateTime,
 }
 
 impl Recording {
-    /// Creates a recording; `before` holds the findings of its preparation. Content that is not judged and that others
-    /// should not read is removed: of a list of pods only its kind is kept.
+    /// Creates a recording; `before` holds the findings of its preparation. Sensitive content that no check needs is
+    /// removed: only the kind of a list of pods is kept.
     #[must_use]
     pub fn new(
         target: &Target,
@@ -101,8 +101,8 @@ impl Recording {
         self.clone().into_report(Detail::Everything)
     }
 
-    /// Returns the report, and keeps only what `detail` requires of passed checks. Each host's observations are dropped
-    /// after it: a large cluster's do not fit beside the findings.
+    /// Returns the report, with the data of passed checks that `detail` requires. Each host's observations are dropped
+    /// after their evaluation, because those of a large cluster do not fit into memory beside the findings.
     #[must_use]
     pub fn into_report(self, detail: Detail) -> Report {
         let Self { target, before, seen, clock, strictness, finished } = self;
@@ -116,7 +116,7 @@ impl Recording {
     /// Returns the recording as a file's content.
     ///
     /// # Errors
-    /// Returns [`RecordingError::TooMany`] or [`RecordingError::Unwritable`] if it could not be read again.
+    /// Returns [`RecordingError::TooMany`] or [`RecordingError::Unwritable`] if the recording could not be read again.
     pub fn to_bytes(&self) -> Result<Vec<u8>, RecordingError> {
         self.target.check()?;
         check_seen(&self.target, &self.seen)?;
@@ -219,7 +219,8 @@ struct Document<S> {
     seen: S,
 }
 
-/// Checks that the observations are of this target. They may be incomplete: that is not proven, not damage.
+/// Checks that the observations belong to this target. They may be incomplete: such checks are not proven, but the
+/// recording is not damaged.
 fn check_seen(target: &Facts, seen: &Observations) -> Result<(), RecordingError> {
     for (fingerprint, der) in &seen.certificates {
         at_most("bytes of one certificate", der.0.len(), MAX_CERTIFICATE)?;
@@ -266,7 +267,7 @@ fn check_peer(seen: &PeerObservation, peer: &PeerFacts) -> Result<(), RecordingE
     Ok(())
 }
 
-/// Removes pods and nodes from responses: only the kind of a list is judged, and a pod's environment may hold
+/// Removes pods and nodes from responses: only the kind of a list is needed, and a pod's environment may hold
 /// passwords.
 fn without_lists(seen: &mut Observations) {
     let texts = Shared::default();

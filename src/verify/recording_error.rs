@@ -4,10 +4,11 @@ use crate::sanitize::sanitized;
 
 /// The version of the format that is written.
 pub const VERSION: u64 = 2;
-/// The oldest version that is read. Version 1 has the answers to fewer requests, and is judged by those alone.
+/// The oldest version that is read. Version 1 has the responses to fewer requests, and is evaluated by those only.
 pub(super) const OLDEST_VERSION: u64 = 1;
 
-/// Every node connects to every control-plane node, and the other way round.
+/// The limit of pairs of nodes and control-plane nodes, because every node connects to every control-plane node and
+/// vice versa.
 pub(super) const MAX_PAIRS: usize = 1_000_000;
 
 pub(super) const MAX_ADDRESSES: usize = 64;
@@ -27,12 +28,12 @@ pub enum RecordingError {
     /// The end of the file is missing.
     #[error("it is not complete: it ends in the middle, at line {line}, column {column}")]
     Truncated {
-        /// Where it ends.
+        /// The position of the end.
         line: usize,
-        /// Where it ends.
+        /// The position of the end.
         column: usize,
     },
-    /// The content is not what a run writes.
+    /// The content is not that of a recording.
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// Something in it exceeds the limit of a run.
@@ -40,17 +41,17 @@ pub enum RecordingError {
     TooMany {
         /// The thing that exceeds its limit.
         what: &'static str,
-        /// How many.
+        /// The number found.
         found: usize,
         /// The limit.
         limit: usize,
     },
-    /// A run that no recording can hold.
+    /// The run cannot be represented as a recording.
     #[error("the run cannot be recorded: {0}")]
     Unwritable(String),
 }
 
-/// A message about a file may quote its content.
+/// Returns an error about damaged content. The reason is sanitized, because it may quote the content.
 pub(super) fn damaged(reason: &str) -> RecordingError {
     RecordingError::Damaged(sanitized(reason))
 }

@@ -1,4 +1,4 @@
-//! Keeps only those parts of responses that checks read: no more than that gets into a recording.
+//! Reduces responses to the parts that checks read, so that recordings contain nothing else.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ pub(super) fn readiness(body: &str) -> String {
     if lines.is_empty() { body.chars().take(1024).collect() } else { lines.join("\n") }
 }
 
-/// Returns the excerpt of a body that is recorded: of configuration and flags only what checks read.
+/// Returns the excerpt of a body that is recorded: configuration and flags are reduced to the fields that checks read.
 pub(super) fn kept(request: Request, status: u16, body: &str) -> String {
     let excerpt = match request {
         // Only the status is judged.

@@ -1,11 +1,11 @@
-//! SelfSubjectAccessReviews about what a node needs and what it must not have.
+//! SelfSubjectAccessReviews about the rights that a node needs and those that it must not have.
 
 use serde_json::json;
 
 use super::observation::Access;
 
-/// Returns SelfSubjectAccessReviews (Kubernetes `authorization.k8s.io/v1`) about what a node needs and what it must not
-/// have.
+/// Returns SelfSubjectAccessReviews (Kubernetes `authorization.k8s.io/v1`) about the rights that a node needs and those
+/// that it must not have.
 pub(super) fn reviews(own: &str, other: &str) -> Vec<(Access, String)> {
     let node = |verb: &str, name: &str| json!({"verb": verb, "resource": "nodes", "name": name});
     let status = |name: &str| json!({"verb": "patch", "resource": "nodes", "subresource": "status", "name": name});

@@ -1,5 +1,5 @@
 //! Determines from a target's CRLs and ledger whether certificates are revoked. Pure: OCSP and distribution points are
-//! not used, so that a verdict does not depend on who responds today.
+//! not used, so a verdict does not depend on external servers.
 
 use time::OffsetDateTime;
 
@@ -17,9 +17,9 @@ pub(super) struct Crls<'a> {
 /// Whether a path is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Revocation {
-    /// One of its certificates is revoked: the certificate and the evidence.
+    /// A certificate of the path is revoked: the certificate and the evidence.
     Revoked(String),
-    /// By this evidence no certificate is revoked.
+    /// According to this evidence, no certificate is revoked.
     Clear(String),
     /// The CRLs prove nothing, for this reason.
     Unusable(String),
@@ -31,7 +31,7 @@ impl<'a> Crls<'a> {
         Self { target, parsed: target.crls.iter().map(read).collect() }
     }
 
-    /// Judges a path, leaf first, whose chain is valid.
+    /// Checks the revocation of a valid path, leaf first.
     pub(super) fn judge(&self, path: &[&Certificate], now: OffsetDateTime) -> Revocation {
         let mut clear = Vec::new();
         if let Some(revoked) = &self.target.revoked {
@@ -51,7 +51,8 @@ impl<'a> Crls<'a> {
                 Ok(revoked) => return revoked,
                 Err(reasons) if reasons.is_empty() => {
                     let observed = format!("no CRL of {} was given", certificate.issuer.text);
-                    // The ledger is enough, and the CRL of an offline root need not be here for its intermediates.
+                    // The ledger is sufficient, and the CRL of an offline root need not be available for its
+                    // intermediates.
                     let is_needed = i == 0 && self.target.revoked.is_none();
                     match (is_needed, unusable.is_empty()) {
                         (false, _) => clear.push(observed),
@@ -70,7 +71,7 @@ impl<'a> Crls<'a> {
         Revocation::Unusable(unusable.join("; "))
     }
 
-    /// Judges a certificate of a path by the CRLs of its own issuer (RFC 5280 § 6.3.3).
+    /// Checks a certificate of a path against the CRLs of its own issuer (RFC 5280 § 6.3.3).
     ///
     /// # Errors
     /// Returns the reason why none of the CRLs is usable; `None` if all of them are from other CAs of the path or the
@@ -106,7 +107,7 @@ impl<'a> Crls<'a> {
     }
 }
 
-/// Returns whether a CRL names one of these CAs as its issuer.
+/// Returns true if a CRL names one of these CAs as its issuer.
 fn names_one_of(crl: &Crl, cas: &[&Certificate]) -> bool {
     cas.iter().any(|ca| ca.subject.der == crl.issuer.der)
 }
@@ -120,7 +121,7 @@ fn usable(crl: &Crl, issuers: &[&Certificate], now: OffsetDateTime) -> Result<()
     let Some(signer) = issuers.iter().find(has_signed) else {
         return Err(format!("the CRL names {} as its issuer, whose key did not sign it", crl.issuer.text));
     };
-    // RFC 5280 § 6.3.3 (f): a key usage has to permit this.
+    // RFC 5280 § 6.3.3 (f): the key usage, if present, has to permit this.
     if signer.key_usage.is_some_and(|usage| !usage.crl_sign) {
         return Err(format!("{} may not sign CRLs (no cRLSign)", signer.subject.text));
     }

@@ -1,5 +1,5 @@
-//! Pure judgements of what kubelets and API servers report: configuration, flags, rights, the list of nodes.
-//! [`super::checks`] turns them into findings.
+//! Pure functions that evaluate the reports of kubelets and API servers: configuration, flags, rights, the list of
+//! nodes. [`super::checks`] turns them into findings.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -32,7 +32,7 @@ impl Judgement {
     }
 }
 
-/// Judges a kubelet's configuration, the excerpt of its `/configz`; `None` if it is something else.
+/// Evaluates a kubelet's configuration, the excerpt of its `/configz`; `None` if it is something else.
 pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
     let found: Map<String, Value> = serde_json::from_str(&answer.body).ok()?;
     let value = |path: &str| found.get(&format!("/kubeletconfig/{path}"));
@@ -66,9 +66,9 @@ pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
     Some(Judgement::new(Status::Warn, said.join("; ")).remedy(AuthenticationRemedy::KubeletSettings))
 }
 
-/// Judges an API server's flags, the excerpt of its `/flagz`; empty if it is something else.
+/// Evaluates an API server's flags, the excerpt of its `/flagz`; empty if it is something else.
 ///
-/// Returns one judgement, or one for each property that is broken. `by_restriction` is whether nodes are kept apart by
+/// Returns one judgement, or one for each violated property. `by_restriction` is whether nodes are kept apart by
 /// NodeRestriction.
 pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Property>, Judgement)> {
     let value = |flag: &str| answer.body.lines().find_map(|line| flag_value(line, flag));
@@ -130,7 +130,7 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
     vec![(None, Judgement::new(Status::Pass, observed))]
 }
 
-/// Returns whether the API server runs the NodeRestriction admission plugin; `None` if that is not known.
+/// Returns true if the API server runs the NodeRestriction admission plugin; `None` if unknown.
 pub(super) fn restricts_nodes(answer: &Answer) -> Option<bool> {
     let plugins = |flag| answer.body.lines().find_map(|line| flag_value(line, flag));
     let named = |plugins: &str| plugins.trim_matches(['[', ']']).split([',', ' ']).any(|p| p == "NodeRestriction");
@@ -139,7 +139,7 @@ pub(super) fn restricts_nodes(answer: &Answer) -> Option<bool> {
     if plugins("admission-control").is_some_and(named) { Some(true) } else { enabled }
 }
 
-/// Judges an account's rights. `groups` are the account's; `restricted` is whether NodeRestriction is known to run.
+/// Evaluates an account's rights. `groups` are the account's; `restricted` is whether NodeRestriction is known to run.
 pub(super) fn rights(decisions: &[(Access, AccessDecision)], groups: &[String], restricted: Option<bool>) -> Judgement {
     let decisions: HashMap<Access, &AccessDecision> =
         decisions.iter().map(|(access, ruling)| (*access, ruling)).collect();
@@ -329,7 +329,7 @@ mod tests {
         for (from, to, property, status) in changes {
             assert_eq!(judged(&GOOD.replace(from, to), false), [(Some(property), status)], "{to}");
         }
-        // NodeRestriction is read from the flags; without that flag it is unknown and not off.
+        // NodeRestriction is read from the flags. Without that flag its state is unknown.
         assert_eq!(judged(GOOD, true), [(Some(Property::P2iii), Status::Fail)]);
         assert_eq!(judged(&GOOD.replace("plugins: []", "plugins: [NodeRestriction]"), true), [(None, Status::Pass)]);
         assert_eq!(judged(&GOOD.replace("enable-admission-plugins: []\n", ""), true), [(None, Status::Pass)]);

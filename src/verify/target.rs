@@ -76,7 +76,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Creates a peer that is dialled at one address, and about which nothing else is known.
+    /// Creates a peer that is dialled at one address, without further information.
     #[must_use]
     pub fn at(name: String, address: Address, port: u16) -> Self {
         Self {
@@ -154,14 +154,14 @@ impl From<&Account> for ExpectedAccount {
 /// The common name of kubeadm's CA.
 const KUBEADMS_CA: &str = "kubernetes";
 
-/// The account that kubeadm makes for an administrator, and its group since Kubernetes 1.29.
+/// The account that kubeadm creates for an administrator, and its group since Kubernetes 1.29.
 const KUBEADMS_ADMIN: &str = "kubernetes-admin";
 
 const KUBEADMS_ADMINS: &str = "kubeadm:cluster-admins";
 
 const NO_VERIFIER: &str = "there is no verifier's certificate here";
 
-/// What is known of one certificate of the cluster, for [`Target::of`].
+/// The known facts about one certificate of the cluster, for [`Target::of`].
 #[derive(Debug, Clone, Default)]
 pub struct KnownCredential {
     /// The certificate issued last, by the ledger or the file.
@@ -215,7 +215,7 @@ impl Target {
         }
     }
 
-    /// Creates the target that a cluster file describes. `held` returns what is known of each certificate.
+    /// Creates the target that a cluster file describes. `held` returns the known facts about each certificate.
     pub fn of(
         cluster: &Cluster,
         roots: Vec<Certificate>,
@@ -303,10 +303,10 @@ impl Target {
         }
     }
 
-    /// Returns the tool that made a cluster, given its files and addresses alone.
+    /// Returns the tool that created a cluster, given only its files and addresses.
     ///
-    /// kubeadm's CA is CN=kubernetes, and its administrators are called kubernetes-admin. So is the CA of EKS, whose
-    /// control plane its users cannot renew.
+    /// kubeadm's CA is CN=kubernetes, and its administrators are called kubernetes-admin. EKS also names its CA so, but
+    /// its users cannot renew its control plane.
     #[must_use]
     pub fn by_another_tool(&self) -> TargetKind {
         let endpoint = self.endpoint.iter().flat_map(|peer| &peer.addresses).map(ToString::to_string);
@@ -325,12 +325,12 @@ impl Target {
         if is_kubeadms { TargetKind::Kubeadm } else { TargetKind::Other }
     }
 
-    /// Returns whether the verifier itself connects. A recording holds that without its key.
+    /// Returns true if the verifier itself connects. A recording contains this, but not the key.
     pub(super) fn has_verifier(&self) -> bool {
         self.verifier_missing.is_none()
     }
 
-    /// Returns whether CRLs or a ledger say what is revoked.
+    /// Returns true if CRLs or a ledger provide revocations.
     #[must_use]
     pub fn knows_revocation(&self) -> bool {
         !self.crls.is_empty() || !self.crl_faults.is_empty() || self.revoked.is_some()

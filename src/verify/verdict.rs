@@ -14,7 +14,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// `proven`, `unproven` or `nothing-judged`.
+    /// Returns `proven`, `unproven` or `nothing-judged`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl Verdict {
     }
 }
 
-/// Options for which findings count against a run.
+/// The rules for which findings count against a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Strictness {
     /// `--allow-skipped`

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::observation::Request;
 
-/// The media type of a patch that replaces what it names (RFC 7386).
+/// The media type of a JSON merge patch (RFC 7386).
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 /// The media type of an object's metadata alone.
 pub(super) const METADATA_ALONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";

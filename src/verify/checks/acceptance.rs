@@ -11,9 +11,9 @@ use super::location::Location;
 pub(super) struct PermittedClients {
     /// The best result.
     pub(super) best: Acceptance,
-    /// Whether one was accepted on the path on which others are refused.
+    /// Whether a client was accepted on the path on which others are refused.
     pub(super) same_path: bool,
-    /// Whether the only key that is available here is the verifier's.
+    /// Whether the verifier's key is the only available one.
     pub(super) keyless: bool,
     /// The position of the last exchange that was accepted, or forbidden.
     pub(super) last: Option<usize>,
@@ -46,14 +46,14 @@ impl PermittedClients {
 pub(super) enum Acceptance {
     /// There was no key to connect with.
     Untried,
-    /// None was accepted.
+    /// No client was accepted.
     Failed,
     /// The response is neither an acceptance nor a refusal: a 404, or a response that is not Kubernetes's. The
     /// handshake was accepted.
     Answered,
     /// The client was authenticated, and forbidden.
     Forbidden,
-    /// One was accepted.
+    /// A client was accepted.
     Accepted,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn at_least_answered(answer: &Answer) -> Acceptance {
     if matches!(answer.status, 200..300 | 404) { Acceptance::Answered } else { Acceptance::Failed }
 }
 
-/// Returns whether an alert is about the client's certificate (RFC 8446 § 6.2, RFC 5246 § 7.2.2).
+/// Returns true if an alert is about the client's certificate (RFC 8446 § 6.2, RFC 5246 § 7.2.2).
 ///
 /// In TLS 1.2 a missing one may get `handshake_failure`; OpenSSL sends `decrypt_error` for a signature that is not the
 /// issuer's.

@@ -89,7 +89,7 @@ impl CheckContext<'_> {
         }
         match &exchange.outcome {
             Outcome::Answer(answer) if (200..300).contains(&answer.status) => WriteResult::Accepted,
-            // The messages of authorizers (RBAC, Node), and of clusterctl's.
+            // The messages of Kubernetes's authorizers (RBAC, Node) and of clusterctl's.
             Outcome::Answer(answer) if answer.status == 403 && answer.body.contains(" cannot ") => {
                 WriteResult::Unauthorized
             }
@@ -97,7 +97,7 @@ impl CheckContext<'_> {
                 WriteResult::Unauthorized
             }
             Outcome::Answer(answer) if answer.status == 403 && is_kubernetes_status(answer) => WriteResult::Refused,
-            // A policy without a reason of its own; other 422 are invalid objects.
+            // A policy without an explicit reason; other 422 responses are about invalid objects.
             Outcome::Answer(answer) if answer.status == 422 && answer.body.contains("denied request") => {
                 WriteResult::Refused
             }
@@ -125,7 +125,7 @@ fn judged(permitted: &WriteResult, forbidden: &WriteResult, exchange: Option<&Ex
     }
 }
 
-/// Returns whether a node requests its identity in an exchange.
+/// Returns true if a node requests its identity in an exchange.
 pub(super) fn is_self_review(exchange: &Exchange) -> bool {
     matches!(exchange.client, Client::Node(_)) && exchange.request == Request::WhoAmI
 }

@@ -13,9 +13,9 @@ use crate::pki::certificate::Certificate;
 use crate::pki::lint::root_violations;
 use crate::pki::violation::Violation;
 
-/// Returns `trust.anchor` for each certificate in the trust file; it is not known which of them are used.
+/// Returns `trust.anchor` for each certificate in the trust file; which of them are used is not known.
 ///
-/// rustls and webpki check none of this.
+/// rustls and webpki do not check this.
 #[must_use]
 pub fn trust_anchor(target: &Target, now: OffsetDateTime) -> Vec<Finding> {
     anchors(target, &UsedRoots::default(), now)
@@ -25,7 +25,7 @@ pub fn trust_anchor(target: &Target, now: OffsetDateTime) -> Vec<Finding> {
 #[derive(Debug, Default)]
 pub(super) struct UsedRoots {
     issuers: BTreeSet<usize>,
-    /// The roots that a server presents itself.
+    /// The roots that a server presents as its own certificate.
     leaves: BTreeSet<usize>,
 }
 
@@ -46,8 +46,8 @@ impl UsedRoots {
 
 /// Returns `trust.anchor`, given the roots of the observed paths.
 ///
-/// What Kubernetes rejects fails for a root that is used, or if no root is usable; the rest is a warning. A certificate
-/// that is presented itself need be no CA.
+/// Violations for which Kubernetes rejects a root are failures if the root is used, or if no root is usable; all others
+/// are warnings. A root that a server presents as its own certificate need not be a CA.
 pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) -> Vec<Finding> {
     let finding = |status| Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, &target.cluster, status);
     let expected = "a root that is a CA, may sign certificates, is in date and strong";

@@ -15,7 +15,7 @@ pub(super) fn who(client: &Client) -> Option<String> {
     match client {
         Client::Master(name) | Client::Node(name) | Client::OtherNode(name) => Some(name.clone()),
         Client::Untrusted(kind) => Some(kind.as_str().to_owned()),
-        // The verifier is not a host: its findings are about the server.
+        // The verifier is not a host, so its findings are about the server.
         Client::Anonymous | Client::Verifier => None,
     }
 }
@@ -59,7 +59,7 @@ pub(super) fn said(outcome: &Outcome) -> String {
     }
 }
 
-/// Returns whether a response is an API server's own refusal: a `v1` Status with HTTP's status code.
+/// Returns true if a response is an API server's own refusal: a `v1` Status with HTTP's status code.
 pub(super) fn is_kubernetes_status(answer: &Answer) -> bool {
     serde_json::from_str::<Value>(&answer.body).is_ok_and(|body| {
         body.get("kind").and_then(Value::as_str) == Some("Status")
@@ -67,12 +67,12 @@ pub(super) fn is_kubernetes_status(answer: &Answer) -> bool {
     })
 }
 
-/// Returns whether a response has a Content-Type of JSON, or none.
+/// Returns true if a response has a Content-Type of JSON, or none.
 pub(super) fn is_called_json(answer: &Answer) -> bool {
     answer.content_type.as_deref().is_none_or(|kind| kind.to_ascii_lowercase().contains("json"))
 }
 
-/// Returns whether a body is, or begins as, a list of this kind as Kubernetes writes it.
+/// Returns true if a body is, or begins like, a list of this kind as Kubernetes writes it.
 pub(super) fn is_list(answer: &Answer, kind: &str) -> bool {
     if !is_called_json(answer) {
         return false;

@@ -140,7 +140,7 @@ fn api_caller(
                 (vec![client.remedy(AuthorizationRemedy::AllowSelfReview), whoami], Acceptance::Forbidden)
             }
             404 => (vec![client.remedy(AuthenticationRemedy::UpgradeForSelfReview), whoami], Acceptance::Answered),
-            // The authorizers of authorization.yaml deny with an error, and so with a 500 that has the reason.
+            // The authorizers of authorization.yaml deny with an error, which causes a 500 with the reason.
             500 if answer.body.contains(REVOKED) => {
                 client.status = Status::Fail;
                 let remedy = CertificateRemedy::ReissueClient { host: client.client.clone().unwrap_or_default() };
@@ -157,7 +157,7 @@ fn api_caller(
     }
 }
 
-/// Returns `master.scope`; `known` is whether the API server authenticated the account.
+/// Returns the finding `master.scope`; `known` is true if the API server authenticated the account.
 fn scope(
     location: &Location<'_>,
     exchange: &Exchange,

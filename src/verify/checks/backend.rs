@@ -12,7 +12,7 @@ use super::location::{Location, expectation};
 const ETCD: &str = "[-]etcd";
 
 impl CheckContext<'_> {
-    /// Returns `master.backend`; `None` without a verifier, or for an earlier recording.
+    /// Returns the finding `master.backend`; `None` without a verifier, or for a recording of an earlier version.
     pub(super) fn backend(&mut self, location: &Location<'_>, dial: &Dial) -> Option<Finding> {
         let exchange = of(dial, Request::Livez).next()?;
         let expected = expectation(location.place, Aspect::Backend);
@@ -63,8 +63,8 @@ fn failing(answer: &Answer) -> Vec<&str> {
     answer.body.lines().filter(|line| line.starts_with("[-]")).collect()
 }
 
-/// Names etcd as the cause of everything that is not proven at `location`, if etcd does not respond: the other reasons
-/// would be timeouts.
+/// Sets etcd as the cause of everything that is not proven at `location`, if etcd does not respond, because the other
+/// reasons would be timeouts.
 pub(super) fn is_the_cause(location: &Location<'_>, findings: &mut [Finding]) {
     let id = CheckId::at(location.place, Aspect::Backend);
     if !findings.iter().any(|finding| finding.id == id && finding.status == Status::Fail) {

@@ -1,13 +1,12 @@
-//! Causes of findings that are known only when several checks have been judged. A check that knows its cause sets it
-//! itself.
+//! Sets the causes of findings that are known only after several checks. A check that knows its cause sets it directly.
 
 use super::super::finding::{Aspect, CheckId, Finding, Scope, Status};
 use super::super::target::Place;
 use super::heartbeat;
 use super::location::Location;
 
-/// Names the permitted clients as the cause of what is not proven at `location`, if none of them is accepted: a server
-/// that accepts no client has one fault.
+/// Sets the permitted clients as the cause of everything that is not proven at `location`, if none of them is accepted,
+/// because a server that accepts no client has one fault.
 pub(super) fn client(location: &Location<'_>, findings: &mut [Finding]) {
     let id = CheckId::at(location.place, Aspect::Caller);
     let is_open = |finding: &Finding| finding.status == Status::NotProven && finding.because_of.is_none();
@@ -28,7 +27,7 @@ pub(super) fn client(location: &Location<'_>, findings: &mut [Finding]) {
     }
 }
 
-/// Returns whether a check is judged by the response to a request.
+/// Returns true if a check depends on the response to a request.
 fn asks_a_question(aspect: Aspect) -> bool {
     matches!(
         aspect,
@@ -44,8 +43,8 @@ fn asks_a_question(aspect: Aspect) -> bool {
     )
 }
 
-/// Names one cause for a host that is reached at none of its addresses: the first of them. A node that is down renews
-/// no Lease either.
+/// Sets one cause for a host that is unreachable at all of its addresses: its first address. A node that is down does
+/// not renew its Lease either.
 pub(super) fn unreachable_host(findings: &mut [Finding]) {
     let connects = || findings.iter().filter(|finding| finding.id.1 == Aspect::Connect);
     if !connects().all(|finding| finding.status == Status::Fail) {
@@ -61,8 +60,8 @@ pub(super) fn unreachable_host(findings: &mut [Finding]) {
     }
 }
 
-/// Names the API server that was asked as the cause of lists that are not proven; if none could be asked, the first
-/// that failed.
+/// Sets the queried API server as the cause of lists that are not proven, or the first failed API server if none could
+/// be queried.
 pub(super) fn lists(findings: &mut [Finding]) {
     let is_open = |finding: &Finding| {
         finding.place == Place::Cluster
@@ -92,7 +91,7 @@ pub(super) fn lists(findings: &mut [Finding]) {
     }
 }
 
-/// Returns whether an API server that fails this check gives no list.
+/// Returns true if an API server that fails this check cannot return lists.
 fn stops_a_list(aspect: Aspect) -> bool {
     matches!(aspect, Aspect::Resolve | Aspect::Connect | Aspect::Tls | Aspect::Chain | Aspect::Backend | Aspect::Caller)
 }

@@ -114,7 +114,7 @@ impl CheckContext<'_> {
         }
     }
 
-    /// Returns `node.revoked`; `None` if nothing is known of revocation.
+    /// Returns the finding `node.revoked`; `None` if nothing is known about revocation.
     fn revoked(&self, location: &Location<'_>, trust: &Trust) -> Option<Finding> {
         if !self.target.knows_revocation() {
             return None;
@@ -162,7 +162,7 @@ fn possession(location: &Location<'_>, tls: &Tls, leaf: Option<&Certificate>) ->
     }
 }
 
-/// Returns whether a program of Kubernetes signed its serving certificate itself: the CA is called `HOST-ca@SECONDS`
+/// Returns true if a program of Kubernetes signed its serving certificate itself: the CA is called `HOST-ca@SECONDS`
 /// (client-go's `GenerateSelfSignedCertKey`).
 pub(super) fn is_signed_by_kubernetes_itself(leaf: &Certificate) -> bool {
     let made_up = |name: &String| {
@@ -172,7 +172,7 @@ pub(super) fn is_signed_by_kubernetes_itself(leaf: &Certificate) -> bool {
     leaf.issuer.common_names.iter().any(made_up)
 }
 
-/// Returns whether ring can verify signatures of this kind of key.
+/// Returns true if ring can verify signatures of this kind of key.
 fn signs_verifiably(key: &PublicKeyKind) -> bool {
     match key {
         PublicKeyKind::Supported(_) => true,
@@ -237,7 +237,7 @@ fn usage(location: &Location<'_>, leaf: &Certificate, trust: &Trust) -> Finding 
         finding.severity = Severity::Warning;
         finding.remedy(remedy())
     };
-    // Clients accept it, but a holder of this host's key can issue certificates.
+    // Clients accept it, but this host's key can issue certificates.
     let is_ca = leaf.basic_constraints.is_some_and(|bc| bc.ca);
     match leaf.extended_key_usage.as_ref().filter(|usages| !usages.is_empty()) {
         Some(_) if is_ca && leaf.has_extended_usage("serverAuth") => warning("it may sign certificates (CA:TRUE)"),

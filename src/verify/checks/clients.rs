@@ -1,4 +1,4 @@
-//! The dates of the client certificates that were presented.
+//! Checks the dates of the presented client certificates.
 
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Client, Dial, Exchange, Outcome};
@@ -10,8 +10,8 @@ use super::location::Location;
 use crate::cluster::duration::{in_words, stamp};
 
 impl CheckContext<'_> {
-    /// Reports each client certificate that has expired or expires soon once, and names that as the cause if it was
-    /// refused. The findings of this dial begin at `before`.
+    /// Reports each client certificate that has expired or expires soon, once, and sets that as the cause if the client
+    /// was refused. The findings of this dial begin at `before`.
     pub(super) fn clients(&mut self, location: &Location<'_>, dial: &Dial, before: usize, findings: &mut Vec<Finding>) {
         for exchange in dial.exchanges.iter().filter(|exchange| is_rightful(&exchange.client)) {
             let Some(presented) = exchange.presented else { continue };
@@ -50,7 +50,7 @@ fn whose(client: &Client) -> String {
     }
 }
 
-/// Returns whether the result of an exchange is that of a rejected certificate.
+/// Returns true if an exchange shows that the certificate was rejected.
 fn was_refused(exchange: &Exchange) -> bool {
     match &exchange.outcome {
         Outcome::Answer(answer) => matches!(answer.status, 400 | 401 | 403),
@@ -59,7 +59,7 @@ fn was_refused(exchange: &Exchange) -> bool {
     }
 }
 
-/// Names the expired certificate as the cause of a refusal.
+/// Sets the expired certificate as the cause of a refusal.
 fn blame(client: &Option<String>, outdated: &str, findings: &mut [Finding]) {
     let refused = |finding: &&mut Finding| {
         finding.id.1 == Aspect::Caller

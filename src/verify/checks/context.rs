@@ -13,7 +13,7 @@ use super::trust::Trust;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 
-/// The time by which dates are judged.
+/// The time at which dates are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     /// The time of the run.

@@ -65,13 +65,13 @@ impl CheckContext<'_> {
 
 /// A certificate that has expired, or is not valid yet.
 pub(super) struct OutOfDate {
-    /// The certificate, and since when it is not valid.
+    /// The certificate, and the time from which it is not valid.
     pub(super) text: String,
     /// Whether the difference is less than a day, so that the cause may be a wrong clock.
     may_be_skew: bool,
 }
 
-/// Returns why a certificate is not valid at `now`; `None` if it is.
+/// Returns the reason why a certificate is not valid at `now`; `None` if it is valid.
 pub(super) fn out_of_date(kind: &str, certificate: &Certificate, now: OffsetDateTime) -> Option<OutOfDate> {
     let (text, off) = if now < certificate.not_before {
         let off = certificate.not_before - now;

@@ -9,11 +9,11 @@ use super::answer::{describe_exchange, of, said, who, with_more_time};
 use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::{Location, expectation};
 
-/// The maximal number of certificates that a finding names.
+/// The maximum number of certificates that a finding names.
 const NAMED: usize = 3;
 
 impl CheckContext<'_> {
-    /// Returns `master.denials`; `None` if nothing has to be denied.
+    /// Returns the finding `master.denials`; `None` if nothing has to be denied.
     pub(super) fn denials(&mut self, location: &Location<'_>, dial: &Dial) -> Option<Finding> {
         let expected = expectation(location.place, Aspect::Denials);
         let finding = |status| location.finding(Aspect::Denials, status);
@@ -25,7 +25,7 @@ impl CheckContext<'_> {
         if denials.is_empty() {
             return None;
         }
-        // If the verifier is not permitted to send the review, a node has sent it.
+        // If the verifier is not permitted to send the review, a node sent it.
         let asked = || of(dial, Request::DenialReview);
         let answered = asked().find(|exchange| answer_to(exchange).is_some());
         let Some(exchange) = answered.or_else(|| asked().next()) else {
@@ -68,7 +68,7 @@ fn answer_to(exchange: &Exchange) -> Option<Decision> {
     }
 }
 
-/// Compares what an API server denies with what it has to deny.
+/// Compares the certificates that an API server denies with those that it has to deny.
 fn compared(mut finding: Finding, location: &Location<'_>, denials: &ExpectedDenials, exchange: &Exchange) -> Finding {
     // Another server at this address may deny something else.
     let own = || exchange.more.iter().filter(|further| further.server_chain.is_empty());

@@ -81,7 +81,7 @@ impl Fixture {
         issue(&self.root, &leaf, NOW).certificate
     }
 
-    /// Returns the first finding of each check of the peer at `place` that presents `leaf` and responds so.
+    /// Returns the first finding of each check of a peer at `place` that presents `leaf` and gives these responses.
     pub(super) fn judged(
         &self,
         place: Place,

@@ -1,5 +1,5 @@
 //! `node.heartbeat`: whether each node itself has reached an API server; only its Lease proves that. The other checks
-//! of 2.i and 2.iii are made from here, with the directory's keys.
+//! of 2.i and 2.iii are made from this machine, with the directory's keys.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,8 +16,8 @@ use crate::cluster::duration::in_words;
 const ID: CheckId = CheckId(Scope::Node, Aspect::Heartbeat);
 
 impl CheckContext<'_> {
-    /// Returns `node.heartbeat` for each node in the target's order; a problem of all nodes is reported for the
-    /// cluster.
+    /// Returns the finding `node.heartbeat` for each node, in the target's order. A problem of all nodes is reported
+    /// for the cluster.
     pub(super) fn heartbeats(&mut self, findings: &mut Vec<Finding>) -> std::vec::IntoIter<Option<Finding>> {
         let nothing = Vec::new().into_iter();
         if !self.target.has_verifier() || !self.target.nodes.iter().any(|node| node.dialled) {
@@ -75,13 +75,13 @@ impl CheckContext<'_> {
     }
 }
 
-/// A skipped check is not a pass and does not fail the run: the cluster's rights may be older than this check.
+/// Marks a finding as skipped. It does not fail the run, because the cluster's RBAC rules may be older than this check.
 fn skipped(mut finding: Finding) -> Finding {
     finding.severity = Severity::Warning;
     finding
 }
 
-/// Returns whether a finding says that a node has not renewed its Lease.
+/// Returns true if a finding reports that a node has not renewed its Lease.
 pub(super) fn is_stale(finding: &Finding) -> bool {
     finding.id == ID && finding.status == Status::Fail && finding.remedy == Some(HealthRemedy::ReachApiServer.into())
 }

@@ -10,7 +10,7 @@ use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::expectation;
 
 impl CheckContext<'_> {
-    /// Reports once for the cluster that there is no verifier's certificate.
+    /// Reports once, for the cluster, that the verifier's certificate is missing.
     pub(super) fn whole(&self, findings: &mut Vec<Finding>) {
         if self.target.has_verifier() || !self.target.peers().any(|(_, peer)| peer.dialled) {
             return;
@@ -31,7 +31,8 @@ impl CheckContext<'_> {
         }
     }
 
-    /// Returns `node.listed` for each node in the target's order; other nodes are reported for the cluster.
+    /// Returns the finding `node.listed` for each node, in the target's order. Other nodes are reported for the
+    /// cluster.
     pub(super) fn listed(&mut self, findings: &mut Vec<Finding>) -> std::vec::IntoIter<Option<Finding>> {
         let nothing = Vec::new().into_iter();
         if !self.target.has_verifier() || !self.target.peers().any(|(_, peer)| peer.dialled) {

@@ -1,4 +1,4 @@
-//! Judges all observations, host by host.
+//! Evaluates all observations, host by host.
 
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -13,29 +13,30 @@ use super::cause;
 use super::context::{CheckContext, Clock, NOT_OBSERVED};
 use super::location::{Location, expectation};
 
-/// How much of a passed check is kept.
+/// The amount of data that is kept of a passed check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     /// The whole finding.
     Everything,
-    /// Only the check and its location: the texts would take most of a large run's memory.
+    /// Only the check and its location, because the texts would take most of a large run's memory.
     ProblemsOnly,
 }
 
-/// Judges all observations, in the target's order, and within a host in the catalogue's.
+/// Evaluates all observations, in the target's order and, within a host, in the catalogue's order.
 #[must_use]
 pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding> {
     judge_each(Detail::Everything, target, seen, seen.peers.iter(), clock)
 }
 
-/// Judges like [`judge`], and keeps only what `detail` requires. Each host's observations are dropped after it.
+/// Like [`judge`], but only keeps the data that `detail` requires, and drops each host's observations after evaluating
+/// them.
 #[must_use]
 pub fn judge_in(detail: Detail, target: &Target, mut seen: Observations, clock: Clock) -> Vec<Finding> {
     let peers = std::mem::take(&mut seen.peers);
     judge_each(detail, target, &seen, peers.into_iter(), clock)
 }
 
-/// Judges `peers` host by host; `seen` is used for checks that do not concern a single host.
+/// Evaluates `peers` host by host; `seen` is used for checks that do not concern a single host.
 fn judge_each<S: Borrow<PeerObservation>>(
     detail: Detail,
     target: &Target,
@@ -92,10 +93,11 @@ fn judge_each<S: Borrow<PeerObservation>>(
     findings
 }
 
-/// Reserves memory for the other nodes' findings. A growing list is in memory twice while it is moved, and unused
-/// memory costs nothing.
+/// Reserves memory for the other nodes' findings. A growing list is in memory twice while it is reallocated, and
+/// untouched memory costs nothing.
 fn make_room(findings: &mut Vec<Finding>, before: usize, nodes_left: usize) {
-    /// A node seldom has more findings; one that has more must not reserve the same memory for all others.
+    /// The maximum number of reserved findings per node. Few nodes have more, and one of them must not cause the same
+    /// reservation for all others.
     const OF_A_NODE: usize = 48;
     /// The findings about the whole cluster, which come first.
     const OF_THE_WHOLE: usize = 256;
@@ -140,7 +142,7 @@ mod tests {
         let fixture = fixture();
         let clock = Clock { now: NOW, expires_within: Duration::days(30) };
         let findings = judge(&fixture.target, &Observations::default(), clock);
-        // A recording of an earlier version has no Leases, and does not fail for it.
+        // A recording of an earlier version has no Leases, which is not a failure.
         let of_an_older_run = |f: &Finding| f.id.1 == Aspect::Heartbeat && f.status == Status::Skipped;
         assert!(
             findings

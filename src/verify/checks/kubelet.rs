@@ -42,12 +42,12 @@ impl CheckContext<'_> {
     }
 }
 
-/// Returns whether a 403 is a kubelet's own (recorded: `Forbidden (user=…, verb=get, resource=nodes, …)`).
+/// Returns true if a 403 is a kubelet's own (recorded: `Forbidden (user=…, verb=get, resource=nodes, …)`).
 fn is_kubelet_refusal(answer: &Answer) -> bool {
     answer.body.starts_with("Forbidden (user=")
 }
 
-/// Returns whether a kubelet authenticated its client and got no response to its SubjectAccessReview (recorded:
+/// Returns true if a kubelet authenticated its client but got no response to its SubjectAccessReview (recorded:
 /// `Authorization error (user=…`).
 fn authorization_failed(answer: &Answer) -> bool {
     answer.body.starts_with("Authorization error (user=")
@@ -85,7 +85,7 @@ fn kubelet_caller(location: &Location<'_>, exchange: &Exchange, proven: Result<(
             }
             403 if !is_kubelet_refusal(answer) => (finding.remedy(bypass_proxy(location.place)), Acceptance::Failed),
             403 => {
-                // A client that gets a 403 can neither read logs nor run commands.
+                // A client that gets a 403 cannot read logs or run commands.
                 finding.status = Status::Fail;
                 (finding.remedy(AuthorizationRemedy::AllowMasters), Acceptance::Forbidden)
             }

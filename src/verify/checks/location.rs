@@ -24,7 +24,7 @@ impl Location<'_> {
         finding
     }
 
-    /// Returns the server that it is about, for remedies.
+    /// Returns the server at this location, for remedies.
     pub(super) fn server(&self) -> Server {
         Server { place: self.place, host: self.host.to_owned() }
     }

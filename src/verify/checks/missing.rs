@@ -8,7 +8,7 @@ use super::super::target::Peer;
 use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::expectation;
 
-/// A check, and its client if it is about one.
+/// A check and, if it is about a client, that client.
 type Wanted<'a> = (Aspect, Option<&'a str>);
 
 impl CheckContext<'_> {

@@ -1,5 +1,5 @@
-//! The user that a refusal names. A server that repeats the name in another CA's certificate has read it, and may trust
-//! it.
+//! Finds the user that a refusal names. A server that repeats the name in another CA's certificate has parsed the
+//! certificate, and may trust it.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ pub(super) enum Named {
     NoUser,
     /// The user was authenticated under this name.
     User(String),
-    /// A name from the client's certificate; the message does not call it a user.
+    /// A name from the client's certificate that the message does not call a user.
     Mentioned(String),
 }
 
@@ -21,7 +21,7 @@ pub(super) fn named(answer: &Answer, presented: &[String]) -> Named {
     if let Some(user) = named_user(answer) {
         return Named::User(user);
     }
-    // A 401 demands authentication, so there was none.
+    // A 401 requires authentication, so the client was not authenticated.
     if answer.status == 401 {
         return Named::NoUser;
     }
@@ -38,7 +38,7 @@ pub(super) fn named(answer: &Answer, presented: &[String]) -> Named {
 }
 
 /// Returns the user in an authorizer's message: `User "NAME" cannot …` of an API server, `Forbidden (user=NAME, verb=…`
-/// of a kubelet. A user that is named has been authenticated.
+/// of a kubelet. A named user has been authenticated.
 pub(super) fn named_user(answer: &Answer) -> Option<String> {
     let message = serde_json::from_str::<Value>(&answer.body)
         .ok()
@@ -64,7 +64,7 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// Returns whether a text contains this name; true if it is called a user's.
+/// Returns `Some` if a text contains this name, and `Some(true)` if the text calls it a user.
 fn mention(text: &str, name: &str) -> Option<bool> {
     let mut found = None;
     for (at, _) in text.match_indices(name).filter(|_| !name.is_empty()) {

@@ -15,8 +15,8 @@ use crate::pki::fingerprint::Fingerprint;
 const LOOPBACK: &str = "apiserver-loopback-client";
 
 impl CheckContext<'_> {
-    /// Judges the certificates of other connections: several servers may share one address, and each has to be valid.
-    /// Only problems are reported.
+    /// Checks the certificates of other connections, because several servers may share one address, and each
+    /// certificate has to be valid. Only problems are reported.
     pub(super) fn other_certificates(
         &mut self,
         peer: &Peer,
@@ -49,9 +49,9 @@ impl CheckContext<'_> {
         }
     }
 
-    /// Returns whether it is the certificate that an API server uses for connections to itself. It has one beside every
-    /// `--tls-cert-file`, with an RSA key; only a client that accepts no other kind of key, or requests its name, gets
-    /// it.
+    /// Returns true if this is the certificate that an API server uses for connections to itself. An API server has one
+    /// in addition to every `--tls-cert-file`, with an RSA key. It presents the certificate only to clients that accept
+    /// no other kind of key or request its name.
     fn is_loopbacks(&mut self, server_chain: &[Fingerprint]) -> bool {
         let leaf = server_chain.first().and_then(|leaf| self.certificate_of(leaf));
         let Some(Ok(leaf)) = leaf.as_deref() else { return false };

@@ -12,7 +12,7 @@ use crate::pki::fingerprint::Fingerprint;
 const LARGEST_RSA: usize = 8192;
 
 impl CheckContext<'_> {
-    /// Returns what a chain as sent proves; computed once for each.
+    /// Returns the result of verifying a chain as sent; cached for each chain.
     pub(super) fn trust(&mut self, server_chain: &[Fingerprint]) -> Rc<Trust> {
         if let Some(known) = self.trusted.get(server_chain) {
             return known.clone();
@@ -25,7 +25,8 @@ impl CheckContext<'_> {
         trust
     }
 
-    /// Reads every certificate that was sent. One that Kubernetes cannot read fails its handshakes, at any position.
+    /// Parses every certificate that was sent. A certificate that Kubernetes cannot parse makes its handshakes fail, at
+    /// any position.
     fn all_of(&mut self, server_chain: &[Fingerprint]) -> Result<Vec<Certificate>, ChainError> {
         let mut certificates = Vec::with_capacity(server_chain.len());
         for (at, fingerprint) in server_chain.iter().enumerate() {
@@ -48,7 +49,7 @@ impl CheckContext<'_> {
             if let Some(reason) = &certificate.go_refuses {
                 return Err(ChainError::Path(format!("{} is refused by Kubernetes (Go): {reason}", which())));
             }
-            // The leaf's key signs the handshake, and those of a path sign certificates.
+            // The leaf's key signs the handshake; the other keys of a path sign certificates.
             if at > 0 && !certificate.has_key_on_its_curve() {
                 let what = format!("{} is refused by Kubernetes (Go): its key is not a point of its curve", which());
                 return Err(ChainError::Path(what));

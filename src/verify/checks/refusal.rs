@@ -13,7 +13,7 @@ use super::proxy::bypass_proxy;
 use super::review::{ANONYMOUS, read_review};
 
 impl CheckContext<'_> {
-    /// Judges a client that must be refused by all its requests; its exchange is at the position `at` in `dial`.
+    /// Checks a client that must be refused, by all of its requests; its exchange is at the position `at` in `dial`.
     pub(super) fn refusal(
         &mut self,
         location: &Location<'_>,
@@ -81,7 +81,7 @@ impl CheckContext<'_> {
         finding
     }
 
-    /// Judges a follow-up request; `first` is the response to the first request.
+    /// Evaluates a follow-up request; `first` is the response to the first request.
     fn further_refusal(
         &self,
         client: &Client,
@@ -113,7 +113,7 @@ impl CheckContext<'_> {
                 (Named::User(user), _) => authenticated(user),
                 (Named::Mentioned(name), _) => FollowUp::Repeats(name),
                 (Named::NoUser, Outcome::Answer(first)) if first.status == status => FollowUp::Refused,
-                // An absent path exposes nothing.
+                // A path that does not exist exposes nothing.
                 _ if matches!(status, 401 | 403 | 404 | 405) => FollowUp::Refused,
                 _ => FollowUp::Unclear,
             },
@@ -141,7 +141,7 @@ impl CheckContext<'_> {
             finding.status = Status::Skipped;
             return finding;
         }
-        // A refusal in the handshake may precede any certificate; one that is sent has to be the right one.
+        // A refusal in the handshake may come before any certificate; a certificate that is sent must be the right one.
         let answered = matches!(exchange.outcome, Outcome::Answer(_));
         if (answered || !exchange.server_chain.is_empty())
             && let Err(reason) = self.proven(exchange)
@@ -166,13 +166,13 @@ impl CheckContext<'_> {
                 Refusal::NoProof(why) => {
                     finding.observed.push_str(why);
                     finding.because_of = permitted.to_blame(location);
-                    // A key that is not available here could have proven it.
+                    // With a key that is not available here, it could have been proven.
                     if permitted.keyless {
                         finding.status = Status::Skipped;
                     }
                     return finding;
                 }
-                // nginx and others reject a certificate this way, perhaps on one path alone.
+                // nginx and other servers reject a certificate this way, possibly on a single path.
                 Refusal::None if answer.status == 400 => return finding.remedy(bypass_proxy(location.place)),
                 Refusal::None => false,
             },
@@ -252,7 +252,7 @@ impl CheckContext<'_> {
         names
     }
 
-    /// Returns whether a refusal of `client` may name `user`: an untrusted client is at most `system:anonymous`, and
+    /// Returns true if a refusal of `client` may name `user`: an untrusted client is at most `system:anonymous`, and
     /// another node is itself.
     fn may_be_named(&self, client: &Client, user: &str) -> bool {
         let own = match client {
@@ -286,7 +286,7 @@ enum FollowUp {
     Open,
     /// The client was authenticated as this user.
     Authenticated(String),
-    /// It was refused with a message that repeats this name of the client's certificate.
+    /// It was refused, but the message repeats this name from the client's certificate.
     Repeats(String),
     /// The response proves nothing.
     Unclear,
@@ -294,7 +294,7 @@ enum FollowUp {
 
 /// What a response proves as a refusal.
 enum Refusal {
-    /// It is a refusal, if any client is accepted.
+    /// It is a refusal, provided that another client is accepted.
     Proven,
     /// It looks like a refusal, but proves nothing for this reason.
     NoProof(&'static str),
@@ -310,8 +310,8 @@ fn by_answer(place: Place, answer: &Answer, permitted: PermittedClients) -> Refu
         // If the permitted client gets a 403, another client's 403 proves nothing.
         Acceptance::Forbidden if answer.status == 403 => Refusal::NoProof(", as the permitted client is"),
         Acceptance::Answered => Refusal::NoProof(NO_YES),
-        // API servers are asked for the nodes, which a node may not list: the message has to tell that the API server
-        // refuses and not a proxy for this path.
+        // API servers are asked for the nodes, which a node may not list: the message must show that the API server
+        // refuses, and not a proxy for this path.
         _ if place != Place::Node && !permitted.same_path && !is_kubernetes_status(answer) => {
             Refusal::NoProof(", with a message that is not Kubernetes's")
         }

@@ -17,7 +17,7 @@ pub(super) struct Review {
 }
 
 impl Review {
-    /// Returns what an unauthenticated client has beyond its own group, in words.
+    /// Returns the identity that an unauthenticated client has beyond its own group, as text.
     pub(super) fn more_than_anonymous(&self) -> Option<String> {
         let groups = self.groups.iter().filter(|group| *group != "system:unauthenticated").cloned();
         let more: Vec<String> = groups.chain(self.credentials.iter().cloned()).collect();

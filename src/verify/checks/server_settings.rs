@@ -1,4 +1,4 @@
-//! Judges the settings that a server reports to the verifier.
+//! Checks the settings that a server reports to the verifier.
 
 use super::super::finding::{Aspect, Finding, Property, Severity, Status};
 use super::super::observation::{Answer, Exchange, Outcome};
@@ -9,7 +9,7 @@ use super::context::CheckContext;
 use super::location::{Location, expectation};
 
 impl CheckContext<'_> {
-    /// Returns `master.flags`: one finding, or one for each property that the flags break.
+    /// Returns the findings `master.flags`: one finding, or one for each property that the flags violate.
     pub(super) fn flags(&mut self, location: &Location<'_>, exchange: &Exchange, by_restriction: bool) -> Vec<Finding> {
         let judged = match &exchange.outcome {
             Outcome::Answer(answer) if answer.status == 200 && self.proven(exchange).is_ok() => {
@@ -54,7 +54,7 @@ impl CheckContext<'_> {
             return finding;
         }
         match answer.status {
-            // Flags are judged above; these are none.
+            // Flags are handled above; this response has none.
             200 if aspect == Aspect::Flags => {
                 let asked = exchange.request.as_str();
                 finding.observed = format!("{asked}: 200, but that is not what Kubernetes answers");
@@ -86,7 +86,7 @@ impl CheckContext<'_> {
     }
 }
 
-/// Returns whether a kubelet demands `nodes/proxy`: without fine-grained authorization it has no other subresource for
+/// Returns true if a kubelet requires `nodes/proxy`: without fine-grained authorization it has no other subresource for
 /// most of its paths (`pkg/kubelet/server/auth.go`).
 fn wants_nodes_proxy(answer: &Answer) -> bool {
     ["subresource=proxy", "subresource(s)=[proxy]"].iter().any(|wanted| answer.body.contains(wanted))

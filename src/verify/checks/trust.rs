@@ -5,9 +5,9 @@ use crate::pki::chain::{ChainError, PathViolation};
 
 /// The result of checking a server's certificates.
 pub(super) struct Trust {
-    /// Whether they lead to a root. Dates and extended key usages are judged by other checks.
+    /// Whether the certificates lead to a root. Other checks cover dates and extended key usages.
     pub(super) chain: Result<(), ChainError>,
-    /// The path, where there is one.
+    /// The path, if there is one.
     pub(super) path: Option<TrustPath>,
 }
 
@@ -15,8 +15,8 @@ pub(super) struct Trust {
 pub(super) struct TrustPath {
     /// Leaf, intermediates, root; the leaf alone if it is in the trust file.
     pub(super) certificates: Vec<Certificate>,
-    /// The number of certificates in it that the peer sent.
+    /// The number of certificates of the path that the peer sent.
     pub(super) sent: usize,
-    /// What is wrong with it.
+    /// The violations of the path.
     pub(super) violations: Vec<PathViolation>,
 }

@@ -1,4 +1,4 @@
-//! Requests on connections of their own.
+//! Requests on separate connections.
 
 use std::sync::Arc;
 use std::time::Duration;

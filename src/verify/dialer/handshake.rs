@@ -36,8 +36,8 @@ impl Dialer {
         self.handshake_before(self.verifier(), stream, socket, identity).await
     }
 
-    /// Performs another handshake that offers only the other kind of key, RSA or not: a server may have a certificate
-    /// of each. `None` if it has no other.
+    /// Performs another handshake that offers only the other kind of key, RSA or not, because a server may have a
+    /// certificate of each kind. Returns `None` if it has no other certificate.
     pub(in crate::verify) async fn with_another_key(
         &self,
         socket: &Socket,
@@ -117,7 +117,7 @@ impl Dialer {
         tls
     }
 
-    /// Returns whether a server speaks HTTP without TLS. Go's "Client sent an HTTP request to an HTTPS server" is the
+    /// Returns true if a server speaks HTTP without TLS. Go's "Client sent an HTTP request to an HTTPS server" is the
     /// response of a port that does speak TLS.
     async fn answers_plain_http(&self, to: SocketAddr, first: &[u8]) -> bool {
         if !first.is_empty() {
@@ -138,7 +138,7 @@ impl Dialer {
         said.starts_with(b"HTTP/") && !String::from_utf8_lossy(&said).contains("HTTPS server")
     }
 
-    /// Returns whether a server that rejects this offer accepts what Go's clients offer.
+    /// Returns true if a server that rejects this offer accepts the offer of Go's clients.
     async fn accepts_go_hello(&self, socket: &Socket) -> bool {
         let hello = old_hello::go_client_hello(sni(socket));
         let ask = async {

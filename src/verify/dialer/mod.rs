@@ -1,5 +1,5 @@
-//! Connections, one at a time: TCP, TLS and requests. All that a peer can do is bounded here. It makes no trust
-//! decision: any chain is accepted and recorded, and rustls checks the handshake's signature alone.
+//! Makes single connections: TCP, TLS and requests. Everything that a peer can do is bounded here. No trust decision is
+//! made: any chain is accepted and recorded, and rustls only checks the handshake's signature.
 
 mod config;
 mod exchange;

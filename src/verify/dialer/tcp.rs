@@ -41,7 +41,7 @@ impl Dialer {
     }
 
     /// Opens a TCP connection, and returns when the attempt began: the peer's time runs from there. A lack of file
-    /// descriptors is local, so that it is waited out.
+    /// descriptors is a local problem, so this waits for free ones.
     pub(super) async fn tcp(&self, to: SocketAddr) -> (Result<TcpStream, NoStream>, Instant) {
         for _ in 0..DESCRIPTOR_TRIES {
             let began = Instant::now();

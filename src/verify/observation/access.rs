@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
-    /// `get` its own node.
+    /// `get` of its own node.
     OwnNodeGet,
-    /// `patch` its own node.
+    /// `patch` of its own node.
     OwnNodePatch,
-    /// `patch` its own node's status.
+    /// `patch` of its own node's status.
     OwnStatusPatch,
-    /// `get` its own lease in kube-node-lease.
+    /// `get` of its own lease in kube-node-lease.
     OwnLeaseGet,
-    /// `update` its own lease in kube-node-lease.
+    /// `update` of its own lease in kube-node-lease.
     OwnLeaseUpdate,
-    /// `list` the pods whose spec.nodeName is its own.
+    /// `list` of the pods whose spec.nodeName is its own name.
     OwnPodsList,
     /// `create` events.
     EventsCreate,

@@ -63,7 +63,7 @@ impl Untrusted {
         Self::SelfSignedMasters,
     ];
 
-    /// Returns those that are tried at a place: fewer at kubelets, of which there are many.
+    /// Returns the untrusted clients that are tried at a place: fewer at kubelets, because there are many.
     #[must_use]
     pub fn at(place: Place) -> &'static [Self] {
         if place == Place::Node { &Self::ALL[..5] } else { &Self::ALL }
@@ -91,10 +91,10 @@ impl Untrusted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Probes {
-    /// Those of recordings of version 1: two kinds of untrusted clients, one request each.
+    /// The requests of recordings of version 1: two kinds of untrusted clients, one request each.
     #[default]
     First,
-    /// Those of recordings of version 2: every kind of untrusted client, and several requests.
+    /// The requests of recordings of version 2: every kind of untrusted client, and several requests each.
     Second,
 }
 

@@ -60,7 +60,7 @@ pub struct Tls {
     /// The certificates that the server sent, leaf first; at most [`MAX_CHAIN`] are kept.
     #[serde(rename = "shown", with = "shared")]
     pub server_chain: Arc<[Fingerprint]>,
-    /// How many were sent.
+    /// The number of certificates that were sent.
     pub sent: usize,
     /// Whether the server proved that it holds the leaf's key.
     pub signature: Signature,
@@ -93,7 +93,7 @@ pub enum Handshake {
     Done,
     /// The server sent an alert.
     Alert(String),
-    /// The server accepts what Kubernetes's clients offer, and nothing that is offered here.
+    /// The server accepts the offer of Kubernetes's clients, but nothing that is offered here.
     NothingShared,
     /// The server speaks HTTP without TLS.
     PlainHttp,
@@ -105,13 +105,13 @@ pub enum Handshake {
     Failed(String),
 }
 
-/// Whether the handshake's signature is by the leaf's key.
+/// The result of verifying the handshake's signature with the leaf's key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Signature {
     /// The server sent no signature.
     None,
-    /// It is.
+    /// The signature is valid.
     Valid,
     /// The signature is not valid, or cannot be checked, for this reason.
     Invalid(String),

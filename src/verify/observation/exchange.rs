@@ -10,7 +10,7 @@ use super::request::Request;
 use crate::pki::fingerprint::Fingerprint;
 use crate::verify::shared;
 
-/// One request on a connection of its own.
+/// One request on a separate connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The client.
@@ -28,7 +28,7 @@ pub struct Exchange {
     /// Follow-up requests, on the same connection unless the server closes it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more: Vec<FollowUp>,
-    /// What the client may do, requested on the same connection; only for a node that an API server authenticates.
+    /// The client's rights, requested on the same connection; only for a node that an API server authenticates.
     #[serde(rename = "rulings", default, with = "shared", skip_serializing_if = "<[_]>::is_empty")]
     pub decisions: Arc<[(Access, AccessDecision)]>,
     /// The duration in milliseconds.

@@ -58,7 +58,7 @@ pub struct Readiness {
     pub status: String,
     /// The reason, as one word.
     pub reason: String,
-    /// The kubelet's own words, or the node controller's.
+    /// The message of the kubelet or the node controller.
     pub message: String,
     /// `lastHeartbeatTime`, by the node's clock.
     pub heartbeat: Option<String>,
@@ -85,7 +85,7 @@ pub enum LeaseListOutcome {
     /// The whole list.
     #[serde(rename = "held")]
     Complete {
-        /// When it was served, by the API server's clock (RFC 3339).
+        /// The time of the response, by the API server's clock (RFC 3339).
         served: Option<String>,
         /// Every lease.
         leases: Vec<Lease>,
@@ -100,9 +100,9 @@ pub enum LeaseListOutcome {
 /// A node's lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// `metadata.name`, which is its node's.
+    /// `metadata.name`, which is the name of its node.
     pub name: String,
-    /// `spec.holderIdentity`: who renews it.
+    /// `spec.holderIdentity`: the renewing kubelet.
     pub holder: Option<String>,
     /// `spec.renewTime`, by the holder's clock.
     pub renewed: Option<String>,

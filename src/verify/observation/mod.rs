@@ -1,4 +1,4 @@
-//! Raw observations from probing a cluster. They contain no verdicts and no private keys, and recordings are made of them.
+//! Raw observations from probing a cluster. They contain no verdicts and no private keys. Recordings consist of them.
 
 mod access;
 mod client;

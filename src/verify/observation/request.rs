@@ -74,8 +74,8 @@ impl Request {
         }
     }
 
-    /// Returns how many bytes of a response's body are read: of lists only the kind matters, and large clusters have
-    /// many.
+    /// Returns how many bytes of a response's body are read: only the kind of a list matters, and lists of large
+    /// clusters are long.
     #[must_use]
     pub fn body_limit(self) -> usize {
         match self {
@@ -98,7 +98,7 @@ impl Request {
         }
     }
 
-    /// Returns whether it is a dry-run write.
+    /// Returns true if this is a dry-run write.
     #[must_use]
     pub fn is_dry_run(self) -> bool {
         matches!(self, Self::DryRunNode | Self::DryRunTaint | Self::DryRunOwnPod | Self::DryRunOtherPod)

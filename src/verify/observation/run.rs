@@ -65,7 +65,7 @@ pub struct PeerObservation {
 /// The observations at one address of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocationObservation {
-    /// The address as the target has it.
+    /// The address in the target.
     pub address: String,
     /// TCP port.
     pub port: u16,

@@ -18,14 +18,14 @@ pub(super) struct ApiServerTarget {
     pub(super) places: Semaphore,
     /// Whether it has ever responded.
     pub(super) answered: AtomicBool,
-    /// How many requests timed out.
+    /// The number of requests that timed out.
     pub(super) late: AtomicUsize,
 }
 
 impl ApiServerTarget {
-    /// The number of concurrent requests: an API server has other work to do.
+    /// The number of concurrent requests. It is limited because an API server has other work to do.
     pub(super) const PLACES: usize = 64;
-    /// After as many timeouts without any response no more requests are made.
+    /// The number of timeouts without any response after which no more requests are made.
     pub(super) const TOO_LATE: usize = 8;
 }
 

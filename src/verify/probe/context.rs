@@ -36,12 +36,12 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Returns whether a request timed out, before or within its response.
+    /// Returns true if a request timed out, before or during its response.
     pub(super) fn timed_out(&self, exchange: &Exchange) -> bool {
         matches!(exchange.outcome, Outcome::TimedOut(_)) || exchange.elapsed_ms >= millis(self.limit)
     }
 
-    /// Returns the result of `work`; `None` if the run's deadline passes before.
+    /// Returns the result of `work`; `None` if the run's deadline passes first.
     pub(super) async fn before_deadline<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         match self.deadline {
             None => Some(work.await),

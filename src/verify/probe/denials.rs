@@ -1,4 +1,4 @@
-//! Requests what an API server denies.
+//! Requests the decisions of an API server about revoked certificates.
 
 use super::context::{OVER, Run, not_sent};
 use crate::verify::dialer::Socket;
@@ -7,8 +7,8 @@ use crate::verify::identity::Identity;
 use crate::verify::observation::{Client, Exchange, Outcome, Request};
 
 impl Run {
-    /// Asks an API server what it denies. The first client that is permitted to ask does so: the verifier, or a node,
-    /// which asks the same about its own clients.
+    /// Sends reviews about revoked certificates to an API server, as the first client that is permitted to: the
+    /// verifier, or a node, which sends the same reviews about its own clients.
     pub(super) async fn denials(&self, socket: &Socket, seen: &mut Vec<Exchange>) {
         let Some(denials) = self.target.denials.as_ref().filter(|denials| !denials.is_empty()) else { return };
         let request = Request::DenialReview;

@@ -14,7 +14,7 @@ use crate::verify::observation::{Connect, Dial, Handshake, LocationObservation, 
 use crate::verify::place::Place;
 use crate::verify::target::Peer;
 
-/// The number of addresses of one name that are dialled.
+/// The maximum number of addresses of one name that are dialled.
 const MAX_ADDRESSES: usize = 16;
 
 impl Run {

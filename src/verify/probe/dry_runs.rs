@@ -1,4 +1,4 @@
-//! Dry-run writes of a node: what it may write, and what it must not.
+//! Dry-run writes of a node, permitted and forbidden ones.
 
 use std::sync::Arc;
 

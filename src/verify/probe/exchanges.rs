@@ -46,7 +46,7 @@ impl Run {
         let (written, called) = tokio::join!(self.writes(socket, known), self.in_turn(calls, false));
         seen.reserve_exact(written.len() + called.len());
         seen.extend(written.into_iter().chain(called));
-        // A server that closes the connection of an untrusted client may close every connection by now.
+        // A server that closed the connection of an untrusted client may now close every connection.
         if seen.iter().any(was_cut_off) {
             match (permitted, account) {
                 (Some(call), _) => seen.push(self.call(socket, call).await),
@@ -121,7 +121,7 @@ impl Run {
     }
 }
 
-/// Returns whether the connection of a client that must be refused was closed without a response.
+/// Returns true if the connection of a client that must be refused was closed without a response.
 fn was_cut_off(exchange: &Exchange) -> bool {
     let has_no_right = !matches!(exchange.client, Client::Master(_) | Client::Node(_) | Client::Verifier);
     has_no_right && matches!(exchange.outcome, Outcome::Closed | Outcome::Reset)

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tokio::task::JoinSet;
 
-/// Runs all of `work`, at most so many at once, and returns the results in its order.
+/// Runs all of `work`, at most `concurrency` items at a time, and returns the results in the order of `work`.
 pub(super) async fn in_order<T: Send + 'static, F>(
     mut work: impl Iterator<Item = F>,
     concurrency: usize,

@@ -1,4 +1,4 @@
-//! The lists that any API server gives to the verifier.
+//! Requests the lists that any API server returns to the verifier.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

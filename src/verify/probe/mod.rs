@@ -1,5 +1,5 @@
-//! Probing: makes the connections of a run and records what they observe. Judges nothing. A tokio runtime of its own
-//! keeps everything above synchronous.
+//! Probing: makes the connections of a run and records what they observe. It evaluates nothing. It has its own tokio
+//! runtime, so that everything above is synchronous.
 
 mod api_servers;
 mod context;

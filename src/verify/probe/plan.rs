@@ -1,4 +1,4 @@
-//! Plans which client makes which requests of which server.
+//! Plans which client makes which requests to which server.
 
 use super::context::Run;
 use crate::verify::identities::{UntrustedClient, identity_of};
@@ -6,7 +6,7 @@ use crate::verify::identity::Identity;
 use crate::verify::observation::{Client, Request, Untrusted};
 use crate::verify::target::Peer;
 
-/// A request that is planned; without a credential, the reason.
+/// A planned request; without a credential, the reason.
 #[derive(Clone)]
 pub(super) struct PlannedRequest {
     pub(super) client: Client,
@@ -88,7 +88,7 @@ impl Run {
     }
 }
 
-/// Returns whether a client is permitted what others have to be refused.
+/// Returns true if a client is permitted a request that others must be refused.
 pub(super) fn is_permitted(client: &Client, request: Request) -> bool {
     match client {
         Client::Master(_) => true,

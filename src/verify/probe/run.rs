@@ -36,7 +36,7 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// Dials every peer of `target` and records what it observes, in the target's order.
 ///
-/// By `now` another node is chosen whose certificate is valid; nothing is judged by it.
+/// `now` is only used to choose another node with a valid certificate.
 ///
 /// # Errors
 /// Returns an error if no network can be used at all. A misbehaving peer is an observation, never an error.
@@ -79,7 +79,7 @@ pub fn run(
     Ok(Observations { certificates, ..seen })
 }
 
-/// Returns the target's own certificates that were presented: their dates are judged, too.
+/// Returns the presented certificates of the target's own clients, because their dates are also checked.
 fn presented_certificates(target: &Target, seen: &Observations) -> Vec<(Fingerprint, Der)> {
     let locations = seen.peers.iter().flat_map(|peer| &peer.locations);
     let exchanges = locations.flat_map(|location| &location.dials).flat_map(|dial| &dial.exchanges);

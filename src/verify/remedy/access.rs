@@ -30,13 +30,13 @@ pub enum AuthenticationRemedy {
     },
     /// Let the client certificate reach the API server.
     PassClientCertificate,
-    /// Give the front proxy a CA of its own.
+    /// Use a separate CA for the front proxy.
     SeparateFrontProxyCa,
-    /// Find what authenticates the node as another account.
+    /// Find the component that authenticates the node as another account.
     FindOtherAuthenticator,
-    /// Find what adds a second certificate.
+    /// Find the component that adds a second certificate.
     FindSecondCredential,
-    /// Find what terminates TLS between node and API server.
+    /// Find the component that terminates TLS between node and API server.
     FindTlsTermination,
     /// Run an API server that reports the certificate that it saw.
     UpgradeForCredentialId,
@@ -86,7 +86,7 @@ pub enum AuthorizationRemedy {
     UpdateDenials {
         /// The API server.
         server: Server,
-        /// Whether it denies nothing of what it has to.
+        /// Whether it denies none of the certificates.
         no_rule: bool,
     },
 }

@@ -46,7 +46,7 @@ pub enum CertificateRemedy {
         /// The node.
         host: String,
     },
-    /// Renew a client certificate where it was issued.
+    /// Renew a client certificate in the directory that issued it.
     RenewClient,
     /// Use a CRL that the cluster's CA signed and that is current.
     ProvideCurrentCrl,
@@ -66,7 +66,7 @@ pub enum TrustRemedy {
     TrustIssuer,
     /// Replace a root that has expired.
     ReplaceRoot,
-    /// Make the next root without these violations.
+    /// Create the next root without these violations.
     ImproveNextRoot,
     /// Check that the trust file is this cluster's.
     CheckTrustFile,

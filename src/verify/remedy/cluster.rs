@@ -1,8 +1,8 @@
-//! Remedies of nodes and API servers, and of what the verifier may read.
+//! Remedies for nodes and API servers, and for missing rights of the verifier.
 
 use serde::{Deserialize, Serialize};
 
-/// Remedies of nodes and API servers that do not work.
+/// Remedies for nodes and API servers that do not work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HealthRemedy {
@@ -28,7 +28,7 @@ pub enum HealthRemedy {
     ReadApiServerLog,
 }
 
-/// Remedies of what the verifier may read.
+/// Remedies for missing rights of the verifier.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerifierRemedy {

@@ -12,7 +12,7 @@ pub enum DirectoryRemedy {
     Issue {
         /// The host.
         server: Server,
-        /// Whether valid certificates are replaced, too.
+        /// Whether valid certificates are also replaced.
         reissue: bool,
     },
     /// Reissue a host's credentials before they expire.
@@ -22,7 +22,7 @@ pub enum DirectoryRemedy {
         /// The node.
         host: String,
     },
-    /// Send a new request from a node, whose key only it has.
+    /// Send a new request from a node that alone has its key.
     SendRequest {
         /// The node.
         host: String,
@@ -43,7 +43,7 @@ pub enum DirectoryRemedy {
     RestoreRoot,
     /// Plan for new roots.
     PlanNewRoots,
-    /// Make the service accounts' key pair.
+    /// Generate the service account key pair.
     IssueServiceAccountKey,
     /// Restore the service accounts' key pair from a backup.
     RestoreServiceAccountKey,
@@ -81,7 +81,7 @@ pub enum DirectoryRemedy {
     },
 }
 
-/// Remedies of bundles, rules, CRLs, the ledger, and of files and folders as such.
+/// Remedies for bundles, rules, CRLs, the ledger, and for files and folders in general.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileRemedy {
@@ -93,26 +93,26 @@ pub enum FileRemedy {
     RemoveUnfinishedIssue,
     /// Remove the files that interrupted commands left.
     RemoveUnfinished {
-        /// The folders that it is in.
+        /// The folders that contain files.
         folders: Vec<String>,
     },
-    /// Make a host's bundle again.
+    /// Pack a host's bundle again.
     PackBundle {
         /// The host.
         host: String,
-        /// The format, where it is not the default.
+        /// The format, if it is not the default.
         format: Option<String>,
     },
-    /// Make a host's bundle again if anything has changed.
+    /// Pack a host's bundle again if anything has changed.
     PackIfChanged {
         /// The host.
         host: String,
     },
-    /// Compare a bundle with its templates, or make it again.
+    /// Compare a bundle with its templates, or pack it again.
     CompareBundle {
         /// The host.
         host: String,
-        /// The format, where it is not the default.
+        /// The format, if it is not the default.
         format: Option<String>,
     },
     /// Use a newer clusterctl.
@@ -123,9 +123,9 @@ pub enum FileRemedy {
     RenewCrl,
     /// Restore the newest ledger.
     RestoreLedger,
-    /// Record again what a ledger from a backup lacks.
+    /// Record the revocations that a restored ledger lacks.
     RecordForgotten {
-        /// The file that has it; `None` if it has to be copied from a control-plane node.
+        /// The file to record from; `None` if it has to be copied from a control-plane node.
         from: Option<String>,
     },
     /// Free some space.
@@ -135,7 +135,7 @@ pub enum FileRemedy {
         /// The file.
         path: String,
     },
-    /// Move away a file where a folder belongs, or the other way round.
+    /// Move away a file that is in the place of a folder, or vice versa.
     MoveAway {
         /// The file or folder.
         path: String,

@@ -1,5 +1,5 @@
-//! Remedies of findings, as data. The words for them are made by the command line, by the tool that made the cluster: a
-//! report of a cluster that another tool made names no command of clusterctl.
+//! Remedies of findings, as data. The command line renders them as text, depending on the tool that created the
+//! cluster: a report about a cluster of another tool contains no command of clusterctl.
 
 mod access;
 mod certificate;

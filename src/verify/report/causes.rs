@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::finding::{Cause, CheckId, Finding, Status};
 use super::super::target::Place;
 
-/// The length of chains of causes that is followed; checks make chains of two or three.
+/// The maximum length of a chain of causes; checks create chains of two or three.
 const DEEPEST: usize = 8;
 
 /// An index of a report's findings that did not pass.
@@ -34,8 +34,8 @@ impl<'a> Causes<'a> {
         None
     }
 
-    /// Returns the finding that a cause names: of several the one of the same client, or the worst. One without an
-    /// address holds for all addresses.
+    /// Returns the finding that a cause names: if there are several, that of the same client, or the worst. A cause
+    /// without an address applies to all addresses.
     fn find(&self, cause: &Cause, dependent: &Finding) -> Option<&'a Finding> {
         let named = self.known.get(&(cause.id, cause.place, cause.host.as_str()))?;
         let there = |found: &Finding| {

@@ -27,7 +27,7 @@ impl Report {
             summary: self.counts(),
             results: self.findings.iter().map(|finding| self.line(finding, words)).collect(),
         };
-        // It holds strings, numbers and lists alone, which JSON can represent.
+        // It only has strings, numbers and lists, which JSON can represent.
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
     }
 }

@@ -93,7 +93,7 @@ impl Report {
     }
 }
 
-/// The subject of a suite. A control-plane node that is a node, too, is one host.
+/// The subject of a suite. A control-plane node that is also a node is one host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Of<'a> {
     Cluster,

@@ -20,11 +20,11 @@ pub struct Report {
     pub roots: Vec<RootLine>,
     /// When the run began.
     pub started: OffsetDateTime,
-    /// When it ended.
+    /// The time at which it ended.
     pub finished: OffsetDateTime,
     /// The findings, in the order of the inventory.
     pub findings: Vec<Finding>,
-    /// Which findings count.
+    /// The findings that count against the run.
     pub strictness: Strictness,
 }
 
@@ -99,7 +99,7 @@ impl Report {
         self.findings.iter().any(|finding| matches!(finding.id.0, Scope::Node | Scope::Master))
     }
 
-    /// Returns the verdict in one word; of a directory alone it is `sound` or `unsound`.
+    /// Returns the verdict in one word; for a directory it is `sound` or `unsound`.
     #[must_use]
     pub fn verdict_word(&self) -> &'static str {
         match self.verdict() {

@@ -15,14 +15,14 @@ const MAX_DETAILED: usize = 20;
 /// The number of locations or clients of equal findings that are named.
 const MAX_NAMED: usize = 6;
 
-/// How the text is written.
+/// The style of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TextStyle {
     /// With ANSI colours.
     pub color: bool,
     /// With passed checks.
     pub verbose: bool,
-    /// The terminal's width in columns, where there is one.
+    /// The terminal's width in columns, if there is one.
     pub width: Option<usize>,
 }
 
@@ -97,7 +97,7 @@ impl Report {
     }
 }
 
-/// Groups findings that differ in their location alone, in the order of the first of each.
+/// Groups findings that only differ in their location, in the order of each group's first finding.
 fn group_equal<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
     type Key<'a> = (CheckId, Status, &'a str, &'a str, Option<&'a Remedy>);
     let mut groups: Vec<Vec<&'a Finding>> = Vec::new();
