@@ -10,7 +10,7 @@ use super::manifest::{Manifest, ManifestError, is_plain_path};
 use super::model::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, manifest_sum};
 use crate::pki::fingerprint::Fingerprint;
 
-/// The largest unpacked size of a bundle, in bytes. A larger archive was made to exhaust its reader.
+/// The largest unpacked size of a bundle, in bytes. A larger archive is an attempt to exhaust its reader.
 pub const MAX_UNPACKED: u64 = 16 << 20;
 /// The largest number of files in a bundle.
 pub const MAX_FILES: usize = 1000;
@@ -21,7 +21,7 @@ pub enum ArchiveError {
     /// The bytes are not gzip or not tar, or are truncated.
     #[error("it is not a tar.gz, or it is damaged: {0}")]
     Unreadable(String),
-    /// Not what clusterctl writes in this format, byte for byte.
+    /// The bytes are not exactly those that clusterctl writes in this format.
     #[error("it is not {what} as clusterctl writes it, or was changed since")]
     NotOurs {
         /// The format.
@@ -30,19 +30,19 @@ pub enum ArchiveError {
     /// There are bytes after the end of the archive.
     #[error("there are bytes after the archive's end")]
     Trailing,
-    /// Unpacks to more than [`MAX_UNPACKED`].
+    /// It unpacks to more than [`MAX_UNPACKED`] bytes.
     #[error("it unpacks to more than {} MiB, which no bundle does", MAX_UNPACKED >> 20)]
     TooLarge,
-    /// More than [`MAX_FILES`] files.
+    /// It has more than [`MAX_FILES`] files.
     #[error("it has more than {MAX_FILES} files, which no bundle has")]
     TooManyFiles,
-    /// A path that is absolute, has `..`, or is outside of the bundle's folder.
+    /// A path is absolute, has `..`, or is outside of the bundle's folder.
     #[error("{path:?} is not a path that a bundle may have")]
     Path {
         /// The path.
         path: String,
     },
-    /// An entry that is neither a file nor a folder, such as a link or a device.
+    /// An entry is neither a file nor a folder, but for example a link or a device.
     #[error("{path:?} is not a plain file")]
     NotAFile {
         /// The path.
@@ -54,19 +54,19 @@ pub enum ArchiveError {
         /// The path.
         path: String,
     },
-    /// No manifest.
+    /// It has no manifest.
     #[error("there is no {MANIFEST} in it, so it is not a bundle of clusterctl")]
     NoManifest,
-    /// A manifest that cannot be read.
+    /// The manifest cannot be read.
     #[error("its {MANIFEST} cannot be read")]
     Manifest(#[from] ManifestError),
-    /// No checksum of the manifest.
+    /// It has no checksum of the manifest.
     #[error("there is no {MANIFEST_SUM} in it, without which install.sh installs nothing")]
     NoSum,
-    /// The checksum is not that of the manifest.
+    /// The checksum does not match the manifest.
     #[error("{MANIFEST} is damaged: its SHA-256 is {found}, and {MANIFEST_SUM} says otherwise")]
     OtherSum {
-        /// The manifest's own.
+        /// The manifest's checksum.
         found: Fingerprint,
     },
     /// The folder does not have the name of the manifest's host.
@@ -77,7 +77,7 @@ pub enum ArchiveError {
         /// The manifest's host.
         host: String,
     },
-    /// A file that the manifest does not list.
+    /// A file is not listed in the manifest.
     #[error("{path} is not in the manifest")]
     NotListed {
         /// The path.
@@ -94,9 +94,9 @@ pub enum ArchiveError {
     Damaged {
         /// The path.
         path: String,
-        /// The file's own.
+        /// The file's checksum.
         found: Fingerprint,
-        /// The manifest's.
+        /// The manifest's value.
         listed: Fingerprint,
     },
     /// A file's mode differs from the manifest's.
@@ -104,15 +104,15 @@ pub enum ArchiveError {
     OtherMode {
         /// The path.
         path: String,
-        /// The archive's.
+        /// The archive's value.
         found: u32,
-        /// The manifest's.
+        /// The manifest's value.
         listed: u32,
     },
 }
 
 impl ArchiveError {
-    /// Returns true when a later version wrote the bundle, and nothing else is wrong.
+    /// Returns true if a later version wrote the bundle, and nothing else is wrong.
     #[must_use]
     pub fn is_newer(&self) -> bool {
         matches!(self, Self::Manifest(ManifestError::Newer { .. }))
@@ -158,8 +158,8 @@ pub(super) fn begins_with(bytes: &[u8], prefix: &[u8]) -> bool {
 
 pub(super) fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
     let mut rest = bytes;
-    // gzip's last four octets are the unpacked size (RFC 1952 § 2.3.1): growing later would leave copies of keys in
-    // memory.
+    // gzip's last four octets are the unpacked size (RFC 1952 § 2.3.1). The buffer must not grow later, which would
+    // leave copies of keys in memory.
     let said = bytes.last_chunk().map_or(0, |size| u32::from_le_bytes(*size));
     let mut tar = Zeroizing::new(Vec::with_capacity(said.min(MAX_UNPACKED as u32 + 1) as usize + 1));
     let unpacked = flate2::bufread::GzDecoder::new(&mut rest).take(MAX_UNPACKED + 1).read_to_end(&mut tar);
@@ -206,7 +206,7 @@ fn entries(tar: &[u8]) -> Result<(String, Vec<BundleFile>), ArchiveError> {
     folder.map(|folder| (folder, files)).ok_or(ArchiveError::NoManifest)
 }
 
-/// Checks that files and manifest agree: each file is listed once with its checksum and mode, and no listed file is
+/// Checks the files against the manifest: each file is listed once with its checksum and mode, and no listed file is
 /// missing.
 ///
 /// `to_be_there` selects the listed files that must be present. The bundle's files are sorted by path.
@@ -295,7 +295,7 @@ mod tests {
         Bundle { manifest, files }
     }
 
-    /// Packs any entries: not even the tar library checks these paths.
+    /// Packs any entries; the tar library does not check these paths either.
     fn packed(entries: &[Entry<'_>]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         for (path, kind, mode, bytes) in entries {
@@ -330,7 +330,7 @@ mod tests {
         packer.gzip(b"something else");
         assert_eq!(packer.pack(&bundle()), first);
         for installer in [&b"#!/bin/sh\n"[..], b"", b"exit\n", &[b'#'; 1024]] {
-            // From the second one on, the installer is cached.
+            // From the second archive on, the installer is cached.
             for own in [&b"a key"[..], b"another", &[0; 3000], b"a key"] {
                 let mut bundle = bundle();
                 for (path, bytes) in [(INSTALLER, installer), (KEY, own)] {
@@ -350,7 +350,7 @@ mod tests {
             let mut bad = good.to_vec();
             bad[i] ^= 0x10;
             let read = read(&bad);
-            // A reference to other zeros unpacks to the same bytes; every bit of the trailer counts.
+            // A back-reference to other zeros may unpack to the same bytes, but every bit of the trailer matters.
             assert!(read.is_err() || (i < good.len() - 8 && read == Ok(bundle())), "byte {i}");
         }
         for cut in [0, 9, good.len() / 2, good.len() - 1] {

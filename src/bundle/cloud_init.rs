@@ -1,7 +1,7 @@
 //! Writes and reads bundles as cloud-init's user-data (`#cloud-config`).
 //!
-//! cloud-init writes the files to a folder in memory and runs the bundle's own `install.sh`, which checks the host's
-//! name, the checksums and the generation: user-data that was given to the wrong machine installs nothing.
+//! cloud-init writes the files to a folder in memory and runs the bundle's `install.sh`, which checks the host's name,
+//! the checksums and the generation. User-data that was given to the wrong machine therefore installs nothing.
 
 use base64ct::{Base64, Encoding};
 use serde::Deserialize;
@@ -12,15 +12,15 @@ use super::model::{Bundle, BundleFile, INSTALLER};
 use super::packer::Packer;
 use crate::cluster::spec::Role;
 
-/// The folder of the files until they are installed: only root can read it, and it is gone after the next boot.
+/// The folder of the files until they are installed. Only root can read it, and it does not survive a reboot.
 const STAGING: &str = "/run/clusterctl";
-/// cloud-init's name of contents without encoding.
+/// cloud-init's encoding name for plain text.
 const TEXT: &str = "text/plain";
 const FIRST_LINE: &str = "#cloud-config\n";
 
-/// Returns compressed user-data, the same bytes for the same bundle.
+/// Returns compressed user-data. The same bundle gives the same bytes.
 ///
-/// Clouds limit its size, and cloud-init accepts gzip.
+/// It is compressed because clouds limit its size, and cloud-init accepts gzip.
 pub(super) fn user_data(bundle: &Bundle, packer: &mut Packer) -> Zeroizing<Vec<u8>> {
     packer.gzip(&config(bundle))
 }
@@ -34,7 +34,7 @@ pub(super) fn looks_like_user_data(bytes: &[u8]) -> bool {
 fn config(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     let manifest = &bundle.manifest;
     let size: usize = bundle.files.iter().map(|file| file.bytes.len() * 2 + 256).sum();
-    // The capacity is enough for everything: growing would leave copies of keys in memory.
+    // The capacity is sufficient, because growing would leave copies of keys in memory.
     let mut out = Zeroizing::new(String::with_capacity(size + 4096));
     out.push_str(FIRST_LINE);
     out.push_str(&format!(
@@ -67,7 +67,7 @@ fn installation(bundle: &Bundle) -> String {
         steps.push("systemctl restart kubelet".to_owned());
     }
     if manifest.roles.contains(&Role::Master) {
-        // Where a kubelet runs the control plane there are no such units. etcd waits for its peers, so this does not
+        // If a kubelet runs the control plane, these units do not exist. etcd waits for its peers, so this must not
         // wait for etcd.
         steps.push(
             "for unit in etcd kube-apiserver kube-controller-manager kube-scheduler; do \

@@ -31,19 +31,19 @@ const MAX_ADDED: u64 = MAX_HEADER as u64 + (MAX_UNPACKED >> 16) * 16 + 64;
 /// The largest encrypted bundle, in bytes.
 pub const MAX_ENCRYPTED: u64 = MAX_UNPACKED + MAX_ADDED;
 
-/// Encrypts to the same recipients, from any number of threads.
+/// Encrypts bundles to the same recipients. It may be used by several threads.
 pub struct Encryptor(Vec<Box<dyn age::Recipient + Send + Sync>>);
 
 /// Errors of encrypting a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncryptError {
-    /// A key that is well formed, but not a point of its curve.
+    /// A key is well-formed, but not a point of its curve.
     #[error("{recipient} is not a usable public key: a character of it was changed")]
     Unusable {
         /// The recipient.
         recipient: Recipient,
     },
-    /// An error of the age crate.
+    /// The age crate failed.
     #[error("it could not be encrypted: {0}")]
     Age(String),
 }
@@ -131,25 +131,25 @@ impl fmt::Debug for Encryptor {
     }
 }
 
-/// One or several secret keys that decrypt files. `Debug` shows none.
+/// One or more secret keys that decrypt files. `Debug` does not show them.
 pub struct Identity(Vec<Box<dyn age::Identity>>);
 
 /// Errors of parsing an identity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// Neither an age nor an SSH key.
+    /// It is neither an age key nor an SSH key.
     #[error("it is neither an age identity file nor an OpenSSH private key")]
     Unknown,
     /// The file with the keys is encrypted itself.
     #[error("it is encrypted with age itself; decrypt it first, with age -d")]
     Encrypted,
-    /// A line of an age identity file is not an identity. The line is not repeated, as it may be a secret.
+    /// A line of an age identity file is not an identity. The error does not contain the line, which may be secret.
     #[error("line {line} of it is not an age identity")]
     Line {
         /// Its number, from 1.
         line: usize,
     },
-    /// An SSH key that cannot decrypt.
+    /// The SSH key cannot decrypt.
     #[error(transparent)]
     Ssh(#[from] SshError),
 }
@@ -216,10 +216,10 @@ pub enum DecryptError {
     /// Its header is not valid.
     #[error("its header is damaged, or of a later version of age")]
     Header,
-    /// It is armored, as for mail.
+    /// It is armored (text for mail).
     #[error("it is armored; encrypted bundles are not")]
     Armored,
-    /// It is encrypted with a passphrase, which no bundle is.
+    /// It is encrypted with a passphrase; bundles never are.
     #[error("it is encrypted with a passphrase instead of to a key, so it is not a bundle of clusterctl")]
     Passphrase,
     /// The identity is not one of its recipients.
@@ -228,7 +228,7 @@ pub enum DecryptError {
         /// The recipients' types in words.
         kinds: Vec<String>,
     },
-    /// It was changed.
+    /// It was modified.
     #[error("it is damaged: it was changed after it was encrypted")]
     Damaged,
     /// The end of the file is missing.

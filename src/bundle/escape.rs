@@ -10,7 +10,7 @@ use minijinja::{AutoEscape, Error, ErrorKind, Output, State, escape_formatter};
 /// A format of the files in a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// JSON, and YAML in which a YAML 1.1 reader, too, reads every string as a string.
+    /// JSON, and YAML whose strings a YAML 1.1 reader also reads as strings.
     Json,
     /// POSIX shell: single quotes.
     Shell,

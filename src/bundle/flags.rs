@@ -1,6 +1,6 @@
 //! The arguments of a control plane's programs, for systemd units and for static pods.
 //!
-//! They configure trust and addresses. The operator chooses all other flags.
+//! Only flags for trust and addresses are set. The operator chooses all other flags.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const ETCD_PEER_PORT: u16 = 2380;
 /// etcd's health endpoint: without TLS, and on loopback only (kubeadm's port).
 const ETCD_METRICS: &str = "http://127.0.0.1:2381";
 
-/// The arguments of each program, in a readable order.
+/// The arguments of each program, in an order for readers.
 #[derive(Debug, Serialize)]
 pub(super) struct Flags {
     etcd: Vec<String>,
@@ -42,7 +42,7 @@ impl Flags {
 
 fn etcd(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String) -> Vec<String> {
     let own = dialled(master);
-    // etcd listens on IP addresses only; a master without one in the cluster file listens on all of its own.
+    // etcd listens on IP addresses only. A master without an IP address in the cluster file listens on all addresses.
     let listen = master.addresses.iter().find_map(Address::ip).map_or_else(|| "0.0.0.0".to_owned(), for_url);
     let peers: Vec<String> =
         cluster.masters.iter().map(|host| format!("{}={}", host.name, peer_url(&dialled(host)))).collect();
@@ -70,14 +70,14 @@ fn etcd(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String) -> Vec<
 }
 
 fn apiserver(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String, features: Features) -> Vec<String> {
-    // The master's own etcd is first, the others are used when it is down.
+    // The master's own etcd comes first; the others are used if it is down.
     let others = cluster.masters.iter().filter(|host| host.name != master.name);
     let etcds: Vec<String> = [master].into_iter().chain(others).map(|host| client_url(&dialled(host))).collect();
     let ranges: Vec<String> = cluster.service_cidrs.iter().map(ToString::to_string).collect();
     let mut flags = vec![format!("--secure-port={}", master.port)];
-    // Of the first service range's family, or the API server refuses to start (Kubernetes
-    // `cmd/kube-apiserver/app/options`, `validatePublicIPServiceClusterIPRangeIPFamilies`). Without the flag it takes
-    // the address of its default route.
+    // The address must be of the first service range's family, or the API server refuses to start (Kubernetes
+    // `cmd/kube-apiserver/app/options`, `validatePublicIPServiceClusterIPRangeIPFamilies`). Without the flag, the API
+    // server uses the address of its default route.
     let primary = cluster.service_cidrs.first().map(|cidr| cidr.first_address().is_ipv4());
     let advertised = master.addresses.iter().filter_map(Address::ip).find(|ip| Some(ip.is_ipv4()) == primary);
     flags.extend(advertised.map(|ip| format!("--advertise-address={ip}")));
@@ -110,7 +110,8 @@ fn apiserver(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String, fe
             false => "--authorization-mode=Node,RBAC".to_owned(),
         },
         "--enable-admission-plugins=NodeRestriction".to_owned(),
-        // Without it no network add-on starts. Pod Security decides who may run such pods (kubeadm sets it, too).
+        // Network add-ons need privileged pods. Pod Security decides who may run such pods (kubeadm also sets this
+        // flag).
         "--allow-privileged=true".to_owned(),
     ]);
     flags.extend(features.api_server_flags(cluster.accounts));

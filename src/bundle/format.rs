@@ -34,7 +34,7 @@ impl Format {
     /// All formats.
     pub const ALL: [Self; 4] = [Self::TarGz, Self::Dir, Self::CloudInit, Self::Ignition];
 
-    /// Returns its name, as in `--format`.
+    /// Returns the name, as in `--format`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,13 +56,13 @@ impl Format {
         }
     }
 
-    /// Returns true where a platform gives the bundle to the host, and possibly to other clients.
+    /// Returns true if a platform delivers the bundle to the host, and possibly to other clients.
     #[must_use]
     pub fn is_user_data(self) -> bool {
         matches!(self, Self::CloudInit | Self::Ignition)
     }
 
-    /// Returns true where the bundle has an installer, which can check a signature.
+    /// Returns true if the bundle has an installer, which can check a signature.
     #[must_use]
     pub fn can_be_signed(self) -> bool {
         self != Self::Ignition

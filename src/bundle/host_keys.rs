@@ -1,16 +1,16 @@
-//! The list of the keys that a bundle does not have, because only its host has them: `install.sh` looks for each, and compares
-//! it with its certificate.
+//! The list of keys that a bundle lacks because only its host has them. `install.sh` finds each key and compares it
+//! with its certificate.
 
 use super::input::HostCredential;
 use super::paths;
 use crate::pki::fingerprint::hex;
 
-/// The list: a key's path on the host and its public half per line. It is not installed.
+/// The name of the list. Each line has a key's path on the host and its public half. It is not installed.
 pub const HOST_KEYS: &str = "host-keys";
 
 /// Returns the list; `None` if the bundle has all keys.
 ///
-/// The public half is in hexadecimal, as it is in the key's own file: an elliptic curve's point, an RSA key's modulus and
+/// The public half is in hexadecimal, encoded as in the key's file: an elliptic curve's point, an RSA key's modulus and
 /// exponent (RFC 8017 § A.1.2), an Ed25519 key's octets.
 pub(super) fn list(credentials: &[&HostCredential]) -> Option<String> {
     let line = |held: &&HostCredential| {

@@ -1,7 +1,7 @@
 //! Writes and reads bundles as Ignition configs (specification 3.4.0).
 //!
-//! Every file has its path, mode and checksum; systemd drop-ins are Ignition's drop-ins. There is no `install.sh`:
-//! Ignition applies all or nothing, before the first boot continues.
+//! Every file has its path, mode and checksum; systemd drop-ins are Ignition's drop-ins. There is no `install.sh`,
+//! because Ignition applies all files or none, before the first boot continues.
 
 use std::collections::BTreeMap;
 
@@ -22,10 +22,10 @@ const SYSTEMS: [&str; 4] = ["etc", "etc/systemd", "var", "var/lib"];
 const DROP_INS: &str = "etc/systemd/system/";
 const DATA: &str = "data:;base64,";
 
-/// Returns a config, the same bytes for the same bundle.
+/// Returns a config. The same bundle gives the same bytes.
 pub(super) fn config(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     let size: usize = bundle.files.iter().map(|file| file.bytes.len() * 2 + 512).sum();
-    // The capacity is enough for everything: growing would leave copies of keys in memory.
+    // The capacity is sufficient, because growing would leave copies of keys in memory.
     let mut out = Zeroizing::new(String::with_capacity(size + 4096));
     out.push_str(&format!(
         "{{\n  \"ignition\": {{\"version\": \"{VERSION}\"}},\n  \"storage\": {{\n    \"directories\": [\n"
@@ -64,7 +64,7 @@ const ROOTS: &str = "\"user\": {\"id\": 0}, \"group\": {\"id\": 0}";
 
 /// Returns the files with their paths on the host.
 ///
-/// Files that are not installed are left out, and the manifest is the record of what was installed.
+/// Files that are not installed are left out. The manifest is placed as the record of what was installed.
 fn placed(bundle: &Bundle) -> impl Iterator<Item = (&str, &BundleFile)> {
     let place = |file: &'_ BundleFile| -> bool { drop_in(&file.path).is_none() && is_placed(&file.path) };
     let own = bundle.files.iter().filter(move |file| place(file)).map(|file| (file.path.as_str(), file));

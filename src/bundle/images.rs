@@ -13,7 +13,7 @@ pub struct Settings {
     pub kubernetes_version: Version,
     /// `etcdVersion`: the tag of etcd's image.
     pub etcd_version: EtcdVersion,
-    /// `imageRepository`: where they are pulled from.
+    /// `imageRepository`: the repository of the images.
     pub image_repository: ImageRepository,
     /// Whether units for systemd are packed beside the drop-ins.
     pub with_units: bool,
@@ -41,7 +41,7 @@ pub enum SettingError {
         key: &'static str,
         /// The value.
         value: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: KubernetesError,
     },
 }
@@ -66,7 +66,7 @@ impl Settings {
         Self { kubernetes_version, etcd_version, image_repository, with_units: false }
     }
 
-    /// Returns the defaults, overridden by `given`; the last one of a key counts.
+    /// Returns the defaults, overridden by `given`; the last value of a key wins.
     ///
     /// # Errors
     /// Returns an error for the first text that is not a setting.
@@ -74,7 +74,7 @@ impl Settings {
         Self::with(&Kubernetes::default(), given)
     }
 
-    /// Returns the settings of the cluster file, overridden by `given`; the last one of a key counts.
+    /// Returns the settings of the cluster file, overridden by `given`; the last value of a key wins.
     ///
     /// # Errors
     /// Returns an error for the first text that is not a setting.
@@ -121,7 +121,7 @@ impl Settings {
     }
 }
 
-/// The text for people and for the ledger.
+/// Formats the settings for people and for the ledger.
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kubernetes_version, etcd_version, image_repository, with_units: _ } = self;

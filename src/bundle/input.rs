@@ -29,7 +29,7 @@ pub struct BundleInput<'a> {
     pub roles: Roles<'a>,
     /// The CAs: a node gets the roots of the cluster's, a master those of all three roles.
     pub cas: &'a CaSet,
-    /// The key that signs service accounts' tokens, PKCS#8 PEM: the same on every master, on no node.
+    /// The key that signs service account tokens, PKCS#8 PEM: the same on every master, and on no node.
     pub service_account: Option<&'a Zeroizing<Vec<u8>>>,
     /// The images in a master's static pods.
     pub settings: &'a Settings,
@@ -37,18 +37,19 @@ pub struct BundleInput<'a> {
     pub denials: &'a Denials,
     /// The host's credentials: one for every profile of its roles, and no others.
     pub credentials: &'a [HostCredential],
-    /// Later than the generation of every bundle of this host with other contents; `install.sh` refuses an earlier one.
+    /// The generation, greater than that of every earlier bundle of this host with other contents. `install.sh` refuses
+    /// a smaller one.
     pub generation: u64,
 }
 
-/// A host's roles, with its entry in each list of the cluster file: one role at least.
+/// A host's roles, at least one, with its entry in each list of the cluster file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Roles<'a> {
     /// Only a master.
     Master(&'a Host),
     /// Only a node.
     Node(&'a Host),
-    /// Both, under one name.
+    /// Both, with the same name.
     Both {
         /// Its entry among the masters.
         master: &'a Host,
@@ -60,13 +61,13 @@ pub enum Roles<'a> {
 impl<'a> Roles<'a> {
     /// Returns the roles of the host `name`; `None` if it is in neither list.
     ///
-    /// It searches both lists: for many hosts, index them and use the variants.
+    /// This searches both lists. For many hosts, index the lists and use [`Self::from_entries`].
     #[must_use]
     pub fn of(cluster: &'a Cluster, name: &HostName) -> Option<Self> {
         Self::from_entries(cluster.master(name.as_str()), cluster.node(name.as_str()))
     }
 
-    /// Returns the roles for a host's entries; `None` without an entry.
+    /// Returns the roles for a host's entries; `None` if it has no entry.
     #[must_use]
     pub fn from_entries(master: Option<&'a Host>, node: Option<&'a Host>) -> Option<Self> {
         match (master, node) {
@@ -139,7 +140,7 @@ impl fmt::Debug for CredentialPem {
     }
 }
 
-/// Errors of making a bundle of credentials.
+/// Errors of assembling a bundle's credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
     /// A credential is missing.
@@ -154,13 +155,13 @@ pub enum InputError {
         /// The purpose.
         profile: Profile,
     },
-    /// A master without the key that signs service accounts' tokens.
+    /// A master has no key that signs service account tokens.
     #[error("there is no service-account key")]
     NoServiceAccount,
-    /// A node would get the key that signs service accounts' tokens.
+    /// A node would get the key that signs service account tokens.
     #[error("the service-account key belongs on masters only")]
     ServiceAccountOfANode,
-    /// The key that signs service accounts' tokens cannot be read.
+    /// The key that signs service account tokens cannot be read.
     #[error("the service-account key cannot be read")]
     ServiceAccount(#[source] KeyError),
     /// The certificate's file is not PEM.
@@ -172,12 +173,13 @@ pub enum InputError {
         #[source]
         reason: PemError,
     },
-    /// The file does not have exactly the certificate and its issuer's chain, which is empty under a root.
+    /// The file does not contain exactly the certificate and its issuer's chain, which is empty if the issuer is a
+    /// root.
     #[error("the {name} certificate's file has {count} certificates, not its own and its issuer's chain", name = profile.policy().name)]
     Count {
         /// The purpose.
         profile: Profile,
-        /// How many there are.
+        /// The number of certificates.
         count: usize,
     },
     /// The certificate cannot be parsed.
@@ -204,13 +206,13 @@ pub enum InputError {
         /// The purpose.
         profile: Profile,
     },
-    /// It is a CA certificate: no bundle ever has a CA's key.
+    /// It is a CA certificate. A bundle must never contain a CA's key.
     #[error("the {name} certificate may sign certificates (CA:TRUE); a CA's key never goes into a bundle", name = profile.policy().name)]
     IsCa {
         /// The purpose.
         profile: Profile,
     },
-    /// It was signed by another CA than the one in the bundle.
+    /// It was signed by a CA other than the bundle's.
     #[error("the {name} certificate was signed by another root ({issuer})", name = profile.policy().name)]
     OtherRoot {
         /// The purpose.
@@ -220,7 +222,7 @@ pub enum InputError {
     },
 }
 
-/// A host's credential: a certificate, and the key that fits it, unless only the host has that.
+/// A host's credential: a certificate and its key, unless only the host has the key.
 #[derive(Debug)]
 pub struct HostCredential {
     /// The purpose.
@@ -234,7 +236,7 @@ pub struct HostCredential {
 }
 
 impl HostCredential {
-    /// Takes a credential with its key.
+    /// Converts a credential with its key.
     #[must_use]
     pub fn with_key(profile: Profile, credential: Credential) -> Self {
         let Credential { certificate, chain, key } = credential;

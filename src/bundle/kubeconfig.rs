@@ -1,6 +1,6 @@
 //! Renders an administrator's kubeconfig: one file with certificates and key in it.
 //!
-//! Hosts get kubeconfigs from templates, with paths of files, because programs reload those.
+//! Hosts get kubeconfigs from templates instead, with paths of files, because programs reload files.
 
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use crate::pki::trust_bundle::TrustBundle;
 /// Returns a kubeconfig (client-go `clientcmd/api/v1`) for `cluster`'s endpoint with `credential`, which trusts
 /// `trust`.
 ///
-/// Strings are quoted as in JSON, so that a YAML 1.1 reader, too, reads them as strings.
+/// Strings are quoted as in JSON, so that a YAML 1.1 reader also reads them as strings.
 #[must_use]
 pub fn embedded(cluster: &Cluster, trust: &TrustBundle, credential: &Credential) -> Zeroizing<String> {
     let user = credential.certificate.account().user;
@@ -21,7 +21,7 @@ pub fn embedded(cluster: &Cluster, trust: &TrustBundle, credential: &Credential)
     let ca = data(trust.to_pem().as_bytes());
     let certificate = data(credential.certificate_pem().as_bytes());
     let key = data(credential.key.to_pem().as_bytes());
-    // The capacity is enough for everything: growing would leave copies of the key in memory.
+    // The capacity is sufficient, because growing would leave copies of the key in memory.
     let mut text = Zeroizing::new(String::with_capacity(1024 + ca.len() + certificate.len() + key.len()));
     for part in [
         "# An administrator's account. Written by clusterctl; every reader of this file has that account.\n",

@@ -14,7 +14,8 @@ use crate::cluster::name::{ClusterName, HostName};
 use crate::cluster::spec::Role;
 use crate::pki::fingerprint::Fingerprint;
 
-/// The version that is written, and the latest that is read. It changes when an older reader would misread.
+/// The version that is written, and the newest that is read. It increases when an older reader would misinterpret the
+/// manifest.
 pub const SCHEMA_VERSION: u64 = 1;
 
 /// The manifest of a bundle.
@@ -26,7 +27,7 @@ pub struct Manifest {
     pub host: HostName,
     /// The host's roles, master first.
     pub roles: Vec<Role>,
-    /// The user name in the host's client certificate; the node's, where it is a master, too.
+    /// The user name in the host's client certificate; for a host in both roles, that of the node.
     pub account: String,
     /// The API endpoint that nodes connect to.
     pub endpoint: Endpoint,
@@ -38,7 +39,7 @@ pub struct Manifest {
     pub not_before: OffsetDateTime,
     /// All certificates in the bundle are valid until this time, inclusive.
     pub not_after: OffsetDateTime,
-    /// Later than that of every earlier bundle of this host with other contents.
+    /// The generation, greater than that of every earlier bundle of this host with other contents.
     pub generation: u64,
     /// All files but the manifest, its checksum and its signature, sorted by path.
     pub files: Vec<ManifestFile>,
@@ -47,7 +48,7 @@ pub struct Manifest {
 /// One file in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestFile {
-    /// Relative; [`is_plain_path`] holds.
+    /// The relative path, which [`is_plain_path`] accepts.
     pub path: String,
     /// Permission bits.
     pub mode: u32,
@@ -58,10 +59,10 @@ pub struct ManifestFile {
 /// Errors of parsing a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// Not JSON, or not these fields.
+    /// It is not JSON, or has other fields.
     #[error("it is not a bundle's manifest: {0}")]
     Shape(String),
-    /// Written by a newer clusterctl.
+    /// It was written by a newer version of clusterctl.
     #[error("it has schema version {found}, and this clusterctl reads up to {SCHEMA_VERSION}; a newer one is needed")]
     Newer {
         /// Its version.
@@ -79,7 +80,7 @@ pub enum ManifestError {
 
 /// Returns true for a relative path of letters, digits, `.`, `_`, `-`, `@` and `/` that needs no quoting.
 ///
-/// No part is empty, only dots, or begins with a hyphen. Every path in a bundle is one.
+/// No component is empty, consists of dots, or begins with a hyphen. All paths in bundles satisfy this.
 #[must_use]
 pub fn is_plain_path(path: &str) -> bool {
     let plain = |part: &str| {

@@ -1,4 +1,4 @@
-//! A bundle in memory. [`super::render`] makes it, [`super::packer`] packs it.
+//! A bundle in memory. [`super::render`] creates bundles, [`super::packer`] packs them.
 
 use std::fmt;
 use std::ops::Deref;
@@ -17,7 +17,7 @@ pub const MANIFEST: &str = "manifest.json";
 pub const MANIFEST_SUM: &str = "manifest.sha256";
 /// The signature of [`MANIFEST`], if it is signed.
 pub const SIGNATURE: &str = "manifest.json.sig";
-/// Installs the bundle on its host.
+/// The script that installs the bundle on its host.
 pub const INSTALLER: &str = "install.sh";
 
 /// Returns the contents of [`MANIFEST_SUM`].
@@ -33,7 +33,7 @@ pub fn folder_mode(path: &str) -> u32 {
 
 const KUBELET_FOLDER: &str = "var/lib/kubelet";
 
-/// A bundle: its manifest, and all files, the manifest among them.
+/// A bundle: its manifest, and all files, including the manifest.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Bundle {
     /// The manifest.
@@ -89,7 +89,7 @@ pub struct BundleFile {
     pub bytes: Contents,
 }
 
-/// The bytes of a file; those that only one host has are wiped on drop.
+/// The bytes of a file. Contents of a single host are wiped on drop.
 pub struct Contents(Kind);
 
 enum Kind {
@@ -97,7 +97,7 @@ enum Kind {
     Common(Common),
 }
 
-/// Contents that all hosts' bundles share, without secrets: in memory once, with their checksum.
+/// Contents without secrets that all hosts' bundles share. They are in memory once, with their checksum.
 #[derive(Clone)]
 pub(super) struct Common(Arc<(Vec<u8>, Fingerprint)>);
 

@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 
 use super::model::{Bundle, BundleFile, INSTALLER};
 
-/// Deflate, no name, no time, fastest level, operating system unknown (RFC 1952 § 2.3.1): independent of place and
-/// time.
+/// gzip's header: deflate, no name, no time, fastest level, operating system unknown (RFC 1952 § 2.3.1). It is fixed,
+/// so that archives are reproducible.
 pub(super) const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 /// tar's block size, in bytes.
 const BLOCK: usize = 512;
-/// Only the user who unpacks the folder can read it: it has keys.
+/// The mode of the top folder: only the user who unpacks it can read it, because it contains keys.
 const FOLDER_MODE: u32 = 0o700;
 
 /// Packs bundles; one packer per thread is used for many of them.
@@ -22,7 +22,7 @@ const FOLDER_MODE: u32 = 0o700;
 /// a bundle, is compressed once.
 pub struct Packer {
     compressor: Compress,
-    /// Reused for every bundle and wiped at the end: wiping costs more than filling.
+    /// The buffer is reused for every bundle and only wiped at the end, because wiping takes longer than filling it.
     tar: Zeroizing<Vec<u8>>,
     out: Zeroizing<Vec<u8>>,
     installer: Option<Deflated>,
@@ -38,7 +38,7 @@ impl Packer {
     /// Returns a packer.
     #[must_use]
     pub fn new() -> Self {
-        // At higher levels a bundle is a fifth smaller and takes four times as long.
+        // At higher levels a bundle would be a fifth smaller and take four times as long.
         Self::with(Compression::fast())
     }
 
@@ -102,7 +102,7 @@ impl Packer {
         crc.update(tar);
         out.extend_from_slice(&crc.sum().to_le_bytes());
         out.extend_from_slice(&crc.amount().to_le_bytes());
-        // Exactly as large as needed: many wait in memory to be written.
+        // A copy of the exact size, because many archives wait in memory to be written.
         Zeroizing::new(out.as_slice().to_vec())
     }
 }
@@ -119,12 +119,12 @@ pub fn pack(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     Packer::new().pack(bundle)
 }
 
-/// Returns a capacity for so many bytes deflated, even if deflate cannot shrink them.
+/// Returns a sufficient capacity for deflating this number of bytes, even if they are incompressible.
 fn room_for(bytes: usize) -> usize {
     bytes + bytes / 8 + 256
 }
 
-/// Empties the buffer and ensures its capacity: growing later would leave copies of keys in memory.
+/// Empties the buffer and ensures its capacity, because growing later would leave copies of keys in memory.
 fn emptied(buffer: &mut Zeroizing<Vec<u8>>, room: usize) -> &mut Vec<u8> {
     if buffer.capacity() < room {
         // The old buffer is wiped.
@@ -143,13 +143,13 @@ fn deflate(compressor: &mut Compress, bytes: &[u8], how: FlushCompress, out: &mu
         let done = usize::try_from(compressor.total_in()).unwrap_or(usize::MAX);
         let rest = bytes.get(done..).unwrap_or_default();
         let status = compressor.compress_vec(rest, out, how);
-        // Compression fails only after misuse: a dictionary, or input after the end.
+        // Compression only fails after misuse: a dictionary, or input after the end.
         let ended = status.expect("plain deflate has nothing to refuse") == Status::StreamEnd;
         let flushed = out.len() < out.capacity() && compressor.total_in() == bytes.len() as u64;
         if ended || (flushed && !matches!(how, FlushCompress::Finish)) {
             break;
         }
-        // The capacity is enough for incompressible bytes, so this hardly ever happens.
+        // The capacity is sufficient for incompressible bytes, so this is only a safeguard.
         out.reserve(bytes.len() + 128);
     }
 }

@@ -13,7 +13,7 @@ pub const CA: &str = "etc/kubernetes/pki/ca.crt";
 pub const ETCD_CA: &str = "etc/kubernetes/pki/etcd/ca.crt";
 /// The front proxy's CA certificate.
 pub const FRONT_PROXY_CA: &str = "etc/kubernetes/pki/front-proxy-ca.crt";
-/// The key that signs service accounts' tokens.
+/// The key that signs service account tokens.
 pub const SERVICE_ACCOUNT_KEY: &str = "etc/kubernetes/pki/sa.key";
 /// The public key that verifies them.
 pub const SERVICE_ACCOUNT_PUBLIC: &str = "etc/kubernetes/pki/sa.pub";
@@ -31,7 +31,7 @@ pub const AUTHORIZATION: &str = "etc/kubernetes/clusterctl/authorization.yaml";
 pub const RECORD: &str = "etc/kubernetes/clusterctl/manifest.json";
 /// The extension of systemd units; drop-ins have `.conf`.
 pub const UNIT_ENDING: &str = ".service";
-/// The kubeconfig of the webhook that denies; it is never called.
+/// The kubeconfig of the webhook authorizer that denies by its match conditions; the webhook itself is never called.
 pub const DENY_KUBECONFIG: &str = "etc/kubernetes/clusterctl/deny.kubeconfig";
 /// etcd's data folder.
 pub const ETCD_DATA: &str = "var/lib/etcd";
@@ -49,7 +49,8 @@ pub fn root_at(path: &str) -> Option<CaRole> {
 
 /// Returns the path of a credential on a host, without `.crt` and `.key`; `None` for credentials that hosts do not have.
 ///
-/// The controller manager and the scheduler have a folder each, so that a pod can mount its own credential only.
+/// The controller manager and the scheduler each have a separate folder, so that a pod can mount only its own
+/// credential.
 pub(super) fn kept_at(profile: Profile) -> Option<&'static str> {
     Some(match profile {
         Profile::Apiserver => "etc/kubernetes/pki/apiserver",
@@ -82,7 +83,7 @@ pub(super) fn mode_of(path: &str) -> u32 {
     }
 }
 
-/// Returns the paths on a host with these roles by short names, as templates use them.
+/// Returns the paths on a host with these roles, by the short names that templates use.
 ///
 /// For example `kubelet_client_crt` → `/var/lib/kubelet/pki/kubelet-client.crt`.
 pub(super) fn by_name(master: bool, node: bool) -> BTreeMap<String, String> {

@@ -26,7 +26,7 @@ const NODES_GROUP: &str = "kubelets";
 pub const ACCOUNTS: &str = "10-accounts.yaml";
 /// The objects of accounts that were removed from the cluster file, for `kubectl delete -f`.
 pub const DELETIONS: &str = "delete/rbac.yaml";
-/// Its folder, which `kubectl apply -f policy/` does not read.
+/// The folder of [`DELETIONS`], which `kubectl apply -f policy/` does not read.
 pub const DELETE: &str = "delete";
 /// The number of nodes in one file of about 1.5 MB.
 const IN_A_FILE: usize = 1_000;
@@ -40,7 +40,7 @@ pub struct PolicyFile {
     pub text: String,
 }
 
-/// Returns true for the paths of files that the policy folder has, or had for a larger cluster.
+/// Returns true if clusterctl writes files of this path into the policy folder, for a cluster of any size.
 #[must_use]
 pub fn is_ours(path: &str) -> bool {
     let number = path.strip_prefix("20-nodes-").and_then(|rest| rest.strip_suffix(".yaml"));
@@ -50,7 +50,7 @@ pub fn is_ours(path: &str) -> bool {
 
 /// Returns a file with the RBAC objects of these accounts, for deletion; `None` if there are none.
 ///
-/// With `group` it has those of the group of nodes, too. Bindings are deleted first.
+/// With `group`, it also has the objects of the nodes' group. Bindings are deleted first.
 #[must_use]
 pub fn deletions(accounts: &[String], group: bool) -> Option<PolicyFile> {
     let names = group.then_some(NODES_GROUP).into_iter().chain(accounts.iter().map(String::as_str));
@@ -88,7 +88,7 @@ impl Templates {
     ) -> impl Iterator<Item = Result<PolicyFile, TemplateError>> + 'a {
         let nodes: &[Host] = match cluster.accounts {
             AccountScheme::Kubelet => &cluster.nodes,
-            // The Node authorizer and NodeRestriction recognize them by their names.
+            // The Node authorizer recognizes these accounts by their names, so they need no RBAC objects.
             AccountScheme::SystemNode => &[],
         };
         let file = |path: String, text| PolicyFile { path, text };
@@ -131,7 +131,7 @@ impl Templates {
         self.fill("policy/accounts.yaml", &values)
     }
 
-    /// Renders the verifier's RBAC, which the verifier bundle has, too.
+    /// Renders the verifier's RBAC, which is also in the verifier bundle.
     fn verifier_documents(&self) -> Result<String, TemplateError> {
         Ok(format!("---\n{}", self.verifier_policy()?))
     }

@@ -80,7 +80,7 @@ pub struct Templates {
 /// Errors of a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// It overrides no built-in template.
+    /// Its path is not that of a built-in template.
     #[error("{path} overrides nothing; there are templates at {}", known.join(" "))]
     Unknown {
         /// Its path.
@@ -88,7 +88,7 @@ pub enum TemplateError {
         /// The paths of the built-in templates.
         known: Vec<&'static str>,
     },
-    /// It is empty, and its file is required.
+    /// It is empty, but its output is required.
     #[error("{path} is empty, and its file is required; remove it to use the built-in template")]
     Empty {
         /// Its path.
@@ -117,12 +117,12 @@ pub enum RenderError {
     /// A template fails.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// A customized template gives a kubelet configuration that is not valid, or weakens authentication.
+    /// A customized template renders a kubelet configuration that is not valid or weakens authentication.
     #[error("the output of template {template} is refused: {why}")]
     KubeletConfig {
         /// Its path.
         template: &'static str,
-        /// What is wrong.
+        /// The reason.
         why: KubeletConfigError,
     },
 }
@@ -136,7 +136,7 @@ impl Templates {
         Self::with_overrides(&BTreeMap::new())
     }
 
-    /// Returns the built-in templates with some of them replaced, by their path below `templates/`.
+    /// Returns the built-in templates, with overrides by their path below `templates/`.
     ///
     /// # Errors
     /// Returns an error if a path overrides nothing, or a text is not a valid template.
@@ -282,7 +282,7 @@ fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static s
     match template.split_once('/') {
         Some(("master", path)) => input.roles.master().map(|_| path),
         Some(("node", path)) => input.roles.node().map(|_| path),
-        // Not for hosts: see `Templates::verifier_policy` and `Templates::policy`.
+        // These are not for hosts: see `Templates::verifier_policy` and `Templates::policy`.
         Some(("verifier" | "policy", _)) => None,
         _ => Some(template),
     }
@@ -320,7 +320,7 @@ fn with_manifest(input: &BundleInput<'_>, credentials: &[&HostCredential], files
     Bundle::with_manifest(manifest, files)
 }
 
-/// The values for templates. No key is among them, so that no template can print one.
+/// The values for templates. They include no private key, so no template can print one.
 #[derive(Serialize)]
 struct Values<'a> {
     host: &'a str,
@@ -379,8 +379,7 @@ struct HostValues {
     port: u16,
     /// All addresses, in the cluster file's order.
     addresses: Vec<String>,
-    /// The first IP address, and the first of the other family, if there are any: `--node-ip`'s value, the first one
-    /// leading.
+    /// The first IP address and the first one of the other family, if any: the value of `--node-ip`.
     ips: Vec<String>,
     /// The user name of its client certificate.
     account: String,

@@ -11,10 +11,10 @@ pub const NAMESPACE: &str = "clusterctl-bundle";
 /// Errors of verifying a bundle's signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// There is none.
+    /// The bundle is not signed.
     #[error("it is not signed: there is no {SIGNATURE} in it")]
     Unsigned,
-    /// It is not valid, or of a key that is not allowed.
+    /// It is not valid, or its key is not allowed.
     #[error(transparent)]
     Ssh(#[from] SshError),
 }
@@ -32,7 +32,7 @@ pub fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), SshError> {
     Ok(())
 }
 
-/// Returns the bundle's signature if it is valid; the owner of the key is not checked.
+/// Returns the bundle's signature if it is valid. The owner of the key is not checked.
 ///
 /// # Errors
 /// Returns an error if it does not exist or is not valid.
@@ -43,7 +43,7 @@ pub fn found(bundle: &Bundle) -> Result<SshSignature, SignatureError> {
     Ok(signature)
 }
 
-/// Verifies the bundle's signature and returns the name of its signer, one of `signers`.
+/// Verifies the bundle's signature, and returns the name of its signer among `signers`.
 ///
 /// # Errors
 /// Returns an error if there is no signature, or it is not valid, or not of one of them.

@@ -1,4 +1,4 @@
-//! Renders the verifier bundle: a cluster directory with what CI needs for verification.
+//! Renders the verifier bundle: a cluster directory with the files that CI needs for verification.
 //!
 //! It has no CA's key and no node's credential.
 
@@ -14,12 +14,12 @@ use crate::pki::trust_bundle::TrustBundle;
 pub const CLUSTER_FILE: &str = "cluster.yaml";
 /// The path of the cluster's CA certificate.
 pub const ROOT: &str = "pki/ca.crt";
-/// The path of the certificates that API servers have to deny, as far as verification asks about them.
+/// The path of the list of certificates that API servers have to deny and that verification checks.
 ///
-/// The API servers' own file has every revoked certificate, which is too large for a CI secret.
+/// The API servers' own file lists every revoked certificate, which may be too large for a CI secret.
 pub const DENIALS: &str = "policy/denials.json";
 const POLICY_PATH: &str = "policy/clusterctl-verifier.yaml";
-/// The name in place of a host's in its manifest, and of its top folder.
+/// The name of the top folder, and in the manifest instead of a host's name.
 const NAME: &str = "verifier";
 
 /// The input of the verifier bundle.
@@ -31,8 +31,8 @@ pub struct VerifierInput<'a> {
     pub cluster_file: &'a [u8],
     /// The cluster's CAs.
     pub trust: &'a TrustBundle,
-    /// The verifier's credential and each master's client credential, with the path of each below the cluster directory,
-    /// without ending.
+    /// The verifier's credential and each master's client credential, each with its path below the cluster directory,
+    /// without extension.
     pub credentials: Vec<(String, CredentialPem)>,
     /// The verifier's RBAC: [`super::render::Templates::verifier_policy`].
     pub policy: String,

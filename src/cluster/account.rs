@@ -1,5 +1,5 @@
-//! The user name and group that a certificate carries, as Kubernetes derives them: user = CN, groups = every O
-//! (Kubernetes `apiserver/pkg/authentication/request/x509`, `CommonNameUserConversion`).
+//! The user name and group in a certificate, as Kubernetes derives them: user = CN, groups = every O (Kubernetes
+//! `apiserver/pkg/authentication/request/x509`, `CommonNameUserConversion`).
 
 use std::fmt;
 

@@ -17,7 +17,7 @@ pub enum Address {
 /// Errors of parsing an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Neither an IP address nor a name.
+    /// It is neither an IP address nor a name.
     #[error("it is neither an IP address nor a DNS name: {0}")]
     Neither(NameError),
     /// `fe80::1%eth0`: a zone is only valid on one host.
@@ -195,7 +195,8 @@ impl fmt::Display for Cidr {
 }
 
 impl HostName {
-    /// Returns the name as a certificate has it: an IPv4 address, as some clouds name nodes, becomes an iPAddress.
+    /// Returns the name as a certificate contains it. A name that is an IPv4 address, as in some clouds, becomes an
+    /// iPAddress.
     #[must_use]
     pub fn to_address(&self) -> Address {
         self.as_str().parse().map_or_else(|_| Address::Dns(DnsName::of_host(self)), Address::Ip)

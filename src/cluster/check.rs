@@ -22,7 +22,7 @@ use super::spec::{
 use errors::Errors;
 
 impl Cluster {
-    /// Returns the kubelet settings that kubelets of `version` do not know yet.
+    /// Returns the kubelet settings that kubelets of `version` do not support yet.
     #[must_use]
     pub fn kubelet_fields_unknown_to(&self, version: &Version) -> Vec<ConfigError> {
         let nodes = self.nodes.iter().map(|node| &node.kubelet).enumerate();
@@ -155,7 +155,8 @@ impl RawCluster {
         }
     }
 
-    /// Parses `renewBefore`, which has to be shorter than each lifetime: else every command would reissue every certificate.
+    /// Parses `renewBefore`, which has to be shorter than each lifetime: otherwise every command would reissue every
+    /// certificate.
     fn renew_before(&self, validity: Validity, errors: &mut Errors) -> Option<Lifetime> {
         let text = self.renew_before.as_ref()?;
         let before = errors.parsed("renewBefore", text, Lifetime::parse(text).map_err(Reason::Lifetime))?;

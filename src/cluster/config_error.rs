@@ -63,7 +63,7 @@ pub enum Reason {
     /// Not a CIDR.
     #[error("not a valid CIDR: {0}")]
     Cidr(CidrError),
-    /// More ranges than an API server takes (`--service-cluster-ip-range`).
+    /// There are more ranges than an API server accepts (`--service-cluster-ip-range`).
     #[error("an API server takes one range, or two of which one is IPv4 and the other IPv6")]
     ServiceRanges,
     /// Not an endpoint.
@@ -75,7 +75,7 @@ pub enum Reason {
     /// Not a version or an image repository.
     #[error("{0}")]
     Kubernetes(KubernetesError),
-    /// A field that the kubelets of this release do not know yet.
+    /// A field that the kubelets of this release do not support yet.
     #[error("kubelets of Kubernetes 1.{minor} have no such field, and ignore it; 1.{since} introduced it")]
     FieldOfLaterRelease {
         /// The release that the cluster file names.
@@ -95,7 +95,7 @@ pub enum Reason {
     /// Not a port.
     #[error("not a valid port: it must be 1 to 65535")]
     Port,
-    /// Another host of the same role has it.
+    /// Another host of the same role has the same value.
     #[error("a duplicate of {first}")]
     Duplicate {
         /// The path of the first.

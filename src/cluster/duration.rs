@@ -1,4 +1,4 @@
-//! Durations and times as text: Go's durations are read, RFC 3339 and plain words are written.
+//! Parses Go's durations, and formats times as RFC 3339 and durations as text.
 
 use time::{Duration, OffsetDateTime, UtcOffset};
 

@@ -26,7 +26,7 @@ pub enum HostPatternError {
 }
 
 impl HostPattern {
-    /// Reads arguments, each of which is a name, a pattern, or several with commas between them.
+    /// Parses arguments. Each is a name, a pattern, or a comma-separated list of these.
     ///
     /// # Errors
     /// Returns [`HostPatternError::Empty`].
@@ -60,7 +60,7 @@ impl HostPattern {
         }
         let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
         let (mut at, mut of_name) = (0, 0);
-        // Where matching goes on after the last `*`, which then stands for one character more.
+        // The position from which to match again if the last `*` has to match one more character.
         let mut resume = None;
         while of_name < name.len() {
             match pattern.get(at) {
@@ -91,7 +91,8 @@ impl HostPattern {
 
 /// Returns the names that arguments stand for: patterns are replaced by the names of `known` that they match, in its order.
 ///
-/// Names without `*` and `?` are returned as they are, whether they are known or not: the command knows what to say of them.
+/// Names without `*` and `?` are returned as they are, whether they are known or not, because each command reports
+/// unknown names itself.
 ///
 /// # Errors
 /// Returns [`HostPatternError::Empty`] and [`HostPatternError::NoMatch`].
@@ -146,7 +147,7 @@ mod tests {
         {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
-        // Patterns that take some matchers exponential time.
+        // Patterns for which some matchers need exponential time.
         assert!(!matches(&"*a".repeat(200), &"a".repeat(199)));
     }
 

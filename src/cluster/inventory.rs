@@ -27,12 +27,12 @@ pub enum ExternalIps {
     AsAddresses,
 }
 
-/// The hosts that a cluster file can take over from a list.
+/// The hosts of a list that a cluster file can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// The hosts with a usable address, in the list's order.
     pub nodes: Vec<RawHost>,
-    /// The control-plane nodes among them. Lists do not have their API servers' ports.
+    /// The control-plane nodes among them. Lists do not contain the API servers' ports.
     pub masters: Vec<RawHost>,
     /// The names of hosts without a usable address.
     pub without_addresses: Vec<String>,
@@ -63,7 +63,7 @@ pub enum SkipReason {
 }
 
 impl Inventory {
-    /// Takes over the hosts and addresses that a cluster file can have.
+    /// Imports the hosts and addresses that a cluster file can have.
     #[must_use]
     pub fn from_list(listed: Vec<ListedHost>, external: ExternalIps) -> Self {
         let mut inventory = Self::default();

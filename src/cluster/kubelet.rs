@@ -11,7 +11,7 @@ pub use super::kubelet_setting::Setting;
 /// A value of the cluster file before its type is known: each scalar is text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Written {
-    /// Nothing, or a `null` without quotes.
+    /// An absent value, or a `null` without quotes.
     #[default]
     Nothing,
     /// A scalar.
@@ -22,7 +22,7 @@ pub enum Written {
     Mapping(Vec<(String, Written)>),
 }
 
-/// Finds the fields that kubelets of Kubernetes 1.`minor` do not know yet.
+/// Finds the fields that kubelets of Kubernetes 1.`minor` do not support yet.
 pub(super) fn fields_of_later_releases(
     setting: &Setting,
     minor: u32,
@@ -41,7 +41,7 @@ pub(super) fn fields_of_later_releases(
 ///
 /// Most hosts have none; for them `path` is not called.
 pub(super) fn check(written: &Written, path: impl FnOnce() -> String, errors: &mut Vec<ConfigError>) -> Setting {
-    // `kubelet:` without a value: its lines are commented out.
+    // `kubelet:` without a value, for example because its lines are commented out.
     if *written == Written::Nothing {
         return Setting::default();
     }
@@ -49,7 +49,7 @@ pub(super) fn check(written: &Written, path: impl FnOnce() -> String, errors: &m
     let setting = structure(written, FIELDS, &path, errors);
     for violation in trust_violations(&setting, Mode::Patch) {
         let path = format!("{path}.{}", violation.field);
-        // A value of the wrong type became null, and its error is reported already.
+        // A value of the wrong type became null, and its error was already reported.
         if errors[before..].iter().all(|error| error.path != path) {
             let reason = Reason::WeakensTrust(violation.rule);
             errors.push(ConfigError { path, line: None, seen: Some(violation.seen), reason });

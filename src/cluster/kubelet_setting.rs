@@ -26,7 +26,7 @@ impl Default for Setting {
 }
 
 impl Setting {
-    /// Returns the value of a key, where this is a mapping that has it.
+    /// Returns the value of a key; `None` if this is not a mapping or lacks the key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
@@ -43,8 +43,8 @@ impl Setting {
 
     /// Returns this value changed by `patch` (JSON merge patch, RFC 7396).
     ///
-    /// Mappings are merged key by key, `Null` removes a key, and any other value replaces the old one, lists too. Keys keep their
-    /// places; new ones come last.
+    /// Mappings are merged key by key, `Null` removes a key, and any other value, including a list, replaces the old
+    /// one. Keys keep their order; new keys come last.
     #[must_use]
     pub fn merged(self, patch: &Self) -> Self {
         let Self::Mapping(changes) = patch else { return patch.clone() };

@@ -229,7 +229,7 @@ impl Features {
         flags
     }
 
-    /// Returns what only later releases can do, each with the first such release.
+    /// Returns the features that only later releases support, each with the first such release.
     #[must_use]
     pub fn shortcomings(self, accounts: AccountScheme, revoked: usize) -> Vec<&'static str> {
         let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! The PKI policy as one table of certificate profiles.
 //!
-//! Certificates are only issued by it, and found certificates are checked against it. CAs are [`CaRole`]s, end-entity
-//! certificates are [`Profile`]s, so that no profile can have a CA's usages.
+//! Certificates are only issued according to this table, and existing certificates are checked against it. CAs are
+//! [`CaRole`]s and end-entity certificates are [`Profile`]s, so no profile can have a CA's usages.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -121,7 +121,7 @@ impl Usage {
     }
 }
 
-/// The kind of subject that has a credential of a profile.
+/// The kind of subject that holds the credentials of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Holder {
     /// Each master.
@@ -192,7 +192,7 @@ impl Profile {
 pub struct CertificateSpec {
     /// Its purpose.
     pub profile: Profile,
-    /// The host that has it; `None` for the cluster's and a person's.
+    /// The host that holds it; `None` for the cluster's and for a person's.
     pub host: Option<HostName>,
     /// CN and O.
     pub subject: Account,

@@ -9,7 +9,7 @@ use base64ct::{Base64, Encoding};
 const MIN_RSA: usize = 2048;
 /// The largest RSA key that age takes, in bits.
 const MAX_RSA: usize = 4096;
-/// Base64 of this length is key material, not a word that was typed.
+/// The minimum length of base64 that is treated as key material and not as a word.
 const LONG: usize = 32;
 /// The longest recipient with its comment, in bytes.
 const MAX_LENGTH: usize = 4096;
@@ -57,7 +57,7 @@ pub enum RecipientError {
         "it is a secret key, and only its public half belongs here; age-keygen -y or ssh-keygen -y prints that. Keep the secret key where it is"
     )]
     Secret,
-    /// An SSH or age key of a type that age cannot encrypt to here.
+    /// An SSH or age key of a type that is not supported for encryption.
     #[error("bundles cannot be encrypted to a key of the type {kind}; use the host's ssh-ed25519 key")]
     Unsupported {
         /// The type as it is written.
@@ -87,7 +87,7 @@ pub enum RecipientError {
 }
 
 impl Recipient {
-    /// Parses `age1…`, or `ssh-ed25519` or `ssh-rsa` with its base64 and perhaps a comment, as in a `.pub` file.
+    /// Parses `age1…`, or `ssh-ed25519` or `ssh-rsa` with its base64 and optionally a comment, as in a `.pub` file.
     ///
     /// # Errors
     /// Returns an error if it is not one. An Ed25519 key that is not a point of its curve only fails at encryption.
@@ -154,7 +154,7 @@ pub fn is_secret(text: &str) -> bool {
 
 /// Returns true for a secret key, and for long base64 that may be a line of a private key's file.
 ///
-/// Age recipients are not, nor is base64 after the type of a public key, which begins with the type's length
+/// Age recipients are not secret, nor is base64 after the type of a public key, which begins with the type's length
 /// (RFC 4253 § 6.6).
 #[must_use]
 pub fn may_be_secret(text: &str) -> bool {

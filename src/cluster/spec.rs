@@ -171,9 +171,9 @@ pub struct Host {
 /// The role of a host, which may have both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// A control-plane node, called master in the cluster file: runs an API server.
+    /// A control-plane node, called master in the cluster file. It runs an API server.
     Master,
-    /// Runs a kubelet.
+    /// A node. It runs a kubelet.
     Node,
 }
 

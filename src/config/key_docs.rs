@@ -1,9 +1,9 @@
-//! What the table of keys says of one key, found by its path.
+//! Finds the documentation of a key in the table of keys by its path.
 
 use super::keys::{Absent, FILE, Key, Value};
 use crate::cluster::similar::nearest;
 
-/// A key, and where it is.
+/// A key with its path.
 #[derive(Debug, Clone)]
 pub struct KeyDoc {
     /// The path, as in `masters[].addresses`.
@@ -94,7 +94,7 @@ impl Value {
         }
     }
 
-    /// Returns the allowed values in words; `None` if the type says all.
+    /// Returns the allowed values as text; `None` if the type is sufficient.
     #[must_use]
     pub fn allowed(&self) -> Option<String> {
         match self {
@@ -116,7 +116,7 @@ impl Value {
 }
 
 impl Absent {
-    /// Returns in words what happens without the key.
+    /// Returns a text about what happens without the key.
     #[must_use]
     pub fn words(&self) -> String {
         match self {

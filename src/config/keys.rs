@@ -1,5 +1,5 @@
-//! The keys of the cluster file, as one table: the reader takes its known keys from it, `init` its comments, and the
-//! reference page and the JSON Schema are generated from it.
+//! The keys of the cluster file as one table, which the reader, the comments of `init`, the reference page and the JSON
+//! Schema are derived from.
 
 use crate::cluster::account::AccountScheme;
 use crate::cluster::key_kind::KeyKind;
@@ -48,7 +48,7 @@ pub enum Value {
     Switch,
     /// A TCP port, 1 to 65535.
     Port,
-    /// A list of values of one kind; at least `min` where there is a list.
+    /// A list of values of one kind; if the list is present, it has at least `min` items.
     List {
         /// The kind of each item.
         item: &'static Value,

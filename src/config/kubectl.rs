@@ -13,7 +13,7 @@ use crate::cluster::spec::KUBELET_PORT;
 
 /// The labels and taints that mark a host with an API server.
 ///
-/// They are those of kubeadm and most distributions, of kubeadm until Kubernetes 1.24, RKE1, kops and MicroK8s.
+/// In order: kubeadm and most distributions, kubeadm until Kubernetes 1.24, RKE1, kops, and MicroK8s.
 pub const MASTER_KEYS: [&str; 5] = [
     "node-role.kubernetes.io/control-plane",
     "node-role.kubernetes.io/master",
@@ -42,13 +42,13 @@ const NO_HOSTS: [(&str, Option<&str>, Provider); 6] = [
 /// Errors of parsing a list of nodes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubectlError {
-    /// Neither JSON nor YAML, or a node's fields have other types than Kubernetes's.
+    /// It is neither JSON nor YAML, or a node's fields have the wrong types.
     #[error("it is not the output of kubectl: {message}")]
     Json {
         /// The reader's reason, with line and column.
         message: String,
     },
-    /// Empty: kubectl failed, and printed the reason to stderr.
+    /// It is empty: kubectl failed and printed the reason to stderr.
     #[error("it is empty")]
     Empty,
     /// A table, kubectl's default output.
@@ -60,7 +60,7 @@ pub enum KubectlError {
         /// Its message.
         message: String,
     },
-    /// UTF-16, as old PowerShell versions write it, or binary data.
+    /// It is UTF-16, as old PowerShell versions write it, or binary data.
     #[error("it is not UTF-8 text")]
     NotUtf8,
     /// A list of other objects.
@@ -69,7 +69,7 @@ pub enum KubectlError {
         /// Its `kind`.
         kind: String,
     },
-    /// A node that has no name.
+    /// A node has no name.
     #[error("items[{index}] is a node without a name")]
     NoName {
         /// Its position, from 0.
@@ -80,9 +80,9 @@ pub enum KubectlError {
     NoNodes,
 }
 
-/// Reads what a cluster file can have from the output of `kubectl get nodes -o json`.
+/// Reads the hosts from the output of `kubectl get nodes -o json`.
 ///
-/// The output of `kubectl get node NAME -o json`, and YAML, are read, too.
+/// The output of `kubectl get node NAME -o json`, and YAML, are also accepted.
 ///
 /// # Errors
 /// Returns an error if it is other output, or has no nodes.
@@ -94,7 +94,7 @@ pub fn from_kubectl(bytes: &[u8], external: ExternalIps) -> Result<Inventory, Ku
     }
     let nodes = nodes(text)?;
     let windows = nodes.iter().filter(|node| node.is_windows()).filter_map(|node| node.metadata.name.clone()).collect();
-    // In a NodeList the items have no kind of their own. `kubectl get nodes,pods` lists others, too.
+    // In a NodeList the items have no kind of their own. `kubectl get nodes,pods` also lists objects of other kinds.
     let is_node = |node: &Node| node.kind.as_deref().is_none_or(|kind| kind == "Node");
     let (nodes, others): (Vec<_>, Vec<_>) = nodes.into_iter().partition(is_node);
     let other_kinds: BTreeSet<String> = others.into_iter().filter_map(|other| other.kind).collect();

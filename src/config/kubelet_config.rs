@@ -1,7 +1,7 @@
 //! Changes, checks and writes a kubelet's configuration (KubeletConfiguration, kubelet.config.k8s.io/v1beta1).
 //!
-//! The cluster file changes it, trust is checked, and it is written so that a YAML 1.1 reader, too, reads every string
-//! as one.
+//! The cluster file's settings are merged into it, its trust settings are checked, and it is written so that a YAML 1.1
+//! reader also reads every string as a string.
 
 use std::fmt::Write;
 
@@ -24,9 +24,9 @@ fn listed(violations: &[String]) -> String {
     violations.join("; ")
 }
 
-/// Returns a rendered configuration after each of `patches`, if it does not weaken trust then.
+/// Returns a rendered configuration after applying `patches`, if the result does not weaken trust.
 ///
-/// The comments at its beginning are kept. Without changes it is returned as it is.
+/// The comments at its beginning are kept. Without changes, it is returned unchanged.
 ///
 /// # Errors
 /// Returns an error if it is not such a configuration, or weakens trust.

@@ -1,6 +1,6 @@
-//! Cluster files and kubeconfigs as bytes: reads them, writes cluster files, and imports what `kubectl` prints.
+//! Parses cluster files and kubeconfigs, writes cluster files, and parses the output of `kubectl`.
 //!
-//! Nothing here opens a file, and no other module uses `serde_yaml`.
+//! This module opens no files. No other module uses `serde_yaml`.
 
 mod csr_list;
 mod de;

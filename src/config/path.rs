@@ -11,7 +11,7 @@ pub(super) enum Step {
     Item(usize),
 }
 
-/// Longer keys are cut in a path, in characters.
+/// The length to which keys are truncated in paths, in characters.
 const LONGEST_KEY: usize = 60;
 
 /// Returns the path as text; a key with other characters than letters, digits, `-` and `_` is quoted for terminals.
@@ -42,7 +42,7 @@ pub(super) fn steps_of(path: &str) -> Vec<Step> {
     let mut rest = path;
     while !rest.is_empty() {
         let (step, after) = match rest.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
-            // A key that needs escapes is not found; the position of its parent is used.
+            // A key that needs escapes is not found; its error gets the position of the parent.
             Some((key, after)) => (Step::Key(key.to_owned(), 0), after),
             None => {
                 let (word, after) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));

@@ -91,7 +91,7 @@ fn constant<'de, A: MapAccess<'de>>(allowed: &'static str, map: &mut A, reading:
     }
 }
 
-/// `None` until there is a list: an empty list differs from no list.
+/// `None` until a list is read, because an empty list differs from no list.
 struct Cidrs(Option<Texts>);
 
 impl Items for Cidrs {

@@ -1,7 +1,7 @@
 //! Reads a `Cluster` from YAML, and reports all errors together.
 //!
 //! `serde_yaml`, which is no longer developed, is used for reading only, with visitors that return each scalar as it is
-//! written, so that a node called `on` keeps its name.
+//! written, so a node called `on` keeps its name.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use crate::cluster::spec::{Cluster, RawCluster};
 
 /// The largest cluster file that is parsed, in bytes. A hundred thousand nodes need a third of it.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// The limit of open brackets, and of list marks in a line: `libyaml`'s work grows with the depth.
+/// The limit of open brackets, and of list marks on a line, because `libyaml`'s work grows with the depth.
 const MAX_DEPTH: usize = 200;
 /// The limit of values, as far as they can be counted before parsing.
 ///
@@ -26,7 +26,7 @@ const MAX_VALUES: usize = 8_000_000;
 /// Errors of parsing a cluster file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// More than [`MAX_BYTES`]; both in bytes.
+    /// It is larger than [`MAX_BYTES`]; both sizes in bytes.
     #[error("it has {size} bytes, and a cluster file has at most {limit}")]
     TooLarge {
         /// Its size.
@@ -34,28 +34,28 @@ pub enum ReadError {
         /// The limit.
         limit: usize,
     },
-    /// Another encoding, or binary data.
+    /// It is in another encoding, or binary data.
     #[error("it is not UTF-8 text (line {line})")]
     NotUtf8 {
         /// The line of the first wrong byte, from 1.
         line: usize,
     },
-    /// Empty, or comments only.
+    /// It is empty, or has only comments.
     #[error("it is empty")]
     Empty,
-    /// Valid YAML of another shape at the top.
+    /// It is valid YAML, but not a mapping at the top.
     #[error("it is {found}, and a cluster file is a mapping that begins with `apiVersion: clusterctl/v1`")]
     NotAMapping {
         /// `a list`, `a text`.
         found: &'static str,
     },
-    /// `---` and a second document.
+    /// It has a second document after `---`.
     #[error("it has several YAML documents (the second begins {}), and a cluster file has one", at_line(*line))]
     SeveralDocuments {
         /// The line of the second document, from 1, if known.
         line: Option<usize>,
     },
-    /// Nested deeper than any cluster file.
+    /// It is nested deeper than any cluster file.
     #[error("line {line}: its lists or mappings are nested over {limit} deep")]
     TooDeep {
         /// The line that exceeds the limit, from 1.
@@ -63,13 +63,13 @@ pub enum ReadError {
         /// The limit.
         limit: usize,
     },
-    /// More values than any cluster has; they would exhaust the memory.
+    /// It has more values than any cluster file; they would exhaust the memory.
     #[error("it has over {limit} values")]
     TooManyValues {
         /// The limit.
         limit: usize,
     },
-    /// YAML with a syntax error.
+    /// It has a syntax error.
     #[error("{}", stopped(*line, message, errors))]
     Stopped {
         /// The line where reading stopped, from 1, if known.
@@ -97,7 +97,7 @@ impl ReadError {
         }
     }
 
-    /// Returns what the user can do.
+    /// Returns a hint for the user.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
@@ -150,7 +150,7 @@ fn is_shape(error: &ConfigError) -> bool {
     matches!(error.reason, Reason::Shape { .. })
 }
 
-/// Returns where `nodes`, `nodes[3]`, `nodes[3].addresses` … end in a path.
+/// Returns the offsets at which the prefixes of a path end: `nodes`, `nodes[3]`, `nodes[3].addresses` …
 fn ends_of_steps(path: &str) -> impl Iterator<Item = usize> {
     path.match_indices(['.', '[']).map(|(at, _)| at).chain(std::iter::once(path.len()))
 }
@@ -203,7 +203,7 @@ fn in_order(bytes: &[u8], found: Vec<(ConfigError, Vec<Step>)>) -> Vec<ConfigErr
 
 /// Refuses files that would take the parser minutes or gigabytes.
 ///
-/// Marks are counted everywhere, also in comments and quotes: no cluster file has that many.
+/// Marks are counted everywhere, including comments and quotes, because no cluster file has that many.
 fn refuse_traps(bytes: &[u8]) -> Result<(), ReadError> {
     let (mut open, mut in_a_row, mut values) = (0_usize, 0_usize, 0_usize);
     for (at, &byte) in bytes.iter().enumerate() {

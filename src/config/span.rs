@@ -1,7 +1,7 @@
 //! Finds the position of a path in a file.
 //!
-//! `serde_yaml` reports positions in errors only, so positions are found by provoking errors. That is done only when there is an
-//! error to report, so that a valid file costs nothing.
+//! `serde_yaml` reports positions only in errors, so positions are found by provoking errors. This is only done if
+//! there is an error to report, so a valid file costs nothing.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display};
@@ -136,8 +136,8 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
 
 /// Returns the position of the next value, alias or key, without consuming it.
 ///
-/// It reads endlessly nested newtypes, which `serde_yaml` refuses at its depth limit, with the position, before it has touched
-/// the value.
+/// It reads endlessly nested newtypes, which `serde_yaml` refuses at its depth limit, with the position, before it
+/// consumes the value.
 pub(super) struct Locate;
 
 impl<'de> DeserializeSeed<'de> for Locate {

@@ -12,7 +12,7 @@ use crate::cluster::kubelet::Written;
 
 /// Reads the value of the key just read, of any type, each scalar as it is written.
 ///
-/// A tag, and a repeated key, are errors.
+/// Tags and repeated keys are errors.
 pub(super) fn anything<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Reading) -> Result<Written, A::Error> {
     match map.next_value_seed(Optional(reading))? {
         None => Ok(Written::Nothing),

@@ -12,7 +12,7 @@ use crate::cluster::spec::{DEFAULT_SERVICE_CIDR, OneOrMore, RawCluster, RawHost}
 /// Comments are wrapped at this column.
 const WIDTH: usize = 118;
 
-/// Writes the cluster file for `raw`. A key that the raw lacks is written as a comment with its default or an example.
+/// Writes the cluster file for `raw`. An absent key is written as a comment with its default or an example.
 #[must_use]
 pub fn write(raw: &RawCluster) -> String {
     let mut file = File(String::with_capacity(4096 + 120 * (raw.masters.len() + raw.nodes.len())));
@@ -91,7 +91,7 @@ impl File {
         self.line(&line);
     }
 
-    /// Writes the description of a key as a comment, with its choices where it has some.
+    /// Writes the description of a key as a comment, with its choices if it has any.
     fn describe(&mut self, name: &str) {
         let Some(key) = key(name) else { return };
         let choices = match key.value {
@@ -111,7 +111,8 @@ impl File {
         }
     }
 
-    /// Writes `name:` with `values` below, one for each of `keys`; a comment with the defaults where there are none.
+    /// Writes `name:` with `values` below, one for each of `keys`; or a comment with the defaults if there are no
+    /// values.
     fn mapping<const N: usize>(&mut self, name: &str, keys: &[Key; N], values: [&Option<String>; N]) {
         self.describe(name);
         let any = values.iter().any(|value| value.is_some());

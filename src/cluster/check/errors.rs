@@ -16,12 +16,12 @@ impl Errors {
         None
     }
 
-    /// Returns the parsed value, or records why there is none.
+    /// Returns the parsed value, or records the error.
     pub(super) fn parsed<T>(&mut self, path: &str, seen: &str, result: Result<T, Reason>) -> Option<T> {
         result.map_err(|reason| self.add(path, Some(seen.to_owned()), reason)).ok()
     }
 
-    /// Parses `true` or `false`; absent is false.
+    /// Parses `true` or `false`; the default is false.
     pub(super) fn boolean(&mut self, path: &str, text: Option<&str>) -> bool {
         match text {
             None | Some("false") => false,
@@ -33,7 +33,7 @@ impl Errors {
         }
     }
 
-    /// Parses one of `all` by its spelling; absent is the default.
+    /// Parses one of `all` by its spelling, or returns the default if the key is absent.
     pub(super) fn chosen<T: Copy + Default>(
         &mut self,
         path: &str,

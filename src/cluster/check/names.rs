@@ -1,7 +1,7 @@
 //! Checks that no node's certificate names an API server or another node.
 //!
-//! A node's serving certificate has the node's name and addresses, and clients accept the CA for every name: with the name of
-//! another server in it, the node could impersonate that server.
+//! A node's serving certificate has the node's name and addresses, and clients accept the CA for every name: if it
+//! contained another server's name, the node could impersonate that server.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,7 +22,8 @@ pub(super) struct ApiServers<'a> {
 }
 
 impl ApiServers<'_> {
-    /// Checks that no node has one of them. A host with both roles is in both lists under one name.
+    /// Checks that no node has a name or address of an API server, except for a host with both roles, which has the
+    /// same name in both lists.
     pub(super) fn check_nodes(&self, raw: &[RawHost], nodes: &[(usize, Host)], errors: &mut Errors) {
         let owners = self.owners();
         for (i, node) in nodes {
@@ -66,7 +67,7 @@ impl ApiServers<'_> {
 
 /// Checks that no node has another node's name among its addresses.
 ///
-/// Usually addresses are IP addresses and names are not; then no comparison is necessary.
+/// If all addresses are IP addresses and no name is one, which is usual, no comparison is necessary.
 pub(super) fn check_nodes(raw: &[RawHost], nodes: &[(usize, Host)], errors: &mut Errors) {
     let is_ip = |host: &Host| host.name.as_str().parse::<IpAddr>().is_ok();
     let all_ips = |host: &Host| host.addresses.iter().all(|address| address.ip().is_some());

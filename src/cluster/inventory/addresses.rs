@@ -46,10 +46,10 @@ pub enum Adjustment {
     /// The name of another host.
     #[error("is left out: it is the name of another host")]
     OtherHostName,
-    /// An ExternalIP of a family of which the host has no InternalIP.
+    /// An ExternalIP of a family in which the host has no InternalIP.
     #[error("is left out: the host has no InternalIP of that family, so it would listen on this address and report it")]
     NoInternalOfFamily,
-    /// Another part of the cluster has it.
+    /// Another part of the cluster already has it.
     #[error("is left out: {0}")]
     Taken(String),
 }
@@ -125,14 +125,14 @@ impl Owners {
         Self { listed, named: named.collect() }
     }
 
-    /// Returns why the host at `i` cannot have this address.
+    /// Returns the reason why the host at `i` cannot have this address; `None` if it can.
     pub(super) fn conflict(&self, i: usize, usable: &Usable) -> Option<Adjustment> {
         if usable.kind == AddressKind::Internal {
             return None;
         }
         match self.named.get(&usable.address) {
             Some(owner) if *owner != i => return Some(Adjustment::OtherHostName),
-            // It is this host's own name; other hosts lose it.
+            // It is this host's own name, so it is removed from the other hosts.
             Some(_) => return None,
             None => {}
         }

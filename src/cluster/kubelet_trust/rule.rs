@@ -18,7 +18,7 @@ pub struct Rule {
     pub instead: &'static str,
 }
 
-/// The values that a field may have. Kubernetes's defaults are safe, so that most fields may be absent.
+/// The values that a field may have. Kubernetes's defaults are safe, so most fields may be absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Allowed {
     Bool(bool),

@@ -4,7 +4,7 @@ use super::rule::{Allowed, OwnField, Rule};
 
 /// The suites of TLS 1.2 with ECDHE and AEAD, and all of TLS 1.3, by their names in Go (`crypto/tls`).
 ///
-/// Two also have an older name in Kubernetes.
+/// Two suites also have an older name in Kubernetes.
 const SUITES: &[&str] = &[
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",

@@ -48,7 +48,8 @@ impl Items for Texts {
             Some(Scalar::Text(text)) => Some(text),
             Some(Scalar::Tagged) => None,
             Some(Scalar::Other(there)) => {
-                // No value was consumed, unless this is an alias: then the list continues at another position, or has ended.
+                // No value was consumed, unless the value is an alias: in that case the list continues at another
+                // position or has ended.
                 if seq.next_element_seed(Locate)?.flatten() != there {
                     return Err(A::Error::custom(
                         "an alias (*name) of a list or a mapping is used where text is needed",

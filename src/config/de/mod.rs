@@ -1,6 +1,6 @@
-//! Reads YAML values of a known type: a text as it is written, a list, a mapping with known keys.
+//! Reads YAML values of known types: a text as it is written, a list, a mapping with known keys.
 //!
-//! A value of another type is recorded as an error and skipped, so that the rest is still read.
+//! A value of the wrong type is recorded as an error and skipped, and the rest is still read.
 
 mod list;
 mod mapping;

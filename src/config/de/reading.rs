@@ -1,4 +1,4 @@
-//! The state of reading a cluster file: the present path, the errors so far, and the budget for aliases.
+//! The state of reading a cluster file: the current path, the errors so far, and the budget for aliases.
 
 use serde::de::Error;
 
@@ -7,10 +7,10 @@ use crate::config::path::{self, Step};
 
 /// The number of errors after which reading stops.
 const MAX_ERRORS: usize = 10_000;
-/// The cost of a value besides its characters. See [`Reading::charge`].
+/// The cost of a value in addition to its characters. See [`Reading::charge`].
 pub(in crate::config) const COST_OF_A_VALUE: usize = 1;
 
-/// The state of reading: the present path, and the errors so far.
+/// The state of reading: the current path, and the errors so far.
 pub(in crate::config) struct Reading {
     /// The errors so far, with their paths.
     pub(in crate::config) errors: Vec<(ConfigError, Vec<Step>)>,
@@ -22,7 +22,7 @@ pub(in crate::config) struct Reading {
     budget: usize,
 }
 
-/// A step of the present path; known keys need no allocation.
+/// A step of the current path; known keys need no allocation.
 pub(in crate::config) enum Position {
     Key(&'static str, u32),
     Free(String),
@@ -37,8 +37,8 @@ impl Reading {
 
     /// Charges the cost of a value.
     ///
-    /// Without aliases, values are not larger than the file. Aliases can multiply them, but no cluster file has values of more
-    /// than double its size.
+    /// Without aliases, the values are not larger than the file. Aliases can multiply them, but the values of a real
+    /// cluster file never exceed twice its size.
     pub(in crate::config) fn charge<E: Error>(&mut self, cost: usize) -> Result<(), E> {
         self.budget = self.budget.checked_sub(cost).ok_or_else(|| {
             E::custom("aliases (*name) make this file more than twice as large as it is; write the values out")
@@ -46,13 +46,13 @@ impl Reading {
         Ok(())
     }
 
-    /// Records an error at the present path.
+    /// Records an error at the current path.
     pub(in crate::config) fn error<E: Error>(&mut self, seen: Option<String>, reason: Reason) -> Result<(), E> {
         let steps: Vec<Step> = self.path.iter().map(Position::step).collect();
         self.push(seen, reason, steps)
     }
 
-    /// Records that `key` is missing at the present path.
+    /// Records that `key` is missing at the current path.
     pub(in crate::config) fn missing<E: Error>(&mut self, key: &'static str, wanted: &'static str) -> Result<(), E> {
         self.error_at_key(key, 0, Reason::Missing { wanted })
     }

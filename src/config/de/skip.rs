@@ -8,7 +8,7 @@ use serde::de::{
 
 use super::reading::{COST_OF_A_VALUE, Reading};
 
-/// Skips a value of any type. All of it is charged: an alias may refer to many values.
+/// Skips a value of any type. The whole value is charged, because an alias may refer to many values.
 pub(in crate::config) struct Skip<'a>(pub(in crate::config) &'a mut Reading);
 
 impl<'de> DeserializeSeed<'de> for Skip<'_> {

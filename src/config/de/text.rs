@@ -9,7 +9,7 @@ use super::skip::Skip;
 use crate::cluster::config_error::Reason;
 use crate::config::span::{self, Locate, Place};
 
-/// Reads the text that is the value of the key just read; returns `None` after recording an error if it is not one.
+/// Reads the text that is the value of the key just read. If it is not a text, records an error and returns `None`.
 pub(in crate::config) fn text<'de, A: MapAccess<'de>>(
     map: &mut A,
     reading: &mut Reading,
@@ -75,7 +75,7 @@ impl<'de> Visitor<'de> for TextVisitor<'_> {
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Scalar, A::Error> {
         let Self { reading, is_scalar } = self;
-        // Later errors do not concern the type.
+        // From here on, errors are not about the type.
         *is_scalar = true;
         let (text, variant) = access.variant_seed(TextOrTag)?;
         match text {

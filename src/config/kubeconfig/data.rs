@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::error::KubeconfigError;
 use super::model::Credential;
 
-/// Finds the fields that have YAML's tag for binary data, which serde_yaml does not pass on.
+/// Finds the fields with YAML's tag for binary data, which serde_yaml discards.
 pub(super) struct Binary<'a> {
     pub(super) text: &'a [u8],
 }
@@ -26,7 +26,7 @@ impl Binary<'_> {
     }
 }
 
-/// Returns embedded data, or else the path, as client-go does.
+/// Returns the embedded data, or otherwise the path, as client-go does.
 pub(super) fn credential(
     field: &str,
     path: Option<PathBuf>,

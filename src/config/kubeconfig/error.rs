@@ -3,16 +3,16 @@
 /// Errors of parsing a kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeconfigError {
-    /// Not YAML of this structure.
+    /// It is not YAML of this structure.
     #[error("it is not a kubeconfig")]
     Shape(String),
-    /// Another kind of object.
+    /// It is another kind of object.
     #[error("it is {0}, not a kubeconfig (kind: Config)")]
     Kind(String),
     /// An unsupported version.
     #[error("its apiVersion is {0:?}; a kubeconfig has v1")]
     Version(String),
-    /// Two entries of one name.
+    /// Two entries have the same name.
     #[error("it has the {what} {name:?} twice")]
     Twice {
         /// `cluster`, `user` or `context`.
@@ -20,7 +20,7 @@ pub enum KubeconfigError {
         /// The name.
         name: String,
     },
-    /// Data that is not base64.
+    /// Data is not base64.
     #[error("{0} is not base64")]
     Base64(String),
 }

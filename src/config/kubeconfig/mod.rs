@@ -1,4 +1,5 @@
-//! Reads kubeconfigs (Kubernetes client-go `clientcmd/api/v1`), as far as trust is concerned: CAs and client credentials.
+//! Reads the parts of kubeconfigs (Kubernetes client-go `clientcmd/api/v1`) that concern trust: CAs and client
+//! credentials.
 //!
 //! Nothing that a kubeconfig names is opened or run here.
 

@@ -25,14 +25,14 @@ pub struct Used<'a> {
     pub context: Option<&'a KubeContext>,
     /// The cluster.
     pub cluster: &'a KubeCluster,
-    /// The user; `None` if it does not exist, so that requests are anonymous.
+    /// The user; `None` if it does not exist, in which case requests are anonymous.
     pub user: Option<&'a KubeUser>,
 }
 
 /// Errors of the current context of a kubeconfig. client-go refuses it too (`clientcmd.ConfirmUsable`).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
-    /// No current context, and no only cluster.
+    /// There is no current context, and not exactly one cluster.
     #[error("it has no current-context")]
     NoneChosen,
     /// The context does not exist.
@@ -54,7 +54,7 @@ pub enum ContextError {
 impl Kubeconfig {
     /// Returns the cluster and the user of `context`, by default of the current context.
     ///
-    /// For a file without contexts its only cluster is returned, which [`Used::weaknesses`] reports.
+    /// For a file without contexts, its only cluster is returned; [`Used::weaknesses`] reports that.
     ///
     /// # Errors
     /// Returns an error if the context, its cluster or the cluster's server does not exist.
@@ -112,7 +112,7 @@ pub struct KubeCluster {
     pub ca: Option<Credential>,
     /// `insecure-skip-tls-verify`
     pub insecure: bool,
-    /// The combinations in it that client-go refuses.
+    /// The combinations of fields that client-go refuses.
     pub contradictions: Vec<&'static str>,
 }
 
@@ -140,7 +140,7 @@ pub struct KubeUser {
     pub others: Vec<&'static str>,
     /// `as`, `as-uid`, `as-groups` or `as-user-extra`: the user to impersonate.
     pub impersonates: bool,
-    /// The combinations in it that client-go refuses.
+    /// The combinations of fields that client-go refuses.
     pub contradictions: Vec<&'static str>,
 }
 

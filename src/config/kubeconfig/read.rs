@@ -68,7 +68,7 @@ fn from_utf16(bytes: &[u8]) -> Option<Zeroizing<String>> {
     String::from_utf16(&units).ok().map(Zeroizing::new)
 }
 
-/// Refuses two entries of one name, as client-go does.
+/// Refuses two entries with the same name, as client-go does.
 fn once<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), KubeconfigError> {
     let mut seen = HashSet::new();
     for name in names {

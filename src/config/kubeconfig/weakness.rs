@@ -1,4 +1,4 @@
-//! Finds in what a kubeconfig is weaker than those that clusterctl writes.
+//! Finds the ways in which a kubeconfig is weaker than those that clusterctl writes.
 
 use super::model::{Credential, Used};
 
@@ -12,7 +12,7 @@ pub struct Weakness {
 }
 
 impl Used<'_> {
-    /// Returns what is weaker than in kubeconfigs that clusterctl writes.
+    /// Returns the ways in which the kubeconfig is weaker than those that clusterctl writes.
     ///
     /// `tls-server-name` is not included: `verify` honours it, and the check of bundles rejects it separately.
     #[must_use]
