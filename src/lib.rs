@@ -45,7 +45,7 @@
 //! - [`pki`]: certificates, keys and CRLs
 //! - [`signers`]: holders of CAs' keys outside of the cluster directory
 //! - [`rbac`]: the rights of accounts in the cluster, and denials
-//! - [`config`]: YAML and kubectl's JSON to the model, and back
+//! - [`config`]: parsing of YAML and kubectl's JSON, and writing of cluster files
 //! - [`store`]: the cluster directory
 //! - [`bundle`]: the files that each host receives
 //! - [`verify`]: checks of a live cluster
@@ -53,7 +53,7 @@
 //! - [`fake_cluster`]: a simulated cluster on loopback, for the demo and the tests
 //! - [`app`]: the use cases
 //! - [`ui`]: the terminal
-//! - [`cli`]: what all commands share: arguments, errors in words, exit statuses
+//! - [`cli`]: code that all commands share: arguments, texts of errors, exit statuses
 //! - [`commands`]: one module per subcommand
 //! - [`program`]: the whole program, from arguments to an exit status
 

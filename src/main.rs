@@ -1,9 +1,9 @@
-//! The shell round [`clusterctl::run`].
+//! The executable, a thin wrapper around [`clusterctl::run`].
 
 use std::process::ExitCode;
 
-/// `bundle` takes less time with it, and `verify` of many nodes less memory; docs/src/development/performance.md has the figures. Its second
-/// version hands memory back sooner than its third.
+/// `bundle` takes less time with mimalloc, and `verify` of many nodes less memory; docs/src/development/performance.md
+/// has the figures. Version 2 of mimalloc returns memory to the system sooner than version 3.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -68,7 +68,7 @@ pub fn run(process: &mut Process) -> Exit {
     })
 }
 
-/// Returns what the system lacks, where that may have caused what looks like a bug.
+/// Returns the error for a missing resource of the system that may have caused a panic.
 fn missing_resource() -> Option<CliError> {
     if !key::randomness_is_there() {
         return Some(
@@ -83,7 +83,7 @@ fn unwritten(error: io::Error) -> CliError {
     CliError::new(Exit::Environment, "the answer could not be written").because(error)
 }
 
-/// Returns true where colours are unwanted (no-color.org), or the terminal has none.
+/// Returns true if colours are unwanted (no-color.org) or the terminal does not support them.
 fn is_without_color(process: &Process) -> bool {
     process.env("NO_COLOR").is_some() || process.env("TERM").is_some_and(|term| term == "dumb")
 }
@@ -113,7 +113,7 @@ fn usage(process: &mut Process, error: &clap::Error) -> Exit {
         false => write!(stream.sink, "{text}"),
     };
     match written.and_then(|()| stream.sink.flush()) {
-        // When stderr is gone there is no place to report it.
+        // If stderr is closed, the error cannot be reported.
         _ if error.use_stderr() => Exit::Usage,
         Err(lost) if lost.kind() != io::ErrorKind::BrokenPipe => show(process, &unwritten(lost)),
         _ => Exit::Done,

@@ -3,9 +3,9 @@
 /// Longer texts of peers are cut, in characters.
 pub const LONGEST: usize = 600;
 
-/// Returns untrusted text on one line, with everything escaped that a terminal obeys or does not show.
+/// Returns untrusted text on one line, with all characters escaped that a terminal interprets or does not show.
 ///
-/// Control characters, line breaks, invisible and direction-changing characters become escapes. A long text is cut.
+/// Control characters, line breaks, invisible and direction-changing characters are escaped. A long text is truncated.
 #[must_use]
 pub fn sanitized(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(LONGEST));

@@ -28,7 +28,7 @@ pub struct Context<'w> {
     pub prompts: Option<&'w mut (dyn Prompts + 'static)>,
     /// The cluster directory, the time at which the command began, and the actor.
     pub env: app::Env,
-    /// Whether the cluster directory was named by a flag or a variable, and not found upwards.
+    /// Whether the cluster directory was given by a flag or a variable, instead of found in a parent folder.
     pub dir_was_given: bool,
     /// Whether another user may own the cluster directory.
     pub trust_owner: bool,
@@ -141,7 +141,7 @@ pub fn read_named(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>
     Ok(input::read(path, limit, what)?)
 }
 
-/// The hosts of one role that a command is about: those named, each once, or all.
+/// Returns the hosts of one role that a command is about: the named ones, each once, or all.
 ///
 /// # Errors
 /// Returns a usage error if none or an unknown one is named.
@@ -179,7 +179,7 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
     Ok(selected)
 }
 
-/// The error for a host that the cluster file does not have, with the nearest that it has.
+/// Returns the error for a host that is not in the cluster file, with the most similar name.
 pub fn unknown_host(name: &str, role: &str, known: &[&str]) -> CliError {
     let failure = CliError::new(Exit::Usage, format!("the cluster file has no {role} called {name:?}"));
     match nearest(name, known.iter().copied()) {

@@ -60,8 +60,8 @@ impl CliError {
 
     /// Returns the error as text for the user.
     ///
-    /// Causes that only repeat the sentence before them are left out. Where the error itself has no hint, the first
-    /// cause that has one gives it.
+    /// Causes that only repeat the previous sentence are left out. If the error itself has no hint, the first hint of
+    /// its causes is used.
     #[must_use]
     pub fn report(&self) -> ErrorReport {
         let mut causes: Vec<String> = Vec::new();
@@ -84,7 +84,7 @@ impl fmt::Display for CliError {
     }
 }
 
-/// An error of the layers below, which [`exit::of`] and [`remedies::of`] know.
+/// An error of the layers below, which [`exit::of`] and [`remedies::of`] can convert.
 trait UseCaseError: Into<app::Error> {}
 
 impl UseCaseError for app::Error {}
@@ -117,12 +117,12 @@ impl<E: UseCaseError> From<E> for CliError {
     }
 }
 
-/// Returns a function that converts the error of a prompt without an answer: end of input, or an interrupt.
+/// Returns a function that converts the error of an unanswered prompt: end of input, or an interrupt.
 pub(crate) fn no_answer(what: impl Into<String>) -> impl FnOnce(io::Error) -> CliError {
     |error| CliError::new(Exit::Environment, what).because(error)
 }
 
-/// Returns the error for work that cannot be done in one thread.
+/// Returns the error for a command that cannot run in one thread.
 #[must_use]
 pub fn too_few_threads() -> CliError {
     CliError::new(Exit::Environment, "the system gives this process too few threads")

@@ -34,7 +34,7 @@ use crate::store::error::StoreError;
 /// The exit status of the program. The numbers are part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done, or everything proven.
+    /// Success, or everything is proven.
     Done,
     /// `verify`: a check failed or could not be proven. `status`: something is due. `lint`: an error or a warning is reported.
     Unproven,
@@ -197,7 +197,8 @@ fn of_package(error: &PackageError) -> Exit {
     }
 }
 
-/// A file that cannot be read may have a valid credential.
+/// Returns the exit status for problems of a credential. An unreadable file is an error of the environment, because its
+/// credential may be valid.
 fn of_credential(problems: &[CredentialProblem]) -> Exit {
     match problems {
         [CredentialProblem::Unreadable(_)] => Exit::Environment,

@@ -1,5 +1,4 @@
-//! The code that all commands share: process environment, arguments, secrets, texts of errors and remedies, exit
-//! statuses.
+//! Code shared by all commands: process environment, arguments, secrets, texts of errors and remedies, exit statuses.
 
 pub(crate) mod args;
 pub mod context;

@@ -1,4 +1,4 @@
-//! Shows on the terminal what a use case reports, and stops it after a signal.
+//! Shows the reports of a use case on the terminal, and stops the use case after a signal.
 
 use super::context::Context;
 use super::notices;

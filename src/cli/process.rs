@@ -1,5 +1,5 @@
 //! The process environment that is injected into the program: arguments, current folder, variables, clock, streams,
-//! prompts and signals. Nothing else asks the system for them, so that a test can supply its own.
+//! prompts and signals. No other module accesses them through the system, so a test can supply its own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -50,7 +50,7 @@ pub struct Stop {
     real: bool,
 }
 
-/// How often a thread checks for a signal while a prompt is open.
+/// The interval at which a thread checks for a signal while a prompt is open.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Stop {
@@ -82,7 +82,7 @@ impl Stop {
         }
     }
 
-    /// Returns what use cases are cancelled with.
+    /// Returns the cancellation flag for use cases.
     #[must_use]
     pub fn cancellation(&self) -> Cancellation {
         self.cancellation.clone()
@@ -103,7 +103,7 @@ impl Stop {
 impl Interrupts for Stop {
     /// Makes a SIGINT, SIGTERM or SIGHUP run `restore` before it ends the process, until [`Self::listen`].
     ///
-    /// A prompt switches off the terminal's echo and cursor, which have to come back.
+    /// A prompt switches off the terminal's echo and cursor, which have to be restored.
     fn restore_first(&self, restore: Restore) {
         let ignored = ignored_signals();
         let caught = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
@@ -153,7 +153,7 @@ pub fn keep_memory_private() {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
     #[cfg(target_os = "linux")]
     {
-        // The kernel ignores the limit where core_pattern is a pipe.
+        // The kernel ignores the limit if core_pattern is a pipe.
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     }
 }
@@ -167,7 +167,8 @@ impl Process {
         let (out, err) = (io::stdout(), io::stderr());
         let (out_terminal, err_terminal) = (out.is_terminal(), err.is_terminal());
         let stop = Stop { real: true, ..Stop::default() };
-        // A write past the limit of a file's size (ulimit -f) fails with an error then, and does not end the process.
+        // With this handler, a write past the file size limit (ulimit -f) fails with an error instead of ending the
+        // process.
         let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
         let asks = io::stdin().is_terminal() && err_terminal;
         Self {
@@ -183,7 +184,7 @@ impl Process {
         }
     }
 
-    /// An environment variable, when it is set to something that is text.
+    /// Returns an environment variable, if it is set and is valid UTF-8.
     #[must_use]
     pub fn env(&self, name: &str) -> Option<&str> {
         self.env.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty())

@@ -44,12 +44,12 @@ pub(super) fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
     cause.downcast_ref::<CaError>().and_then(of_ca)
 }
 
-/// Returns what helps where a file or the ledger cannot be used, in words.
+/// Returns the remedy for a file or a ledger that cannot be used, as text.
 pub(crate) fn of_store(error: &StoreError) -> Option<String> {
     store::words(error)
 }
 
-/// Returns what helps against something that expires, in words.
+/// Returns the remedy for an expiring item, as text.
 pub(crate) fn of_status(remedy: &StatusRemedy) -> String {
     status::words(remedy)
 }

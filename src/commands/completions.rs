@@ -23,8 +23,8 @@ pub const VARIABLE: &str = "CLUSTERCTL_COMPLETE";
 const PROGRAM: &str = "clusterctl";
 /// Makes zsh complete at the first TAB.
 ///
-/// zsh loads a file of its fpath when the function of that name is first called. The script only defines another function, so
-/// that without this the first TAB would do nothing.
+/// zsh loads a file of its fpath when the function of that name is first called. The script only defines another
+/// function, so without this the first TAB would do nothing.
 const FIRST_TAB: &str = "
 if [[ $funcstack[1] = _clusterctl ]]; then
     _clap_dynamic_completer_clusterctl \"$@\"

@@ -63,7 +63,7 @@ pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<Exit> {
     if threads::are_scarce() {
         return Err(error::too_few_threads());
     }
-    // Before there is a folder: a signal must not leave one full of keys.
+    // Before the folder exists, because a signal must not leave a folder with keys behind.
     context.stop.listen();
     let folder = tempfile::Builder::new()
         .prefix("clusterctl-demo-")
@@ -84,7 +84,7 @@ struct Demo {
     times: Times,
 }
 
-/// When the steps happen: now, unless the root is to be expired.
+/// The times of the steps: now, except for the fault of an expired root.
 struct Times {
     roots: OffsetDateTime,
     certificates: OffsetDateTime,

@@ -1,4 +1,4 @@
-//! Examples for the help of each command. Each line after `$ ` is a command that parses; a test holds it.
+//! Examples for the help of each command. Each line after `$ ` is a command; a test checks that it parses.
 
 /// `init`
 pub const INIT: &str = "\

@@ -17,7 +17,7 @@ const REQUEST: &str = "a node makes its keys and a request with clusterctl reque
 const APPLY: &str = "to make everything match cluster.yaml: clusterctl apply";
 const PLAN: &str = "to see what apply would change, and why: clusterctl plan";
 
-/// Commands that people try, and the tip for them.
+/// Commands that users of other programs try, and the tip for each.
 const HABITS: &[(&[&str], &str)] = &[
     (&["renewal", "reissue", "refresh", "rotate", "renew-cert", "rekey"], RENEW),
     (

@@ -18,7 +18,7 @@ use crate::pki::passphrase::Passphrase;
 
 /// The environment variable that may hold the passphrase of the key to be imported.
 const VARIABLE: &str = "CLUSTERCTL_KEY_PASSPHRASE";
-/// How often a person may mistype.
+/// The number of attempts to enter the passphrase.
 const TRIES: usize = 3;
 
 /// Takes over a CA that another tool made, as the cluster's, etcd's or the front proxy's. What Kubernetes accepts is

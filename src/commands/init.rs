@@ -61,7 +61,7 @@ pub struct InitArgs {
 /// Runs `init`.
 ///
 /// # Errors
-/// Refuses if there is a cluster file; a usage error with all errors of the given values.
+/// Returns a refusal if a cluster file exists, or a usage error with all errors of the given values.
 pub fn run(args: &InitArgs, context: &mut Context<'_>) -> Result<Exit> {
     // A new cluster file belongs in the current folder, not beside one further up.
     let layout = if context.dir_was_given { context.env.layout.clone() } else { Layout::new(context.dir.to_owned()) };
@@ -112,7 +112,7 @@ fn show(report: &InitReport, context: &mut Context<'_>) {
 /// Reads `NAME=ADDRESS,ADDRESS`.
 fn host(text: &str) -> Result<RawHost, String> {
     let (name, addresses) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=ADDRESS,ADDRESS"))?;
-    // DNS knows no case, and load balancers' names have capitals.
+    // DNS ignores case, and load balancers' names have capitals.
     let addresses = addresses.split(',').map(|a| a.trim().to_ascii_lowercase()).filter(|a| !a.is_empty()).collect();
     Ok(RawHost { name: Some(name.trim().to_owned()), addresses, ..RawHost::default() })
 }

@@ -1,4 +1,4 @@
-//! What `issue-master` and `issue-node` share: flags, the call, and output.
+//! Code shared by `issue-master` and `issue-node`: flags, the call, and output.
 
 use std::time::Instant;
 

@@ -47,7 +47,7 @@ fn pages(name: String, command: &clap::Command) -> Vec<(String, &clap::Command)>
 
 /// Renders a page as `Man::render` does, but for the synopsis.
 ///
-/// clap_mangen's synopsis lists flags without their values, and arguments that may be repeated as if they could not.
+/// clap_mangen's synopsis lists flags without their values, and does not mark repeatable arguments.
 fn render(name: &str, mut command: clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").replace('\\', "\\e").replace('-', "\\-");

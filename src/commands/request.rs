@@ -1,4 +1,4 @@
-//! `request`: makes a host's keys on the host, and writes what they ask for.
+//! `request`: generates a host's keys on the host itself, and writes the request for their certificates.
 
 use std::path::{Path, PathBuf};
 

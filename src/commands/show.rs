@@ -66,7 +66,7 @@ fn end(report: InspectReport, context: &mut Context<'_>) -> Result<Exit> {
 fn data(file: &InspectedFile) -> Value {
     let items: Vec<Value> = file.cards.iter().map(Card::json).collect();
     match &file.error {
-        // What is damaged beside other parts is a problem of its item.
+        // A damaged item beside valid ones is reported as a problem of the item.
         Some(error) if file.cards.is_empty() => {
             json!({ "file": file.label, "items": items, "error": error.to_string() })
         }

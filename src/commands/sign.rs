@@ -75,7 +75,7 @@ pub fn run(args: &SignArgs, context: &mut Context<'_>) -> Result<Exit> {
     }
     let plan = sign::plan(&options, &cluster, &env, &mut context.observer())?;
     if args.output == OutputFormat::Human {
-        // Before a passphrase is asked for.
+        // Shown before the prompt for a passphrase.
         requests::show_comparison(plan.preview().certificates(), &mut context.screen);
     }
     let issuers = args.passphrase.issuers(&plan.signers(), &cluster, context)?;

@@ -82,7 +82,7 @@ fn online(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Recording> {
         verify::check_writable(path)?;
     }
     let recording = verify::run(&env, target, &args.run_options(), &clock, &context.observer())?;
-    // Before it is judged, so that a recording exists even if judging it fails.
+    // Written before it is evaluated, so that a recording exists even if the evaluation fails.
     if let Some(path) = &record {
         verify::write(path, &recording)?;
         context.screen.step(format_args!("recorded in {}", path.display()));

@@ -16,7 +16,7 @@ pub struct VersionArgs {
     output: OutputFormat,
 }
 
-/// The facts of a build. What the build did not know is `None`.
+/// The facts of a build; `None` if unknown at build time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Build {

@@ -1,4 +1,4 @@
-//! A bundle's card, and its certificates.
+//! Describes a bundle and its certificates.
 
 use serde_json::json;
 
@@ -9,14 +9,14 @@ use crate::bundle::model::Bundle;
 use crate::bundle::signature::{self, SignatureError};
 use crate::cluster::duration::{in_words, stamp};
 
-/// A bundle with what its certificate files hold.
+/// A bundle with the parsed content of its certificate files.
 pub struct ReadBundle {
     bundle: Bundle,
     pieces: Vec<Piece>,
 }
 
 impl ReadBundle {
-    /// Reads its certificates.
+    /// Parses the certificates of a bundle.
     #[must_use]
     pub fn of(bundle: Bundle) -> Self {
         let certificates = bundle.files.iter().filter(|file| file.path.ends_with(".crt"));
@@ -35,7 +35,7 @@ impl ReadBundle {
         context.give(place, &self.pieces);
     }
 
-    /// Returns its card, and those of its certificates.
+    /// Returns the bundle's card and those of its certificates.
     #[must_use]
     pub fn cards(&self, place: &str, context: &ExplainContext<'_>) -> Vec<Card> {
         let Self { bundle, pieces } = self;

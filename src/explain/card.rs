@@ -1,22 +1,22 @@
-//! One thing, explained: facts for people, the same facts as data, and what is wrong with it.
+//! The description of one item: facts for people, the same facts as data, and its problems.
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::cluster::duration::{in_words, stamp};
 
-/// One thing, explained.
+/// The description of one item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Card {
-    /// What it is.
+    /// The kind of item.
     pub kind: &'static str,
     /// Facts for people, in order.
     pub lines: Vec<(&'static str, String)>,
     /// Facts for programs.
     pub data: Map<String, Value>,
-    /// What is wrong with it.
+    /// Its problems.
     pub problems: Vec<String>,
-    /// Whether it could not be read at all.
+    /// Whether the item could not be read at all.
     pub damaged: bool,
 }
 
@@ -27,7 +27,7 @@ impl Card {
         Self { kind, lines: Vec::new(), data: Map::new(), problems: Vec::new(), damaged: false }
     }
 
-    /// Returns the card of something that could not be read.
+    /// Returns the card of an item that could not be read.
     #[must_use]
     pub fn damaged(kind: &'static str, reason: impl Into<String>) -> Self {
         Self { damaged: true, ..Self::new(kind).problem(reason) }
@@ -47,14 +47,14 @@ impl Card {
         self
     }
 
-    /// Adds a fact whose text is its data.
+    /// Adds a fact with the same value for people and programs.
     #[must_use]
     pub fn fact(self, name: &'static str, key: &str, value: impl Into<String>) -> Self {
         let value = value.into();
         self.data(key, value.clone()).line(name, value)
     }
 
-    /// Adds something that is wrong.
+    /// Adds a problem.
     #[must_use]
     pub fn problem(mut self, problem: impl Into<String>) -> Self {
         self.problems.push(problem.into());
@@ -77,7 +77,7 @@ impl Card {
     }
 }
 
-/// Returns a span of time in words, and how it stands to `now`.
+/// Returns a period of validity as text, relative to `now`.
 pub(super) fn validity(from: OffsetDateTime, to: OffsetDateTime, now: OffsetDateTime) -> String {
     let words = if now < from {
         format!("begins in {}", in_words(from - now))

@@ -1,4 +1,4 @@
-//! A certificate's card.
+//! Describes a certificate.
 
 use serde_json::json;
 
@@ -61,7 +61,7 @@ pub(super) fn card(certificate: &Certificate, place: &str, context: &ExplainCont
     judged(card, certificate, place, is_ca, context)
 }
 
-/// Adds who signed it, what is wrong with it, and whether it is revoked.
+/// Adds the signer, the problems and the revocation of a certificate.
 fn judged(card: Card, certificate: &Certificate, place: &str, is_ca: bool, context: &ExplainContext<'_>) -> Card {
     let itself = certificate.is_self_issued() && certificate.is_signed_by(certificate);
     let signer = context.signer_of(certificate).filter(|_| !itself);
@@ -137,9 +137,9 @@ fn revocation(
     }
 }
 
-/// Adds the account that Kubernetes takes the bearer for. A CA certificate authenticates no client.
+/// Adds the account as which Kubernetes authenticates the certificate. A CA certificate authenticates no client.
 fn account(card: Card, certificate: &Certificate, is_ca: bool) -> Card {
-    // A certificate that limits its usage in no way is good for every usage (RFC 5280 § 4.2.1.12).
+    // A certificate without an extended key usage is valid for every usage (RFC 5280 § 4.2.1.12).
     let client = certificate.extended_key_usage.is_none()
         || certificate.has_extended_usage("clientAuth")
         || certificate.has_extended_usage("anyExtendedKeyUsage");

@@ -1,4 +1,4 @@
-//! The context of an explanation: the directory's roots, and the other files that were given.
+//! The context of a description: the directory's roots, and the other files that were given.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,14 @@ use crate::pki::certificate::Certificate;
 use crate::pki::crl::Crl;
 use crate::pki::fingerprint::Fingerprint;
 
-/// What explanations may refer to. Everything is optional: `show` works anywhere.
+/// The data that descriptions may refer to. Everything is optional, because `show` also works without a cluster
+/// directory.
 pub struct ExplainContext<'a> {
-    /// The directory's roots, and where each is.
+    /// The directory's roots, each with its file.
     pub roots: Vec<(String, Certificate)>,
     /// The directory's cluster.
     pub cluster: Option<Cluster>,
-    /// What the directory's ledger says of a certificate; `None` if there is no ledger.
+    /// A lookup of a certificate's revocation in the directory's ledger; `None` if there is no ledger.
     pub ledger: Option<&'a dyn Fn(Fingerprint) -> Result<Option<LedgerRevocation>, String>>,
     /// The time.
     pub now: OffsetDateTime,
@@ -26,20 +27,20 @@ pub struct ExplainContext<'a> {
 
 /// A revocation in the ledger.
 pub struct LedgerRevocation {
-    /// In words.
+    /// The revocation as text.
     pub text: String,
-    /// When.
+    /// The time of the revocation.
     pub at: OffsetDateTime,
     /// RFC 5280's name of the reason.
     pub reason: &'static str,
 }
 
-/// Everything that was given together.
+/// The content of all given files.
 #[derive(Default)]
 struct Given {
     certificates: Vec<(String, Certificate)>,
     keys: BTreeSet<Fingerprint>,
-    /// The keys of requests, and public keys that are in files of their own.
+    /// The keys of requests, and public keys in separate files.
     bare_keys: BTreeSet<Fingerprint>,
     crls: Vec<Crl>,
 }
@@ -52,13 +53,13 @@ pub(super) struct Signer<'a> {
 }
 
 impl<'a> ExplainContext<'a> {
-    /// Returns a context in which nothing was given yet.
+    /// Returns a context without any file.
     #[must_use]
     pub fn new(now: OffsetDateTime) -> Self {
         Self { roots: Vec::new(), cluster: None, ledger: None, now, given: Given::default() }
     }
 
-    /// Adds what a file holds, so that everything else can be linked to it.
+    /// Adds the content of a file, so that other items can be linked to it.
     pub fn give(&mut self, place: &str, pieces: &[Piece]) {
         for piece in pieces {
             match piece {
@@ -74,7 +75,8 @@ impl<'a> ExplainContext<'a> {
         }
     }
 
-    /// Returns the certificate whose key signed `issued`: of the directory first, then of what was given.
+    /// Returns the certificate whose key signed `issued`. The directory's certificates are searched first, then those
+    /// of the given files.
     pub(super) fn signer_of(&self, issued: &Certificate) -> Option<Signer<'_>> {
         let known = self.roots.iter().chain(&self.given.certificates);
         let mut named = known.filter(|(_, certificate)| certificate.subject.der == issued.issuer.der);
@@ -87,31 +89,31 @@ impl<'a> ExplainContext<'a> {
         known.find(|(_, certificate)| certificate.subject.der == issued.issuer.der).map(signer)
     }
 
-    /// Returns the certificate whose key signed a list.
+    /// Returns the certificate whose key signed a CRL.
     pub(super) fn signer_of_list(&self, crl: &Crl) -> Option<Signer<'_>> {
         let known = self.roots.iter().chain(&self.given.certificates);
         let mut named = known.filter(|(_, certificate)| certificate.subject.der == crl.issuer.der);
         named.find(|(_, certificate)| crl.is_signed_by(certificate)).map(signer)
     }
 
-    /// Returns the certificates of the subject that a list names as its issuer.
+    /// Returns the certificates whose subject is the issuer of a CRL.
     pub(super) fn named_issuers_of_list(&self, crl: &Crl) -> impl Iterator<Item = &Certificate> {
         let known = self.roots.iter().chain(&self.given.certificates).map(|(_, certificate)| certificate);
         known.filter(|certificate| certificate.subject.der == crl.issuer.der)
     }
 
-    /// Returns the list among what was given that revokes `certificate`.
+    /// Returns the given CRL that revokes `certificate`.
     pub(super) fn list_that_revokes(&self, certificate: &Certificate, signer: &Certificate) -> Option<&Crl> {
         let mut crls = self.given.crls.iter().filter(|crl| crl.issuer.der == signer.subject.der);
         crls.find(|crl| crl.serials.contains(&certificate.serial) && crl.is_signed_by(signer))
     }
 
-    /// Returns true if a list of `signer` was given.
+    /// Returns true if a CRL of `signer` was given.
     pub(super) fn has_list_of(&self, signer: &Certificate) -> bool {
         self.given.crls.iter().any(|crl| crl.issuer.der == signer.subject.der && crl.is_signed_by(signer))
     }
 
-    /// Returns the given certificates whose public key this is.
+    /// Returns the given certificates with this public key.
     pub(super) fn certificates_of_key(&self, key: Fingerprint) -> Vec<&(String, Certificate)> {
         self.given.certificates.iter().filter(|(_, certificate)| certificate.spki_fingerprint() == key).collect()
     }
@@ -122,19 +124,18 @@ impl<'a> ExplainContext<'a> {
         given.filter(move |(_, one)| one.fingerprint() == certificate).map(|(place, _)| place.as_str())
     }
 
-    /// Returns true if a key belongs to none of the certificates, requests and public keys that were given, and there
-    /// are some.
+    /// Returns true if certificates, requests or public keys were given, and the key belongs to none of them.
     pub(super) fn is_stray_key(&self, key: Fingerprint) -> bool {
         let some = !self.given.certificates.is_empty() || !self.given.bare_keys.is_empty();
         some && !self.given.bare_keys.contains(&key) && self.certificates_of_key(key).is_empty()
     }
 
-    /// Returns true if the private key of `certificate` was given, too.
+    /// Returns true if the private key of `certificate` was also given.
     pub(super) fn has_key_of(&self, certificate: &Certificate) -> bool {
         self.given.keys.contains(&certificate.spki_fingerprint())
     }
 
-    /// Returns what the cluster file asks for under this certificate's account and usage.
+    /// Returns the certificate that the cluster file requires for this certificate's account and usage.
     pub(super) fn wanted(&self, certificate: &Certificate) -> Option<(CertificateSpec, &Cluster)> {
         let cluster = self.cluster.as_ref()?;
         let account = certificate.account();
@@ -146,7 +147,7 @@ impl<'a> ExplainContext<'a> {
         let masters = cluster.masters.iter().flat_map(|master| cluster.master_specs(master));
         let candidates: Vec<CertificateSpec> =
             nodes.chain(masters).chain([cluster.verifier_spec()]).filter(fits).collect();
-        // All API servers carry one account: the one whose names match best is meant.
+        // All API servers have the same account, so the one whose names match best is used.
         let missing =
             |leaf: &CertificateSpec| leaf.names.iter().filter(|name| !certificate.names_address(name)).count();
         candidates.into_iter().min_by_key(missing).map(|leaf| (leaf, cluster))

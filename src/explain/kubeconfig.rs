@@ -1,4 +1,4 @@
-//! A kubeconfig's card, and what it names.
+//! Describes a kubeconfig and the files that it refers to.
 
 use std::path::Path;
 
@@ -7,13 +7,13 @@ use super::context::ExplainContext;
 use super::piece::{self, Piece};
 use crate::config::kubeconfig::{ContextError, Credential, Kubeconfig};
 
-/// A kubeconfig with the certificates and keys that it names.
+/// A kubeconfig with the certificates and keys that it contains or refers to.
 pub struct ReadKubeconfig {
     config: Kubeconfig,
     parts: Vec<Part>,
 }
 
-/// Where a file is, and what is in it or why it cannot be read.
+/// The path of a file, and its content or the reason why it cannot be read.
 pub type Opened = (String, Result<Vec<u8>, String>);
 
 /// What one reference of a kubeconfig leads to.
@@ -30,14 +30,14 @@ pub struct Part {
     pub pieces: Result<Vec<Piece>, String>,
 }
 
-/// What a kubeconfig has or names as a certificate.
+/// A certificate that a kubeconfig contains or refers to.
 #[derive(Clone, Copy)]
 pub struct CertificatePart<'a> {
-    /// The user that it is of; `None` for a cluster's CA.
+    /// The user that it belongs to; `None` for a cluster's CA.
     pub user: Option<&'a str>,
-    /// Whether it is embedded, and not in a file of its own.
+    /// Whether it is embedded in the kubeconfig.
     pub is_embedded: bool,
-    /// What was read, or why nothing could be.
+    /// The parsed items, or the reason why they cannot be read.
     pub pieces: Result<&'a [Piece], &'a str>,
 }
 
@@ -52,7 +52,7 @@ pub enum Field {
     Key,
 }
 
-/// Follows the references of `config`. `open` reads a file that it names, and says where that is.
+/// Resolves the references of `config`. `open` reads a referenced file, and returns its path.
 pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -> ReadKubeconfig {
     let mut parts = Vec::new();
     let mut follow = |of: &str, field, credential: &Option<Credential>| {
@@ -76,7 +76,7 @@ pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -
 }
 
 impl ReadKubeconfig {
-    /// Adds its certificates and keys to what is known.
+    /// Adds its certificates and keys to the context.
     pub fn give(&self, context: &mut ExplainContext<'_>) {
         for part in &self.parts {
             if let Ok(pieces) = &part.pieces {
@@ -106,7 +106,7 @@ impl ReadKubeconfig {
         })
     }
 
-    /// Returns its card, and those of the certificates that it names.
+    /// Returns the kubeconfig's card and those of its certificates.
     #[must_use]
     pub fn cards(&self, context: &ExplainContext<'_>) -> Vec<Card> {
         let config = &self.config;

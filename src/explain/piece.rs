@@ -8,7 +8,7 @@ use crate::pki::material::{self, Found, MaterialError};
 use crate::pki::pem::Item;
 use crate::pki::request::CertificateRequest;
 
-/// An item of a file. Its remark says how Kubernetes treats its encoding.
+/// An item of a file. Its remark describes how Kubernetes treats its encoding.
 pub enum Piece {
     /// A certificate.
     Certificate(Box<Certificate>, Option<&'static str>),

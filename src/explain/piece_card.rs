@@ -13,7 +13,7 @@ use crate::pki::key_facts::KeyFacts;
 use crate::pki::request::CertificateRequest;
 
 impl Piece {
-    /// Returns its card; `place` is the file that it is in.
+    /// Returns the card of the item; `place` is its file.
     #[must_use]
     pub fn card(&self, place: &str, context: &ExplainContext<'_>) -> Card {
         match self {
@@ -52,7 +52,7 @@ fn request_card(request: &CertificateRequest) -> Card {
     let card = certificate::names(card, &request.names)
         .fact("key", "key", request.key.to_string())
         .fact("public key", "pin", request.spki_fingerprint.as_pin())
-        // null where it cannot be verified here.
+        // null if it cannot be verified here.
         .data(
             "signatureValid",
             match request.signed_by_itself {

@@ -26,7 +26,7 @@ const FLAGZ: &str = "\n\
 
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
-/// Longer than any client's time limit.
+/// A delay that is longer than any client's time limit.
 const UNANSWERED: std::time::Duration = std::time::Duration::from_secs(60);
 
 const MAX_REQUEST: usize = 64 * 1024;

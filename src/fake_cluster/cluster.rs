@@ -32,7 +32,7 @@ const FIRST_NODE: u32 = Ipv4Addr::new(127, 0, 0, 11).to_bits();
 /// The time limit of a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Listeners that are open and not served yet: their addresses have to be known before certificates are issued.
+/// Open listeners that are not served yet. Their addresses have to be known before certificates are issued.
 #[derive(Debug)]
 pub struct Reserved {
     endpoint: StdListener,
@@ -63,7 +63,7 @@ pub struct Config {
     pub masters: Vec<Credential>,
     /// The nodes' serving credentials, in the cluster's order.
     pub nodes: Vec<Credential>,
-    /// The injected fault. A fault of a certificate is in `nodes`: see [`InjectedFault::serving_credential`].
+    /// The injected fault. A faulty certificate is in `nodes`: see [`InjectedFault::serving_credential`].
     pub fault: Option<InjectedFault>,
     /// The time at which client certificates are verified.
     pub now: OffsetDateTime,
@@ -204,7 +204,7 @@ fn spawn(
         for turn in 0.. {
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
-                // Probably out of file descriptors: wait until others are closed.
+                // Probably the file descriptors are exhausted: wait until others are closed.
                 Err(_) => {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;

@@ -1,4 +1,4 @@
-//! Dry-run writes of nodes, by the admission policies.
+//! Responds to dry-run writes of nodes according to the admission policies.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};

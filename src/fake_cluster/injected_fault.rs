@@ -28,15 +28,15 @@ pub enum InjectedFault {
     SwappedAccount,
     /// A node's kubelet serves HTTP without TLS.
     Plaintext,
-    /// The root is expired. The demo issues with an older clock; the simulated cluster serves what it is given.
+    /// The root is expired. The demo issues certificates with an older clock.
     ExpiredRoot,
     /// A node does not reach the masters: it has not renewed its Lease for an hour.
     SilentNode,
     /// The API servers do not verify kubelets.
     UnverifiedKubelets,
-    /// The API servers admit what a node must not write.
+    /// The API servers admit writes that a node must not make.
     NoAdmission,
-    /// The API servers' store does not answer, so that reads hang.
+    /// The API servers' store does not respond, so reads hang.
     EtcdDown,
     /// The API servers accept client certificates of any CA.
     AnyCaMaster,
@@ -156,7 +156,7 @@ impl InjectedFault {
         }
     }
 
-    /// Returns true if the fault violates no property by itself, so that `verify` only warns of it.
+    /// Returns true if the fault violates no property by itself, so `verify` only warns of it.
     #[must_use]
     pub fn is_warned_of(self) -> bool {
         self == Self::NotReloaded

@@ -29,7 +29,8 @@ pub(super) fn self_subject_review(state: &ServerState, client: &AuthenticatedCli
     })
 }
 
-/// Returns a SelfSubjectAccessReview by the policy of `accounts: kubelet`, which restricts `system:node` in the same way.
+/// Returns a SelfSubjectAccessReview according to the policy of `accounts: kubelet`, which restricts `system:node` in
+/// the same way.
 pub(super) fn access_review(state: &ServerState, client: &AuthenticatedClient, spec: &Value) -> Value {
     let asked = spec.get("resourceAttributes").unwrap_or(&Value::Null);
     let text = |key: &str| asked.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -75,7 +76,8 @@ pub(super) fn access_review(state: &ServerState, client: &AuthenticatedClient, s
     })
 }
 
-/// Returns a SubjectAccessReview by authorization.yaml: it denies revoked certificates, and lists of secrets by nodes.
+/// Returns a SubjectAccessReview according to authorization.yaml, which denies revoked certificates, and listing
+/// secrets to nodes.
 pub(super) fn subject_access_review(state: &ServerState, spec: &Value) -> Value {
     let ids = spec.pointer("/extra/authentication.kubernetes.io~1credential-id").and_then(Value::as_array);
     let mut ids = ids.into_iter().flatten().filter_map(|id| Fingerprint::from_credential_id(id.as_str()?));

@@ -1,4 +1,4 @@
-//! Assembles a simulated cluster from its addresses: a matching cluster file, and the credentials of each of its hosts.
+//! Assembles a simulated cluster from its addresses: a matching cluster file and the hosts' credentials.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::pki::issuer::{Credential, IssueError, Issuer};
 use crate::pki::trust_bundle::TrustBundle;
 
 impl Addresses {
-    /// Returns the cluster file of a cluster at these addresses, with hosts `master-1` and so on, `node-1` and so on.
+    /// Returns a cluster file for these addresses, with hosts `master-1`, `master-2`, …, `node-1`, `node-2`, …
     #[must_use]
     pub fn draft(&self, name: &str) -> RawCluster {
         let hosts = |kind: &str, at: &[SocketAddr]| -> Vec<RawHost> {
@@ -35,8 +35,8 @@ impl Addresses {
 }
 
 impl Config {
-    /// Returns the configuration of the servers of `cluster`, with the serving credentials that `credential` returns. A
-    /// `fault` of a certificate replaces one of them.
+    /// Returns the configuration of the servers of `cluster`, with the serving credentials that `credential` returns.
+    /// If `fault` is a faulty certificate, it replaces one of them.
     ///
     /// # Errors
     /// Returns the errors of `credential`, and an error if the credential of the fault cannot be made.

@@ -7,14 +7,15 @@ use crate::pki::fingerprint::Fingerprint;
 
 /// The largest expression, in code points (cel-go `parser/options.go`, `expressionSizeCodePointLimit`).
 ///
-/// Kubernetes does not change that. Its other limit, a cost of 1,000,000 for one evaluation (`apiserver/pkg/apis/cel`,
-/// `PerCallLimit`), is far away: a search in a list costs one for each of its items.
+/// Kubernetes keeps this default of cel-go. The other limit, a cost of 1,000,000 for one evaluation
+/// (`apiserver/pkg/apis/cel`, `PerCallLimit`), is not reached: a search in a list costs one per item.
 const MAX_EXPRESSION: usize = 100_000;
-/// How many certificates fit into one rule: each takes 78 code points, and the rest of the expression needs some, too.
+/// The number of certificates that fit into one rule: each takes 78 code points, and the rest of the expression needs
+/// some.
 pub const IN_A_RULE: usize = 1_200;
-/// How many rules there may be. Kubernetes has no limit, but evaluates each rule for every request.
+/// The maximum number of rules. Kubernetes has no limit, but evaluates each rule for every request.
 const MAX_RULES: usize = 64;
-/// How many revoked certificates API servers can deny.
+/// The maximum number of revoked certificates that API servers can deny.
 pub const MAX: usize = IN_A_RULE * MAX_RULES;
 
 const _: () = assert!(IN_A_RULE * 78 + 1_500 < MAX_EXPRESSION, "API servers accept a full rule");
@@ -54,15 +55,16 @@ impl Denials {
         }
     }
 
-    /// Adds the state of the ledger that they are from, which rendered files name.
+    /// Adds the state of the ledger that the denials are from, which rendered files record.
     #[must_use]
     pub fn as_of(self, mark: LedgerMark) -> Self {
         Self { mark: Some(mark), ..self }
     }
 
-    /// Adds other revoked certificates, which API servers never see: those of servers, and those of other roots.
+    /// Adds other revoked certificates, which clients never present to API servers: those of servers, and those of
+    /// other roots.
     ///
-    /// Rendered files name them, so that a ledger from a backup can learn them again from the file.
+    /// Rendered files list them, so that a ledger from a backup can be completed from the file.
     #[must_use]
     pub fn beside(self, others: impl IntoIterator<Item = Fingerprint>) -> Self {
         let mut beside: Vec<Fingerprint> = others.into_iter().collect();
@@ -71,19 +73,19 @@ impl Denials {
         Self { beside, ..self }
     }
 
-    /// Returns the other revoked certificates as rendered files name them.
+    /// Returns the other revoked certificates as rendered files list them.
     #[must_use]
     pub fn named_beside(&self) -> Vec<String> {
         self.beside.iter().map(|sha256| format!("{NAMED}{sha256}")).collect()
     }
 
-    /// Returns the state of the ledger that they are from, where there is a ledger.
+    /// Returns the state of the ledger that the denials are from; `None` without a ledger.
     #[must_use]
     pub fn mark(&self) -> Option<&LedgerMark> {
         self.mark.as_ref()
     }
 
-    /// Checks that `coming` more would fit.
+    /// Checks that `coming` more certificates would fit.
     ///
     /// # Errors
     /// Returns an error if they would be more than [`MAX`].
@@ -106,8 +108,9 @@ impl Denials {
 
     /// Returns the `credential-id`s of each rule, as Kubernetes writes them.
     ///
-    /// The format is that of `apiserver/pkg/authentication/request/x509`, `CommonNameUserConversion`. There is always one rule at
-    /// least, if only an empty one: a reload may not drop a type of authorizer that was there at the start.
+    /// The format is that of `apiserver/pkg/authentication/request/x509`, `CommonNameUserConversion`. There is always
+    /// at least one rule, possibly an empty one, because a reload must not remove an authorizer type that was
+    /// configured at the start.
     #[must_use]
     pub fn rules(&self) -> Vec<Vec<String>> {
         let ids = |rule: &[Fingerprint]| rule.iter().map(Fingerprint::as_credential_id).collect();

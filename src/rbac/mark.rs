@@ -19,7 +19,7 @@ pub struct LedgerMark {
 }
 
 impl LedgerMark {
-    /// Finds the mark of this root in a rendered file; the greatest, where there are several.
+    /// Finds the mark of this root in a rendered file. If there are several, returns the greatest.
     #[must_use]
     pub fn find(text: &str, root: Fingerprint) -> Option<Self> {
         let marks = text.lines().filter_map(|line| Self::parse(line.split_once(BEGINNING)?.1));

@@ -1,6 +1,6 @@
 //! The rights of accounts in the cluster, and the revoked certificates that are denied before rights are evaluated.
 //!
-//! Nothing here writes YAML or files: the `bundle` module renders the templates.
+//! This module writes neither YAML nor files; the `bundle` module renders the templates.
 
 pub mod denials;
 pub mod explain;

@@ -1,6 +1,6 @@
 //! The rights of accounts as one table, from which both RBAC and its description are made.
 //!
-//! The lists are what a kubelet of Kubernetes 1.36.2 was observed to need.
+//! The lists are the rights that a kubelet of Kubernetes 1.36.2 was observed to need.
 
 use serde::Serialize;
 
@@ -91,8 +91,8 @@ pub struct Grant {
 
 /// The bindings of other accounts than nodes.
 ///
-/// The controller manager and the scheduler need none: Kubernetes itself binds `system:kube-controller-manager` and
-/// `system:kube-scheduler` (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy`).
+/// The controller manager and the scheduler need no grant, because Kubernetes itself binds
+/// `system:kube-controller-manager` and `system:kube-scheduler` (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy`).
 pub const GRANTS: [Grant; 2] = [
     Grant {
         name: "clusterctl:kubelet-api",

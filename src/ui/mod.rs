@@ -1,4 +1,4 @@
-//! The terminal: results, steps, warnings, progress, prompts and colour. Decides nothing.
+//! The terminal: results, steps, warnings, progress, prompts and colour. It makes no decisions.
 
 pub mod progress;
 pub mod prompts;

@@ -1,4 +1,4 @@
-//! Questions on a terminal. Each has a flag, so that no run needs one.
+//! Questions on a terminal. Every question has a flag that makes it unnecessary.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,7 +33,7 @@ pub type Restore = Box<dyn Fn() + Send>;
 
 /// Handles signals while a question is open.
 pub trait Interrupts {
-    /// Makes a signal that ends the process run `restore` first, from now on.
+    /// From now on, runs `restore` before a signal ends the process.
     fn restore_first(&self, restore: Restore);
 
     /// Ends the process if such a signal has arrived.

@@ -10,15 +10,15 @@ use crate::sanitize::sanitized_lines;
 
 /// An output stream.
 pub struct Stream {
-    /// Where bytes are written.
+    /// The destination of the bytes.
     pub sink: Box<dyn Write + Send>,
     /// Whether it is a terminal.
     pub terminal: bool,
-    /// Its width in columns, where it is known.
+    /// Its width in columns, if known.
     pub width: Option<u16>,
 }
 
-/// An error as it is shown.
+/// The texts of an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorReport {
     /// What failed.
@@ -41,7 +41,7 @@ pub enum ColorChoice {
     Never,
 }
 
-/// How much commentary is printed.
+/// The amount of commentary that is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
     /// Results, warnings and errors only.
@@ -53,7 +53,7 @@ pub enum Verbosity {
     Verbose,
 }
 
-/// The streams, and the rules by which they are written.
+/// The output streams and their settings.
 pub struct Screen<'w> {
     out: &'w mut Stream,
     err: &'w mut Stream,
@@ -82,19 +82,19 @@ impl<'w> Screen<'w> {
         Self { out, err, verbosity, color_out, color_err, muted: false, lost: None }
     }
 
-    /// Returns true when results may be coloured.
+    /// Returns true if results may be coloured.
     #[must_use]
     pub fn color(&self) -> bool {
         self.color_out
     }
 
-    /// Returns the terminal's width in columns, where results go to one.
+    /// Returns the terminal's width in columns, if results go to a terminal.
     #[must_use]
     pub fn columns(&self) -> Option<usize> {
         self.out.width.filter(|_| self.out.terminal).map(usize::from)
     }
 
-    /// Returns the width of results in columns; 80 where it is not known.
+    /// Returns the width of results in columns; 80 if unknown.
     #[must_use]
     pub fn width(&self) -> usize {
         self.out.width.map_or(80, usize::from)
@@ -112,7 +112,7 @@ impl<'w> Screen<'w> {
         self.verbosity == Verbosity::Verbose
     }
 
-    /// Suppresses all output but errors, or ends that, and returns what was set before.
+    /// Turns suppression of all output except errors on or off, and returns the previous setting.
     ///
     /// For steps that another command reports in its own words.
     pub fn mute(&mut self, muted: bool) -> bool {
@@ -197,14 +197,14 @@ impl<'w> Screen<'w> {
         self.write(&format!("{label} {}", sanitized_lines(&text.to_string())));
     }
 
-    /// Writes a line. Text of other files has been escaped by now.
+    /// Writes a line. Untrusted text must already be escaped.
     fn write(&mut self, text: &str) {
-        // When stderr is closed the error cannot be shown anywhere.
+        // If stderr is closed, the error cannot be shown anywhere.
         let _ = writeln!(self.err.sink, "{text}").and_then(|()| self.err.sink.flush());
     }
 }
 
-/// Returns the terminal's width in columns, where there is one.
+/// Returns the terminal's width in columns, if there is a terminal.
 #[must_use]
 pub fn terminal_width() -> Option<u16> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).or_else(|_| rustix::termios::tcgetwinsize(io::stderr()));

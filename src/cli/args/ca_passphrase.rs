@@ -173,8 +173,8 @@ impl PassphraseArgs {
         issuers.into_iter().next().ok_or_else(|| CliError::new(Exit::Bug, "the CA was not opened"))
     }
 
-    /// Opens roots for signing, asking for the passphrase where a key needs one. `init-ca` gave all of them the same,
-    /// so that one answer is tried on all before a second is asked for.
+    /// Opens CAs for signing, and prompts for the passphrase if a key is encrypted. `init-ca` encrypts all keys with
+    /// the same passphrase, so each answer is tried on all keys before the next prompt.
     ///
     /// # Errors
     /// Returns an error if there is no root, a key is missing or damaged, or the passphrase is wrong.
@@ -191,7 +191,7 @@ impl PassphraseArgs {
             opened.push((*first, root));
             (at_hand, others) = (typed, rest);
         }
-        // Opening a key is slow on purpose (scrypt): all cores do it.
+        // Decrypting a key is slow on purpose (scrypt), so keys are opened concurrently.
         let layout = &context.env.layout;
         let tried: Vec<_> = others.par_iter().map(|kind| (*kind, ca::open(layout, *kind, at_hand.as_ref()))).collect();
         for (kind, tried) in tried {

@@ -1,5 +1,5 @@
-//! Detects secret keys among the arguments: they are refused, and never repeated, because errors go to screens and
-//! logs.
+//! Detects secret keys among the arguments. They are refused and never repeated, because errors appear on screens and
+//! in logs.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,10 +11,10 @@ use crate::store::files;
 
 /// Refuses arguments that are secret keys.
 ///
-/// It is called before they are parsed: even the error about an unknown flag would repeat it.
+/// This is called before arguments are parsed, because even the error about an unknown flag would repeat a secret.
 ///
 /// # Errors
-/// Returns a usage error that does not repeat it.
+/// Returns a usage error that does not contain the secret.
 pub(crate) fn none_among(arguments: &[OsString]) -> Result<()> {
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
     let is_one = |text: &String| {
@@ -27,7 +27,7 @@ pub(crate) fn none_among(arguments: &[OsString]) -> Result<()> {
 /// Refuses `given` if it may be a part of a secret key, and `path`, which it resolves to, does not exist.
 ///
 /// # Errors
-/// Returns a usage error that does not repeat it.
+/// Returns a usage error that does not contain the secret.
 pub(crate) fn not_one(given: &str, path: &Path) -> Result<()> {
     // A path with a typing error in its last part is reported as a missing file. Base64 has slashes, too: only a folder
     // that exists makes it a path.

@@ -50,7 +50,7 @@ impl SigningArgs {
         };
         let bytes = named.read()?;
         let key = named.unlock(&bytes, context)?;
-        // A key type that cannot sign is detected here, and not after a hundred bundles.
+        // A key type that cannot sign is detected here, before any bundle is rendered.
         key.sign("clusterctl-try", b"").map_err(|error| {
             CliError::new(Exit::Usage, format!("the signing key {} cannot be used", path.display()))
                 .hint("create a key that works with: ssh-keygen -t ed25519")

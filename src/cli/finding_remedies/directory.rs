@@ -1,4 +1,4 @@
-//! The texts of remedies for what a cluster directory holds.
+//! The texts of remedies for the files of a cluster directory.
 
 use crate::cli::remedies;
 use crate::cli::remedies::package::USE_NEWER_VERSION;

@@ -3,15 +3,15 @@
 use crate::verify::remedy::{Program, Server, TargetKind};
 use crate::verify::target::Place;
 
-/// How kubeadm's kubelets get a serving certificate of the cluster's CA.
+/// The steps by which kubeadm's kubelets get a serving certificate of the cluster's CA.
 pub(super) const BOOTSTRAP: &str = "set serverTLSBootstrap: true in the kubelet's configuration \
                                     (/var/lib/kubelet/config.yaml, and the ConfigMap kubelet-config), restart the kubelet, \
                                     and approve its CSR: kubectl get csr, kubectl certificate approve NAME";
 
-/// Where kubeadm keeps an API server's flags.
+/// The file in which kubeadm keeps an API server's flags.
 pub(super) const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 
-/// Returns what precedes a command of clusterctl: where it is run, unless that is here.
+/// Returns the text before a command of clusterctl: the place where it has to be run, unless it is this machine.
 pub(super) fn where_to_run(kind: TargetKind) -> &'static str {
     if kind == TargetKind::Bundle { "on the machine with the cluster directory, " } else { "" }
 }
@@ -38,7 +38,7 @@ pub(super) fn on(server: &Server) -> String {
     }
 }
 
-/// Returns whether a server is a kubelet.
+/// Returns true if a server is a kubelet.
 pub(super) fn is_a_kubelet(server: &Server) -> bool {
     Program::at(server.place) == Program::Kubelet
 }

@@ -34,7 +34,7 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
     }
 }
 
-/// The maximal number of hosts that are named.
+/// The maximum number of hosts that are named.
 const NAMED: usize = 20;
 
 /// Shows the hosts that have to send new requests, with the reasons of their certificates.

@@ -7,7 +7,7 @@ use crate::cluster::profile::CaRole;
 use crate::ui::Screen;
 use crate::verify::remedy::TargetKind;
 
-/// The maximal number of removed hosts that are shown.
+/// The maximum number of removed hosts that are shown.
 const SHOWN: usize = 5;
 
 /// Shows a notice.

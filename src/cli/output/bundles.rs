@@ -11,14 +11,14 @@ use crate::cli::context::Context;
 use crate::store::layout::Layout;
 use crate::ui::Screen;
 
-/// The maximal number of hosts that a line names.
+/// The maximum number of hosts that a line names.
 const NAMED: usize = 20;
-/// The maximal number of hosts that a warning names.
+/// The maximum number of hosts that a warning names.
 const NAMED_IN_WARNING: usize = 5;
 /// The largest user-data that EC2 takes, in bytes; other clouds take more.
 const EC2_LIMIT: u64 = 16 << 10;
 
-/// Shows the report of packing; `seconds` is how long it took.
+/// Shows the report of packing; `seconds` is its duration.
 pub(crate) fn show(report: &PackageReport, output: OutputFormat, seconds: f64, context: &mut Context<'_>) {
     for warning in &report.warnings {
         warn(warning, &context.env.layout, &mut context.screen);

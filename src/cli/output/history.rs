@@ -9,7 +9,7 @@ use crate::sanitize::sanitized;
 use crate::store::ledger::history::{CertificateId, Change, HistoryEntry};
 use crate::ui::Screen;
 
-/// Shows the history. The changes that one command made to many hosts are one line, unless `is_about_one`.
+/// Shows the history. The changes of one command to many hosts are combined on one line, unless `is_about_one`.
 pub(crate) fn show(report: &HistoryReport, is_about_one: bool, output: OutputFormat, screen: &mut Screen<'_>) {
     match (output, is_about_one) {
         (OutputFormat::Json, _) => screen.answer(format_args!("{:#}", json_of(report))),
@@ -27,7 +27,7 @@ pub(crate) fn show(report: &HistoryReport, is_about_one: bool, output: OutputFor
     }
 }
 
-/// Returns true for two entries of one command.
+/// Returns true if two entries belong to the same command.
 fn are_alike(one: &HistoryEntry, next: &HistoryEntry) -> bool {
     one.at == next.at && one.by == next.by && verb(&one.change) == verb(&next.change)
 }
@@ -78,7 +78,7 @@ fn named(CertificateId { serial, profile, host, account, .. }: &CertificateId) -
     }
 }
 
-/// Returns the subjects of a command on one line: the first hosts or accounts, and how many more.
+/// Returns the subjects of a command on one line: the first hosts or accounts, and the number of the others.
 fn several_details(group: &[HistoryEntry]) -> String {
     const NAMED: usize = 3;
     let mut names: Vec<&str> = group.iter().filter_map(|entry| holder(&entry.change)).collect();
@@ -86,7 +86,7 @@ fn several_details(group: &[HistoryEntry]) -> String {
     names.sort_unstable();
     names.dedup();
     let is_of_a_certificate = |entry: &&HistoryEntry| !matches!(entry.change, Change::Done { .. });
-    // The entry of a revocation as a whole is not a certificate.
+    // The entry of the whole revocation is not a certificate.
     let certificates = group.iter().filter(is_of_a_certificate).count();
     let count = if certificates == 0 { group.len() } else { certificates };
     let (one, many) = match group.first().map(|entry| &entry.change) {

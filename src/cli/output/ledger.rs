@@ -1,4 +1,4 @@
-//! What `ledger` finds, as text and JSON.
+//! The reports of `ledger` as text and JSON.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::cli::remedies;
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
 
-/// Shows what a check of the ledger found.
+/// Shows the result of checking the ledger.
 pub(crate) fn show_check(report: &CheckReport, output: OutputFormat, screen: &mut Screen<'_>) {
     if output == OutputFormat::Json {
         screen.answer(format_args!("{:#}", check_json(report)));
@@ -61,7 +61,7 @@ fn check_json(report: &CheckReport) -> Value {
     })
 }
 
-/// Shows what a new ledger was made from, and what it does not know.
+/// Shows the sources of a rebuilt ledger, and the information that it lacks.
 pub(crate) fn show_rebuild(report: &RebuildReport, output: OutputFormat, screen: &mut Screen<'_>) {
     if output == OutputFormat::Json {
         screen.answer(format_args!("{:#}", rebuild_json(report)));
@@ -93,7 +93,7 @@ pub(crate) fn show_rebuild(report: &RebuildReport, output: OutputFormat, screen:
         .step("Next: clusterctl ledger check; clusterctl policy; clusterctl bundle --all; clusterctl verify --offline");
 }
 
-/// Returns the kind, the file and the reason of something that is not known.
+/// Returns the kind, the file and the reason of missing information.
 fn unknown_parts(unknown: &Unknown) -> (&'static str, Option<String>, String) {
     match unknown {
         Unknown::File { path, reason } => ("file", Some(path.display().to_string()), reason.clone()),

@@ -1,4 +1,4 @@
-//! Certificates that were renewed, or would be, as text and JSON.
+//! Renewed or due certificates as text and JSON.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
 use crate::ui::Screen;
 
-/// The maximal number of hosts that a line names.
+/// The maximum number of hosts that a line names.
 const NAMED: usize = 20;
 
 /// Shows what would be renewed.

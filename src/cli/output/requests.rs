@@ -1,4 +1,4 @@
-//! Requests of hosts, and what was signed, as text and JSON.
+//! Requests of hosts and signed certificates as text and JSON.
 
 use std::path::Path;
 
@@ -39,7 +39,7 @@ pub(crate) fn show(report: &RequestReport, output: OutputFormat, screen: &mut Sc
     ));
 }
 
-/// Shows what requests ask for beside what the cluster file has.
+/// Shows the content of requests beside the content that the cluster file grants.
 pub(crate) fn show_comparison<'r>(rows: impl Iterator<Item = &'r SignedCertificate>, screen: &mut Screen<'_>) {
     for row in rows {
         let SignedCertificate { file, host, profile, asked, granted, host_key, replaced_key, .. } = row;
@@ -79,7 +79,7 @@ fn listed(texts: &[String], none: &str) -> String {
     if texts.is_empty() { none.to_owned() } else { texts.join(" ") }
 }
 
-/// Shows what was signed, or would be.
+/// Shows the certificates that were signed, or that would be signed.
 pub(crate) fn show_signed(report: &SignReport, is_dry_run: bool, output: OutputFormat, screen: &mut Screen<'_>) {
     let count = certificates(report.certificates.len());
     let hosts: Vec<&str> = report.hosts().into_iter().map(HostName::as_str).collect();

@@ -1,4 +1,4 @@
-//! What helps where a CA cannot be imported, in words.
+//! The texts of remedies for a CA that cannot be imported.
 
 use crate::app::ca::ImportCaError;
 use crate::pki::ca_certificate::CaCertificateError;

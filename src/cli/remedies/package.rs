@@ -5,11 +5,11 @@ use crate::cli::remedies;
 use crate::cluster::spec::Role;
 use crate::pki::violation::COMPARE_CLOCKS;
 
-/// What helps with a bundle that a later version wrote.
+/// The remedy for a bundle that a later version wrote.
 pub(crate) const USE_NEWER_VERSION: &str = "use the clusterctl that wrote it, or a later one";
-/// How many hosts one command names, where it can say `--all` instead.
+/// The maximum number of hosts that a command names if it can use `--all` instead.
 const NAMED: usize = 5;
-/// How many hosts one command names, where it cannot.
+/// The maximum number of hosts that a command names if it cannot use `--all`.
 const NAMED_AT_MOST: usize = 50;
 
 /// Returns a remedy in words.
@@ -88,7 +88,7 @@ fn issue_command(role: Role) -> &'static str {
     }
 }
 
-/// Returns what helps all refused hosts, in the order in which it helps.
+/// Returns the remedies for all refused hosts, in the order in which to apply them.
 fn repair(refusal: &Refusal) -> Option<String> {
     let mut steps = Vec::new();
     let unreadable: Vec<_> = refusal.refused.iter().filter_map(RefusedHost::unreadable).collect();
@@ -113,7 +113,7 @@ fn repair(refusal: &Refusal) -> Option<String> {
     (!steps.is_empty()).then(|| steps.join("; then "))
 }
 
-/// Returns the commands that issue what can be issued.
+/// Returns the commands that issue the missing credentials.
 fn commands(refused: &[RefusedHost]) -> Vec<String> {
     let hosts = |role: Role, remedy: CredentialRemedy| -> Vec<&str> {
         let of = refused.iter().filter(|host| host.role() == role && host.remedy() == remedy);
@@ -124,7 +124,7 @@ fn commands(refused: &[RefusedHost]) -> Vec<String> {
         match hosts.len() {
             0 => None,
             1..=NAMED => Some(format!("clusterctl {command} {}", hosts.join(" "))),
-            // It keeps valid credentials.
+            // With --all, valid credentials are kept.
             _ => Some(format!("clusterctl {command} --all")),
         }
     };

@@ -2,7 +2,7 @@
 
 use crate::app::revoke::Remedy;
 
-/// Returns what helps where certificates cannot be revoked.
+/// Returns the remedy for certificates that cannot be revoked.
 pub(super) fn words(remedy: &Remedy) -> String {
     match remedy {
         Remedy::RestoreOrRenewCrls => {

@@ -1,4 +1,4 @@
-//! What helps against something that expires, in words.
+//! The texts of remedies for expiring items.
 
 use crate::app::status::Remedy;
 use crate::cli::finding_remedies;

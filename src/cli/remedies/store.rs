@@ -1,4 +1,4 @@
-//! The remedy for a file or a ledger that cannot be used, in words.
+//! The texts of remedies for a file or a ledger that cannot be used.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -35,8 +35,8 @@ pub(super) fn words(error: &StoreError) -> Option<String> {
     })
 }
 
-/// `staging_folder` is the folder in which the file was being created under a temporary name, which means nothing to a
-/// person.
+/// `staging_folder` is the folder in which the file was being created under a temporary name, which the message must
+/// not mention.
 fn of_system(kind: ErrorKind, path: &Path, staging_folder: Option<&Path>) -> Option<String> {
     Some(match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {

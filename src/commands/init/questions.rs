@@ -1,4 +1,4 @@
-//! Asks for what no flag and no list gave.
+//! Asks for the values that neither a flag nor a list provides.
 
 use super::host;
 use crate::app::init::Draft;
@@ -11,7 +11,7 @@ use crate::store::layout::Layout;
 use crate::ui::Screen;
 use crate::ui::prompts::Prompts;
 
-/// Asks for the name, the hosts and the endpoint, as far as they are missing.
+/// Asks for the name, the hosts and the endpoint, if they are missing.
 ///
 /// # Errors
 /// Returns a usage error if there is no terminal and no master was given, or an error if a question is not answered.

@@ -180,7 +180,7 @@ impl VerifyArgs {
         self.given_expires_within().unwrap_or(time::Duration::days(EXPIRES_WITHIN))
     }
 
-    /// Returns how much the report needs: without `--verbose` people read problems only.
+    /// Returns the detail that the report needs: without `--verbose`, the text report has only problems.
     pub(super) fn detail(&self, verbose: bool) -> Detail {
         match self.output {
             ReportFormat::Human if verbose => Detail::Everything,

@@ -41,7 +41,7 @@ pub(super) struct TargetArgs {
 }
 
 impl TargetArgs {
-    /// Returns where the target is described; `None` if that is the cluster directory.
+    /// Returns the source of the target; `None` for the cluster directory.
     pub(super) fn source(&self, context: &Context<'_>) -> Option<TargetSource> {
         let path = |given: &Option<PathBuf>| given.as_ref().map(|given| context.path(given));
         if let Some(bundle) = path(&self.from) {

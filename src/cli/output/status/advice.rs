@@ -1,4 +1,4 @@
-//! What to do about all rows together: one command for many hosts, instead of one for each row.
+//! Advice for all rows together: one command for many hosts instead of one for each row.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use crate::sanitize::sanitized;
 use crate::verify::remedy::{self as finding, DirectoryRemedy, FileRemedy};
 use crate::verify::target::Place;
 
-/// How many hosts a command names; for more it says `--all`.
+/// The maximum number of hosts that a command names; for more it has `--all`.
 const NAMED: usize = 6;
-/// The maximal number of other remedies that are shown.
+/// The maximum number of other remedies that are shown.
 const OTHERS: usize = 20;
 
 /// The advice for all rows.
@@ -71,7 +71,7 @@ impl Advice {
         }
     }
 
-    /// Returns what to do, in the order in which it is done; nothing where there is nothing to do.
+    /// Returns the steps in the order in which to take them; empty if there is nothing to do.
     pub(super) fn steps(&self) -> Vec<String> {
         let mut steps = Vec::new();
         let (masters, nodes) = (self.masters.arguments(), self.nodes.arguments());

@@ -82,9 +82,9 @@ impl CsvWriter {
     }
 }
 
-/// Returns text as a field, in quotes where it needs them.
+/// Returns a text as a field, in quotes if necessary.
 ///
-/// A spreadsheet would run a text that begins like a formula, so an apostrophe precedes it there.
+/// A spreadsheet would run a text that begins like a formula, so such a text is prefixed with an apostrophe.
 fn field(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let text = if is_formula { format!("'{text}") } else { text.to_owned() };

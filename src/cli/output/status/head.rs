@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 /// The cluster and the time of a status.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
-    /// The cluster's name; empty where there is none.
+    /// The cluster's name; empty if there is none.
     pub(crate) cluster: String,
-    /// The time that rows are judged at.
+    /// The time at which rows are evaluated.
     pub(crate) now: OffsetDateTime,
 }

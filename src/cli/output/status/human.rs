@@ -10,7 +10,7 @@ use crate::cluster::duration::{in_words, stamp};
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
 
-/// The maximal number of rows in a table without `--all`.
+/// The maximum number of rows in a table without `--all`.
 const SHOWN: usize = 100;
 
 /// Writes a table.

@@ -1,4 +1,4 @@
-//! Rows as JSON (`schemas/status.schema.json`), one a line.
+//! Rows as JSON (`schemas/status.schema.json`), one row per line.
 
 use serde::Serialize;
 use serde_json::json;
@@ -75,7 +75,7 @@ impl Fields {
 pub(super) struct JsonWriter {
     head: Head,
     lines: Lines,
-    /// The last row: whether a comma follows it is not known yet.
+    /// The last row, kept back because it is not known yet whether a comma follows it.
     last: Option<String>,
     has_begun: bool,
 }

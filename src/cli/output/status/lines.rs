@@ -1,4 +1,4 @@
-//! Collects lines and prints many at a time: a large cluster has hundreds of thousands.
+//! Collects lines and prints them in chunks, because a large cluster has hundreds of thousands.
 
 use crate::ui::Screen;
 

@@ -8,7 +8,7 @@ use crate::app::status::{Credential, FileKind, State, StatusRow, Summary};
 use crate::metrics::{head, labels};
 use crate::ui::Screen;
 
-/// The largest number of certificates that have a series each; of more there is a histogram.
+/// The maximum number of certificates that each get a series; for more there is a histogram.
 const MAX_SERIES: usize = 10_000;
 
 const DAY: i64 = 86_400;
@@ -112,7 +112,7 @@ impl PrometheusWriter {
 struct Series {
     name: &'static str,
     help: &'static str,
-    /// A collector refuses a file that has a series twice.
+    /// The labels written so far: a collector refuses a file with a duplicate series.
     labels: HashSet<String>,
     text: String,
 }
@@ -137,7 +137,7 @@ impl Series {
     }
 }
 
-/// How many certificates expire within each of [`BUCKETS`].
+/// The number of certificates that expire within each of [`BUCKETS`].
 #[derive(Default)]
 struct Histogram {
     buckets: [u64; BUCKETS.len()],

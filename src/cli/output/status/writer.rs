@@ -10,7 +10,7 @@ use crate::app::status::{Skipped, SortBy, StatusReport, StatusRow, sort};
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
 
-/// The maximal number of skipped files that are named.
+/// The maximum number of skipped files that are named.
 const WARNED: usize = 20;
 
 /// The format of the answer.
@@ -32,7 +32,7 @@ pub(crate) enum StatusFormat {
 /// Writes rows.
 pub(crate) struct Writer {
     form: Form,
-    /// The rows that are to be sorted; those that are not are written at once.
+    /// The rows to be sorted; `None` if rows are written immediately.
     unsorted: Option<(SortBy, Vec<StatusRow>)>,
 }
 
@@ -47,8 +47,8 @@ enum Form {
 impl Writer {
     /// Returns a writer.
     ///
-    /// Without `sort_by` a table is sorted by expiry, and other formats are in the order of hosts and are written while
-    /// rows arrive.
+    /// Without `sort_by`, a table is sorted by expiry; other formats are in the order of hosts and written while rows
+    /// arrive.
     ///
     /// With `all` a table also shows valid rows.
     pub(crate) fn new(format: StatusFormat, head: Head, sort_by: Option<SortBy>, all: bool) -> Self {
@@ -73,7 +73,7 @@ impl Writer {
         }
     }
 
-    /// Writes all that is left, the sum of all rows, and the files that were not read.
+    /// Writes the remaining rows, the summary, and the files that were not read.
     pub(crate) fn end(mut self, report: &StatusReport, screen: &mut Screen<'_>) {
         let StatusReport { summary, skipped, last_backup } = report;
         for Skipped { label, reason } in skipped.iter().take(WARNED) {

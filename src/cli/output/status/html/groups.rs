@@ -8,13 +8,13 @@ use crate::app::status::{State, StatusRow};
 use crate::cli::remedies;
 use crate::cluster::duration::stamp;
 
-/// The maximal number of members that a group names.
+/// The maximum number of members that a group names.
 const NAMED: usize = 2_000;
 
-/// What rows of a group have in common. The worst state comes first, then what expires first.
+/// The fields that all rows of a group share. Groups are ordered by the worst state, then by expiry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct GroupKey {
-    /// From the worst on.
+    /// The state; the worst comes first.
     pub(super) state: std::cmp::Reverse<State>,
     pub(super) day: Option<Date>,
     pub(super) kind: &'static str,
@@ -42,7 +42,7 @@ pub(super) struct Group {
     pub(super) members: Vec<Member>,
 }
 
-/// All rows, by what they have in common.
+/// All rows, grouped by their shared fields.
 #[derive(Debug, Default)]
 pub(super) struct Groups(pub(super) BTreeMap<GroupKey, Group>);
 
