@@ -1,4 +1,4 @@
-//! A change of `accounts:`: earlier certificates gain no rights by it, and one command revokes the replaced ones.
+//! A change of `accounts:` gives earlier certificates no rights, and one command revokes the replaced certificates.
 
 use std::fs;
 
@@ -70,7 +70,7 @@ fn certificates_replaced_by_an_older_version_are_revoked_by_the_next_issue() {
     let client = digest(&lab, CLIENT);
     scheme(&lab, "system-node");
     lab.good(&["issue-node", "--all"]);
-    // As an older version left it.
+    // The ledger as an older version left it.
     let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
     good_tool("sqlite3", &[&ledger, "delete from revocations; update sequence set number = 0"]);
     fs::remove_file(lab.path("pki/crl.pem")).expect("removed");

@@ -16,7 +16,7 @@ const OWN_NODE: &str = "nodes[0]";
 const LABELS: &str = "nodes[1]";
 const TAINTS: &str = "nodes[2]";
 const OWNERS: &str = "nodes[3]";
-/// Also for the node's CSINode.
+/// This policy also covers the node's CSINode.
 const OWN_LEASE: &str = "leases[0]";
 const LEASE_NAMESPACE: &str = "leases[1]";
 /// Denies evictions, and execution in pods.
@@ -26,7 +26,7 @@ const MIRROR_POD: &str = "pods[2]";
 const POD_STATUS: &str = "pods[3]";
 const POD_TOKEN: &str = "tokens[0]";
 
-/// Parsed once: it is the same for every test.
+/// Returns the policies, which are parsed once for all tests.
 fn admission() -> &'static Admission {
     static ADMISSION: OnceLock<Admission> = OnceLock::new();
     ADMISSION.get_or_init(read_admission)

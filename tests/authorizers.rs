@@ -27,8 +27,8 @@ fn authorization(accounts: &str, denials: &Denials) -> AuthorizationConfiguratio
     AuthorizationConfiguration::read(config)
 }
 
-/// A SubjectAccessReview's spec, as the API server hands it to conditions: every string is there, if empty
-/// (`apiserver/pkg/authorization/cel`, `convertObjectToUnstructured`).
+/// Returns a SubjectAccessReview's spec as the API server passes it to conditions: every string is present, even if
+/// empty (`apiserver/pkg/authorization/cel`, `convertObjectToUnstructured`).
 fn asks(user: &str, resource_attributes: Value) -> Value {
     let groups = match user.split_once(':') {
         Some(("kubelet", _)) => json!(["kubelets", "system:authenticated"]),
@@ -174,7 +174,7 @@ fn only_reads_of_kubelets_are_restricted() {
 #[test]
 fn recorded_reviews_get_the_recorded_decisions() {
     needs!("python3-yaml");
-    // From the exchanges with a 1.36.2: what was asked, and whether it was denied rather than not allowed.
+    // From exchanges with Kubernetes 1.36.2: the request, and whether it was denied rather than not allowed.
     let config = authorization("kubelet", &Denials::default());
     let node_1 = |attributes: Value| {
         json!({"user": "kubelet:node-1", "groups": ["kubelets", "system:authenticated"],
@@ -202,7 +202,8 @@ fn the_authorizers_are_the_same_for_both_kinds_of_accounts_and_deny_first() {
     };
     let reads = ["Webhook kubelets-pods", "Webhook kubelets-lists"];
     let last = ["Node node", "RBAC rbac"];
-    // The same types, so that an API server that started with one loads the other; and no account gains by a change.
+    // Both configurations have the same authorizer types, so that an API server that started with one can load the
+    // other, and no account gains rights by the change.
     for accounts in ["kubelet", "system-node"] {
         assert_eq!(names(accounts, 0), [&["Webhook revoked-1"][..], &reads, &last].concat());
         let two = ["Webhook revoked-1", "Webhook revoked-2"];

@@ -105,7 +105,7 @@ fn a_restored_pki_does_not_undo_a_revocation() {
     assert!(lab.read(RULES).contains(&digest));
 }
 
-/// Files outside the ledger that show a newer revocation; each alone must block.
+/// Files outside of the ledger that prove a newer revocation; each of them must block on its own.
 const REVOCATION_RECORDS: [&str; 5] =
     [RULES, "policy/10-accounts.yaml", ".clusterctl.ledger", "bundles/master-1.tar.gz", "pki/crl.pem"];
 
@@ -138,7 +138,7 @@ fn each_newer_file_alone_blocks_commands_on_a_restored_ledger() {
         }
         assert_eq!(lab.run(&["verify", "--offline"]).status, 1, "{record}");
         assert_eq!(before, lab.snapshot(), "{record}");
-        // Revoking more is refused too, unless the file names the earlier revocations.
+        // Further revocations are also refused, unless the file lists the earlier revocations.
         let names = [RULES, "pki/crl.pem"].contains(&record);
         let ran = lab.run(&["revoke", "on", "--yes"]);
         assert_eq!(ran.status, if names { 0 } else { 3 }, "{record}: {ran}");
@@ -192,7 +192,7 @@ fn crl_numbers_never_repeat_after_a_restored_backup() {
     back_up(&lab);
     let mut last = number(&lab);
     for step in 0..4 {
-        // Twice within one second, and with all of pki/ from the backup.
+        // Twice within one second, with the whole pki/ restored from the backup.
         if step % 2 == 1 {
             lab.now += time::Duration::MINUTE;
             restore(&lab);

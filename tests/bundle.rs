@@ -148,7 +148,7 @@ fn systemd_reads_the_drop_in() {
     let unit = folder.path().join("kubelet.service");
     let drop_ins = folder.path().join("kubelet.service.d");
     fs::create_dir(&drop_ins).expect("made");
-    // A unit without a command of its own is refused unless the drop-in's is read; `true` stands for the kubelet.
+    // A unit without a command is refused unless systemd reads the drop-in's command; `true` replaces the kubelet.
     fs::write(&unit, "[Unit]\nDescription=kubelet\n[Service]\nType=exec\n").expect("written");
     let bundle = Site::new().bundle("on", 1);
     let drop_in = text(&bundle, "etc/systemd/system/kubelet.service.d/99-clusterctl.conf");
@@ -288,7 +288,7 @@ fn an_invalid_override_reports_template_line_and_reason() {
     let unfilled = overriding(template, "a: 1\nb: {{ cluster.nmae }}\n").expect("it parses");
     let failed = site.try_bundle(&unfilled, "on", &site.credentials("on"), 1).expect_err("refused");
     insta::assert_snapshot!("a_template_with_an_undefined_value", failed.to_string());
-    // Where the template is not needed, it does not fail.
+    // A template that is not needed does not fail.
     assert!(site.try_bundle(&unfilled, "m1", &site.credentials("m1"), 1).is_ok());
 }
 

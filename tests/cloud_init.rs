@@ -14,7 +14,7 @@ use crate::support::outside::needs;
 use crate::support::packages::package_with;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
-/// Makes the user-data of a host, and returns its path.
+/// Packs the user-data of a host, and returns its path.
 fn packed_user_data(lab: &Lab, host: &str) -> PathBuf {
     let ran = lab.good(&["bundle", host, "--format", "cloud-init"]);
     assert_eq!(ran.out, format!("DIR/bundles/{host}.cloud-init.yaml.gz\n"));
@@ -22,7 +22,7 @@ fn packed_user_data(lab: &Lab, host: &str) -> PathBuf {
     lab.path(&format!("bundles/{host}.cloud-init.yaml.gz"))
 }
 
-/// Makes the user-data of a host, and decompresses it as cloud-init does. Returns the path of the text.
+/// Packs the user-data of a host, and decompresses it as cloud-init does. Returns the path of the text.
 fn user_data(lab: &Lab, host: &str) -> String {
     decompressed(lab, &packed_user_data(lab, host))
 }

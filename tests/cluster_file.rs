@@ -45,7 +45,7 @@ fn recipients_of_a_host_round_trip() {
     assert_eq!(Ok(&cluster), draft.check().as_ref());
     let recipients = |host: &Host| host.recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(recipients(&cluster.masters[0]), [AGE]);
-    // A repeated value counts once.
+    // A repeated value is only used once.
     assert_eq!(recipients(&cluster.nodes[0]), [AGE]);
     assert!(cluster.nodes[1].recipients.is_empty());
 }

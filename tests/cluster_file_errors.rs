@@ -189,7 +189,7 @@ fn deep_nesting_is_refused_in_a_bounded_time() {
             assert!(matches!(error, ReadError::TooDeep { .. } | ReadError::Stopped { .. }), "{open} {error:.200}");
         }
     }
-    // Deep, but below the bracket limit, and closed: the parser's own limit speaks.
+    // Deep, but below the limit of brackets, and balanced: the parser's own limit applies.
     let text = format!("nodes: {}{}", "[".repeat(150), "]".repeat(150));
     assert!(matches!(error(&text), ReadError::Stopped { .. }));
 }

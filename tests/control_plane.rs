@@ -1,5 +1,5 @@
-//! A master's bundle as its programs read it: openssl on etcd's certificates, Kubernetes's own types on the pods, and
-//! three members of etcd with the flags of the bundle.
+//! A master's bundle as other programs read it: openssl reads etcd's certificates, Kubernetes's own types the pods, and
+//! three etcd members run with the flags of the bundle.
 
 use crate::support::offline::offline;
 use crate::support::outside::needs;
@@ -59,7 +59,7 @@ impl Site {
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// A program's flags, as a shell reads them out of its environment file.
+    /// Returns a program's flags, as a shell reads them from its environment file.
     pub(super) fn flags(&self, host: &str, program: &str) -> Vec<String> {
         let file = self.path(host, &format!("etc/kubernetes/clusterctl/{program}.env")).display().to_string();
         let variable = format!("CLUSTERCTL_{}_ARGS", program.to_uppercase().replace('-', "_"));
@@ -67,7 +67,7 @@ impl Site {
         good_tool("sh", &["-euc", &script, &file]).lines().map(ToOwned::to_owned).collect()
     }
 
-    /// A static pod, as PyYAML reads it.
+    /// Returns a static pod, as PyYAML reads it.
     pub(super) fn pod(&self, host: &str, program: &str) -> serde_json::Value {
         pyyaml(&self.text(host, &format!("etc/kubernetes/manifests/{program}.yaml")))
     }
@@ -338,7 +338,7 @@ fn a_master_without_an_address_of_the_first_service_family_is_refused() {
         assert!(matches!(error.reason, Reason::ServiceFamilyMissing { family, .. } if family == needed), "{error}");
     };
     let of_one = "apiVersion: clusterctl/v1\nkind: Cluster\nname: six\nmasters:\n- {name: m, addresses: [ADDRESSES]}\n";
-    // Where the file names no range, kubeadm's is IPv4.
+    // Without a range in the file, kubeadm's default range is IPv4.
     refused_for(&of_one.replace("ADDRESSES", "\"fd00::1\", m.example.net"), "IPv4");
     let ipv6 = format!("{of_one}serviceCIDRs: [\"fd00:96::/112\", 10.96.0.0/16]\n");
     refused_for(&ipv6.replace("ADDRESSES", "10.0.0.1"), "IPv6");

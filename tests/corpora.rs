@@ -14,7 +14,7 @@ mod entrances;
 use crate::support::blesses;
 use crate::support::outside::needs;
 
-/// The number of changed copies of each file; fewer where the whole input is judged.
+/// The number of changed copies of each file; fewer if the whole input is evaluated.
 const CHANGED: u64 = 200;
 const JUDGED: u64 = 25;
 
@@ -178,7 +178,7 @@ fn every_corpus_has_accepted_inputs() {
     assert!(taken("bundles", |bytes| archive::read(bytes).is_ok()) >= 2);
 }
 
-/// Every fuzz target has its entrance, its corpus and its test here.
+/// Every fuzz target has its entry point, its corpus and its test here.
 #[test]
 fn every_fuzz_target_is_replayed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

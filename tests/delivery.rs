@@ -24,7 +24,7 @@ pub(crate) fn packed(lab: &Lab, host: &str) -> Bundle {
     archive::read(&fs::read(lab.path(&format!("bundles/{host}.tar.gz"))).expect("an archive")).expect("a bundle")
 }
 
-/// Path → mode, in octal, and bytes; folders have none.
+/// Returns a map from paths to modes in octal and bytes; folders have no bytes.
 pub(crate) fn tree(top: &Path) -> BTreeMap<String, (String, Vec<u8>)> {
     let listed = good_tool("find", &[&top.display().to_string(), "-printf", "%P %m\n"]);
     let entry = |line: &str| {
@@ -178,7 +178,7 @@ fn a_template_that_overrides_nothing_is_refused_with_the_list_of_templates() {
 fn a_failing_template_is_reported_with_line_and_value() {
     let lab = Lab::issued();
     fs::create_dir_all(lab.path("templates/node/etc/kubernetes")).expect("a folder");
-    // Only an unused generation is left.
+    // Only an unused generation remains.
     let snapshot = || {
         let others = |path: &PathBuf| !path.starts_with(lab.path("bundles")) && *path != lab.path("pki/ledger.sqlite3");
         lab.snapshot().into_iter().filter(|(path, _)| others(path)).collect::<BTreeMap<_, _>>()
@@ -237,7 +237,7 @@ fn a_key_that_others_can_read_is_packed_with_a_warning() {
     set(&keys[1], 0o644);
     let found = warnings(&lab, &[]);
     assert!(matches!(found.as_slice(), [Warning::ExposedKeys { count: 2, .. }]), "{found:?}");
-    // The remedy works.
+    // The remedy is applied.
     let pki = lab.path("pki").display().to_string();
     good_tool("find", &[&pki, "-name", "*.key", "-exec", "chmod", "600", "{}", "+"]);
     assert_eq!(warnings(&lab, &[]), []);
@@ -287,7 +287,7 @@ fn a_folder_without_its_manifest_is_refused() {
     let refused = lab.run(&["bundle", "on", "--format", "dir"]);
     assert_eq!(refused.status, 3, "{refused}");
     insta::assert_snapshot!("a_folder_without_its_manifest", refused.err);
-    // As the hint says; and an empty folder has nothing to lose.
+    // This follows the hint. An empty folder has no files to lose.
     fs::rename(lab.path("bundles/on"), lab.path("aside")).expect("moved");
     fs::create_dir(lab.path("bundles/on")).expect("a folder");
     lab.good(&["bundle", "on", "--format", "dir"]);

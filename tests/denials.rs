@@ -98,7 +98,7 @@ fn a_verifier_bundle_has_the_certificates_to_deny() {
     assert!(observed.contains("kubernetes-admin "), "{observed}");
     live.running.deny([admin]);
     assert_eq!(verified(&ci, &["--from", "verifier.tar.gz"]).0, all("pass"));
-    // Unpacked it is a cluster directory.
+    // The unpacked bundle is a cluster directory.
     let folder = ci.dir().display().to_string();
     good_tool("tar", &["-xzf", &ci.path("verifier.tar.gz").display().to_string(), "-C", &folder]);
     assert_eq!(verified(&ci, &["--dir", &ci.path("verifier").display().to_string()]).0, all("pass"));

@@ -190,7 +190,7 @@ fn keys_exist_until_their_bundle_is_written_and_the_ledger_has_recorded_it() {
     lab.good(&["bundle", "--all", "--encrypt-to", &recipient, "--discard-keys"]);
     assert_eq!(folder_of(&lab, "pki/nodes/on").len(), 2);
 
-    // The ledger has the deletion, but a crash came before the key was deleted: the key is still used.
+    // The deletion is recorded, but a crash prevented it: the key is still used.
     lab.write("pki/nodes/on/kubelet-client.key", &key);
     fs::set_permissions(lab.path("pki/nodes/on/kubelet-client.key"), fs::Permissions::from_mode(0o600)).expect("set");
     lab.good(&["verify", "--offline"]);

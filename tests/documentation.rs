@@ -1,4 +1,5 @@
-//! The README and the book are checked against the program: commands parse and run, tables are the program's, links have targets.
+//! The README and the book are checked against the program: commands parse and run, tables match the program, links
+//! have targets.
 
 mod cluster_file;
 mod cluster_schema;
@@ -17,7 +18,7 @@ use crate::support::encryption::{age_key, ssh_key};
 use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
-/// The README, and the book's pages in the order of their table of contents, each with its path from the repository's root.
+/// Returns the README and the book's pages in the order of the table of contents, each with its path in the repository.
 fn documents() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: String| {
@@ -29,14 +30,14 @@ fn documents() -> Vec<(String, String)> {
     std::iter::once("README.md".to_owned()).chain(pages.map(|(page, _)| format!("docs/src/{page}"))).map(read).collect()
 }
 
-/// A page of the book, by its path without the ending.
+/// Returns a page of the book, by its path without the extension.
 fn page(name: &str) -> String {
     let path = format!("docs/src/{name}.md");
     let (_, text) = documents().into_iter().find(|(at, _)| *at == path).unwrap_or_else(|| panic!("{path} is listed"));
     text
 }
 
-/// The rows of the tables in `text`, without heads and rulers, as trimmed cells.
+/// Returns the rows of the tables in `text` as trimmed cells, without headers and rulers.
 fn rows(text: &str) -> Vec<Vec<&str>> {
     fn row(line: &str) -> Vec<&str> {
         line.trim_matches('|').split('|').map(str::trim).collect()
@@ -49,7 +50,7 @@ fn rows(text: &str) -> Vec<Vec<&str>> {
     body.map(|(_, line)| row(line)).collect()
 }
 
-/// The code blocks' lines, with those that end in `\` joined to the next.
+/// Returns the lines of the code blocks; a line that ends in `\` is joined with the next one.
 fn code_lines(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let (mut inside, mut goes_on) = (false, false);
@@ -68,13 +69,13 @@ fn code_lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// The code between single backticks in the running text.
+/// Returns the code between single backticks in the running text.
 fn code_spans(text: &str) -> Vec<&str> {
     let prose = text.split("\n```").step_by(2);
     prose.flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
 }
 
-/// The words of a shell's command up to a redirection or the next command.
+/// Returns the words of a shell command up to a redirection or the next command.
 fn words(line: &str) -> Vec<String> {
     let ends = |word: &&str| !word.starts_with(['>', '|', ';', '&', '#']);
     line.split_whitespace().take_while(ends).map(|word| word.replace(['"', '\''], "")).collect()
@@ -121,12 +122,12 @@ fn every_command_in_the_running_text_parses() {
     assert!(found >= 4, "only {found} commands were found");
 }
 
-/// The commands of the blocks, in the order in which they stand, with those that end in `\\` joined to the next.
+/// Returns the commands of the blocks in order; a line that ends in `\\` is joined with the next one.
 fn session(text: &str) -> Vec<String> {
     code_lines(text).into_iter().filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
 }
 
-/// Returns true if a command needs more than a test has: a live cluster, a host, another checkout.
+/// Returns true if a command needs resources that a test does not have: a live cluster, a host, another checkout.
 fn needs_more(command: &str) -> bool {
     let live = command.contains("clusterctl verify") && !command.contains("--offline");
     let elsewhere =
@@ -267,7 +268,7 @@ fn documented_checks_match_the_catalogue() {
     for out in [&online.out, &offline.out] {
         made.extend(out.split_whitespace().filter(|word| is_check(word)).map(str::to_owned));
     }
-    // The demo has addresses and no names, and nothing in it was revoked.
+    // The demo has only addresses, no names, and no revocations.
     made.extend(
         ["node.resolve", "master.resolve", "node.revoked", "master.revoked", "master.denials"].map(str::to_owned),
     );

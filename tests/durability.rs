@@ -22,7 +22,7 @@ fn success_is_reported_only_after_the_data_is_synced() {
     let contents_synced = lines[..published].iter().rposition(|line| line.contains("syncfs")).expect("a sync before");
     let names_synced =
         lines[published..].iter().position(|line| line.contains("syncfs")).expect("a sync after") + published;
-    // strace shows the beginning of what is written: the report of success.
+    // strace shows the beginning of the written text: the report of success.
     let reported = position(&|line| line.contains("write(2<"));
     assert!(
         recorded < contents_synced
@@ -80,7 +80,7 @@ fn folders_of_a_killed_reissue_are_reported_and_removed() {
         let entries = std::fs::read_dir(lab.path("pki/nodes")).expect("a folder");
         entries.filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().starts_with('.')).count()
     };
-    // All is staged; nothing is synced or published yet.
+    // Everything is staged, but nothing is synced or published yet.
     killed_at(&lab, "syncfs", 1, None, &["issue-node", "--all", "--reissue"]);
     assert_eq!(unfinished(), 3, "new folders with new keys, none in its place");
     const LEFT: &str = "warn store.credential folders remove-unfinished-issue";

@@ -14,7 +14,7 @@ struct Member(Child);
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
+        // It may already have exited.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -31,7 +31,7 @@ fn three_etcd_members_form_a_cluster_and_refuse_other_certificates() {
         "apiVersion: clusterctl/v1\nkind: Cluster\nname: prod\nendpoint: https://api.example.net:6443\nmasters:\n{masters}nodes:\n- {{name: on, addresses: [10.20.4.1]}}\n"
     );
     let mut site = Site::new(&cluster, &[]);
-    // etcd has a clock of its own.
+    // etcd uses the real clock.
     site.lab.now = time::OffsetDateTime::now_utc();
     let members: Vec<Member> = (1..=3).map(|i| start(&site, &format!("m{i}"), &ip(i), &[])).collect();
     let endpoints: Vec<String> = (1..=3).map(|i| format!("https://{}:2379", ip(i))).collect();

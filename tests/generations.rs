@@ -1,4 +1,5 @@
-//! Generations of bundles: equal for equal content and later for other content, so that no older bundle is installed by mistake.
+//! Generations of bundles: equal for equal content and greater for changed content, so that no older bundle is
+//! installed by mistake.
 
 use std::fs;
 
@@ -110,7 +111,7 @@ fn bundles_after_a_restored_ledger_have_later_generations() {
     lab.now += time::Duration::minutes(1);
     lab.good(&["issue-node", "on", "--reissue"]);
     assert!(packed(&lab, &[], ARCHIVE).0 > installed);
-    // A clock that is slow makes no generation older.
+    // A slow clock does not decrease the generation.
     lab.now -= time::Duration::minutes(3);
     let before = packed(&lab, &["--set", "etcdVersion=3.6.1"], ARCHIVE).0;
     lab.now += time::Duration::minutes(3);

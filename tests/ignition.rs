@@ -1,4 +1,4 @@
-//! Ignition configs, checked by the specification and by Ignition's validator.
+//! Ignition configs, checked against the specification and with Ignition's validator.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::delivery::packed;
 use crate::support::outside::needs;
 use crate::support::{Lab, tool};
 
-/// An Ignition config by its specification 3.4.0, kept by hand: every field that clusterctl writes, and no other.
+/// The fields of an Ignition config (specification 3.4.0) that clusterctl writes, and no others. Maintained by hand.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ignition {
@@ -105,7 +105,7 @@ fn an_ignition_config_writes_every_file_by_the_specification() {
         let config: Ignition = serde_json::from_slice(&fs::read(&path).expect("a config")).expect("a config");
         assert_eq!(config.ignition.version, "3.4.0");
 
-        // Paths are absolute and each there once, among files, folders and drop-ins.
+        // Paths are absolute and unique among files, folders and drop-ins.
         let drop_ins: Vec<(String, &str)> = config
             .systemd
             .units

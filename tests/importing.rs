@@ -1,4 +1,5 @@
-//! `import-ca`: CAs as kubeadm, the hard way, Talos and a company make them, by openssl; and those that cannot sign.
+//! `import-ca`: CAs like those of kubeadm, Kubernetes the hard way, Talos and a company, made with openssl; and CAs
+//! that cannot sign.
 
 use clusterctl::app::ca::{ImportCaError, ImportOptions, plan};
 use clusterctl::app::revoke::{self, Advice, Outcome, Request, RevokeOptions, Subject};

@@ -51,7 +51,7 @@ impl Scratch {
         Ran::of(&mut self.installer(unpacked, arguments))
     }
 
-    /// Puts a stub before the system's program of that name in PATH.
+    /// Runs the installer with a stub before the system's program of that name in PATH.
     pub(crate) fn install_with(&self, unpacked: &Path, program: &str, script: &str) -> Ran {
         let bin = self.folder.path().join("bin");
         let _ = fs::remove_dir_all(&bin);
@@ -82,14 +82,14 @@ impl Ran {
         Self { status: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
-    /// Asserts that it was refused, with the messages of this snapshot.
+    /// Asserts that the installer refused, with the messages of this snapshot.
     #[track_caller]
     pub(crate) fn refused(&self, snapshot: &str) {
         assert_eq!(self.status, Some(1), "{self:#?}");
         insta::assert_snapshot!(snapshot, without_temporary_folders(&self.stderr));
     }
 
-    /// Asserts that it was refused, and that the messages name this path or host.
+    /// Asserts that the installer refused, and that the messages name this path or host.
     #[track_caller]
     pub(crate) fn refused_naming(&self, name: &str) {
         assert!(self.status == Some(1) && self.stderr.contains(name), "{name}: {self:#?}");
@@ -129,7 +129,7 @@ fn install_writes_every_file_with_its_mode_and_is_idempotent() {
 
     let first = scratch.install(&unpacked, &[]);
     first.succeeded();
-    // Nothing runs in an image.
+    // In an image, no program is run.
     assert!(first.stdout.contains("systemctl --root=") && !first.stdout.contains("restart"), "{first:#?}");
     let installed = scratch.tree();
     let mut expected: BTreeMap<String, (u32, Vec<u8>)> = bundle
@@ -264,7 +264,7 @@ fn comments_and_empty_lines_in_etc_hostname_are_skipped() {
             planned.succeeded();
             assert!(!planned.stdout.contains("/etc/hostname"), "{before:?} {name:?}: {planned:#?}");
         }
-        // An empty file has no name: the output says that the name was not checked.
+        // An empty file contains no host name: the output reports that the name was not checked.
         called(before);
         let planned = scratch.install(&unpacked, &["--dry-run"]);
         planned.succeeded();
@@ -316,7 +316,7 @@ fn a_full_disk_is_refused_before_and_rolled_back_after() {
     let df = "echo Filesystem 1024-blocks Used Available Capacity Mounted on\necho /dev/with space 100 90 10 90% /";
     scratch.install_with(&unpacked, "df", df).refused_naming(" 10 KiB ");
     assert!(scratch.tree().is_empty());
-    // No file may grow, so that the first one that is written fails as on a full disk.
+    // No file may grow, so the first write fails as on a full disk.
     let mut limited = Command::new("dash");
     limited.args(["-c", r#"ulimit -f 0; exec dash "$0""#]).arg(unpacked.join("install.sh"));
     Ran::of(limited.env("DESTDIR", &scratch.root)).refused_naming(".clusterctl-new");
@@ -382,7 +382,7 @@ fn an_overriding_drop_in_is_reported_until_it_is_masked() {
     let packaged = scratch.root.join("usr/lib/systemd/system/kubelet.service.d");
     fs::create_dir_all(&packaged).expect("made");
     fs::write(packaged.join("99-vendor.conf"), "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet\n").expect("written");
-    // As on current systems.
+    // /lib is a link, as on current systems.
     std::os::unix::fs::symlink("usr/lib", scratch.root.join("lib")).expect("linked");
     let warned = scratch.install(&unpacked, &[]);
     assert_eq!((warned.status, warned.stderr.matches("warning:").count()), (Some(0), 1), "{warned:#?}");
@@ -406,7 +406,7 @@ fn an_overriding_drop_in_is_reported_when_nothing_is_installed() {
     let warned = |ran: &Ran, something_to_do: bool| {
         assert_eq!((ran.status, ran.stderr.matches("warning:").count()), (Some(0), 1), "{ran:#?}");
         assert!(ran.stderr.contains("99-vendor.conf") && ran.stderr.contains("ExecStart="), "{ran:#?}");
-        // The command that masks it.
+        // The output has the command that masks the drop-in.
         assert!(ran.stdout.contains(" ln -sf /dev/null "), "{ran:#?}");
         assert_eq!(!ran.files().is_empty(), something_to_do, "{ran:#?}");
     };

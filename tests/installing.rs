@@ -1,4 +1,4 @@
-//! `install.sh` when it is killed or the power fails, and its refusals: another root, a folder that is not an image.
+//! `install.sh` after a kill or a power failure, and its refusals: another root, a folder that is not an image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,7 +25,7 @@ const WANTED: &str = "etc/systemd/system/multi-user.target.wants/clusterctl-unfi
 
 type Tree = BTreeMap<String, (u32, Vec<u8>)>;
 
-/// A bundle that is installed over `before`, step by step.
+/// An installation over an earlier one, step by step.
 struct Steps {
     scratch: Scratch,
     unpacked: PathBuf,
@@ -59,8 +59,8 @@ impl Steps {
         Self { scratch, unpacked, before, bin }
     }
 
-    /// Installs into a copy of what was there before, and is killed, with all of its group, before step `at`; how many steps
-    /// there were.
+    /// Installs into a copy of the earlier installation. The whole process group is killed before step `at`. Returns
+    /// the number of steps.
     fn killed(&self, root: &Path, at: usize) -> usize {
         copy(&self.before, root);
         let count = root.with_extension("count");
@@ -80,7 +80,8 @@ impl Steps {
         steps
     }
 
-    /// Every step is the last of one run: afterwards, by a second run and by a boot, the host is as before or as after.
+    /// Kills one run before every step. After a second run or a boot, the host is either in the earlier or in the later
+    /// state.
     #[track_caller]
     fn hold(&self, every: usize) {
         let folder = self.scratch.folder.path();
@@ -134,8 +135,8 @@ fn boot(root: &Path) {
     }
 }
 
-/// Before its journal is there a run has changed nothing, and after it is gone it changes nothing: killed then, it may leave empty
-/// folders and what it keeps of itself. No key is in that.
+/// Asserts that only the installer's own state differs. A run changes nothing before its journal exists or after the
+/// journal is removed. If it is killed then, it may leave empty folders and its own state, which contains no key.
 fn differ_in_the_state_alone(now: &Tree, old: &Tree, new: &Tree) -> bool {
     let unit = "etc/systemd/system/.clusterctl-unfinished.service.clusterctl-new";
     let own = |path: &str| path.starts_with(STATE) || [UNIT, WANTED, unit].contains(&path);
@@ -146,7 +147,7 @@ fn differ_in_the_state_alone(now: &Tree, old: &Tree, new: &Tree) -> bool {
     files(now) == files(old) || files(now) == files(new)
 }
 
-/// Returns the files that are in neither, for a message.
+/// Returns the files that differ from both trees, for a message.
 fn names(now: &Tree, old: &Tree, new: &Tree) -> Vec<String> {
     let paths: BTreeSet<&String> = now.keys().chain(old.keys()).chain(new.keys()).collect();
     let mark = |path: &&String| {

@@ -93,15 +93,15 @@ fn an_interrupted_issue_is_resumed() {
     assert!(torn > 0, "no round was interrupted; the test proves nothing");
 }
 
-/// The number of certificates that the ledger may have without published files, after one kill: two for each node of the
-/// batch that was being committed, and of the one that was being recorded meanwhile. No batch is larger than 1,024 nodes, or a
-/// 48th of very many up to 2,048, nor, beyond the first 128, than half of what is left.
+/// Returns the maximum number of certificates that the ledger may have without published files after one kill: two for
+/// each node of the batch that was being committed, and of the batch that was being recorded. No batch is larger than
+/// 1,024 nodes (for very large clusters a 48th, up to 2,048) and, after the first 128 nodes, than half of the remaining
+/// nodes.
 fn lost_at_most(nodes: usize) -> usize {
     2 * 2 * (nodes / 2).clamp(128, (nodes / 48).clamp(1024, 2048))
 }
 
-/// A dozen kills at random moments, or as many as `CLUSTERCTL_KILLS` says, of an issue for 1,500 nodes or as many as
-/// `CLUSTERCTL_KILL_NODES` says.
+/// Kills an issue for 1,500 nodes (`CLUSTERCTL_KILL_NODES`) at twelve (`CLUSTERCTL_KILLS`) random moments.
 #[test]
 fn repeated_kills_tear_nothing_and_issue_nothing_twice() {
     needs!("sqlite3");
@@ -115,7 +115,7 @@ fn repeated_kills_tear_nothing_and_issue_nothing_twice() {
     let seed = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos() as u64;
     let mut random = seed | 1;
     let (mut partial, mut there) = (0, 0);
-    // The machine may be faster or slower than at first: until a kill has come in the middle, the estimate follows it.
+    // The machine's speed may change, so the estimate is adjusted until a kill has hit the middle of a run.
     let (mut stretch, mut round) = (1.0_f64, 0);
     while round < kills || (partial == 0 && round < 20 * kills) {
         round += 1;
@@ -280,7 +280,7 @@ fn a_signal_stops_the_issue_and_keeps_issued_certificates() {
 
 /// Issues for all nodes, and sends the signals while the first batch is synced to the disk.
 ///
-/// It does not depend on the machine's speed: strace stops the program there, until the signals have been sent.
+/// This does not depend on the machine's speed, because strace stops the program until the signals have been sent.
 fn signalled_halfway(lab: &Lab, program: &[&str], signals: &[&str]) -> Output {
     let (trace, dir) = (lab.path("trace").display().to_string(), lab.dir().display().to_string());
     // With -D the program is our own child, and strace its grandchild.

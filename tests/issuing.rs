@@ -295,7 +295,7 @@ fn a_renamed_cluster_is_refused() {
     lab.write("cluster.yaml", &CLUSTER.replace("name: prod", "name: stage"));
     let before = lab.snapshot();
     for command in [["issue-node", "--all"], ["issue-master", "--all"], ["bundle", "--all"]] {
-        // The same for all.
+        // The message is the same for all commands.
         insta::assert_snapshot!("a_ca_of_another_cluster", lab.run(&command).to_string());
     }
     assert_eq!(lab.snapshot(), before);
@@ -336,7 +336,7 @@ fn a_node_with_an_api_servers_name_or_address_is_refused() {
         shown.push_str(&ran.err);
     }
     insta::assert_snapshot!("nodes_with_names_of_api_servers", shown);
-    // A machine that is both goes by one name in both lists.
+    // A machine with both roles has the same name in both lists.
     let both = "apiVersion: clusterctl/v1\nkind: Cluster\nname: one\nmasters:\n- {name: box, addresses: [10.0.0.1]}\n\
                 nodes:\n- {name: box, addresses: [10.0.0.1]}\n";
     Lab::with(both).good(&["init-ca", "--plaintext-ca-key"]);
@@ -395,7 +395,7 @@ fn an_unusable_ledger_exits_with_4() {
     refused(|error| matches!(error, StoreError::LedgerDamaged { .. }));
     std::fs::remove_file(&ledger).expect("removed");
     refused(|error| matches!(error, StoreError::LedgerMissing(_)));
-    // Another file in its place has nothing to recover.
+    // Another file in the ledger's place must not be opened.
     std::fs::write(&ledger, b"not a ledger").expect("written");
     refused(|error| matches!(error, StoreError::LedgerForeign { .. }));
     std::fs::remove_file(&ledger).expect("removed");

@@ -263,7 +263,7 @@ fn an_administrators_certificate_by_flag_is_not_a_nodes() {
         found.iter().filter(|[id, ..]| id == "master.caller").map(|[.., status]| status.as_str()).collect();
     assert_eq!(statuses, ["skipped"], "{ran}");
     assert!(found.iter().all(|[id, ..]| id != "master.whoami" && id != "master.scope"), "{ran}");
-    // A context belongs to a kubeconfig.
+    // `--context` needs a kubeconfig.
     assert_eq!(live.lab.run(&[&flags[..], &["--context", "c"]].concat()).status, 2);
 }
 

@@ -17,8 +17,8 @@ use serde::Deserialize;
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
-/// KubeletConfiguration (kubelet.config.k8s.io/v1beta1), kept by hand: every field that clusterctl or a test here writes,
-/// with its type in Go, and no other.
+/// KubeletConfiguration (kubelet.config.k8s.io/v1beta1), maintained by hand: every field that clusterctl or a test here
+/// writes, with its type in Go, and no others.
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct KubeletConfiguration {

@@ -1,5 +1,6 @@
-//! A real Kubernetes 1.36.2, without faults and with one fault at a time. Its recordings are always judged; if `KUBE_BIN`
-//! names its programs, `tests/lab/run` starts one from bundles and does the same to it.
+//! A real Kubernetes 1.36.2, without faults and with one fault at a time. Its recordings are always evaluated. If
+//! `KUBE_BIN` is the folder of its programs, `tests/lab/run` starts a cluster from bundles and tests the same faults on
+//! it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ use serde_json::Value;
 
 use crate::support::Lab;
 
-/// A cluster of `tests/lab`, the changes to it, and the expected result of `verify`. `verdicts.json` lists them in the order in
-/// which the lab brings them about.
+/// A cluster of `tests/lab`, the changes to it, and the expected result of `verify`. `verdicts.json` lists the cases in
+/// the order in which the lab creates them.
 #[derive(Deserialize)]
 struct Case {
     variant: String,
@@ -39,7 +40,7 @@ impl Said {
                 "fail" => &mut said.failed,
                 "not-proven" => &mut said.unproven,
                 "warn" => &mut said.warned,
-                // A check that is newer than a recording is skipped there.
+                // A check that is newer than the recording is skipped.
                 _ => continue,
             };
             list.insert(format!("{id} {host}"));
@@ -94,7 +95,7 @@ fn each_recording_has_its_expected_verdict() {
     assert_eq!(stored, cases().iter().map(Case::name).collect());
 }
 
-/// Brings a cluster up, breaks it, and compares what each run of `verify` said.
+/// Starts a cluster, injects faults, and compares the result of each run of `verify`.
 fn live(variant: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let cases: Vec<Case> = cases().into_iter().filter(|case| case.variant == variant).collect();

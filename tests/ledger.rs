@@ -1,4 +1,4 @@
-//! The ledger: formats of earlier versions, backups that are put back, readers beside a writer, and read-only media.
+//! The ledger: formats of earlier versions, restored backups, concurrent readers, and read-only media.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ use crate::support::{Lab, NOW, good_tool};
 const LEDGER: &str = "pki/ledger.sqlite3";
 const LOG: &str = "pki/ledger.sqlite3-wal";
 
-/// Every table of a format, as far as its rows are kept, with the format that introduced it.
+/// The tables whose rows migrations keep, each with the format that introduced it.
 const TABLES: [(&str, i64); 11] = [
     ("certificates", 1),
     ("events", 1),
@@ -36,7 +36,7 @@ const FORMATS: std::ops::RangeInclusive<i64> = 1..=7;
 /// The current format.
 const FORMAT: i64 = 8;
 
-/// Makes a ledger of an earlier format.
+/// Creates a ledger of an earlier format.
 fn older(path: &Path, format: i64) {
     let sql = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/ledgers/format{format}.sql"));
     let sql = fs::read_to_string(sql).expect("a schema with rows");
@@ -177,7 +177,8 @@ fn certificates(lab: &Lab) -> usize {
     rows(&lab.path(LEDGER), "certificates").len()
 }
 
-/// A directory in which a command was killed after it recorded certificates, with the ledger as it was long before and just before.
+/// Returns a directory in which a command was killed after it recorded certificates, and ledgers from long before and
+/// just before.
 fn with_a_log() -> (Lab, PathBuf, PathBuf) {
     let lab = fleet_of(3);
     let backups = ["long-before", "just-before"].map(|name| lab.path(name));
@@ -206,7 +207,7 @@ fn a_ledger_from_a_backup_is_not_mixed_with_the_log_of_a_killed_command() {
     let (lab, long_before, just_before) = with_a_log();
     let log = fs::read(lab.path(LOG)).expect("a log");
 
-    // SQLite itself plays the log into any database beside it.
+    // SQLite itself would apply the log to any database beside it.
     let mixed = lab.path("mixed");
     copy(&long_before, &mixed);
     copy(&lab.path(LOG), &lab.path("mixed-wal"));
@@ -224,7 +225,7 @@ fn a_ledger_from_a_backup_is_not_mixed_with_the_log_of_a_killed_command() {
     }
     assert_eq!(run(&lab, &["issue-node", "--all"]).status.code(), Some(4));
     assert_eq!(Ledger::open(&lab.path(LEDGER)).map(|_| ()), Err(StoreError::LedgerLogForeign(lab.path(LOG))));
-    // As the remedy says.
+    // This follows the remedy.
     fs::remove_file(lab.path(LOG)).expect("removed");
     assert!(run(&lab, &["issue-node", "--all"]).status.success());
     assert!(run(&lab, &["verify", "--offline"]).status.code() != Some(4));
@@ -295,7 +296,7 @@ fn readers_beside_a_writer_are_never_refused() {
     assert!(!lab.path(LOG).exists());
 }
 
-/// A folder seen read-only at another place; unmounted in the end.
+/// A read-only bind mount of a folder, unmounted on drop.
 struct ReadOnly(PathBuf);
 
 impl ReadOnly {

@@ -46,7 +46,7 @@ fn number(lab: &Lab, query: &str) -> i64 {
         .expect("a number")
 }
 
-/// Damages the ledger: the ways in which it gets lost.
+/// Damages or removes the ledger in one of several ways.
 fn spoil(lab: &Lab, how: &str) {
     let path = lab.path(LEDGER);
     match how {
@@ -96,7 +96,7 @@ fn a_lost_or_damaged_ledger_is_made_anew_and_the_old_file_is_kept() {
         lab.good(&["policy"]);
         let denied = |text: &str| text.matches("X509SHA256=").count();
         assert!(denied(&lab.read("policy/masters/authorization.yaml")) >= denied(&rules), "{how}");
-        // A revoked serving certificate is denied, too: that it is one is not known any more.
+        // A revoked serving certificate is also denied, because its profile is not known any more.
         lab.good(&["bundle", "--all"]);
         lab.good(&["verify", "--offline"]);
     }

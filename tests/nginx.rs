@@ -29,7 +29,7 @@ impl Site {
              nodes:\n- {{name: node-1, addresses: [127.0.0.1], kubeletPort: {port}}}\n\
              - {{name: node-2, addresses: [127.0.0.12], kubeletPort: 1}}\n"
         ));
-        // nginx goes by the clock, and so do its certificates.
+        // nginx uses the real clock, so its certificates must be valid now.
         lab.now = time::OffsetDateTime::now_utc();
         for command in [&["init-ca", "--plaintext-ca-key"][..], &["issue-master", "--all"], &["issue-node", "--all"]] {
             lab.good(command);
@@ -41,7 +41,7 @@ impl Site {
         self.lab.path(relative).display().to_string()
     }
 
-    /// nginx with the node's own certificate, `tls` as its further directives, and `location` as what it answers.
+    /// Starts nginx with the node's own certificate, the additional directives `tls`, and the responses of `location`.
     fn nginx(&self, tls: &str, location: &str) -> Nginx {
         self.nginx_as("pki/nodes/node-1/kubelet-server", tls, location)
     }
@@ -100,7 +100,7 @@ impl Site {
     fn expect(&self, expected: &[(&str, &str)]) -> BTreeMap<String, (String, String)> {
         let verdicts = self.verdicts();
         for (check, status) in expected {
-            // There are two untrusted clients, and both have to end so.
+            // There are two untrusted clients, and both must have this result.
             let found: Vec<&str> = verdicts
                 .iter()
                 .filter(|(id, _)| id.as_str() == *check || id.starts_with(&format!("{check} ")))
@@ -206,8 +206,8 @@ fn nginx_with_client_verification_passes_every_node_check() {
     assert_eq!(verdicts["node.config"].0, "skipped");
 }
 
-/// nginx completes the handshake with any client and then answers 400. A proxy in front of a kubelet could refuse like this
-/// for one path alone, so the answer proves nothing.
+/// nginx completes the handshake with any client and then answers 400. A proxy in front of a kubelet could refuse a
+/// single path like this, so the response proves nothing.
 #[test]
 fn a_400_of_a_web_server_is_not_proven_with_its_text() {
     needs!("nginx");
@@ -218,7 +218,7 @@ fn a_400_of_a_web_server_is_not_proven_with_its_text() {
         ("node.caller", "pass"),
         ("node.anonymous", "not-proven"),
         ("node.untrusted", "not-proven"),
-        // Any certificate of the CA will do here.
+        // In this case any certificate of the CA is accepted.
         ("node.other-node", "fail"),
     ]);
     assert!(verdicts["node.anonymous"].1.contains(NO_CERTIFICATE), "{verdicts:#?}");
@@ -248,8 +248,8 @@ fn nginx_that_accepts_unknown_cas_fails_the_refusals() {
     site.expect(&[
         ("node.caller", "pass"),
         ("node.anonymous", "fail"),
-        // It overlooks an issuer that it does not know, but not a bad signature under a name that it does: one untrusted client
-        // alone would not have shown it.
+        // nginx ignores an unknown issuer, but not a bad signature by a known issuer. A single kind of untrusted client
+        // would not have detected this.
         ("node.untrusted forged-ca", "not-proven"),
         ("node.untrusted unknown-ca", "fail"),
         ("node.other-node", "fail"),

@@ -1,4 +1,4 @@
-//! `init --from-kubectl` on node lists as the distributions print them: what is taken over, what is left out, what is refused.
+//! `init --from-kubectl` on node lists as the distributions print them: which hosts are imported, left out, or refused.
 
 use std::collections::BTreeMap;
 use std::io::Write;

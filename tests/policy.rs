@@ -78,7 +78,7 @@ fn restrictions_are_applied_before_grants() {
     );
 }
 
-/// Returns whether RBAC allows this user, in these groups, a request (Kubernetes `plugin/pkg/auth/authorizer/rbac`).
+/// Returns true if RBAC allows this user, in these groups, a request (Kubernetes `plugin/pkg/auth/authorizer/rbac`).
 fn rbac_allows(documents: &[Value], who: (&str, &[&str]), namespace: &str, what: (&str, &str, &str, &str)) -> bool {
     let (verb, group, resource, name) = what;
     let is_subject = |subjects: Option<&Vec<Subject>>| {

@@ -301,7 +301,7 @@ fn before_there_is_a_ca_the_commands_that_read_the_ledger_ask_for_one() {
         assert_eq!((ran.status, ran.out.as_str()), (3, ""), "{args:?}: {ran}");
     }
     insta::assert_snapshot!("no_ca", lab.run(&["status"]).err);
-    // A ledger that was lost is another matter.
+    // A lost ledger is an error.
     let lab = Lab::issued();
     std::fs::remove_file(lab.path("pki/ledger.sqlite3")).expect("the ledger");
     for args in [&["status"][..], &["log"], &["renew", "--all"]] {

@@ -1,4 +1,4 @@
-//! Imports point down only, and a crate is named in its own module alone.
+//! Imports point down only, and each crate is only named in its own module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -125,7 +125,7 @@ fn imports_point_down_only() {
 
 #[test]
 fn modules_are_imported_by_absolute_path() {
-    // With one `super::` too many a path leads out of its module without naming it, and the test above does not see it.
+    // With one `super::` too many, a path leaves its module without naming it, and the test above does not detect it.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for (_, path, text) in sources() {
         let depth = path.strip_prefix(&root).expect("below src").components().count();
@@ -172,10 +172,11 @@ fn only_the_store_accesses_the_file_system() {
     }
 }
 
-/// Modules below `cli` that still word a command line of clusterctl. The list only shrinks.
+/// Modules below `cli` that still contain a command line of clusterctl. The list must only shrink.
 const COMMAND_LINES_LEFT: [&str; 1] = ["config"];
 
-/// A command line is worded by `cli` alone: libraries and reports of other tools' clusters have no use for it.
+/// Only `cli` contains command lines, because they are useless for library users and in reports about other tools'
+/// clusters.
 #[test]
 fn no_command_line_in_texts_below_cli() {
     const COMMANDS: [&str; 13] = [

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Calls that look for a text in another.
+/// Methods that search for a text in another.
 const CALLS: [&str; 4] = ["contains", "starts_with", "ends_with", "matches"];
 /// The number of consecutive words that make a sentence.
 const WORDS: usize = 3;
@@ -33,7 +33,7 @@ fn is_sentence(text: &str) -> bool {
     words.windows(WORDS).any(|run| run.iter().all(is_word))
 }
 
-/// Returns what `source` looks for: sentences, and texts that begin like a message.
+/// Returns the searched texts in `source`: sentences, and texts that begin like a message.
 fn sentences(source: &str) -> Vec<&str> {
     let arguments = |call: &&str| {
         let call = format!(".{call}(");
@@ -49,7 +49,7 @@ fn sentences(source: &str) -> Vec<&str> {
     looked_for.chain(messages).collect()
 }
 
-/// A text of another program, which a test may look for, is a constant whose comment names that program.
+/// A text of another program that a test may search for is a constant whose comment names that program.
 #[test]
 fn no_assertion_looks_for_a_sentence() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -63,7 +63,7 @@ fn unfinished_files_are_found_in_every_folder() {
         let at = left.parent().expect("a folder").display().to_string();
         let found = judged(&lab, &[]).1;
         assert!(is_warned(&found, "folders", "remove-unfinished"), "{folder}: {found:#?}");
-        // As the remedy says.
+        // This follows the remedy.
         good_tool("sh", &["-c", &format!("rm -r {at}/.unfinished-*")]);
         assert_eq!(audit(&lab, &["--fail-on", "warn"]).0, 0, "{folder}");
     }

@@ -129,7 +129,7 @@ fn refusals_are_proven_with_the_verifiers_certificate_alone() {
     for check in ["master.caller", "master.whoami", "node.other-node"] {
         assert_eq!(found[check], "skipped", "{check}: {found:#?}");
     }
-    // And where the masters' pair is left out: the kubelet knows the verifier, and forbids it the pods.
+    // Without the masters' key pair, the kubelet authenticates the verifier but forbids it the pods.
     for master in ["master-1", "master-2"] {
         for ending in ["crt", "key"] {
             let file = format!("pki/masters/{master}/apiserver-kubelet-client.{ending}");
@@ -141,7 +141,7 @@ fn refusals_are_proven_with_the_verifiers_certificate_alone() {
         assert_eq!(found[check], if check == "node.other-node" { "skipped" } else { "pass" }, "{check}: {found:#?}");
     }
     assert_eq!(found["node.caller"], "skipped");
-    // Without either no client is accepted, and a refusal proves nothing.
+    // Without both, no client is accepted, and a refusal proves nothing.
     std::fs::remove_dir_all(live.lab.path("pki/verifier")).expect("removed");
     let found = statuses(&live.lab.good(&["verify", "--allow-skipped", "--output", "json"]));
     for check in ["node.caller", "node.anonymous", "node.untrusted", "node.other-node"] {
@@ -432,7 +432,7 @@ fn the_expected_certificate_comes_from_the_ledger() {
     assert_eq!(identity("node-1"), "pass");
     live.lab.good(&["issue-node", "node-1", "--reissue"]);
     assert_eq!(identity("node-1"), "warn");
-    // A backup restores the certificate that the node still serves, which is not the last one.
+    // The backup has the certificate that the node still serves, which is not the newest one.
     std::fs::remove_dir_all(&folder).expect("removed");
     std::fs::rename(&copy, &folder).expect("put back");
     assert_eq!(identity("node-1"), "warn");

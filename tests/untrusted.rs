@@ -97,7 +97,7 @@ fn user_data_with_thousands_of_files_is_refused_quickly() {
         many.push_str(&format!("{}{folder}/f{i}{}\n", &line[..begin], &line[end..]));
     }
     lab.write("many.yaml", &many);
-    // Only quadratic work takes long.
+    // Only quadratic work would take long.
     let (ran, read) = ends(move || (lab.run(&["show", "many.yaml"]), format::read(many.as_bytes())));
     assert_eq!(ran.status, 2, "{ran}");
     assert_eq!(read.err(), Some(ArchiveError::TooManyFiles));
@@ -150,7 +150,7 @@ fn unsupported_key_formats_are_not_reported_as_damaged() {
     good_tool("openssl", &["genrsa", "-aes128", "-passout", "pass:abcd", "-traditional", "-out", &old, "2048"]);
     let ran = lab.run(&["show", "old.pem"]);
     insta::assert_snapshot!("a_traditional_encrypted_key", ran.to_string());
-    // As the hint says.
+    // This follows the hint.
     let new = lab.path("new.pem").display().to_string();
     let pass = ["-passin", "pass:abcd", "-passout", "pass:abcd"];
     good_tool("openssl", &[&["pkcs8", "-topk8", "-in", &old, "-out", &new], &pass[..]].concat());

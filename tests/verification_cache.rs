@@ -1,4 +1,4 @@
-//! The cache of verified files: it avoids reading them, hides no change, and is not a proof.
+//! The cache of verified files avoids reading them, hides no change, and proves nothing.
 
 use std::fs;
 use std::os::unix::fs::FileExt;

@@ -32,7 +32,7 @@ fn a_correct_directory_passes_and_proves_no_property() {
     let json = lab.good(&["verify", "--offline", "--output", "json"]).out;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((&json["summary"]["total"], &json["summary"]["pass"]), (&35.into(), &35.into()), "{json}");
-    // A directory does not show which hosts can be reached, or which clients are refused.
+    // A directory does not prove which hosts can be reached or which clients are refused.
     let matrix: Vec<&str> =
         ran.out.lines().filter(|line| line.starts_with("node ") || line.starts_with("master ")).collect();
     assert!(matrix.iter().all(|line| !line.contains(" ok ")), "{ran}");

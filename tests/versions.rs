@@ -234,7 +234,7 @@ fn a_host_that_was_revoked_is_refused_and_the_others_are_packed() {
     forms::conforms("bundle", &ran.out);
     let report: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!(report["refused"], serde_json::json!(["on"]));
-    // Masters deny what was revoked.
+    // Only masters' bundles contain the denials.
     assert_eq!(report["changed"], serde_json::json!(["master-1", "master-2"]));
     assert_eq!(ran.err.lines().filter(|line| line.starts_with("hint: ")).count(), 1, "{ran}");
     assert!(text(&bundle(&lab, "master-1"), AUTHORIZATION).contains("X509SHA256="));
@@ -320,7 +320,7 @@ fn requested_units_are_packed_and_valid_for_systemd() {
         fs::write(&unit, text(&packed, &format!("etc/systemd/system/{program}.service"))).expect("written");
         let drop_in = text(&packed, &format!("etc/systemd/system/{program}.service.d/99-clusterctl.conf"));
         assert!(drop_in.contains("$EXTRA_ARGS"), "{program}");
-        // `true` stands for the program, which is not on this machine.
+        // `true` replaces the program, which is not on this machine.
         let starts = format!("ExecStart={program} ");
         assert!(drop_in.contains(&starts), "{drop_in}");
         fs::write(folder.join("99-clusterctl.conf"), drop_in.replace(&starts, "ExecStart=true ")).expect("written");
@@ -329,7 +329,7 @@ fn requested_units_are_packed_and_valid_for_systemd() {
         let ours: Vec<&str> = complaints.lines().filter(|line| line.contains(&format!("{program}.service"))).collect();
         assert!(ours.is_empty(), "{ours:#?}");
     }
-    // Ignition takes them for files, and enables the kubelet's.
+    // For Ignition, units are plain files, and the kubelet's unit is enabled.
     lab.good(&["bundle", "master-2", "--format", "ignition", "--with-units"]);
     let config: serde_json::Value = serde_json::from_str(&lab.read("bundles/master-2.ign")).expect("JSON");
     let files = config["storage"]["files"].as_array().expect("files");

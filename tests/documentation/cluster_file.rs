@@ -1,4 +1,4 @@
-//! The reference page of the cluster file, from the table of keys.
+//! The reference page of the cluster file, generated from the table of keys.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! The JSON Schema of the cluster file, from the table of keys; and whether it agrees with the reader.
+//! The JSON Schema of the cluster file, generated from the table of keys, and a comparison with the reader.
 
 use std::path::Path;
 
@@ -99,8 +99,8 @@ fn field(kind: Kind) -> Json {
 
 // ── agreement with the reader ──
 
-/// Reads each YAML text as the reader does, every scalar as text and nothing as null, and validates it by the schema.
-/// Prints one boolean for each.
+/// Reads each YAML text as the reader does, with every scalar as text and absent values as null, and validates it
+/// against the schema. Prints one boolean per text.
 const VALIDATE: &str = r#"
 import json, sys, yaml, jsonschema
 def plain(node, kubelet=False):
@@ -137,8 +137,8 @@ fn all_examples() -> String {
     format!("{top}masters:\n{}nodes:\n{}", host(&MASTER), host(&NODE))
 }
 
-/// The YAML blocks of the documents in which every key at the top is one of the cluster file's, completed where required
-/// keys are missing.
+/// Returns the YAML blocks of the documents whose top-level keys are all keys of the cluster file. Missing required
+/// keys are added.
 fn fragments() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (path, text) in documents() {

@@ -1,4 +1,4 @@
-//! The reference page of the commands, from the tree of commands.
+//! The reference page of the commands, generated from the tree of commands.
 
 use std::fmt::Write;
 
@@ -49,7 +49,7 @@ pub(crate) fn page() -> String {
     page
 }
 
-/// Every command that can be run, with its name as it is typed.
+/// Returns every command that can be run, with its full name.
 fn listed<'c>(command: &'c Command, path: &[&'c str]) -> Vec<(String, &'c Command)> {
     let mut found = Vec::new();
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
@@ -83,7 +83,7 @@ fn section(page: &mut String, name: &str, command: &Command) {
     }
 }
 
-/// The examples of a command, and what follows them.
+/// Adds the examples of a command, and the text after them.
 fn more(page: &mut String, help: &str) {
     for paragraph in help.split("\n\n") {
         match paragraph.strip_prefix("Examples:\n") {
@@ -148,7 +148,7 @@ fn sentence(text: &str) -> String {
     if text.is_empty() || text.ends_with(['.', ':', '!', '?']) { text.to_owned() } else { format!("{text}.") }
 }
 
-/// Text in which Markdown would see no HTML and no emphasis.
+/// Returns text escaped so that Markdown finds no HTML and no emphasis in it.
 fn escaped(text: &str) -> String {
     text.replace('<', "\\<").replace('*', "\\*").replace("__", "\\_\\_")
 }

@@ -8,7 +8,7 @@ use clusterctl::commands::completions::ShellName;
 use crate::documentation::{cluster_file, cluster_schema, commands, lint_rules};
 use crate::support::Lab;
 
-/// Set to 1, stale files are written instead of reported.
+/// The variable that makes the test write stale files instead of reporting them.
 const BLESS: &str = "CLUSTERCTL_BLESS";
 
 #[test]

@@ -1,4 +1,4 @@
-//! The oracle's questions: certificates made here, x509-limbo's, and files that hold certificates.
+//! The oracle's cases: certificates made here, those of x509-limbo, and files that contain certificates.
 
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
@@ -147,7 +147,7 @@ struct LimboName {
     value: String,
 }
 
-/// x509-limbo's cases. One without a time is judged at a fixed one.
+/// Returns x509-limbo's cases. A case without a time is evaluated at a fixed time.
 fn limbo() -> Vec<PathCase> {
     let limbo: Limbo = serde_json::from_str(&data("limbo/limbo.json")).expect("limbo.json");
     let convert = |case: LimboCase| PathCase {

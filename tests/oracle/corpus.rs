@@ -1,5 +1,6 @@
-//! Makes the certificates of `tests/data/oracle/paths.json`: one case for each rule of path validation, and for each kind
-//! of trust file that tools in use write. rcgen makes what it can make; openssl makes old versions, weak keys and hashes.
+//! Creates the certificates of `tests/data/oracle/paths.json`: one case for each rule of path validation, and for each
+//! kind of trust file that common tools write. rcgen creates most of them; openssl creates old versions, weak keys and
+//! weak hashes.
 
 mod builder;
 mod extensions;

@@ -1,4 +1,4 @@
-//! Our verdict on the oracle's questions, by the checks that `verify` makes.
+//! clusterctl's verdicts on the oracle's cases, by the checks of `verify`.
 
 use clusterctl::cluster::address::Address;
 use clusterctl::config::kubeconfig::{self, Credential};
@@ -25,7 +25,7 @@ pub(super) enum Ours {
     Pass { warnings: Vec<String>, certificates: Vec<String> },
     /// Something failed.
     Fail(String),
-    /// Something could not be judged.
+    /// A check could not be made.
     NotProven(String),
 }
 

@@ -1,4 +1,5 @@
-//! The answer in every format, read by others: JSON's schema, Python's CSV reader, and a strict reader of Prometheus's text format.
+//! The report in every format, read by other programs: JSON's schema, Python's CSV reader, and a strict reader of
+//! Prometheus's text format.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,8 +73,8 @@ struct Metric {
     series: BTreeMap<String, f64>,
 }
 
-/// Reads Prometheus's text format as strictly as its documentation has it: a head before each metric, its series together, every
-/// name, label and number of the right form, and no series twice.
+/// Reads Prometheus's text format as strictly as its documentation requires: a header before each metric, its series
+/// together, every name, label and number well-formed, and no duplicate series.
 fn metrics(text: &str) -> BTreeMap<String, Metric> {
     assert!(text.ends_with('\n'), "the last line has an end");
     let is_name = |name: &str| {

@@ -15,7 +15,7 @@ use crate::support::{Lab, ends, forms, good_tool};
 /// A laboratory with openssl's certificates, which are valid from now on.
 pub(super) fn lab() -> Lab {
     let mut lab = Lab::empty();
-    // openssl works after the clock was read here.
+    // openssl reads the clock after this test, so its certificates begin later.
     lab.now = OffsetDateTime::now_utc() + Duration::hours(1);
     lab
 }
@@ -28,7 +28,7 @@ fn key_of(path: &str) -> String {
     format!("{path}.key")
 }
 
-/// Makes a certificate that is valid for so many days; `more` has the arguments that make it a CA or not.
+/// Creates a certificate that is valid for `days`; the arguments `more` determine whether it is a CA.
 fn made(lab: &Lab, path: &str, days: u32, subject: &str, more: &[&str]) {
     fs::create_dir_all(lab.path(path).parent().expect("a folder")).expect("made");
     let (out, key, days) = (text(lab, path), text(lab, &key_of(path)), days.to_string());
@@ -100,7 +100,7 @@ fn kubeadms_folder() {
     leaf(&lab, &cas[2], &at("pki/etcd/healthcheck-client.crt"), 140, "kube-etcd-healthcheck-client");
     kubeconfig(&lab, &cas[0], &at("admin.conf"), 140, "kubernetes-admin");
     kubeconfig(&lab, &cas[0], &at("scheduler.conf"), 365, "system:kube-scheduler");
-    // A kubelet's kubeconfig names a file, of which there are older ones.
+    // A kubelet's kubeconfig refers to a file that has older versions beside it.
     leaf(&lab, &cas[0], "kubelet/kubelet-client-2026-01-01.pem", 1, "system:node:master-1");
     leaf(&lab, &cas[0], "kubelet/kubelet-client-2026-06-01.pem", 365, "system:node:master-1");
     symlink("kubelet-client-2026-06-01.pem", lab.path("kubelet/kubelet-client-current.pem")).expect("a link");

@@ -1,4 +1,4 @@
-//! The examples: systemd's units, and the rules of Prometheus, which name metrics that there are.
+//! The examples: systemd's units, and Prometheus's rules, which must only use existing metrics.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! ValidatingAdmissionPolicies as kube-apiserver applies them (`apiserver/pkg/admission/plugin/policy/validating`): matching
-//! writes are judged, evaluation errors deny, and the CEL interpreter is a third-party one.
+//! ValidatingAdmissionPolicies as kube-apiserver applies them (`apiserver/pkg/admission/plugin/policy/validating`):
+//! matching writes are evaluated, evaluation errors deny, and the CEL interpreter is a third-party one.
 
 use k8s_openapi::api::admissionregistration::v1::{NamedRuleWithOperations, ValidatingAdmissionPolicy};
 use serde_json::{Value, json};

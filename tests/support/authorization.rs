@@ -114,8 +114,8 @@ impl Webhook {
 }
 
 impl Authorizer {
-    /// `apiserver/pkg/authorization/cel/matcher.go`: one FALSE and the webhook is skipped; all TRUE and it is called; an
-    /// error, and none FALSE, is the failure policy's.
+    /// `apiserver/pkg/authorization/cel/matcher.go`: if one condition is FALSE, the webhook is skipped; if all are
+    /// TRUE, it is called; if one is an error and none is FALSE, the failure policy decides.
     fn decide(&self, spec: &serde_json::Value) -> Option<Verdict> {
         let webhook = self.webhook.as_ref()?;
         let mut errors = Vec::new();

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use super::{Lab, good_tool};
 
-/// A cluster of one master and so many nodes, with its roots.
+/// Returns a cluster of one master and `count` nodes, with its roots.
 pub(crate) fn fleet_of(count: usize) -> Lab {
     let node =
         |i| format!("- {{name: node-{i}, addresses: [10.{}.{}.{}]}}\n", i / 62_500 + 1, i / 250 % 250, i % 250 + 1);

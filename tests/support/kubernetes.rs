@@ -11,7 +11,7 @@ pub(crate) fn documents(yaml: &str) -> Vec<serde_json::Value> {
     super::python(script, yaml.as_bytes()).as_array().expect("a list").clone()
 }
 
-/// Reads a document into its type and writes it again: a field that the type does not know would be lost on the way.
+/// Reads a document into its type and writes it again: a field that the type does not have would be lost.
 #[track_caller]
 pub(crate) fn strict<T: DeserializeOwned + Serialize>(document: &serde_json::Value) -> T {
     let typed: T = serde_json::from_value(document.clone()).unwrap_or_else(|error| panic!("{error}: {document}"));

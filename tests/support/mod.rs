@@ -1,5 +1,5 @@
-//! A laboratory: a cluster directory of its own, a fixed clock, captured streams, and the program in-process or as a
-//! process of its own. Nothing here asserts anything about the program.
+//! A laboratory: a temporary cluster directory, a fixed clock, captured streams, and the program in-process or as a
+//! child process. This module asserts nothing about the program.
 
 pub(crate) mod admission;
 pub(crate) mod authorization;
@@ -114,12 +114,12 @@ impl Lab {
         self.folder.path()
     }
 
-    /// A path in the folder.
+    /// Returns a path in the folder.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.dir().join(relative)
     }
 
-    /// A file's text.
+    /// Returns a file's text.
     pub(crate) fn read(&self, relative: &str) -> String {
         std::fs::read_to_string(self.path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
     }
@@ -180,7 +180,7 @@ impl Lab {
         ran
     }
 
-    /// The program as a process of its own, in this folder.
+    /// Returns the program as a child process in this folder.
     pub(crate) fn process(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clusterctl"));
         command.args(args).current_dir(self.dir()).env_remove("CLUSTERCTL_DIR").envs(&self.env);
@@ -193,8 +193,8 @@ impl Lab {
     }
 }
 
-/// Returns what `work` returns, and fails the test if it has not ended after ten minutes, which on any machine is unbounded
-/// work.
+/// Returns the result of `work`, and fails the test if it takes more than ten minutes, which means unbounded work on
+/// any machine.
 pub(crate) fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     let worker = std::thread::spawn(move || sender.send(work()));
@@ -277,7 +277,7 @@ pub(crate) fn python(script: &str, input: &[u8]) -> serde_json::Value {
         .spawn()
         .expect("python3 with PyYAML is needed: apt-get install python3-yaml");
     let (mut pipe, input) = (python.stdin.take().expect("a pipe"), input.to_vec());
-    // A script may answer before it has read everything.
+    // A script may print its answer before it has read everything.
     let writer = std::thread::spawn(move || pipe.write_all(&input));
     let output = python.wait_with_output().expect("it ends");
     writer.join().expect("no panic").expect("written");

@@ -19,7 +19,7 @@ pub(crate) fn cluster(lab: &Lab) -> Cluster {
     directory::cluster(&Layout::new(lab.dir().to_owned())).expect("a cluster file")
 }
 
-/// Packs hosts, or all where none is named, after `change` of what would be packed by default.
+/// Packs hosts, or all if none is given, after `change` modified the default options.
 pub(crate) fn package_with(
     lab: &Lab,
     hosts: &[&str],
@@ -44,7 +44,7 @@ pub(crate) fn package_with(
     plan.apply(&mut Silent).map_err(of_packing)
 }
 
-/// Packs hosts, or all where none is named, as by default.
+/// Packs hosts, or all if none is given, with the default options.
 pub(crate) fn package(lab: &Lab, hosts: &[&str]) -> Result<PackageReport, PackageError> {
     package_with(lab, hosts, |_, _| Ok(()))
 }

@@ -43,7 +43,7 @@ impl Plan {
     }
 }
 
-/// Returns what `issue-node` would issue for these nodes, or for all where none is named.
+/// Returns the plan of `issue-node` for these nodes, or for all if none is given.
 pub(crate) fn node_plan(lab: &Lab, nodes: &[&str]) -> Plan {
     plan(lab, |cluster| {
         let is_named = |host: &&Host| nodes.is_empty() || nodes.contains(&host.name.as_str());
@@ -51,7 +51,7 @@ pub(crate) fn node_plan(lab: &Lab, nodes: &[&str]) -> Plan {
     })
 }
 
-/// Returns what `issue-master --all` would issue.
+/// Returns the plan of `issue-master --all`.
 pub(crate) fn master_plan(lab: &Lab) -> Plan {
     plan(lab, |cluster| Subjects::Masters(cluster.masters.iter().collect()))
 }
@@ -64,7 +64,7 @@ fn plan(lab: &Lab, subjects: impl for<'c> FnOnce(&'c Cluster) -> Subjects<'c>) -
     Plan { certificates: certificates.collect(), kept: preview.kept(), service_account: preview.service_account() }
 }
 
-/// Runs a command that has to succeed, and returns the number of certificates that the ledger has more than before.
+/// Runs a command that must succeed, and returns the number of certificates that it added to the ledger.
 #[track_caller]
 pub(crate) fn issued_by(lab: &Lab, args: &[&str]) -> (usize, Ran) {
     let before = issued(lab);

@@ -1,5 +1,5 @@
-//! Servers that a single connection would misjudge: several servers at one address, one whose answers change, one that
-//! speaks only HTTP/2, a CA with the same name and key identifier.
+//! Servers that a single connection would not detect: several servers at one address, one whose answers change, one
+//! that speaks only HTTP/2, a CA with the same name and key identifier.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ fn every_server_of_an_address_is_checked() {
         lab.target.nodes[0].port = balance(move |turn| Some(if turn == 0 { front } else { other }));
         let findings = lab.findings();
         for check in ["chain", "name", "usage", "dates"] {
-            // The first connection passes, and the other one is judged, too.
+            // The first connection passes, and the other one is also checked.
             let expected = if wrong.contains(&check) { &[Status::Pass, Status::Fail][..] } else { &[Status::Pass] };
             let of_check: Vec<_> = findings.iter().filter(|f| f.id.to_string() == format!("node.{check}")).collect();
             let statuses: Vec<Status> = of_check.iter().map(|finding| finding.status).collect();

@@ -1,5 +1,5 @@
-//! API servers that are asked for many accounts and end the connection after every answer, as HTTP/1.1 lets them, speak
-//! HTTP/2 alone, or leave the choice to the client.
+//! API servers that are queried for many accounts and close the connection after every response, as HTTP/1.1 permits,
+//! that only speak HTTP/2, or that leave the choice to the client.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;

@@ -101,7 +101,7 @@ fn of_many_revoked_certificates_the_newest_are_asked_about_and_the_others_counte
     target.denials = Some(ExpectedDenials::new(all.clone(), false));
     let findings = found(&lab, target.clone());
     assert_eq!(statuses(&findings), [Status::Warn; 2]);
-    // A file of rules is read as a whole: the oldest are not asked about.
+    // A file of rules is loaded as a whole, so the oldest revocations are not checked.
     lab.running.deny(all.iter().take(MAX_DENIALS).map(|one| one.sha256));
     let findings = found(&lab, target);
     assert_eq!(statuses(&findings), [Status::Pass; 2]);
@@ -112,7 +112,7 @@ fn of_many_revoked_certificates_the_newest_are_asked_about_and_the_others_counte
 fn a_node_asks_if_the_verifier_may_not_and_the_check_is_skipped_if_neither_may() {
     let lab = lab(1, 2, None);
     let mut target = (*lab.target).clone();
-    // An account without the right, as the verifier's is under an older policy.
+    // An account without the right, like the verifier's under an older policy.
     target.verifier = target.masters[0].client.clone();
     let findings = found(&lab, target.clone());
     assert_eq!(statuses(&findings), [Status::Pass; 2]);
@@ -153,12 +153,12 @@ fn no_denial_is_proven_by_a_server_that_denies_everything_or_gives_no_review() {
         judged(&|e| e.more.iter_mut().for_each(|f| f.outcome = Outcome::TimedOut(5000))),
         [Status::NotProven; 2]
     );
-    // The answer to one question does not answer another.
+    // The response to one review does not count for another.
     assert_eq!(judged(&|e| e.more.swap(0, 1)), [Status::Pass; 2]);
     assert_eq!(judged(&|e| e.more[1] = e.more[0].clone()), [Status::NotProven; 2]);
     let lets_in = |text: &str| text.replace("\"denied\":true", "\"denied\":false");
     assert_eq!(judged(&|e| body(&mut e.more[0].outcome, &lets_in)), [Status::Warn; 2]);
-    // Answers of another server do not count.
+    // Responses of another server do not count.
     assert_eq!(judged(&|e| e.server_chain = [].into()), [Status::NotProven; 2]);
 }
 

@@ -317,7 +317,7 @@ fn an_older_policy_skips_the_heartbeat_and_fails_nothing() {
     let findings = lab.judge(&seen);
     assert_eq!(faults(&findings), [("skipped", ["node.heartbeat at lab".to_owned()].into())].into());
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
-    // Nor does a recording that was made before there was this check.
+    // The same holds for a recording from before this check existed.
     seen.leases = None;
     assert_eq!(faults(&lab.judge(&seen)), faults(&findings));
 }
@@ -334,7 +334,7 @@ fn plain_http_is_recognized() {
     let findings = lab.judge(&lab.observe());
     let tls = findings.iter().find(|f| f.status == Status::Fail).expect("a failure");
     assert_eq!(tls.observed, "it answers plain HTTP");
-    // Consequences are reported under their cause, not beside it.
+    // Findings that depend on a cause are reported under it.
     let text = lab.text(&findings);
     assert!(!text.contains("\nnot-proven"), "{text}");
 }
@@ -375,7 +375,7 @@ fn a_deadline_stops_the_run_and_proves_nothing() {
 
 #[test]
 fn proxy_and_trust_variables_are_ignored() {
-    // A child of its own, because the environment belongs to the whole process.
+    // A child process, because the environment belongs to the whole process.
     let child = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", "verify::fake_cluster::a_correct_cluster_has_all_six_properties"])
         .envs([

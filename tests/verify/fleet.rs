@@ -57,7 +57,7 @@ const SILENT: usize = 400;
 struct Counts {
     /// The number of open connections to silent servers.
     open: usize,
-    /// The maximal number of them.
+    /// The maximum number of open connections.
     most: usize,
     /// The number of other hosts that the run has finished.
     done: usize,
@@ -116,9 +116,9 @@ impl SilentServers {
     }
 }
 
-/// Nodes that accept a connection and never answer, beside valid ones. No clock is used: the silent servers close
-/// only when all of them are connected at once and the valid hosts are done, so that a run which waits for some before it
-/// connects to others runs into the timeout.
+/// Nodes that accept a connection and never answer, beside valid ones. No clock is used: the silent servers close only
+/// when all of them are connected at once and the valid hosts are done, so a run that waits for some hosts before it
+/// connects to others would run into the timeout.
 #[test]
 fn silent_hosts_do_not_delay_others() {
     let lab = lab(1, GOOD, None);
@@ -165,7 +165,7 @@ fn measured_1000_silent_hosts_and_10000_nodes() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     for i in 0..holes {
         let mut peer = target.nodes[0].clone();
-        // Half are silent after TCP opened, until the backlog is full; the other half then do not even open.
+        // Half are silent after TCP opens; once the backlog is full, the others do not open at all.
         (peer.name, peer.port) = (format!("hole-{i}"), listener.local_addr().expect("an address").port());
         peer.addresses = vec![clusterctl::cluster::address::Address::parse("127.0.0.1").expect("an address")];
         peer.account_checked = false;

@@ -202,7 +202,7 @@ fn unsupported_tls_parameters_are_not_proven() {
 fn invalid_intermediates_fail_the_chain() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
-    // A node's certificate signs another (CVE-2002-0862).
+    // A node's certificate signs another certificate (CVE-2002-0862).
     lab.sign("ca", SERVER, "leaf");
     lab.sign("leaf", SERVER, "server");
     let server = lab.s_server(&["-www", "-cert_chain", "leaf.crt"]);
@@ -233,7 +233,7 @@ fn intermediates_count_only_when_they_are_sent() {
     lab.sign("between", SERVER, "server");
     let pem = std::fs::read(lab.path("open.crt")).expect("a root");
     let der = clusterctl::pki::pem::certificates(&pem).expect("PEM").remove(0);
-    // Trust is being rotated: two roots in the file, and a chain to either is one.
+    // During a rotation there are two roots in the file, and a chain to either is valid.
     lab.target.roots.push(clusterctl::pki::certificate::Certificate::from_der(der).expect("a root"));
     let server = lab.s_server(&["-www"]);
     lab.expect(&[("chain", "fail"), ("name", "pass")]);
@@ -256,7 +256,7 @@ fn huge_chains_and_name_lists_are_bounded() {
     let one = std::fs::read_to_string(lab.path("between.crt")).expect("written");
     std::fs::write(lab.path("many.crt"), ours + &one.repeat(99)).expect("written");
     let server = lab.s_server(&["-www", "-cert_chain", "many.crt"]);
-    // Only exponential work takes long.
+    // Only exponential work would take long.
     let lab = ends(move || {
         lab.expect(&[("tls", "pass"), ("chain", "pass"), ("possession", "pass")]);
         lab

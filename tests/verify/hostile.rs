@@ -1,4 +1,4 @@
-//! Peers that misbehave.
+//! Misbehaving peers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::site::{Foreign, free_port};
 use crate::support::outside::needs;
 use crate::support::{ends, pages};
 
-/// A small server that misbehaves in one way, for as many connections as come.
+/// Starts a server that misbehaves in one way on every connection.
 pub(super) fn misbehave(how: fn(std::net::TcpStream)) -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -151,7 +151,7 @@ fn a_peer_without_the_key_of_its_certificate_proves_nothing() {
         ("anonymous", "not-proven"),
         ("untrusted", "not-proven"),
     ]);
-    // With its key the same peer is authenticated, and found to accept anonymous clients.
+    // With the right key, the same peer is authenticated, and the check finds that it accepts anonymous clients.
     lab.target.nodes[0].port = speaker(&certificate, &certificate, pods);
     lab.expect(&[("possession", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("untrusted", "fail")]);
 }
@@ -290,7 +290,8 @@ fn floods_and_slow_answers_are_bounded_and_open_access_is_found() {
         }
         Ok(())
     });
-    // An endless answer takes all of its time and cancels no other: the status shows that all clients are accepted.
+    // An endless response uses up its timeout but cancels no other request: the status shows that all clients are
+    // accepted.
     assert_eq!([drip["anonymous"].0, drip["untrusted"].0], ["fail"; 2], "{drip:#?}");
 }
 

@@ -1,5 +1,5 @@
-//! Limits of a run: descriptors and memory. The program is a process of its own here, and the servers
-//! are in another, so that the figures are its own.
+//! Limits of a run: descriptors and memory. The program and the servers run in separate processes, so the figures are
+//! only the program's.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -38,7 +38,7 @@ fn watched(command: &mut Command) -> (i32, String, u64) {
 fn few_file_descriptors_only_slow_verify_down() {
     needs!("bash", "python3", "xmllint");
     let live = Live::sized(1, 60, None);
-    // The first is raised to what the system allows; the others are all that it allows.
+    // The first limit is a soft limit, which is raised; the others are hard limits.
     for limit in ["-S -n 40", "-n 160", "-n 48"] {
         let script = format!("ulimit {limit} && exec {PROGRAM} verify");
         let mut command = Command::new("bash");

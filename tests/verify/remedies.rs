@@ -1,5 +1,5 @@
-//! Remedies in reports, which depend on how the cluster was made. Each fault is judged for the cluster's directory, for a
-//! bundle, and for files and addresses of another tool.
+//! Remedies in reports, which depend on how the cluster was made. Each fault is evaluated for the cluster's directory,
+//! for a bundle, and for files and addresses of another tool.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -269,7 +269,7 @@ fn remedies_have_a_snapshot() {
     insta::with_settings!({ snapshot_path => "../snapshots" }, { insta::assert_snapshot!("remedies", text) });
 }
 
-/// Recordings of earlier versions hold remedies as text, or none that is known today.
+/// Recordings of earlier versions contain remedies as text, or remedies that no longer exist.
 #[test]
 fn remedies_of_earlier_recordings_are_read() {
     let read = |hint: Value| {

@@ -137,7 +137,7 @@ impl Foreign {
                 verdicts
                     .insert(format!("untrusted {}", f.client.unwrap_or_default()), (f.status.as_str(), remedy.clone()));
             }
-            // Of several findings of a check the first that is not a pass counts.
+            // If a check has several findings, the first that is not a pass counts.
             let known = verdicts.entry(check).or_insert((f.status.as_str(), remedy.clone()));
             if (known.0, f.status) == ("pass", f.status) {
                 *known = (f.status.as_str(), remedy);
@@ -172,7 +172,7 @@ impl Foreign {
 }
 
 impl Foreign {
-    /// Signs `server.crt` for the first node with `ca` (its files), as many scripts do.
+    /// Signs `server.crt` for the first node with the CA in the files `ca`, as many scripts do.
     pub(super) fn sign(&self, ca: &str, extensions: &str, out: &str) {
         let key = format!("{out}.key");
         let curve = "ec_paramgen_curve:P-256";

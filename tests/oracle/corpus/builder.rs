@@ -1,4 +1,4 @@
-//! Builds certificates: by rcgen what it can make, by openssl old versions, weak keys and weak hashes.
+//! Builds certificates: most with rcgen, and old versions, weak keys and weak hashes with openssl.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,7 +13,7 @@ use time::macros::datetime;
 
 use crate::oracle::cases::PathCase;
 
-/// The time at which cases are judged that are not about dates.
+/// The time at which cases that are not about dates are evaluated.
 pub(super) const NOW: OffsetDateTime = datetime!(2030-01-01 00:00 UTC);
 pub(super) const BEGIN: OffsetDateTime = datetime!(2025-01-01 00:00 UTC);
 pub(super) const END: OffsetDateTime = datetime!(2045-01-01 00:00 UTC);

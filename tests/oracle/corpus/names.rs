@@ -1,4 +1,4 @@
-//! Names of servers, and trust files of tools in use.
+//! Names of servers, and trust files of common tools.
 
 use rcgen::string::Ia5String;
 use rcgen::{
@@ -128,7 +128,7 @@ pub(super) fn names(corpus: &mut Corpus) {
     );
 }
 
-/// Trust files and serving certificates as the tools in use write them.
+/// Adds trust files and serving certificates as common tools write them.
 pub(super) fn tools(corpus: &mut Corpus) {
     let server = |ku: Vec<Ku>, eku: Vec<Eku>, is_ca: IsCa| {
         move |params: &mut CertificateParams| {
