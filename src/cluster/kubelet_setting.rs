@@ -35,7 +35,7 @@ impl Setting {
         }
     }
 
-    /// Returns whether this is a mapping without entries.
+    /// Returns true if this is a mapping without entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Mapping(entries) if entries.is_empty())

@@ -40,7 +40,7 @@ pub(super) fn forbidden_path(state: &ServerState, client: &AuthenticatedClient, 
     failure(state, StatusCode::FORBIDDEN, "Forbidden", &message)
 }
 
-/// Responds with a failure's Status.
+/// Responds with the Status of a failure.
 pub(super) fn failure(state: &ServerState, code: StatusCode, reason: &str, message: &str) -> HttpResponse {
     // Kubernetes's own order of keys, which serde_json would sort.
     let body = format!(
@@ -77,7 +77,7 @@ pub(super) fn with_audit(state: &ServerState, mut response: HttpResponse) -> Htt
     response
 }
 
-/// Responds with a body of a content type.
+/// Responds with a body of the given content type.
 pub(super) fn plain(code: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> HttpResponse {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = code;

@@ -26,7 +26,7 @@ impl Credential {
         [&self.certificate].into_iter().chain(&self.chain)
     }
 
-    /// Returns whether the private key belongs to the certificate.
+    /// Returns true if the private key belongs to the certificate.
     #[must_use]
     pub fn key_fits(&self) -> bool {
         self.key.spki() == self.certificate.spki

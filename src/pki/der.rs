@@ -52,7 +52,7 @@ impl<'a> Der<'a> {
         self.0
     }
 
-    /// Returns whether an element with this tag comes next.
+    /// Returns true if an element with this tag comes next.
     pub(super) fn is_next(&self, tag: u8) -> bool {
         self.0.first() == Some(&tag)
     }
@@ -175,7 +175,7 @@ pub(super) fn is_small(content: &[u8]) -> bool {
     content.len() <= 8
 }
 
-/// Returns whether an integer is above zero.
+/// Returns true if an integer is above zero.
 pub(super) fn is_positive(content: &[u8]) -> bool {
     content.first().is_some_and(|first| first & 0x80 == 0) && content != [0]
 }

@@ -290,7 +290,7 @@ fn policies(mut value: Der<'_>) -> Option<()> {
     Some(())
 }
 
-/// Returns whether a policy's identifier is well-formed; its numbers may be of any size.
+/// Returns true if a policy's identifier is well-formed; its numbers may be of any size.
 fn is_policy(oid: &[u8]) -> bool {
     let begins_anew = |at: usize| at == 0 || oid[at - 1] & 0x80 == 0;
     let is_short = |(at, octet): (usize, &u8)| *octet != 0x80 || !begins_anew(at);

@@ -70,7 +70,7 @@ impl CapturingVerifier {
         Self { provider: provider.clone(), keys, seen: Mutex::new(Seen::nothing()) }
     }
 
-    /// Returns whether every kind of key is offered.
+    /// Returns true if every kind of key is offered.
     pub(super) fn takes_every_key(&self) -> bool {
         self.keys == Keys::Any
     }
@@ -80,7 +80,7 @@ impl CapturingVerifier {
         std::mem::replace(&mut *seen, Seen::nothing())
     }
 
-    /// Returns whether both captured the same chain.
+    /// Returns true if both captured the same chain.
     pub(super) fn saw_same_chain_as(&self, other: &Self) -> bool {
         let chain = |verifier: &Self| verifier.seen.lock().unwrap_or_else(PoisonError::into_inner).chain.clone();
         chain(self) == chain(other)

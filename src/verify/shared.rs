@@ -45,11 +45,11 @@ where
     Box::<T>::deserialize(from).map(Arc::from)
 }
 
-/// Shared values that may be missing, for `#[serde(with)]`.
+/// Optional shared values, for `#[serde(with)]`.
 pub(super) mod optional {
     use super::{Arc, Deserialize, Deserializer, Serialize, Serializer};
 
-    /// Writes a shared value, or that there is none.
+    /// Writes an optional shared value.
     pub(in super::super) fn serialize<T: ?Sized + Serialize, S: Serializer>(
         value: &Option<Arc<T>>,
         to: S,
@@ -57,7 +57,7 @@ pub(super) mod optional {
         value.as_deref().serialize(to)
     }
 
-    /// Reads a value to share, or that there is none.
+    /// Reads an optional value to share.
     pub(in super::super) fn deserialize<'de, T: ?Sized, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Arc<T>>, D::Error>

@@ -35,7 +35,7 @@ pub struct Strictness {
 }
 
 impl Strictness {
-    /// Returns whether a finding counts against the run.
+    /// Returns true if a finding counts against the run.
     #[must_use]
     pub fn counts(self, finding: &Finding) -> bool {
         match finding.status {

@@ -133,7 +133,7 @@ impl Audit<'_> {
         other.map(|file| format!("{} is not the certificate in the directory", file.path)).collect()
     }
 
-    /// Returns whether `sent` is the chain of the CA that `leaf` names as its issuer.
+    /// Returns true if `sent` is the chain of the CA that `leaf` names as its issuer.
     fn is_chain_of(&self, leaf: &[u8], sent: &[Vec<u8>]) -> bool {
         let cas = || self.cas.values().flat_map(TrustBundle::all).map(|(ca, _)| ca);
         // Parsing the leaf is only necessary if a CA has intermediates.

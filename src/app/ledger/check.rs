@@ -123,7 +123,7 @@ fn of_break(ChainBreak { kind, table, row }: ChainBreak) -> LedgerFinding {
     error(id, place(&table, row), observed.to_owned())
 }
 
-/// Checks that every certificate is the one that its row describes, and that a known CA signed it. Returns their number.
+/// Checks that every certificate matches its row and was signed by a known CA. Returns the number of certificates.
 fn certificates(
     ledger: &Ledger,
     cas: &BTreeMap<CaRole, TrustBundle>,
@@ -138,7 +138,7 @@ fn certificates(
         let place = place("certificates", stored.row);
         match judged(&stored, &issuers) {
             Err((id, why)) => findings.push(error(id, place, why)),
-            // An issuer is recorded before what it issues.
+            // A CA is recorded before the certificates that it issues.
             Ok(certificate) if certificate.basic_constraints.as_ref().is_some_and(|constraints| constraints.ca) => {
                 issuers.insert(stored.sha256, certificate);
             }

@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 use super::state::State;
 use crate::cluster::lifetime::Lifetime;
 
-/// The default of the time before expiry within which an item is reported.
+/// The default warning period: an item that expires within this time is reported.
 const EXPIRES_WITHIN: Duration = Duration::days(30);
 
 /// The validity of an item, and the time from which it is renewed.

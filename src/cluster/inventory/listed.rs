@@ -7,9 +7,9 @@ use std::net::IpAddr;
 /// A host listens on, advertises and reports its first IP address of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AddressKind {
-    /// `InternalIP`, and IP addresses of no known type.
+    /// `InternalIP`, and IP addresses of unknown type.
     Internal,
-    /// `Hostname`, `InternalDNS`, and names of no known type.
+    /// `Hostname`, `InternalDNS`, and names of unknown type.
     Name,
     /// `ExternalDNS`
     ExternalName,

@@ -96,12 +96,12 @@ impl AccessDecision {
         Self::Unclear(format!("{}, {}{error}", if allowed { "allowed" } else { "not allowed" }, Self::EVALUATION_ERROR))
     }
 
-    /// Returns whether the review carried an evaluation error.
+    /// Returns true if the review carried an evaluation error.
     pub(crate) fn is_of_a_failed_authorizer(&self) -> bool {
         matches!(self, Self::Unclear(why) if why.contains(Self::EVALUATION_ERROR))
     }
 
-    /// Returns whether the request timed out.
+    /// Returns true if the request timed out.
     pub(crate) fn is_late(&self) -> bool {
         matches!(self, Self::Unclear(why) if why == Self::LATE)
     }
