@@ -41,7 +41,7 @@
 //! - [`sanitize`]: makes untrusted text safe to show
 //! - `html`: self-contained pages
 //! - `metrics`: Prometheus's text format
-//! - [`cluster`]: the model: what the admin declared, and the PKI policy as a table
+//! - [`cluster`]: the model: the declared cluster, and the PKI policy as a table
 //! - [`pki`]: certificates, keys and CRLs
 //! - [`signers`]: holders of CAs' keys outside of the cluster directory
 //! - [`rbac`]: the rights of accounts in the cluster, and denials

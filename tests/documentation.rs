@@ -111,7 +111,7 @@ fn every_command_in_the_running_text_parses() {
     for (path, text) in documents() {
         for span in code_spans(&text) {
             let line = span.strip_prefix("clusterctl ").unwrap_or(span);
-            // A command's name alone speaks of the command.
+            // A command's name alone refers to the command.
             let is_name = line.split(' ').try_fold(&commands, |command, word| command.find_subcommand(word)).is_some();
             if names.contains(line.split(' ').next().unwrap_or_default()) && !is_name {
                 assert!(parses(&format!("clusterctl {line}")), "{path}: `{span}` is no command");

@@ -41,7 +41,7 @@ fn with_program(lab: &Lab, keys: [&[&str]; 3]) {
     lab.write("cluster.yaml", &format!("{}\nsigners:\n{entries}", lab.read("cluster.yaml")));
 }
 
-/// Returns whether openssl accepts a certificate, with the CRL where there is one.
+/// Returns true if openssl accepts a certificate, with the CRL where there is one.
 fn openssl_accepts(lab: &Lab, certificate: &str) -> bool {
     let path = |name: &str| lab.path(name).display().to_string();
     let (root, crl, chain) = (path("pki/ca.crt"), path("pki/crl.pem"), path(certificate));

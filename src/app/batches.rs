@@ -111,7 +111,7 @@ pub(crate) fn in_batches<T: Sync, M: Send, S: Send, E: Send>(
     })
 }
 
-/// Like [`in_batches`], in this thread alone.
+/// Like [`in_batches`], but in this thread only.
 fn one_after_another<T, M, S, E>(
     work: &[T],
     size: usize,

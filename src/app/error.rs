@@ -65,7 +65,7 @@ pub enum Error {
     /// Hosts cannot be removed.
     #[error(transparent)]
     Remove(#[from] RemoveError),
-    /// A host's request cannot be made.
+    /// A host's request cannot be created.
     #[error(transparent)]
     Request(#[from] RequestError),
     /// The directory is not backed up.

@@ -50,7 +50,7 @@ pub fn read(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, Inpu
 /// Opens a file that was named directly.
 ///
 /// # Errors
-/// When it does not exist, or cannot be opened.
+/// Returns an error if it does not exist, or cannot be opened.
 pub fn open(path: &Path, what: &'static str) -> Result<files::Input, InputError> {
     files::open(path).map_err(|error| of(error, path, what))
 }

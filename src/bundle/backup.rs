@@ -40,7 +40,7 @@ impl<W: Write> BackupWriter<W> {
     /// Begins with the manifest.
     ///
     /// # Errors
-    /// When it cannot be encoded, encrypted or written.
+    /// Returns an error if it cannot be encoded, encrypted or written.
     pub fn begin(out: W, encryptor: &Encryptor, manifest: &BackupManifest) -> Result<Self, WriteBackupError> {
         let json = manifest.to_json()?;
         let time = u64::try_from(manifest.created.unix_timestamp()).unwrap_or(0);
@@ -64,7 +64,7 @@ impl<W: Write> BackupWriter<W> {
     /// Adds a folder.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if it cannot be written.
     pub fn add_folder(&mut self, folder: &FolderEntry) -> Result<(), WriteBackupError> {
         let mut header = self.header(EntryType::Directory, folder.mode, 0);
         Ok(self.tar.append_data(&mut header, &folder.path, io::empty())?)
@@ -73,7 +73,7 @@ impl<W: Write> BackupWriter<W> {
     /// Adds a file.
     ///
     /// # Errors
-    /// [`WriteBackupError::Changed`], or when it cannot be written.
+    /// Returns [`WriteBackupError::Changed`], or when it cannot be written.
     pub fn add_file(&mut self, file: &FileEntry, content: impl Read) -> Result<(), WriteBackupError> {
         let mut header = self.header(EntryType::Regular, file.mode, file.size);
         let mut hashed = Hashed::new(content.take(file.size.saturating_add(1)));
@@ -87,7 +87,7 @@ impl<W: Write> BackupWriter<W> {
     /// Ends the backup.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if it cannot be written.
     pub fn finish(self) -> Result<W, WriteBackupError> {
         Ok(self.tar.into_inner()?.finish()?)
     }
@@ -161,19 +161,19 @@ pub trait BackupReceiver {
     /// Receives the manifest, before anything else.
     ///
     /// # Errors
-    /// When the backup is refused.
+    /// Returns an error if the backup is refused.
     fn manifest(&mut self, manifest: &BackupManifest) -> Result<(), Self::Error>;
 
     /// Receives a folder, before what is in it.
     ///
     /// # Errors
-    /// When it cannot be created.
+    /// Returns an error if it cannot be created.
     fn folder(&mut self, folder: &FolderEntry) -> Result<(), Self::Error>;
 
     /// Receives a file. What is read may still turn out to be another content than the manifest's.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if it cannot be written.
     fn file(&mut self, file: &FileEntry, content: &mut dyn Read) -> Result<(), Self::Error>;
 }
 

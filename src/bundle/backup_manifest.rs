@@ -12,7 +12,8 @@ use crate::pki::fingerprint::Fingerprint;
 
 /// The format's name.
 const FORMAT: &str = "clusterctl backup";
-/// The version that is written, and the latest that is read. It changes when an older reader would misread.
+/// The version that is written, and the newest that is read. It increases when an older reader would misinterpret the
+/// manifest.
 pub const VERSION: u64 = 1;
 /// The name of the manifest in the archive, where it is first.
 pub const MANIFEST: &str = "backup.json";
@@ -128,7 +129,7 @@ impl BackupManifest {
     /// Makes the manifest of these files and folders.
     ///
     /// # Errors
-    /// The errors of [`BackupManifest::read`]: what could not be restored is not backed up.
+    /// Returns the errors of [`BackupManifest::read`]: what could not be restored is not backed up.
     pub fn new(
         facts: BackupFacts,
         folders: Vec<FolderEntry>,
@@ -155,7 +156,7 @@ impl BackupManifest {
     /// Returns the manifest as JSON.
     ///
     /// # Errors
-    /// When it cannot be encoded.
+    /// Returns an error if it cannot be encoded.
     pub fn to_json(&self) -> Result<Vec<u8>, BackupManifestError> {
         let mut json = serde_json::to_vec_pretty(self).map_err(|error| BackupManifestError::Json(error.to_string()))?;
         json.push(b'\n');
@@ -168,7 +169,7 @@ impl BackupManifest {
     /// Reads a manifest from an untrusted archive.
     ///
     /// # Errors
-    /// The reason why it is refused.
+    /// Returns the reason why it is refused.
     pub fn read(bytes: &[u8]) -> Result<Self, BackupManifestError> {
         #[derive(Deserialize)]
         struct Head {

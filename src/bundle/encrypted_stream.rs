@@ -15,7 +15,7 @@ pub enum StreamError {
     /// It is not in age's format.
     #[error("it is not encrypted with age")]
     NotEncrypted,
-    /// It is armored, as for mail.
+    /// It is armored (text for mail).
     #[error("it is armored")]
     Armored,
     /// Its header is not valid.
@@ -57,7 +57,7 @@ impl<R: BufRead> EncryptedInput<R> {
     /// Reads the header of a file.
     ///
     /// # Errors
-    /// When the file is not encrypted, or the header is damaged.
+    /// Returns an error if the file is not encrypted, or the header is damaged.
     pub fn open(mut input: R) -> Result<Self, StreamError> {
         let mut head = Vec::new();
         let read = input.by_ref().take(MAX_HEADER as u64).read_to_end(&mut head);
@@ -81,7 +81,7 @@ impl<R: BufRead> EncryptedInput<R> {
     /// Begins to decrypt it with one of the keys of `identity`, or its passphrase.
     ///
     /// # Errors
-    /// When none of them is a recipient's, or the header was changed.
+    /// Returns an error if none of them is a recipient's, or the header was changed.
     pub fn decrypt(self, identity: &Identity) -> Result<DecryptedStream<WithHead<R>>, StreamError> {
         let needs_passphrase = self.needs_passphrase();
         let Self { kinds, input } = self;

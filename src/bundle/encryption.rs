@@ -22,11 +22,11 @@ const MAGIC: &[u8] = b"age-encryption.org/v1\n";
 const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 /// The recipient of a file that is encrypted with a passphrase, in words.
 pub(super) const PASSPHRASE: &str = "a passphrase";
-/// The end of the type of a random stanza without a recipient, as the age crate adds them.
+/// The suffix of the type of a random stanza, which the age crate adds and which has no recipient.
 const GREASE: &[u8] = b"-grease";
 /// The largest header, in bytes.
 pub(super) const MAX_HEADER: usize = 256 * 1024;
-/// The most that encryption adds: the header, and 16 bytes for every 64 KiB.
+/// The maximum size that encryption adds: the header, and 16 bytes for every 64 KiB.
 const MAX_ADDED: u64 = MAX_HEADER as u64 + (MAX_UNPACKED >> 16) * 16 + 64;
 /// The largest encrypted bundle, in bytes.
 pub const MAX_ENCRYPTED: u64 = MAX_UNPACKED + MAX_ADDED;
@@ -89,7 +89,7 @@ impl Encryptor {
     /// Returns a writer that encrypts what is written to it.
     ///
     /// # Errors
-    /// When there is no recipient, or the header cannot be written.
+    /// Returns an error if there is no recipient, or the header cannot be written.
     pub fn writer<W: Write>(&self, out: W) -> Result<EncryptedWriter<W>, EncryptError> {
         let failed = |error: &dyn fmt::Display| EncryptError::Age(error.to_string());
         let recipients = self.0.iter().map(|recipient| recipient.as_ref() as &dyn age::Recipient);
@@ -105,7 +105,7 @@ impl<W: Write> EncryptedWriter<W> {
     /// Ends the encrypted file.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if it cannot be written.
     pub fn finish(self) -> io::Result<W> {
         self.0.finish()
     }

@@ -79,7 +79,7 @@ fn for_shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Quotes one argument of a systemd command line. `%` begins a specifier and `$` a variable, inside quotes, too.
+/// Quotes one argument of a systemd command line. `%` begins a specifier and `$` a variable, even inside quotes.
 fn for_unit(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

@@ -285,7 +285,7 @@ impl BundleInput<'_> {
         wanted.into_iter().map(|profile| check(find(profile)?, self.cas.of(profile.policy().signed_by))).collect()
     }
 
-    /// Returns the key that signs service accounts' tokens, where the host is a master.
+    /// Returns the key that signs service account tokens, where the host is a master.
     pub(super) fn checked_service_account(&self) -> Result<Option<TokenKey>, InputError> {
         match (self.roles.master(), self.service_account) {
             (None, None) => Ok(None),

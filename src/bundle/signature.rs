@@ -1,4 +1,4 @@
-//! Signs a bundle's manifest with an SSH key, and verifies signatures. `ssh-keygen -Y verify` can verify them, too.
+//! Signs a bundle's manifest with an SSH key, and verifies signatures. `ssh-keygen -Y verify` can also verify them.
 
 use super::model::{Bundle, BundleFile, MANIFEST, SIGNATURE};
 use crate::pki::allowed_signers::AllowedSigners;

@@ -59,7 +59,7 @@ pub(crate) fn of_lint(remedy: LintRemedy) -> &'static str {
     lint::words(remedy)
 }
 
-/// Returns how a host asks for certificates of keys that only it has.
+/// Returns the remedy for a host that alone has its keys: a new request.
 pub(crate) fn send_request(host: &str) -> String {
     format!("run clusterctl request {host} on {host}, and here: clusterctl sign {host}.request")
 }

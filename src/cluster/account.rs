@@ -11,7 +11,7 @@ pub const MAX_COMMON_NAME: usize = 64;
 /// The naming scheme of nodes' user names and groups: `accounts:` in the cluster file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum AccountScheme {
-    /// `kubelet:<host>` in group `kubelets`: rights come from RBAC and admission policy alone.
+    /// `kubelet:<host>` in group `kubelets`: rights come only from RBAC and admission policy.
     #[default]
     Kubelet,
     /// `system:node:<host>` in group `system:nodes`: the Node authorizer and NodeRestriction act on it.

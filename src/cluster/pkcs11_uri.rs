@@ -58,7 +58,7 @@ impl Pkcs11Uri {
     /// Parses a URI.
     ///
     /// # Errors
-    /// When it has another scheme, is malformed, has an attribute that is not known, or names no key.
+    /// Returns an error if it has another scheme, is malformed, has an attribute that is not known, or names no key.
     pub fn parse(text: &str) -> Result<Self, Pkcs11UriError> {
         let rest = text.strip_prefix("pkcs11:").ok_or(Pkcs11UriError::Scheme)?;
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));

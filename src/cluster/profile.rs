@@ -214,7 +214,7 @@ impl CertificateSpec {
 pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
 
 impl Cluster {
-    /// Returns the holder of the key of a role's CA; `None` where the key is a file in the cluster directory.
+    /// Returns the holder of the key of a role's CA; `None` if the key is a file in the cluster directory.
     #[must_use]
     pub fn signer(&self, role: CaRole) -> Option<&Signer> {
         match role {

@@ -33,7 +33,7 @@ pub struct RawSigner {
     pub module: Option<String>,
 }
 
-/// The holders of the CAs' keys; `None` where the key is a file in the cluster directory.
+/// The holders of the CAs' keys; `None` if the key is a file in the cluster directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Signers {
     /// Of the cluster's CA.

@@ -164,7 +164,7 @@ pub struct Host {
     pub port: u16,
     /// Additional settings for this node's kubelet.
     pub kubelet: Setting,
-    /// The recipients of its encrypted bundle; empty where the cluster file names none.
+    /// The recipients of its encrypted bundle; empty if the cluster file names none.
     pub recipients: Vec<Recipient>,
 }
 

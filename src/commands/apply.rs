@@ -60,8 +60,8 @@ pub struct PlanArgs {
 /// Runs `apply`.
 ///
 /// # Errors
-/// The errors of [`apply::plan`], `PassphraseArgs::issuers` and [`ApplyPlan::apply`]; refused when some hosts cannot be
-/// packed.
+/// Returns the errors of [`apply::plan`], `PassphraseArgs::issuers` and [`ApplyPlan::apply`], or a refusal if some
+/// hosts cannot be packed.
 pub fn run(args: &ApplyArgs, context: &mut Context<'_>) -> Result<Exit> {
     if args.dry_run {
         return run_plan(&args.plan, context);
@@ -90,7 +90,7 @@ fn apply(args: &ApplyArgs, plan: ApplyPlan<'_>, cluster: &Cluster, context: &mut
 /// Runs `plan`.
 ///
 /// # Errors
-/// The errors of [`apply::plan`]; refused when some hosts cannot be packed.
+/// Returns the errors of [`apply::plan`], or a refusal if some hosts cannot be packed.
 pub fn run_plan(args: &PlanArgs, context: &mut Context<'_>) -> Result<Exit> {
     let (cluster, env) = (context.cluster()?, context.env.clone());
     let options = args.options(&cluster, context)?;

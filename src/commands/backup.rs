@@ -34,7 +34,8 @@ pub struct BackupArgs {
 /// Runs `backup`.
 ///
 /// # Errors
-/// The errors of [`backup`]; a usage error when it cannot be encrypted; or when another user owns the directory.
+/// Returns the errors of [`backup`], or a usage error if it cannot be encrypted, or an error if another user owns the
+/// directory.
 pub fn run(args: &BackupArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     let options = BackupOptions {

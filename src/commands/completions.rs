@@ -159,7 +159,8 @@ fn dir_in(mut typed: impl Iterator<Item = OsString>) -> Option<OsString> {
 
 /// Returns the candidates that begin with what was typed.
 ///
-/// clap gives completers nothing but the word, so that this one place reads the process's own folder and variables.
+/// clap passes only the word to completers, so this is the only place that reads the process's current folder and
+/// variables.
 fn candidates(typed: &OsStr, names: fn(&Layout, &Cluster) -> Vec<String>) -> Vec<CompletionCandidate> {
     let cluster = || {
         let here = std::env::current_dir().ok()?;

@@ -90,7 +90,7 @@ const HABITS: &[(&[&str], &str)] = &[
 /// Commands of Cluster API's `clusterctl` that this one does not have.
 const CLUSTER_API_COMMANDS: &[&str] =
     &["generate", "describe", "move", "upgrade", "config", "alpha", "rollout", "topology"];
-/// Commands of Cluster API's `clusterctl` for which there is a tip, too.
+/// Commands of Cluster API's `clusterctl` that also have a tip of their own.
 const SHARED_COMMANDS: &[&str] = &["delete", "get", "completion"];
 /// Flags of Cluster API's `clusterctl` that this one does not have.
 const CLUSTER_API_FLAGS: &[&str] = &[

@@ -128,7 +128,7 @@ impl ImportCaArgs {
 /// Opens keys with a passphrase, where they need one.
 type Opener<'p, T> = &'p dyn Fn(Option<&Passphrase>) -> Result<T, ImportCaError>;
 
-/// Opens the key with the passphrase that is given, or asks for it where it needs one.
+/// Opens the key with the given passphrase, or prompts for it if the key is encrypted.
 fn open<T>(open: Opener<'_, T>, args: &ImportCaArgs, context: &mut Context<'_>) -> Result<T> {
     let given = match &args.key_passphrase_file {
         Some(path) => Some(passphrase_of_file(path, context)?),

@@ -34,7 +34,7 @@ pub struct InitCaArgs {
 pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let _lock = context.lock("init-ca")?;
-    // No passphrase is asked for in vain.
+    // Checked first, so that the user is not asked for a passphrase in vain.
     let missing = ca::missing(&context.env.layout)?;
     let root_out = args.root_out.as_ref().map(|folder| context.path(folder));
     if let Some(folder) = &root_out {

@@ -66,7 +66,7 @@ pub(super) fn run(
         return Ok(Exit::Done);
     }
     let issuers = args.passphrase.issuers(&plan.signers(), cluster, context)?;
-    // The time for typing a passphrase does not count.
+    // Started here, so that the time for typing a passphrase is not counted.
     let started = Instant::now();
     let report = plan.apply(&issuers, &mut context.observer())?;
     json.into_iter().for_each(|json| context.screen.answer(json));

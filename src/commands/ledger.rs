@@ -80,7 +80,8 @@ struct AdoptArgs {
 /// Runs `ledger`.
 ///
 /// # Errors
-/// The errors of [`ledger::check`], [`ledger::rebuild`] and [`ledger::adopt`]; or when another user owns the directory.
+/// Returns the errors of [`ledger::check`], [`ledger::rebuild`] and [`ledger::adopt`], or an error if another user owns
+/// the directory.
 pub fn run(args: &LedgerArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     match &args.command {

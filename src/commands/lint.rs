@@ -61,7 +61,8 @@ impl LeastSeverity {
 /// Runs `lint`.
 ///
 /// # Errors
-/// Returns the errors of [`lint::lint`]; a usage error for an unknown rule; or when the cluster file cannot be used.
+/// Returns the errors of [`lint::lint`]; a usage error for an unknown rule, or an error if the cluster file cannot be
+/// used.
 pub fn run(args: &LintArgs, context: &mut Context<'_>) -> Result<Exit> {
     if args.rules {
         list(&RULES, &mut context.screen);

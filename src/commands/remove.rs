@@ -50,7 +50,8 @@ pub struct RemoveArgs {
 /// Runs `remove`.
 ///
 /// # Errors
-/// The errors of [`remove::plan()`], the passphrase and [`remove::RemovePlan::apply`]; refused when it is not confirmed.
+/// Returns the errors of [`remove::plan()`], the passphrase and [`remove::RemovePlan::apply`], or a refusal if it is
+/// not confirmed.
 pub fn run(args: &RemoveArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let env = context.env.clone();

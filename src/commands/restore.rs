@@ -47,7 +47,8 @@ fn parse_head(text: &str) -> Result<Fingerprint, &'static str> {
 /// Runs `restore`.
 ///
 /// # Errors
-/// The errors of [`open`] and [`restore`](crate::app::backup::restore); or when another user owns the folder.
+/// Returns the errors of [`open`] and [`restore`](crate::app::backup::restore), or an error if another user owns the
+/// folder.
 pub fn run(args: &RestoreArgs, context: &mut Context<'_>) -> Result<Exit> {
     // Not the nearest cluster directory upwards: that one is not empty.
     if !context.dir_was_given {

@@ -101,7 +101,8 @@ impl RevokeArgs {
 /// Runs `revoke`.
 ///
 /// # Errors
-/// The errors of [`revoke::plan`], the passphrase and [`revoke::RevokePlan::apply`]; refused when it is not confirmed.
+/// Returns the errors of [`revoke::plan`], the passphrase and [`revoke::RevokePlan::apply`], or a refusal if it is not
+/// confirmed.
 pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let env = context.env.clone();

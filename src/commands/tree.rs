@@ -60,7 +60,7 @@ pub struct Global {
 }
 
 impl Global {
-    /// Returns how much commentary is printed.
+    /// Returns the amount of commentary that is printed.
     #[must_use]
     pub fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {

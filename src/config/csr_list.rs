@@ -36,7 +36,7 @@ pub fn may_be_csr_list(bytes: &[u8]) -> bool {
 /// Reads the output of `kubectl get csr -o json`, or of one request, also as YAML. Objects of other kinds are left out.
 ///
 /// # Errors
-/// When it is other output.
+/// Returns an error if it is other output.
 pub fn requests_from_kubectl(bytes: &[u8]) -> Result<Vec<ListedRequest>, CsrListError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let is_json = bytes.trim_ascii_start().starts_with(b"{");

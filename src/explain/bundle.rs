@@ -30,7 +30,7 @@ impl ReadBundle {
         &self.bundle
     }
 
-    /// Adds its certificates to what is known.
+    /// Adds its certificates to the context.
     pub fn give(&self, place: &str, context: &mut ExplainContext<'_>) {
         context.give(place, &self.pieces);
     }

@@ -16,7 +16,7 @@ pub struct ReadKubeconfig {
 /// The path of a file, and its content or the reason why it cannot be read.
 pub type Opened = (String, Result<Vec<u8>, String>);
 
-/// What one reference of a kubeconfig leads to.
+/// A reference of a kubeconfig, resolved.
 pub struct Part {
     /// The cluster's or user's name.
     pub of: String,
@@ -24,9 +24,9 @@ pub struct Part {
     pub field: Field,
     /// The file.
     pub place: String,
-    /// Whether it is embedded, and not in a file of its own.
+    /// Whether it is embedded in the kubeconfig.
     pub is_embedded: bool,
-    /// What was read, or why nothing could be.
+    /// The parsed items, or the reason why they cannot be read.
     pub pieces: Result<Vec<Piece>, String>,
 }
 
@@ -97,7 +97,7 @@ impl ReadKubeconfig {
         &self.parts
     }
 
-    /// Returns the certificates that it has or names, those of CAs first.
+    /// Returns the certificates that it contains or refers to, those of CAs first.
     pub fn certificates(&self) -> impl Iterator<Item = CertificatePart<'_>> {
         self.parts.iter().filter(|part| part.field != Field::Key).map(|part| CertificatePart {
             user: (part.field == Field::Certificate).then_some(part.of.as_str()),

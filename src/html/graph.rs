@@ -31,7 +31,7 @@ pub(crate) struct GraphNode {
     pub(crate) detail: String,
     /// How good it is.
     pub(crate) tone: Tone,
-    /// The position of its issuer, which was added before it; `None` for what nothing here signed.
+    /// The position of its issuer, which was added before it; `None` for anything that nothing here signed.
     pub(crate) parent: Option<usize>,
     /// Whether it signs nothing.
     pub(crate) is_leaf: bool,

@@ -6,7 +6,7 @@ use crate::sanitize::sanitized;
 
 /// The number of names that are shown at once; more are in a list that opens.
 const SHOWN: usize = 4;
-/// The maximal number of names in a list.
+/// The maximum number of names in a list.
 const MAX_LISTED: usize = 2_000;
 
 /// Returns names, or their number with a list that opens. `what` is what they are, such as `nodes`.

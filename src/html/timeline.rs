@@ -1,4 +1,4 @@
-//! What expires when, as an inline SVG: a lane for each kind of credential, a mark for each day on which some expire.
+//! A timeline of expiries as inline SVG: a lane for each kind of credential, a mark for each day on which some expire.
 
 use std::collections::BTreeMap;
 

@@ -31,7 +31,7 @@ pub fn root_violations(root: &Certificate, now: OffsetDateTime) -> Vec<Violation
     violations
 }
 
-/// Returns the rules that a CA's certificate breaks at `now`, be it a root or an intermediate.
+/// Returns the rules that a CA's certificate breaks at `now`, whether it is a root or an intermediate.
 #[must_use]
 pub fn ca_violations(ca: &Certificate, now: OffsetDateTime) -> Vec<Violation> {
     let mut violations = general_violations(ca, now);

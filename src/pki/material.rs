@@ -61,7 +61,7 @@ enum Label {
 /// Returns all items of known kinds in a file, in PEM or DER.
 ///
 /// # Errors
-/// Returns an error if it is damaged, or nothing of it is known.
+/// Returns an error if it is damaged or of an unknown kind.
 pub fn read(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
     if !bytes.windows(10).any(|window| window == b"-----BEGIN") {
         return of_der(bytes);

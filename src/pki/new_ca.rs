@@ -22,7 +22,7 @@ use crate::cluster::profile::CaRole;
 /// Makes a root of the cluster's own for `key`: self-signed, path length 0, valid from five minutes before `now`.
 ///
 /// # Errors
-/// When the key does not sign, or the root breaks a rule of its profile.
+/// Returns an error if the key does not sign, or the root breaks a rule of its profile.
 pub fn root(
     role: CaRole,
     cluster: &ClusterName,
@@ -37,7 +37,7 @@ pub fn root(
 /// Makes a root whose key is kept offline: as [`root`], with path length 1. It signs intermediates alone.
 ///
 /// # Errors
-/// When the key does not sign, or the root breaks a rule of its profile.
+/// Returns an error if the key does not sign, or the root breaks a rule of its profile.
 pub fn offline_root(
     role: CaRole,
     cluster: &ClusterName,
@@ -55,7 +55,7 @@ pub fn offline_root(
 /// Makes an intermediate for `key`, signed by an offline root: path length 0, valid as long as the root.
 ///
 /// # Errors
-/// When the root's key does not sign, or the intermediate cannot be a CA.
+/// Returns an error if the root's key does not sign, or the intermediate cannot be a CA.
 pub fn intermediate(
     cluster: &ClusterName,
     key: &dyn SigningKey,

@@ -71,7 +71,7 @@ fn is_sequence(text: &str) -> bool {
     steps * 3 >= letters.len().saturating_sub(1) * 2
 }
 
-/// A passphrase. No `Clone`, no `Display`; `Debug` says nothing.
+/// A passphrase. It has neither `Clone` nor `Display`, and `Debug` does not show it.
 pub struct Passphrase(Zeroizing<String>);
 
 impl Passphrase {
@@ -93,7 +93,7 @@ impl Passphrase {
         self.0.chars().count()
     }
 
-    /// Returns why it can be found by trying, or `None` where it is not that weak; `context` has words that an attacker
+    /// Returns why it can be found by trying, or `None` if it is not that weak; `context` has words that an attacker
     /// tries first, such as the cluster's name.
     ///
     /// Whoever copies a key's file can try passphrases until the CA expires. Length counts, and that it is not what is

@@ -37,7 +37,7 @@ impl PublicKey {
     /// Reads a SubjectPublicKeyInfo (RFC 5280 § 4.1.2.7), as PEM or DER.
     ///
     /// # Errors
-    /// When it is malformed, or of a kind that a CA cannot have here.
+    /// Returns an error if it is malformed, or of a kind that a CA cannot have here.
     pub fn read(text: &[u8]) -> Result<Self, PublicKeyError> {
         let der = match pem::read_all(text) {
             Ok(items) => items.into_iter().find_map(|item| match item {
@@ -77,7 +77,7 @@ impl PublicKey {
         self.algorithm
     }
 
-    /// Returns whether the bytes have the form of this key's signatures, whatever they sign.
+    /// Returns true if the bytes have the form of this key's signatures, whatever they sign.
     ///
     /// RSA's are as long as the modulus (RFC 8017 § 8.2.1), Ed25519's are 64 bytes long (RFC 8032 § 5.1.6), ECDSA's are
     /// an Ecdsa-Sig-Value in DER (RFC 3279 § 2.2.3).
@@ -104,7 +104,7 @@ impl PublicKey {
         }
     }
 
-    /// Returns whether this key signed `message`.
+    /// Returns true if this key signed `message`.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let algorithm: &'static dyn VerificationAlgorithm = match self.algorithm {

@@ -1,4 +1,4 @@
-//! The trait of private keys of CAs, which abstracts from where the key is stored.
+//! The trait of private keys of CAs, which hides where a key is stored.
 
 use super::certificate::PublicKeyKind;
 use super::signer_error::{ProgramError, TokenError};
@@ -29,7 +29,7 @@ impl SignatureAlgorithm {
         }
     }
 
-    /// Returns the algorithm that a key of this kind signs with; `None` where none is supported.
+    /// Returns the algorithm that a key of this kind signs with; `None` if none is supported.
     #[must_use]
     pub fn of_key(kind: &PublicKeyKind) -> Option<Self> {
         match kind {
@@ -81,6 +81,6 @@ pub trait SigningKey: Send + Sync {
     /// Signs `message`: a tbsCertificate or a tbsCertList, DER.
     ///
     /// # Errors
-    /// When the key cannot be reached, refuses, or fails.
+    /// Returns an error if the key cannot be reached, refuses, or fails.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError>;
 }

@@ -1,4 +1,4 @@
-//! The private key that signs service accounts' tokens, as clusterctl or another tool made it.
+//! The private key that signs service account tokens, as clusterctl or another tool made it.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl TokenKey {
     /// Makes a new key; of a cluster with Ed25519 keys it is P-256.
     ///
     /// # Errors
-    /// When the operating system gives no random numbers.
+    /// Returns an error if the operating system provides no random numbers.
     pub fn generate(keys: KeyKind) -> Result<Self, KeyError> {
         let key = PrivateKey::generate(match keys {
             KeyKind::EcdsaP384 => KeyKind::EcdsaP384,
@@ -37,7 +37,7 @@ impl TokenKey {
     /// Reads the first key of a PEM file: PKCS#8, PKCS#1 or SEC 1, not encrypted.
     ///
     /// # Errors
-    /// When there is none, it is encrypted or damaged, or of a kind that signs no tokens.
+    /// Returns an error if there is none, it is encrypted or damaged, or of a kind that signs no tokens.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
         Self::from_pkcs8(local_key::pkcs8_from_pem(text, None)?)
     }

@@ -161,7 +161,7 @@ impl Violation {
         }
     }
 
-    /// Returns whether the certificate is not valid yet.
+    /// Returns true if the certificate is not valid yet.
     #[must_use]
     pub fn is_early(&self) -> bool {
         matches!(self, Self::NotYetValid { .. })

@@ -63,7 +63,7 @@ impl fmt::Debug for ExecKey {
 /// Asks a program for its public key.
 ///
 /// # Errors
-/// When it does not answer, or with another kind of key than a CA can have.
+/// Returns an error if it does not answer, or with another kind of key than a CA can have.
 pub(super) fn public_key(
     program: &ExecSigner,
     access: &Access,

@@ -50,7 +50,7 @@ pub struct Access {
 /// Returns the key of a CA. A program is not asked before something is to be signed; a token is opened.
 ///
 /// # Errors
-/// When a token or its key is missing, or the PIN is wrong.
+/// Returns an error if a token or its key is missing, or the PIN is wrong.
 pub fn key(
     signer: &Signer,
     access: Access,
@@ -67,7 +67,7 @@ pub fn key(
 /// is given.
 ///
 /// # Errors
-/// When it does not answer, or with another kind of key than a CA can have.
+/// Returns an error if it does not answer, or with another kind of key than a CA can have.
 pub fn key_of_holder(
     signer: &Signer,
     access: Access,

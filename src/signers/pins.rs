@@ -20,7 +20,7 @@ pub trait Pins {
     /// Returns the PIN of a token.
     ///
     /// # Errors
-    /// The reason why there is none.
+    /// Returns the reason why there is none.
     fn pin(&mut self, question: &PinQuestion) -> Result<Passphrase, String>;
 }
 

@@ -28,8 +28,8 @@ pub(super) struct Call<'a> {
     pub(super) program: &'a str,
     pub(super) args: &'a [String],
     pub(super) folder: &'a Path,
-    /// Whether it and its children are a process group of their own, which is ended as a whole. Such a group cannot read
-    /// from the terminal.
+    /// Whether it and its children are a process group of their own, which is ended as a whole. Such a group cannot
+    /// read from the terminal.
     pub(super) own_group: bool,
     /// The largest output, in bytes.
     pub(super) limit: usize,
@@ -39,7 +39,7 @@ pub(super) struct Call<'a> {
 /// Runs the program with `input` on its standard input, and returns its standard output.
 ///
 /// # Errors
-/// When it is not found, fails, does not end in time, or writes nothing or too much. It has ended then.
+/// Returns an error if it is not found, fails, does not end in time, or writes nothing or too much. It has ended then.
 pub(super) fn run(call: &Call<'_>, input: Vec<u8>) -> Result<Vec<u8>, ProgramError> {
     let deadline = Instant::now() + call.timeout;
     let mut running = Running::start(call)?;
@@ -116,7 +116,7 @@ impl Running {
         Ok(Self { child, own_group: call.own_group, is_done: false })
     }
 
-    /// Returns whether it has ended. Its process id stays its own until it is waited for.
+    /// Returns true if it has ended. Its process id stays its own until it is waited for.
     fn has_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match self.pid() {

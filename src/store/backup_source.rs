@@ -40,7 +40,8 @@ pub struct Source {
 /// packed bundles, with `bundles` the bundles, and the folder of templates that the cluster file names, if it is below.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] for anything that is not a plain file or folder, or whose name is not UTF-8; or the system's error.
+/// Returns [`StoreError::InTheWay`] for anything that is not a plain file or folder, or whose name is not UTF-8, or the
+/// system's error.
 pub fn list(layout: &Layout, bundles: bool, templates: Option<&Path>) -> Result<Source, StoreError> {
     let mut source = Source::default();
     let mut tops = vec![layout.cluster_file(), layout.packing_record(), layout.pki(), layout.policy()];
@@ -113,7 +114,7 @@ impl Source {
 /// Opens a plain file, and no link to one.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`], or the system's error.
+/// Returns [`StoreError::InTheWay`], or the system's error.
 pub fn open(path: &Path) -> Result<Input, StoreError> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let failed = |error: io::Error| StoreError::io("read", path, &error);
@@ -138,7 +139,7 @@ impl LedgerCopy {
     /// Copies the ledger into a temporary folder beside it.
     ///
     /// # Errors
-    /// When the ledger or the disk cannot be used.
+    /// Returns an error if the ledger or the disk cannot be used.
     pub fn make(ledger: &Ledger, place: &Path) -> Result<Self, StoreError> {
         let folder = StagedFolder::begin(place)?;
         ledger.copy_into(&folder.path().join(COPY))?;

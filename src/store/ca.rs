@@ -97,7 +97,7 @@ pub enum CaError {
 /// While [`write_trust`] replaces both files, and after it was killed, this returns either the old or the new CAs.
 ///
 /// # Errors
-/// When a file is missing or damaged, or `ca.crt` does not contain the roots that `trust.json` trusts.
+/// Returns an error if a file is missing or damaged, or `ca.crt` does not contain the roots that `trust.json` trusts.
 pub fn trust(layout: &Layout, role: CaRole) -> Result<TrustBundle, CaError> {
     match read_trust(layout, role) {
         // Another process may have replaced one of the files between the two reads.
@@ -183,7 +183,7 @@ impl TrustStep {
 /// new CAs, and [`complete_trust`] completes the files.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn write_trust(layout: &Layout, trust: &TrustBundle) -> Result<(), StoreError> {
     TrustStep::ALL.iter().try_for_each(|step| step.run(layout, trust))
 }
@@ -193,7 +193,7 @@ pub fn write_trust(layout: &Layout, trust: &TrustBundle) -> Result<(), StoreErro
 /// The caller holds the directory's lock.
 ///
 /// # Errors
-/// When a file cannot be read or written.
+/// Returns an error if a file cannot be read or written.
 pub fn complete_trust(layout: &Layout, role: CaRole) -> Result<(), StoreError> {
     if !files::exists(&layout.pending_trust_file(role)) {
         return Ok(());
@@ -221,10 +221,10 @@ fn certificates(layout: &Layout, role: CaRole) -> Result<Vec<Certificate>, CaErr
     found.into_iter().map(read).collect()
 }
 
-/// Reads the text of a CA's key file, encrypted or not; `None` when there is no such file.
+/// Reads the text of a CA's key file, encrypted or not; `None` if there is no such file.
 ///
 /// # Errors
-/// The system's error.
+/// Returns the system's error.
 pub fn key_file(layout: &Layout, root: CaRole) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
     match files::read(&layout.root_key(root), LIMIT) {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
@@ -251,7 +251,7 @@ impl OpenedCa {
     /// Creates the issuer.
     ///
     /// # Errors
-    /// When the CA must not sign at `now`, or the key belongs to another certificate.
+    /// Returns an error if the CA must not sign at `now`, or the key belongs to another certificate.
     pub fn into_issuer(self, now: OffsetDateTime) -> Result<Issuer, IssueError> {
         Issuer::new(self.ca, self.key, now)
     }
@@ -260,8 +260,8 @@ impl OpenedCa {
 /// Opens the active CA of a role for signing, with a passphrase if its key is encrypted.
 ///
 /// # Errors
-/// When a certificate or the key is missing, unreadable, or the passphrase is wrong. That the two belong together is
-/// checked by [`OpenedCa::into_issuer`].
+/// Returns an error if a certificate or the key is missing, unreadable, or the passphrase is wrong. That the two belong
+/// together is checked by [`OpenedCa::into_issuer`].
 pub fn open(layout: &Layout, role: CaRole, passphrase: Option<&Passphrase>) -> Result<OpenedCa, CaError> {
     let ca = trust(layout, role)?.into_active();
     let shown = layout.root_key(role).display().to_string();
@@ -275,7 +275,7 @@ pub fn open(layout: &Layout, role: CaRole, passphrase: Option<&Passphrase>) -> R
 pub struct NewCa {
     /// Its certificate.
     pub ca: Verified<CaCertificate>,
-    /// The content of the key's file, encrypted or not; `None` where the key is elsewhere.
+    /// The content of the key's file, encrypted or not; `None` if the key is elsewhere.
     pub key_pem: Option<Zeroizing<String>>,
 }
 
@@ -292,7 +292,7 @@ pub struct OfflineRoot {
 /// complete, or not at all.
 ///
 /// # Errors
-/// [`StoreError::Exists`] when the folder exists already; or the system's error.
+/// Returns [`StoreError::Exists`] if the folder exists already, or the system's error.
 pub fn write_offline_roots(folder: &Path, roots: &[OfflineRoot]) -> Result<(), StoreError> {
     if files::exists(folder) {
         return Err(StoreError::Exists(folder.to_owned()));
@@ -317,10 +317,10 @@ pub fn remove_offline_roots(folder: &Path) {
     }
 }
 
-/// Writes the folder `pki` with all CAs and a new ledger that has them: it appears complete, or not at all.
+/// Writes the folder `pki` with all CAs and a new ledger that records them. It appears complete, or not at all.
 ///
 /// # Errors
-/// [`StoreError::Exists`] when there is a `pki` already, even an empty one; or the system's error.
+/// Returns [`StoreError::Exists`] if `pki` already exists, even as an empty folder, or the system's error.
 pub fn create_all(layout: &Layout, roots: &[NewCa], mark: &AuditContext<'_>) -> Result<(), StoreError> {
     let pki = layout.pki();
     if files::exists(&pki) {
@@ -362,7 +362,7 @@ pub struct NewRole {
 /// ledger: it appears complete, or not at all.
 ///
 /// # Errors
-/// Returns [`StoreError::Exists`] if there is a `pki` already, even an empty one; or the system's error.
+/// Returns [`StoreError::Exists`] if `pki` already exists, even as an empty folder, or the system's error.
 pub fn import_all(
     layout: &Layout,
     roles: &[NewRole],
@@ -408,7 +408,7 @@ pub fn import_all(
 /// For the cluster's role the folder is `pki`, with a new ledger.
 ///
 /// # Errors
-/// [`StoreError::Exists`] when there is the folder already, even an empty one; or the system's error.
+/// Returns [`StoreError::Exists`] if the folder already exists, even if it is empty, or the system's error.
 pub fn add(layout: &Layout, ca: &CaCertificate, key: Option<&str>, mark: &AuditContext<'_>) -> Result<(), StoreError> {
     let (role, place) = (ca.role(), layout.root_folder(ca.role()));
     if files::exists(&place) {

@@ -27,7 +27,7 @@ pub enum Place {
 /// Looks at the place of a cluster directory.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] where there is something other than a folder, or the system's error.
+/// Returns [`StoreError::InTheWay`] if there is something other than a folder, or the system's error.
 pub fn look_at(place: &Path) -> Result<Place, StoreError> {
     let failed = |error: io::Error| StoreError::io("list", place, &error);
     if !exists(place) {
@@ -61,7 +61,7 @@ impl RestoredFolder {
     /// removed.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] while another process restores into the same place, or the system's error.
+    /// Returns [`StoreError::Locked`] while another process restores into the same place, or the system's error.
     pub fn begin(place: &Path) -> Result<Self, StoreError> {
         let mut name = OsString::from(format!("{UNFINISHED}restore-"));
         name.push(place.file_name().unwrap_or_default());
@@ -90,7 +90,7 @@ impl RestoredFolder {
     /// Adds a folder.
     ///
     /// # Errors
-    /// The system's error.
+    /// Returns the system's error.
     pub fn add_folder(&mut self, path: &str, mode: u32) -> Result<(), StoreError> {
         let folder = self.unfinished.join(path);
         DirBuilder::new().mode(FOLDER).create(&folder).map_err(|error| StoreError::io("create", &folder, &error))?;
@@ -101,7 +101,7 @@ impl RestoredFolder {
     /// Adds a file. Its mode does not depend on the umask, and is never wider than it is to be; a private key's is 0600 at most.
     ///
     /// # Errors
-    /// The system's error.
+    /// Returns the system's error.
     pub fn add_file(&self, path: &str, mode: u32, content: &mut dyn Read) -> Result<(), StoreError> {
         let file = self.unfinished.join(path);
         let failed = |error: io::Error| StoreError::io("write", &file, &error);
@@ -115,7 +115,7 @@ impl RestoredFolder {
     /// Puts the folder in its place. Durable on return.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when something was put there meanwhile, or the system's error.
+    /// Returns [`StoreError::Exists`] if something was put there meanwhile, or the system's error.
     pub fn publish(mut self) -> Result<(), StoreError> {
         for (folder, mode) in self.folders.iter().rev() {
             fs::set_permissions(folder, Permissions::from_mode(*mode))

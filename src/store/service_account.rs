@@ -69,11 +69,11 @@ fn read_file(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProb
     }
 }
 
-/// Writes a new pair, and records it first. A killed process leaves nothing, or only the private key: see
+/// Records and writes a new pair. A killed process leaves no file, or only the private key: see
 /// [`KeyPairState::PrivateKeyOnly`].
 ///
 /// # Errors
-/// Returns [`StoreError::Exists`] if there is a key, or the system's error.
+/// Returns [`StoreError::Exists`] if a key exists, or the system's error.
 pub fn write(layout: &Layout, key: &TokenKey, ledger: &mut Ledger, audit: &AuditContext<'_>) -> Result<(), StoreError> {
     ledger.log_event("service-account", "key pair", &format!("{} made", key.fingerprint().as_pin()), audit)?;
     files::write_new(&layout.service_account_key(), key.to_pem().as_bytes(), PRIVATE)?;

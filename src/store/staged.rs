@@ -121,7 +121,7 @@ impl StagedFolder {
     /// Adds the file of this path in the folder that it will replace, as it is: its time of modification stays.
     ///
     /// # Errors
-    /// The system's error, as on a file system without hard links.
+    /// Returns the system's error, as on a file system without hard links.
     pub fn keep_below(&self, path: &str) -> Result<(), StoreError> {
         if let Some((folder, _)) = path.rsplit_once('/') {
             create_folder(&self.unfinished.join(folder))?;
@@ -130,7 +130,7 @@ impl StagedFolder {
         fs::hard_link(&from, to).map_err(|error| StoreError::io("keep", &from, &error))
     }
 
-    /// Keeps every other file of the folder that it will replace: a person may have put it there.
+    /// Copies every other file of the folder that will be replaced, because a user may have put it there.
     ///
     /// Files that were already added, and those for which `replaced` is true, are not copied.
     ///

@@ -21,11 +21,11 @@ pub struct Stream {
 /// The texts of an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorReport {
-    /// What failed.
+    /// The error.
     pub error: String,
     /// The causes, outermost first.
     pub causes: Vec<String>,
-    /// What to do about it.
+    /// The remedy.
     pub hint: Option<String>,
 }
 

@@ -11,11 +11,11 @@ use super::target::Target;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 
-/// The maximal number of CAs. A server may send hundreds of certificates.
+/// The maximum number of CAs. A server may send hundreds of certificates.
 const MAX_CAS: usize = 64;
-/// The maximal number of CAs with one name whose signatures are tried.
+/// The maximum number of CAs with one name whose signatures are tried.
 const MAX_NAMESAKES: usize = 8;
-/// The maximal number of names of unknown issuers.
+/// The maximum number of names of unknown issuers.
 const MAX_UNKNOWN: usize = 8;
 
 /// The certificates of a run.

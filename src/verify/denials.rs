@@ -219,7 +219,7 @@ mod tests {
         for subject in [Subject::Unissued, Subject::ListOfSecrets, one] {
             let decided = |status: Value| subject.decision(&answered(subject, status));
             assert_eq!(decided(by_an_error.clone()), Some(Decision::Denied));
-            // Kubernetes leaves `denied` out where it is false.
+            // Kubernetes omits `denied` if it is false.
             assert_eq!(decided(json!({"allowed": true})), Some(Decision::NotDenied));
             assert_eq!(decided(json!({"allowed": false})), Some(Decision::NotDenied));
             assert_eq!(decided(json!({})), None);

@@ -65,7 +65,7 @@ pub struct Finding {
     pub address: Option<String>,
     /// The name or address that the certificate has to carry.
     pub server_name: Option<String>,
-    /// The client whose credential was presented, where that matters.
+    /// The client whose credential was presented, if that is relevant.
     #[serde(rename = "caller")]
     pub client: Option<String>,
     /// The result.

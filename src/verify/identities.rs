@@ -12,7 +12,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::chain::{Purpose, best_path};
 use crate::pki::untrusted::{self, UntrustedKey, UntrustedKind};
 
-/// Which client connects to which server, computed once.
+/// The assignment of clients to servers, computed once.
 pub(super) struct ClientPlan {
     /// The first control-plane node with a client certificate.
     pub(super) first_master: Option<usize>,

@@ -41,7 +41,7 @@ pub(super) fn age(lease: &Lease, served: Option<&str>) -> Option<time::Duration>
     since(lease.renewed.as_deref()?, served)
 }
 
-/// Returns how long ago a time is by the API server's time; `None` if one of them cannot be parsed.
+/// Returns the age of a time by the API server's clock; `None` if one of them cannot be parsed.
 pub(super) fn since(time: &str, served: Option<&str>) -> Option<time::Duration> {
     let read = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
     Some(read(served?)? - read(time)?)

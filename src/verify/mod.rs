@@ -1,5 +1,6 @@
 //! Verification: probe (network → observations), checks (pure: observations → findings), report (findings → text, JSON,
-//! JUnit and HTML), recording (a run as a file). Probes judge nothing, checks dial nothing, reports print nothing.
+//! JUnit and HTML), recording (a run as a file). Probes evaluate nothing, checks make no connections, and reports print
+//! nothing.
 
 mod capturing_verifier;
 pub mod certificate_map;

@@ -78,7 +78,7 @@ async fn pages<T: DeserializeOwned>(
     }
 }
 
-/// Returns a client for this socket alone, and the base of its URLs.
+/// Returns a client that only connects to this socket, and the base of its URLs.
 fn client(config: ClientConfig, socket: &Socket) -> reqwest::Result<(Client, String)> {
     let mut builder = Client::builder()
         .use_preconfigured_tls(config)

@@ -61,7 +61,7 @@ pub struct Peer {
     pub names: Vec<Address>,
     /// The server name for TLS in place of all of these: a kubeconfig's `tls-server-name`.
     pub tls_name: Option<Address>,
-    /// The serving certificate that was issued for it last, if that is known.
+    /// The serving certificate that was issued for it last, if known.
     pub issued: Option<Fingerprint>,
     /// Its client identity: a control-plane node's for kubelets, a node's for API servers.
     pub client: Option<Identity>,

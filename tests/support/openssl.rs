@@ -9,19 +9,20 @@ pub(crate) const KUBEADM: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=cr
                        subjectKeyIdentifier=hash\nsubjectAltName=DNS:kubernetes";
 pub(crate) const GOOD: &str =
     "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash";
-/// A CA without identifiers, as old openssl configurations make it.
+/// A CA without key identifiers, as old openssl configurations create it.
 pub(crate) const BARE: &str = "basicConstraints=CA:TRUE\nsubjectKeyIdentifier=none\nauthorityKeyIdentifier=none";
 pub(crate) const RSA: &[&str] = &["genrsa", "-traditional", "2048"];
 pub(crate) const P256: &[&str] = &["ecparam", "-name", "prime256v1", "-genkey", "-noout"];
 pub(crate) const P384: &[&str] = &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
 pub(crate) const ED25519: &[&str] = &["genpkey", "-algorithm", "ed25519"];
 
-/// Makes `NAME.key`.
+/// Generates `NAME.key`.
 pub(crate) fn key(lab: &Lab, name: &str, how: &[&str]) {
     lab.write(&format!("{name}.key"), &good_tool("openssl", how));
 }
 
-/// Makes `NAME.crt` of `NAME.key`, valid from ten days before the laboratory's time for `days`, by `above` or itself.
+/// Creates `NAME.crt` for `NAME.key`, valid for `days` from ten days before the laboratory's time, signed by `above` or
+/// by itself.
 pub(crate) fn certificate(lab: &Lab, name: &str, subject: &str, extensions: &str, above: Option<&str>, days: i64) {
     sign(lab, name, subject, extensions, above, days, "00");
 }

@@ -13,9 +13,9 @@ use crate::store::ledger::certificates::IssuedCertificate;
 /// What was changed, or would be, and what only a person or a host can do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The step for the key pair that signs service accounts' tokens.
+    /// The step for the key pair that signs service account tokens.
     pub service_account: Option<ServiceAccountStep>,
-    /// The certificates of hosts and of the verifier, with the reasons.
+    /// The renewed certificates of hosts and of the verifier, with the reasons.
     pub certificates: Vec<PlannedCertificate>,
     /// The certificates of the account scheme that the cluster file no longer has, which are revoked.
     pub revoked: Vec<IssuedCertificate>,
@@ -35,7 +35,7 @@ pub struct Changes {
     pub discarded: Option<usize>,
     /// The hosts that need their new bundles.
     pub to_deliver: Vec<HostName>,
-    /// The certificates that are due, and for which only their hosts can ask, with the reasons.
+    /// The certificates that are due but need a request from their host, with the reasons.
     pub to_request: Vec<PlannedCertificate>,
     /// The hosts that keep their encrypted bundles, because their keys were discarded.
     pub kept: Vec<HostName>,
@@ -63,7 +63,7 @@ pub struct BundleChange {
 pub enum BundleReason {
     /// Its host gets new certificates.
     Certificates,
-    /// Its master gets another key for service accounts' tokens.
+    /// Its master gets another key for service account tokens.
     ServiceAccountKey,
     /// Its master denies certificates that are revoked now.
     Revocations,
@@ -91,7 +91,7 @@ impl BundleReason {
 }
 
 impl Changes {
-    /// Returns true when there is nothing that a run changes.
+    /// Returns true if there is nothing that a run changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.service_account.is_none()

@@ -43,8 +43,8 @@ pub struct ApplyPlan<'a> {
 /// `options` are those of packing all hosts.
 ///
 /// # Errors
-/// The errors of [`issue::preview`], [`policy::preview`] and of planning to pack; hosts that cannot be packed are
-/// reported.
+/// Returns the errors of [`issue::preview`], [`policy::preview`] and of planning to pack; hosts that cannot be packed
+/// are reported.
 pub fn plan<'a>(
     options: PackageOptions<'a>,
     cluster: &'a Cluster,
@@ -168,13 +168,13 @@ impl<'a> ApplyPlan<'a> {
         &self.changes
     }
 
-    /// Returns true when there is nothing to do.
+    /// Returns true if there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && !self.is_packing_unrecorded
     }
 
-    /// Returns the CAs that have to sign, each once.
+    /// Returns the CAs whose keys are needed, each once.
     #[must_use]
     pub fn signers(&self) -> Vec<CaRole> {
         self.signers.iter().copied().collect()
@@ -183,7 +183,7 @@ impl<'a> ApplyPlan<'a> {
     /// Removes what an interrupted run left unfinished, where nothing else is to do. Writes nothing where there is none.
     ///
     /// # Errors
-    /// When the directory cannot be locked, or a file not be removed.
+    /// Returns an error if the directory cannot be locked, or a file not be removed.
     pub fn tidy(self, observer: &mut dyn Observer) -> Result<Changes, Error> {
         let layout = &self.env.layout;
         let elsewhere = issuance::unfinished_elsewhere(layout)?;
@@ -202,7 +202,8 @@ impl<'a> ApplyPlan<'a> {
     /// `issuers` are the CAs of [`Self::signers`].
     ///
     /// # Errors
-    /// The errors of the use cases of each kind. What was changed until then is complete; the same run continues.
+    /// Returns the errors of the use cases of each kind. What was changed until then is complete; the same run
+    /// continues.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<Changes, Error> {
         // Those of the plan are found again by each use case.
         self.changes.warnings.clear();

@@ -42,7 +42,7 @@ impl Checked {
 /// is a finding of the report.
 ///
 /// # Errors
-/// The first that is found.
+/// Returns the first that is found.
 pub(super) fn check(env: &Env, head: Option<Fingerprint>) -> Result<Checked, Error> {
     let cluster = directory::cluster(&env.layout)?;
     let (_, cas) = directory::cas(&env.layout, &cluster)?;

@@ -55,7 +55,7 @@ pub struct BackupReport {
     pub size: u64,
     /// Its SHA-256.
     pub sha256: Fingerprint,
-    /// What is in it.
+    /// The descriptions of its content.
     pub manifest: BackupManifest,
     /// The number of certificates in the ledger.
     pub certificates: usize,
@@ -69,7 +69,8 @@ pub struct BackupReport {
 /// moment: no other command writes meanwhile.
 ///
 /// # Errors
-/// [`BackupError`]; or when the directory is not whole, a file cannot be read, or the backup cannot be written.
+/// Returns [`BackupError`], or an error if the directory is not whole, a file cannot be read, or the backup cannot be
+/// written.
 pub fn backup(options: &BackupOptions, env: &Env, observer: &mut dyn Observer) -> Result<BackupReport, Error> {
     let BackupOptions { file, encryptor, bundles } = options;
     if files::exists(file) {

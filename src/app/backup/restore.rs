@@ -71,7 +71,7 @@ impl fmt::Debug for OpenedBackup {
 /// Opens a backup that is to be restored as `env`'s cluster directory. Nothing is written.
 ///
 /// # Errors
-/// [`RestoreError::NotEmpty`]; or when the file cannot be read, or is not encrypted.
+/// Returns [`RestoreError::NotEmpty`], or an error if the file cannot be read, or is not encrypted.
 pub fn open(options: RestoreOptions, env: &Env) -> Result<OpenedBackup, Error> {
     let place = match look_at(env.layout.dir())? {
         Place::Free(place) => place,
@@ -88,7 +88,7 @@ pub fn open(options: RestoreOptions, env: &Env) -> Result<OpenedBackup, Error> {
 /// Decrypts a backup, checks all of it, and then puts it in its place by one rename.
 ///
 /// # Errors
-/// [`RestoreError`]; or when a file cannot be written. Nothing is in the place then.
+/// Returns [`RestoreError`], or an error if a file cannot be written. Nothing is in the place then.
 pub fn restore(opened: OpenedBackup, identity: &Identity, env: &Env) -> Result<RestoreReport, Error> {
     let OpenedBackup { options, place, input } = opened;
     let file = &options.file;

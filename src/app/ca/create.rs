@@ -33,7 +33,7 @@ use crate::store::ledger::Ledger;
 pub enum KeyProtection {
     /// Encrypted with a passphrase (PKCS#8, scrypt).
     Passphrase(Passphrase),
-    /// Not encrypted: protected by the mode of their files alone.
+    /// Not encrypted. Only the mode of the files protects them.
     #[default]
     None,
 }
@@ -140,8 +140,8 @@ pub struct CreatedCa {
 /// Returns the roles that have no CA: all roles, or those that were not imported.
 ///
 /// # Errors
-/// [`StoreError::Exists`] when no role is without a CA, or the cluster's was not imported; when a CA was lost, of which
-/// the ledger has certificates.
+/// Returns [`StoreError::Exists`] if every role has a CA, or the cluster's CA was not imported; returns another error
+/// if a CA is missing that the ledger has certificates of.
 pub fn missing(layout: &Layout) -> Result<Vec<CaRole>, Error> {
     let pki = layout.pki();
     if !files::exists(&pki) {
@@ -174,7 +174,7 @@ pub(super) fn in_the_way(layout: &Layout, folder: PathBuf) -> StoreError {
 /// Checks that the folder for the keys of offline roots can be made: before a passphrase is asked for.
 ///
 /// # Errors
-/// When it exists, or is in the cluster directory.
+/// Returns an error if it exists, or is in the cluster directory.
 pub fn check_root_out(layout: &Layout, folder: &Path) -> Result<(), Error> {
     if files::is_inside(folder, layout.dir()) {
         return Err(CreateCaError::RootsInside(folder.to_owned()).into());
@@ -185,14 +185,14 @@ pub fn check_root_out(layout: &Layout, folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Creates the CAs of all roles and the ledger of what they will sign; all of it appears, or nothing. Beside an imported
-/// CA of the cluster, creates those of the other roles that have none.
+/// Creates the CAs of all roles and the ledger, all or none. If the cluster's CA was imported, creates only the missing
+/// CAs of the other roles.
 ///
 /// The caller has the directory's lock.
 ///
 /// # Errors
-/// The errors of [`missing`] and [`check_root_out`]; when a key cannot be made, encrypted or signed with, or a file cannot
-/// be written.
+/// Returns the errors of [`missing`] and [`check_root_out`], or an error if a key cannot be made, encrypted or signed
+/// with, or a file cannot be written.
 pub fn create(env: &Env, cluster: &Cluster, options: &CreateOptions) -> Result<CaReport, Error> {
     let roles = missing(&env.layout)?;
     if let Some(folder) = &options.root_out {

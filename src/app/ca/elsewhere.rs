@@ -22,7 +22,7 @@ pub struct Holder<'c> {
 }
 
 impl<'c> Holder<'c> {
-    /// Returns the holder that the cluster file names; `None` where the key is a file in the cluster directory.
+    /// Returns the holder that the cluster file names; `None` if the key is a file in the cluster directory.
     #[must_use]
     pub fn of(role: CaRole, cluster: &'c Cluster, env: &Env, surroundings: &Surroundings) -> Option<Self> {
         let signer = cluster.signer(role)?;
@@ -39,8 +39,8 @@ impl<'c> Holder<'c> {
     /// Opens the active CA of the role for signing. A program is not asked before something is to be signed.
     ///
     /// # Errors
-    /// When a certificate is missing, unreadable, or has a key of a kind that cannot sign here; when a token cannot be
-    /// opened.
+    /// Returns an error if a certificate is missing, unreadable, or has a key of a kind that cannot sign here, or an
+    /// error if a token cannot be opened.
     pub fn open(self, env: &Env, pins: &mut dyn Pins) -> Result<OpenedCa, Error> {
         let ca = ca::trust(&env.layout, self.role())?.into_active();
         let public_key = PublicKey::read(&ca.certificate().spki).map_err(|_| IssueError::Key(KeyError::Foreign))?;
@@ -52,7 +52,7 @@ impl<'c> Holder<'c> {
     /// that is given.
     ///
     /// # Errors
-    /// When the holder does not answer, or its key is of a kind that cannot sign here.
+    /// Returns an error if the holder does not answer, or its key is of a kind that cannot sign here.
     pub fn key(self, new: Option<KeyKind>, pins: &mut dyn Pins) -> Result<Box<dyn SigningKey>, Error> {
         Ok(signers::key_of_holder(self.signer, self.access, new, pins).map_err(IssueError::from)?)
     }

@@ -37,9 +37,9 @@ const LONGEST_RSA: usize = 4096;
 pub struct ImportOptions {
     /// The file with the CA's certificate, optionally followed by the certificates above it.
     pub certificate: PathBuf,
-    /// The file of its private key; `None` where the cluster file names the key's holder.
+    /// The file of its private key; `None` if the cluster file names the key's holder.
     pub key: Option<PathBuf>,
-    /// A file of the certificates above it, the root among them.
+    /// A file with the certificates above it, including the root.
     pub chain: Option<PathBuf>,
     /// The role of the CA.
     pub role: CaRole,
@@ -114,7 +114,7 @@ pub enum ImportCaError {
     NoKey {
         /// The file of the certificate.
         path: PathBuf,
-        /// What it signs for.
+        /// The role of the CA.
         role: CaRole,
     },
     /// There are a file of the key and a holder, which would sign instead of it.
@@ -125,7 +125,7 @@ pub enum ImportCaError {
         /// What the CA signs for.
         role: CaRole,
     },
-    /// The key that signs service accounts' tokens cannot be used.
+    /// The key that signs service account tokens cannot be used.
     #[error("{} has no key that signs service accounts' tokens", path.display())]
     TokenKey {
         /// The file.
@@ -133,7 +133,7 @@ pub enum ImportCaError {
         /// The reason.
         source: KeyError,
     },
-    /// The certificate is in the ledger already, for something else.
+    /// The ledger already has the certificate, with another profile.
     #[error("{} is in the ledger already, as {profile}", path.display())]
     OtherRole {
         /// The file of the certificate.
@@ -194,7 +194,7 @@ pub struct ImportPlan<'e> {
     env: &'e Env,
     options: ImportOptions,
     ca: CaCertificate,
-    /// The content of the key's file; `None` where the key is elsewhere.
+    /// The content of the key's file; `None` if the key is elsewhere.
     key: Option<Zeroizing<Vec<u8>>>,
     cluster: &'e Cluster,
 }
@@ -213,7 +213,7 @@ pub enum ImportedKey {
 /// The caller has the directory's lock.
 ///
 /// # Errors
-/// When the role has a CA already, a file cannot be read, or the certificate cannot sign for the role.
+/// Returns an error if the role has a CA already, a file cannot be read, or the certificate cannot sign for the role.
 pub fn plan<'e>(options: ImportOptions, cluster: &'e Cluster, env: &'e Env) -> Result<ImportPlan<'e>, Error> {
     check_key(&options, cluster)?;
     check_role(&env.layout, options.role)?;
@@ -251,7 +251,7 @@ impl ImportPlan<'_> {
     /// Opens the key's file, with a passphrase where it needs one, and checks that the key is the certificate's.
     ///
     /// # Errors
-    /// When it cannot be opened, or belongs to another certificate.
+    /// Returns an error if it cannot be opened, or belongs to another certificate.
     pub fn open(&self, passphrase: Option<&Passphrase>) -> Result<ImportedKey, ImportCaError> {
         let path = self.options.key.as_ref().unwrap_or(&self.options.certificate);
         let failed = |source| ImportCaError::Key { path: path.clone(), source };
@@ -260,7 +260,7 @@ impl ImportPlan<'_> {
         Ok(ImportedKey::File(key))
     }
 
-    /// Returns whether the key is with a holder that the cluster file names.
+    /// Returns true if the key is with a holder that the cluster file names.
     #[must_use]
     pub fn is_elsewhere(&self) -> bool {
         self.key.is_none()
@@ -269,7 +269,7 @@ impl ImportPlan<'_> {
     /// Takes the key from its holder, and checks that it is the certificate's.
     ///
     /// # Errors
-    /// When it belongs to another certificate.
+    /// Returns an error if it belongs to another certificate.
     pub fn hold(&self, key: Box<dyn SigningKey>) -> Result<ImportedKey, ImportCaError> {
         self.check(key).map(|()| ImportedKey::Elsewhere)
     }
@@ -281,7 +281,7 @@ impl ImportPlan<'_> {
     /// Writes the CA, and its key unless that is elsewhere.
     ///
     /// # Errors
-    /// When the key cannot be encrypted, or a file cannot be written; nothing is left then.
+    /// Returns an error if the key cannot be encrypted, or a file cannot be written. In that case, no file remains.
     pub fn apply(self, key: &ImportedKey, protection: &KeyProtection) -> Result<ImportReport, Error> {
         let Self { env, ca, cluster, .. } = self;
         let pem = match key {
@@ -324,7 +324,7 @@ pub(super) fn read_ca(
     let ca = CaCertificate::new(role, Origin::Imported, certificate, &others)
         .map_err(|source| ImportCaError::Path { path: path.to_owned(), source })?;
     let mut violations = ca.violations(env.now);
-    // Go demands the usages of every certificate of a path, the root among them.
+    // Go requires the extended key usages of every certificate of a path, including the root.
     if role != CaRole::FrontProxy && usage == Usage::Any {
         let all = ca.path().flat_map(|certificate| ca_violations(certificate, env.now));
         violations.extend(all.filter(|violation| matches!(violation, Violation::RootUsage(_))));

@@ -92,14 +92,14 @@ struct FoundCa {
     text: Option<Zeroizing<Vec<u8>>>,
 }
 
-/// What was imported.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryReport {
     /// The CAs that sign, one for each role.
     pub cas: Vec<ImportReport>,
     /// The subjects of the CAs that are trusted besides.
     pub trusted: Vec<String>,
-    /// SHA-256 of the public key by which service accounts' tokens are verified.
+    /// SHA-256 of the public key by which service account tokens are verified.
     pub token_key: Fingerprint,
 }
 
@@ -175,7 +175,7 @@ impl DirectoryPlan<'_> {
     /// Writes the CAs, their keys, and the key of service accounts; all of it appears, or nothing.
     ///
     /// # Errors
-    /// Returns an error if a key cannot be encrypted, or a file cannot be written; nothing is left then.
+    /// Returns an error if a key cannot be encrypted, or a file cannot be written. In that case, no file remains.
     pub fn apply(self, keys: &[CaKey], protection: &KeyProtection) -> Result<DirectoryReport, Error> {
         let Self { env, cluster, cas, token_key } = self;
         let mut roles = Vec::new();

@@ -70,7 +70,7 @@ fn names(arguments: &[String], ledger: &Ledger) -> Result<Vec<String>, Error> {
     Ok(expand(arguments, holders.iter().map(String::as_str)).map_err(HistoryError::from)?)
 }
 
-/// Returns true if the whole history has an entry about this.
+/// Returns true if the history has any entry about this name, number or digest.
 fn is_known(ledger: &Ledger, about: &str) -> Result<bool, StoreError> {
     let mut found = false;
     let filter = HistoryFilter { about: vec![about.to_owned()], since: None };

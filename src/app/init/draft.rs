@@ -31,9 +31,9 @@ pub struct InitReport {
     pub path: PathBuf,
     /// The cluster's name.
     pub name: ClusterName,
-    /// How many masters it has.
+    /// The number of masters.
     pub masters: usize,
-    /// How many nodes it has.
+    /// The number of nodes.
     pub nodes: usize,
 }
 

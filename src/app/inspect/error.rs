@@ -73,7 +73,7 @@ pub enum Unreadable {
     /// A part of it is damaged.
     #[error("{kind}: {problem}")]
     Part {
-        /// What the part should be.
+        /// The expected kind of the part.
         kind: &'static str,
         /// The reason.
         problem: String,

@@ -37,7 +37,7 @@ pub enum SkipReason {
     /// A part of it is damaged.
     #[error("a {kind} in it is damaged: {reason}")]
     Damaged {
-        /// What the part should be.
+        /// The expected kind of the part.
         kind: &'static str,
         /// The reason.
         reason: String,

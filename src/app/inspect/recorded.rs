@@ -19,15 +19,15 @@ use crate::store::ledger::records::CertificateRecord;
 /// A pattern that matches none is a name that the ledger does not have.
 ///
 /// # Errors
-/// When the ledger cannot be read.
+/// Returns an error if the ledger cannot be read.
 pub(super) fn names(text: &str, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
     let holders = if text.contains(['*', '?']) { ledger.holders()? } else { Vec::new() };
     let names = expand(&[text.to_owned()], holders.iter().map(String::as_str));
     Ok(names.unwrap_or_else(|_| vec![text.to_owned()]))
 }
 
-/// Returns the certificates with this serial number or SHA-256; else, of a host or an account, the newest of each
-/// profile.
+/// Returns the certificates with this serial number or SHA-256, and the newest certificate of each profile of a host or
+/// an account of that name.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.

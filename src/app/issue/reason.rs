@@ -21,7 +21,7 @@ pub enum IssueReason {
     KeyDiscarded,
 }
 
-/// A certificate that is to be issued, and why.
+/// A certificate to be issued, with the reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedCertificate {
     /// Its name.

@@ -55,7 +55,7 @@ pub struct AdoptReport {
 }
 
 impl AdoptReport {
-    /// Returns true where none of the files has a certificate that the ledger can have.
+    /// Returns true if none of the files has a certificate that the ledger can have.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.adopted.is_empty() && self.known == 0
@@ -67,8 +67,8 @@ impl AdoptReport {
 /// The caller has the directory's lock.
 ///
 /// # Errors
-/// When a file that was named does not exist or cannot be read, or the directory or the ledger cannot be used; nothing is
-/// recorded then.
+/// Returns an error if a file that was named does not exist or cannot be read, or the directory or the ledger cannot be
+/// used. In that case, nothing is recorded.
 pub fn adopt(options: &AdoptOptions, env: &Env) -> Result<AdoptReport, Error> {
     let cluster = directory::cluster(&env.layout)?;
     let (mut ledger, cas) = directory::cas(&env.layout, &cluster)?;

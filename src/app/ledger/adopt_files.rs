@@ -83,7 +83,7 @@ impl SkipReason {
 /// Reads files, and all files of known kinds in folders.
 ///
 /// # Errors
-/// When a file that was named does not exist or cannot be read.
+/// Returns an error if a file that was named does not exist or cannot be read.
 pub(super) fn read(inputs: &[InputFile]) -> Result<(Vec<FoundCertificate>, Vec<Skipped>), Error> {
     let mut walk = Walk::default();
     for InputFile { label, path } in inputs {

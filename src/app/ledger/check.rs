@@ -49,7 +49,8 @@ impl CheckReport {
 /// Checks the ledger, and changes nothing. `head` is the head of an earlier check, which must be a link of the chain.
 ///
 /// # Errors
-/// Returns an error if the ledger is newer than this program, is locked, or may not be read; or when the directory cannot be used.
+/// Returns an error if the ledger is newer than this program, is locked, or may not be read, or an error if the
+/// directory cannot be used.
 pub fn check(env: &Env, head: Option<Fingerprint>) -> Result<CheckReport, Error> {
     match directory::ledger(&env.layout) {
         Ok(ledger) => match check_opened(env, &ledger, head) {
@@ -96,7 +97,7 @@ fn check_opened(env: &Env, ledger: &Ledger, head: Option<Fingerprint>) -> Result
     let readable = |role| Some((role, ca::trust(&env.layout, role).ok()?));
     let cas: BTreeMap<CaRole, TrustBundle> = CaRole::ALL.into_iter().filter_map(readable).collect();
     let certificates = certificates(ledger, &cas, &mut findings)?;
-    // What is read into memory below has to be readable: the rest would be an error, and no finding.
+    // The checks below need a readable ledger; otherwise they would return an error instead of findings.
     if findings.iter().all(|finding| finding.severity == Severity::Warning) {
         findings.extend(revocations(env, ledger, &cas)?);
     }

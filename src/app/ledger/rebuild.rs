@@ -91,7 +91,8 @@ pub struct RebuildReport {
 /// it.
 ///
 /// # Errors
-/// [`RebuildError::Good`] when a check finds nothing wrong with the ledger; or when the CAs' certificates, or a folder, cannot be.
+/// Returns [`RebuildError::Good`] if a check finds nothing wrong with the ledger, or an error if the CAs' certificates
+/// or a folder cannot be read.
 pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, Error> {
     let _lock = directory::lock(env, "ledger rebuild", observer)?;
     let place = env.layout.ledger();

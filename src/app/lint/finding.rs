@@ -42,7 +42,7 @@ impl LintReport {
         self.findings.iter().filter(|finding| finding.rule.severity == severity).count()
     }
 
-    /// Returns true where no error and no warning is reported.
+    /// Returns true if no error and no warning is reported.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.findings.iter().all(|finding| finding.rule.severity == Severity::Note)

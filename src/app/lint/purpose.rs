@@ -94,7 +94,7 @@ impl Purpose {
         if self == Self::Unknown { other } else { self }
     }
 
-    /// Returns true where it is known that a server serves with it.
+    /// Returns true if it is known that a server serves with it.
     pub(super) fn serves(self) -> bool {
         matches!(self, Self::ApiServer | Self::KubeletServer | Self::EtcdMember | Self::Server)
     }

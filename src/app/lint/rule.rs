@@ -33,7 +33,7 @@ impl Severity {
 pub struct Rule {
     /// The stable id.
     pub id: &'static str,
-    /// How bad a finding is.
+    /// The severity of a finding.
     pub severity: Severity,
     /// What is wrong where it is found, in one sentence without a full stop.
     pub title: &'static str,

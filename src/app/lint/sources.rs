@@ -20,7 +20,7 @@ pub(super) struct Source {
     pub(super) inside: Option<String>,
     /// The path, by which its purpose is recognized.
     pub(super) path: PathBuf,
-    /// Permission bits; `None` where they are not known.
+    /// Permission bits; `None` if they are not known.
     pub(super) mode: Option<u32>,
     pub(super) content: SourceContent,
 }

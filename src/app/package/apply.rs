@@ -34,7 +34,7 @@ const FEWEST: usize = 32;
 impl Plan<'_> {
     /// Writes the bundles, and deletes keys if that was requested.
     ///
-    /// Bundles that are up to date are left alone.
+    /// Bundles that are up to date are not replaced.
     ///
     /// # Errors
     /// Returns an error if a credential changed since it was checked, a template fails, a stop was requested, or a file
@@ -121,7 +121,7 @@ impl Plan<'_> {
 
     /// Renders each batch on all cores, while the previous batch is staged and the one before that is synced.
     ///
-    /// Returns the hosts whose bundles changed; the others' files are left alone.
+    /// Returns the hosts whose bundles changed; the files of the others are not changed.
     fn write(
         &mut self,
         hosts: &[Roles<'_>],

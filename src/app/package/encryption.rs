@@ -127,7 +127,7 @@ impl<'c> Encryption<'c> {
         matches!(self, Self::To(_))
     }
 
-    /// Refuses to replace encrypted bundles by unencrypted ones, unless that was requested.
+    /// Refuses to replace encrypted bundles with unencrypted ones, unless that was requested.
     ///
     /// Otherwise a forgotten flag would undo the encryption of an earlier run.
     pub(super) fn check_nothing_is_undone(&self, hosts: &[Roles<'_>], folder: &Path) -> Result<(), PackageError> {

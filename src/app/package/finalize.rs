@@ -121,7 +121,7 @@ impl Finalizer<'_> {
     /// Signs a bundle and brings it into its form, not encrypted.
     ///
     /// # Errors
-    /// When it cannot be signed.
+    /// Returns an error if it cannot be signed.
     pub(super) fn encode(&self, mut bundle: Bundle, packer: &mut Packer) -> Result<EncodedBundle, PackageError> {
         if let Some(key) = &self.signing_key {
             signature::sign(&mut bundle, key).map_err(PackageError::Signing)?;

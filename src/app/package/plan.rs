@@ -94,7 +94,7 @@ pub(in crate::app) fn plan<'c>(
 /// Opens the ledger, which must be current, and reads the CAs, which must not have expired.
 ///
 /// # Errors
-/// The errors of [`directory::trust`] and [`revoke::check_ledger_is_current`]; [`PackageError::CaExpired`].
+/// Returns the errors of [`directory::trust`] and [`revoke::check_ledger_is_current`]; [`PackageError::CaExpired`].
 pub(super) fn trust(env: &Env, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet), Error> {
     let (ledger, known, cas) = directory::trust(&env.layout, cluster)?;
     revoke::check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
@@ -105,7 +105,7 @@ pub(super) fn trust(env: &Env, cluster: &Cluster) -> Result<(Ledger, Inventory, 
 /// Reads what the bundles of the selected hosts are rendered from.
 ///
 /// # Errors
-/// When the service-account key, the revocations or the ledger cannot be used.
+/// Returns an error if the service-account key, the revocations or the ledger cannot be used.
 pub(super) fn inputs<'c>(
     env: &Env,
     cluster: &'c Cluster,
@@ -130,7 +130,7 @@ pub(super) fn inputs<'c>(
 /// Refuses a form that hosts cannot use, or that would undo an encryption or lose files of others.
 ///
 /// # Errors
-/// [`PackageError`]; or when a folder of a bundle cannot be read.
+/// Returns [`PackageError`], or an error if a folder of a bundle cannot be read.
 pub(super) fn check_form(finalizer: &Finalizer<'_>, inputs: &Inputs<'_>, hosts: &[Roles<'_>]) -> Result<(), Error> {
     let folder = inputs.env.layout.bundles();
     check_format(finalizer.format, hosts, inputs)?;
@@ -138,7 +138,7 @@ pub(super) fn check_form(finalizer: &Finalizer<'_>, inputs: &Inputs<'_>, hosts: 
     finalizer.check_nothing_is_lost(hosts, &folder)
 }
 
-/// Refuses to discard keys that would be in unencrypted bundles, and nowhere else.
+/// Refuses to discard keys that would remain only in unencrypted bundles.
 pub(super) fn check_discard(options: &PackageOptions<'_>) -> Result<(), PackageError> {
     if options.discard_keys && !options.encryption.is_on() {
         Err(PackageError::DiscardWithoutRecipients)
@@ -170,7 +170,7 @@ fn check_cas(cas: &CaSet, env: &Env) -> Result<(), PackageError> {
     Ok(())
 }
 
-/// Returns the keys that an interrupted run was about to delete, of hosts that keep their encrypted bundles.
+/// Returns the keys that an interrupted run left undeleted, for hosts that keep their encrypted bundles.
 pub(super) fn left_to_discard(kept: &[Roles<'_>], inputs: &Inputs<'_>) -> Vec<CertificateSpec> {
     let layout = &inputs.env.layout;
     let specs = kept.iter().filter_map(Roles::node).flat_map(|node| inputs.cluster.node_specs(node));

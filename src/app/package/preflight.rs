@@ -31,7 +31,7 @@ impl Preflight<'_> {
     /// Refuses to go on if no host can be packed.
     ///
     /// # Errors
-    /// [`PackageError::Refused`] when no host can be packed, and some are refused.
+    /// Returns [`PackageError::Refused`] if no host can be packed and some hosts are refused.
     pub(super) fn check_some_can_be_packed(&self) -> Result<(), PackageError> {
         match self.hosts.is_empty() && !self.refused.is_empty() {
             true => Err(PackageError::Refused(Refusal { refused: self.refused.clone(), is_partial: false })),

@@ -27,7 +27,7 @@ use crate::store::credentials;
 use crate::store::files;
 use crate::store::ledger::Ledger;
 
-/// The smallest number of bundles that is worth a packer of its own.
+/// The smallest number of bundles for which a separate packer is worthwhile.
 const FEWEST: usize = 32;
 
 /// The bundles that would change.
@@ -39,7 +39,7 @@ pub struct PackagePreview {
     pub refused: Vec<RefusedHost>,
     /// The hosts that keep their encrypted bundle, because their keys were discarded.
     pub kept: Vec<HostName>,
-    /// What the user should know.
+    /// The warnings.
     pub warnings: Vec<Warning>,
     /// Whether packing was interrupted before it was recorded.
     pub is_unrecorded: bool,
@@ -77,7 +77,7 @@ pub enum PackReason {
 /// Hosts in `skipped` have no usable credentials yet: only the form of their bundles is checked.
 ///
 /// # Errors
-/// The errors of [`Packager::plan`](super::Packager::plan), but hosts that cannot be packed are reported.
+/// Returns the errors of [`Packager::plan`](super::Packager::plan), but hosts that cannot be packed are reported.
 pub(in crate::app) fn preview(
     env: &Env,
     cluster: &Cluster,

@@ -70,7 +70,7 @@ impl FolderComparison {
     /// Adds the files that are removed, and returns all changes.
     ///
     /// # Errors
-    /// When the folder cannot be listed.
+    /// Returns an error if the folder cannot be listed.
     pub(super) fn end(mut self) -> Result<Vec<PolicyChange>, StoreError> {
         if files::exists(&self.folder) {
             let removed = files::files_below(&self.folder)?.into_iter().filter(|path| !self.wanted.contains(path));
@@ -97,7 +97,7 @@ impl FolderUpdate {
     /// Adds the next file.
     ///
     /// # Errors
-    /// The system's error.
+    /// Returns the system's error.
     pub(super) fn add(&mut self, file: PolicyFile) -> Result<(), StoreError> {
         let changes = self.comparison.add(&file);
         let PolicyFile { path, text } = file;
@@ -134,7 +134,7 @@ impl FolderUpdate {
     /// Puts the new folder in its place if anything changed. Returns all files, and the changes.
     ///
     /// # Errors
-    /// The system's error; the old folder is unchanged then.
+    /// Returns the system's error. In that case, the old folder is unchanged.
     pub(super) fn publish(mut self, dir: &Path) -> Result<(Vec<PathBuf>, Vec<PolicyChange>), StoreError> {
         let folder = self.comparison.folder.clone();
         let removes = files::exists(&folder)

@@ -32,7 +32,8 @@ pub struct PolicyReport {
     pub files: Vec<PathBuf>,
     /// The files that changed; the others were left alone.
     pub changes: Vec<PolicyChange>,
-    /// The folder that names objects of accounts that the cluster file no longer has, if there are some.
+    /// The folder with the objects of accounts that are no longer in the cluster file, for deletion; `None` if there
+    /// are none.
     pub deletions: Option<PathBuf>,
     /// Valid certificates of the former account scheme.
     pub superseded: Option<Superseded>,
@@ -90,7 +91,7 @@ pub fn write(
 /// Returns the files that [`write`] would change, and changes nothing.
 ///
 /// # Errors
-/// The errors of [`write`].
+/// Returns the errors of [`write`].
 pub fn preview(
     env: &Env,
     cluster: &Cluster,
@@ -116,7 +117,7 @@ fn rendered(file: Result<PolicyFile, TemplateError>) -> Result<PolicyFile, Templ
     file.map_err(|source| TemplatesError::Render { output: "the policy", source })
 }
 
-/// Returns the revoked certificates; none before there are CAs.
+/// Returns the revoked certificates; empty if there are no CAs yet.
 fn denials_of(env: &Env, cluster: &Cluster) -> Result<(Option<Ledger>, Denials), Error> {
     if !files::exists(&env.layout.pki()) {
         return Ok((None, Denials::default()));

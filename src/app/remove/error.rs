@@ -23,7 +23,7 @@ pub enum RemoveError {
     Unknown {
         /// The host.
         host: HostName,
-        /// The ledger's name that is like it.
+        /// The most similar name in the ledger.
         similar: Option<String>,
     },
     /// Hosts are in the cluster file.

@@ -25,7 +25,7 @@ impl KnownHosts {
     /// Reads them from the ledger and from the hosts' folders.
     ///
     /// # Errors
-    /// When the ledger or a folder cannot be read.
+    /// Returns an error if the ledger or a folder cannot be read.
     pub(super) fn read(env: &Env, ledger: &Ledger) -> Result<Self, StoreError> {
         let folders = HostFolders::list(&env.layout)?;
         let of = |role, profile: Profile| -> Result<BTreeSet<String>, StoreError> {
@@ -47,7 +47,7 @@ impl KnownHosts {
     /// Returns the hosts that patterns stand for, each once, in the order of their names.
     ///
     /// # Errors
-    /// [`RemoveError`] for the first that cannot be removed.
+    /// Returns [`RemoveError`] for the first that cannot be removed.
     pub(super) fn named(
         &self,
         patterns: &[HostPattern],

@@ -1,7 +1,8 @@
 //! Removal of hosts that left: their certificates are revoked, and their files and bundles deleted.
 //!
 //! [`preview`] finds what a host still has and changes nothing. [`plan()`] does the same under the cluster directory's
-//! lock; [`RemovePlan::apply`] revokes first, then deletes. A run that was interrupted is completed by the same one.
+//! lock; [`RemovePlan::apply`] revokes first, then deletes. Running the same command again completes an interrupted
+//! run.
 
 mod error;
 mod hosts;

@@ -39,7 +39,7 @@ pub struct RemoveReport {
 /// Returns what [`plan`] and [`RemovePlan::apply`] would do, and changes nothing.
 ///
 /// # Errors
-/// The errors of [`plan`].
+/// Returns the errors of [`plan`].
 pub fn preview(
     options: &RemoveOptions,
     cluster: &Cluster,
@@ -56,7 +56,7 @@ pub fn preview(
 /// Locks the cluster directory and plans what is removed.
 ///
 /// # Errors
-/// [`RemoveError`](super::RemoveError), the errors of [`revoke::plan`]; or when a folder cannot be read.
+/// Returns [`RemoveError`](super::RemoveError), the errors of [`revoke::plan`], or an error if a folder cannot be read.
 pub fn plan<'a>(
     options: RemoveOptions,
     cluster: &'a Cluster,
@@ -88,7 +88,8 @@ impl RemovePlan<'_> {
     /// `issuers` are the CAs of [`Removal::crls`].
     ///
     /// # Errors
-    /// When a CRL cannot be made, or the ledger or the disk cannot be used. The same command continues then.
+    /// Returns an error if a CRL cannot be signed, or the ledger or the disk cannot be used. The same command continues
+    /// then.
     pub fn apply(self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RemoveReport, Error> {
         let Self { revocation, removal, reason, env } = self;
         let (revocation, mut applied) = revocation.apply_under_lock(issuers, observer)?;

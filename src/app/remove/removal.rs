@@ -88,7 +88,7 @@ impl Removal {
         self.hosts.iter().flat_map(|one| &one.paths)
     }
 
-    /// Returns true where the hosts have nothing left.
+    /// Returns true if the hosts have nothing left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.is_revoked && self.paths().next().is_none()
@@ -96,7 +96,7 @@ impl Removal {
 }
 
 impl HostRemoval {
-    /// Returns true where the host has nothing left.
+    /// Returns true if the host has nothing left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.certificates.is_empty() && self.paths.is_empty()

@@ -28,7 +28,7 @@ pub struct DueCrl {
 /// Returns the CRLs that are due, missing or damaged, and those that expire within the given time.
 ///
 /// # Errors
-/// The errors of [`status::crls_of_directory`].
+/// Returns the errors of [`status::crls_of_directory`].
 pub(in crate::app) fn due_crls(env: &Env, cluster: &Cluster, within: Option<Lifetime>) -> Result<Vec<DueCrl>, Error> {
     let due = |row: StatusRow| {
         let Credential::Crl(role) = row.credential else { return None };
@@ -47,7 +47,7 @@ pub(super) fn is_due(row: &StatusRow, now: OffsetDateTime, within: Option<Lifeti
             || row.not_after.is_some_and(|end| by.is_some_and(|by| end <= by)))
 }
 
-/// Returns how long what a row describes is valid.
+/// Returns the validity of a row's certificate.
 pub(super) fn validity(row: &StatusRow) -> Lifetime {
     let life = row.not_before.zip(row.not_after).map(|(from, to)| to - from);
     let life = life.and_then(|life| std::time::Duration::try_from(life).ok());
@@ -57,7 +57,7 @@ pub(super) fn validity(row: &StatusRow) -> Lifetime {
 /// Signs all CRLs again.
 ///
 /// # Errors
-/// The errors of [`revoke::plan`] and [`revoke::RevokePlan::apply`].
+/// Returns the errors of [`revoke::plan`] and [`revoke::RevokePlan::apply`].
 pub(in crate::app) fn renew_crls(
     validity: Lifetime,
     templates: Option<PathBuf>,

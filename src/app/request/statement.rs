@@ -47,7 +47,7 @@ pub enum StatementError {
     /// The signature is not valid.
     #[error("its SSH signature is not valid: {0}")]
     Signature(SshError),
-    /// What is signed is not a statement.
+    /// The signed content is not a statement.
     #[error("what its SSH signature covers is not a statement about requests")]
     Malformed,
     /// There is more than one.

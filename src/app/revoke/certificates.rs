@@ -24,7 +24,7 @@ use crate::store::ledger::{AuditContext, Ledger};
 
 /// The largest certificate or kubeconfig that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
-/// The ledger's profile of a certificate whose account is of no profile.
+/// The profile that the ledger has for a certificate whose account matches no profile.
 pub(crate) const UNKNOWN_PROFILE: &str = "unknown";
 
 /// A certificate that one of this directory's CAs signed.
@@ -189,7 +189,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Certificate>, Error> {
 /// Returns all certificates in the bytes of the file at `path`.
 ///
 /// # Errors
-/// [`RevokeError::NoCertificate`]; or when a file that a kubeconfig names cannot be read.
+/// Returns [`RevokeError::NoCertificate`], or an error if a file that a kubeconfig names cannot be read.
 pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Certificate>, Error> {
     let unusable = |source| RevokeError::NoCertificate { path: path.to_owned(), source };
     let ders = match pem::certificates(bytes) {

@@ -44,7 +44,7 @@ impl Changes {
         Self::of_crls(CaRole::ALL.into_iter().filter(|role| signs_crls(*role, cas)).collect())
     }
 
-    /// Plans to sign CRLs alone.
+    /// Plans to sign CRLs, without any revocation.
     pub(super) fn of_crls(crls: Vec<CaRole>) -> Self {
         Self { crls, ..Self::default() }
     }
@@ -96,7 +96,7 @@ impl Changes {
     /// Plans to revoke what was found for hosts that left, as far as that is not done.
     ///
     /// # Errors
-    /// [`RevokeError::Ca`]
+    /// Returns [`RevokeError::Ca`].
     pub(super) fn removing(
         hosts: &[HostName],
         (issued, unrecorded): (Vec<IssuedCertificate>, Vec<OwnCertificate>),
@@ -164,7 +164,7 @@ impl Changes {
         Ok(Self { revoked, recorded, ..Self::of_crls(crls) })
     }
 
-    /// Returns how many certificates are revoked now.
+    /// Returns the number of certificates that are revoked now.
     pub(super) fn count(&self) -> usize {
         self.revoked.len() + self.serials.len()
     }

@@ -42,7 +42,7 @@ pub struct CrlReport {
     pub crls: Vec<CrlState>,
     /// The number of revoked certificates of the directory's CAs that cannot sign CRLs: no CRL lists them.
     pub unlisted: usize,
-    /// The time by which they are current or not.
+    /// The time at which they are evaluated.
     pub now: OffsetDateTime,
 }
 

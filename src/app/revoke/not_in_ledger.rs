@@ -85,12 +85,12 @@ impl NotInLedger {
         })
     }
 
-    /// Returns true where the ledger lacks nothing.
+    /// Returns true if the ledger lacks nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.recorded.is_empty() && self.serials.is_empty() && self.digests.is_empty()
     }
 
-    /// Refuses to continue if files from which nothing is recorded have revocations that the ledger would still lack.
+    /// Refuses to continue if the ledger would still lack revocations of files that are not recorded.
     ///
     /// # Errors
     /// Returns [`RevokeError::OutdatedLedger`], or an error if the ledger cannot be used.

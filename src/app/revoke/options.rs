@@ -35,7 +35,7 @@ pub enum Request {
         /// The reason.
         reason: Reason,
     },
-    /// Revocations that the ledger lacks are recorded from rendered files, from bundles, and from those in the
+    /// Revocations that the ledger lacks are recorded from these rendered files and bundles, and from those in the
     /// directory.
     RecordForgotten(Vec<PathBuf>),
     /// The CRLs are signed again, and nothing is revoked.

@@ -48,7 +48,7 @@ pub struct RevokePreview<'a> {
     cas: CaSet,
 }
 
-/// What is revoked when it is applied. The cluster directory is locked as long as it exists.
+/// The plan for a revocation. It holds the lock of the cluster directory.
 #[derive(Debug)]
 pub struct RevokePlan<'a> {
     preview: RevokePreview<'a>,
@@ -67,7 +67,7 @@ pub(in crate::app) struct Applied {
 /// All errors except those of the disk or a key occur here.
 ///
 /// # Errors
-/// [`RevokeError`]; or when there is no CA, a template fails, or a file or the ledger cannot be used.
+/// Returns [`RevokeError`], or an error if there is no CA, a template fails, or a file or the ledger cannot be used.
 pub fn plan<'a>(
     options: RevokeOptions,
     cluster: &'a Cluster,
@@ -88,7 +88,7 @@ pub fn plan<'a>(
 /// Returns what [`plan`] and [`RevokePlan::apply`] would do, and changes nothing.
 ///
 /// # Errors
-/// The errors of [`plan`].
+/// Returns the errors of [`plan`].
 pub(in crate::app) fn preview<'a>(
     options: RevokeOptions,
     cluster: &'a Cluster,
@@ -153,7 +153,7 @@ impl<'a> RevokePreview<'a> {
         Ok(preview)
     }
 
-    /// Returns the certificates that are revoked.
+    /// Returns the certificates to revoke.
     #[must_use]
     pub fn certificates(&self) -> &[IssuedCertificate] {
         &self.changes.revoked
@@ -164,7 +164,7 @@ impl<'a> RevokePreview<'a> {
         self.changes.serials.iter().map(|(_, serial)| serial)
     }
 
-    /// Returns how many certificates are revoked.
+    /// Returns the number of revoked certificates.
     #[must_use]
     pub fn count(&self) -> usize {
         self.changes.count()
@@ -209,7 +209,7 @@ impl<'a> RevokePreview<'a> {
         Ok(())
     }
 
-    /// Returns true where CRLs and rules have all that the ledger has, and the ledger all that they have.
+    /// Returns true if CRLs and rules have all that the ledger has, and the ledger all that they have.
     pub(in crate::app) fn is_settled(&self) -> bool {
         self.changes.is_settled && self.not_in_ledger.is_empty()
     }
@@ -248,12 +248,12 @@ impl<'a> RevokePlan<'a> {
         self.preview.signers()
     }
 
-    /// Revokes and records what is planned, signs the CRLs and writes the authorization configuration.
+    /// Applies the plan: records the revocations, signs the CRLs, and writes the authorization configuration.
     ///
     /// `issuers` are the CAs of [`RevokePreview::signers`].
     ///
     /// # Errors
-    /// When a CRL cannot be made, or the ledger or the disk cannot be used.
+    /// Returns an error if a CRL cannot be signed, or the ledger or the disk cannot be used.
     pub fn apply(self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RevokeReport, Error> {
         let RevokePreview { request, changes, env, .. } = &self.preview;
         let (env, subject) = (*env, request.event_subject().to_owned());
@@ -266,7 +266,7 @@ impl<'a> RevokePlan<'a> {
     /// Like [`Self::apply`], without its event in the ledger; what is returned keeps the lock.
     ///
     /// # Errors
-    /// The errors of [`Self::apply`].
+    /// Returns the errors of [`Self::apply`].
     pub(in crate::app) fn apply_under_lock(
         self,
         issuers: &[Issuer],

@@ -36,7 +36,7 @@ use crate::verify::remedy::FileRemedy;
 const KIND: &str = "AuthorizationConfiguration";
 /// The length of a SHA-256 in hexadecimal digits.
 const DIGITS: usize = 64;
-/// What precedes the generation in the packing record.
+/// The text before the generation in the packing record.
 const GENERATION: &str = "generation ";
 /// The largest packing record that is read, in bytes.
 const MAX_RECORD: u64 = 4096;
@@ -105,7 +105,7 @@ fn digests_after(prefix: &str, text: &str) -> impl Iterator<Item = Fingerprint> 
 /// Reads the states in the cluster directory: in the policy folder and in the folder of bundles.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// Returns an error if a file cannot be read.
 pub(crate) fn of_directory(layout: &Layout, root: &TrustBundle) -> Result<Vec<RenderedState>, StoreError> {
     let mut found = of_policy(layout, root)?;
     found.extend(of_bundles(layout, root)?);
@@ -115,7 +115,7 @@ pub(crate) fn of_directory(layout: &Layout, root: &TrustBundle) -> Result<Vec<Re
 /// Reads the states in the files of the policy folder.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// Returns an error if a file cannot be read.
 pub(crate) fn of_policy(layout: &Layout, root: &TrustBundle) -> Result<Vec<RenderedState>, StoreError> {
     let mut found = Vec::new();
     for name in [AUTHORIZATION, ACCOUNTS] {
@@ -166,7 +166,7 @@ struct Record {
 }
 
 impl Record {
-    /// Parses a packing record; `None` where it is of another CA.
+    /// Parses a packing record; `None` if it belongs to another CA.
     fn parse(text: &str, root: &TrustBundle) -> Option<Self> {
         let sequence = mark_in(text, root)?.sequence;
         let generation = text.lines().find_map(|line| line.strip_prefix(GENERATION)?.parse().ok());
@@ -185,7 +185,7 @@ fn read_if_there(path: &Path, limit: u64) -> Result<Option<String>, StoreError> 
 /// Writes the packing record.
 ///
 /// # Errors
-/// When the ledger cannot be read, or the file not written.
+/// Returns an error if the ledger cannot be read, or the file not written.
 pub(crate) fn record_packing(layout: &Layout, ledger: &Ledger, root: &TrustBundle) -> Result<(), StoreError> {
     let mark = LedgerMark { sequence: ledger.sequence()?, root: root.active().certificate().fingerprint() };
     let text = format!("{mark}\n{GENERATION}{}\n", ledger.last_generation()?);
@@ -197,7 +197,7 @@ pub(crate) fn record_packing(layout: &Layout, ledger: &Ledger, root: &TrustBundl
 /// A run that was interrupted did not write it. Where nothing was ever packed there is nothing to record.
 ///
 /// # Errors
-/// When the record or the ledger cannot be read.
+/// Returns an error if the record or the ledger cannot be read.
 pub(crate) fn is_packing_unrecorded(layout: &Layout, ledger: &Ledger, root: &TrustBundle) -> Result<bool, StoreError> {
     let (sequence, generation) = (ledger.sequence()?, ledger.last_generation()?);
     let text = read_if_there(&layout.packing_record(), MAX_RECORD)?;
@@ -205,10 +205,10 @@ pub(crate) fn is_packing_unrecorded(layout: &Layout, ledger: &Ledger, root: &Tru
     Ok(generation > 0 && record != Some(Record { sequence, generation }))
 }
 
-/// Returns the generation of the packing record; `None` where there is no record of this CA.
+/// Returns the generation of the packing record; `None` if there is no record of this CA.
 ///
 /// # Errors
-/// When the record cannot be read.
+/// Returns an error if the record cannot be read.
 pub(crate) fn last_packed(layout: &Layout, root: &TrustBundle) -> Result<Option<u64>, StoreError> {
     let text = read_if_there(&layout.packing_record(), MAX_RECORD)?;
     Ok(text.and_then(|text| Record::parse(&text, root)).map(|record| record.generation))
@@ -217,7 +217,7 @@ pub(crate) fn last_packed(layout: &Layout, root: &TrustBundle) -> Result<Option<
 /// Reads the states in a file or a folder of bundles that the user named.
 ///
 /// # Errors
-/// [`InputError::Missing`], [`RevokeError::NotRendered`]; or when it cannot be read.
+/// Returns [`InputError::Missing`], [`RevokeError::NotRendered`], or an error if the file cannot be read.
 pub(crate) fn of_given(path: &Path, root: &TrustBundle) -> Result<Vec<RenderedState>, Error> {
     if !files::exists(path) {
         return Err(InputError::Missing { what: "file", path: path.to_owned() }.into());
@@ -253,7 +253,7 @@ fn of_folder(folder: &Path, root: &TrustBundle) -> Result<Vec<RenderedState>, St
 /// Returns the certificates that these files deny and the ledger does not have as revoked.
 ///
 /// # Errors
-/// When the ledger cannot be used.
+/// Returns an error if the ledger cannot be used.
 pub(crate) fn not_revoked(
     states: &[RenderedState],
     ledger: &Ledger,
@@ -293,7 +293,7 @@ impl NewerFile {
 /// Returns the first of these files that is newer than the ledger.
 ///
 /// # Errors
-/// When the ledger cannot be used.
+/// Returns an error if the ledger cannot be used.
 pub(crate) fn newer_than(
     states: &[RenderedState],
     ledger: &Ledger,
@@ -321,7 +321,7 @@ pub(crate) fn newer_than(
 /// lost.
 ///
 /// # Errors
-/// [`RevokeError::UnknownRevocations`]; or when the ledger cannot be used.
+/// Returns [`RevokeError::UnknownRevocations`], or an error if the ledger cannot be used.
 pub(crate) fn check_complete(states: &[RenderedState], ledger: &Ledger) -> Result<(), Error> {
     let named = states.iter().filter(|state| state.is_rules).map(|state| match state.sequence {
         // Rules of an older version or a customized template list all denied certificates but have no sequence.
@@ -340,7 +340,7 @@ pub(crate) fn check_complete(states: &[RenderedState], ledger: &Ledger) -> Resul
 /// Refuses a ledger that is older than one of these files.
 ///
 /// # Errors
-/// [`RevokeError::OutdatedLedger`]; or when the ledger cannot be used.
+/// Returns [`RevokeError::OutdatedLedger`], or an error if the ledger cannot be used.
 pub(crate) fn check_ledger_is_newer(
     states: &[RenderedState],
     ledger: &Ledger,

@@ -96,7 +96,7 @@ pub enum RequestProblem {
         /// The serial number of the certificate that the key was generated for.
         serial: Serial,
     },
-    /// The key signs service accounts' tokens.
+    /// The key signs service account tokens.
     #[error("its key is the one that signs service accounts' tokens")]
     KeyOfServiceAccounts,
     /// A certificate of the same public key was revoked.

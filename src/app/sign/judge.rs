@@ -166,7 +166,7 @@ pub(super) struct Records<'a> {
     pub(super) layout: &'a Layout,
     /// The certificates whose keys were made in the directory and deleted on purpose.
     pub(super) discarded: HashSet<Fingerprint>,
-    /// The public key that verifies service accounts' tokens, if there is one.
+    /// The public key that verifies service account tokens, if there is one.
     pub(super) service_accounts: Option<Fingerprint>,
 }
 

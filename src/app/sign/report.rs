@@ -92,7 +92,7 @@ pub struct SignedCertificate {
     pub host_key: Option<HostKeyEvidence>,
     /// The key in the cluster directory that is deleted, because the certificate is for another key.
     pub replaced_key: Option<PathBuf>,
-    /// The certificate's serial number, its SHA-256 and when it expires, once it is signed.
+    /// The certificate's serial number, SHA-256 and expiry, once it is signed.
     pub signed: Option<(Serial, Fingerprint, OffsetDateTime)>,
 }
 

@@ -57,7 +57,7 @@ pub fn of_directory(
 /// Reports the CRLs of a cluster directory alone: those that there are, and those that are missing.
 ///
 /// # Errors
-/// When there is no CA, or the ledger cannot be read.
+/// Returns an error if there is no CA, or the ledger cannot be read.
 pub fn crls_of_directory(
     env: &Env,
     cluster: &Cluster,
@@ -75,7 +75,7 @@ pub fn crls_of_directory(
     Ok(crls)
 }
 
-/// Refuses names and patterns that no host has: neither one of the cluster file nor one that left.
+/// Refuses names and patterns that match neither a host of the cluster file nor a removed host.
 fn check_hosts(patterns: &[HostPattern], cluster: &Cluster, left: &[RemovedHost]) -> Result<(), StatusError> {
     if patterns.is_empty() {
         return Ok(());

@@ -21,13 +21,13 @@ use crate::verify::remedy::CertificateRemedy;
 pub struct StatusRow {
     /// The subject that it belongs to.
     pub subject: Subject,
-    /// What it is.
+    /// The kind of credential.
     pub credential: Credential,
     /// The certificate; `None` for CRLs, bundles, and credentials that were never issued.
     pub certificate: Option<CertificateId>,
     /// The SHA-256 of the CA that signed it, of a CRL.
     pub crl_issuer: Option<Fingerprint>,
-    /// When its validity begins, where that is known.
+    /// When its validity begins, if that is known.
     pub not_before: Option<OffsetDateTime>,
     /// The time of expiry; for a CRL, its nextUpdate.
     pub not_after: Option<OffsetDateTime>,
@@ -93,7 +93,7 @@ pub enum Credential {
     File {
         /// Its name on the command line, or its path below the named folder.
         name: String,
-        /// What it is.
+        /// The kind of credential.
         kind: FileKind,
     },
 }
@@ -215,7 +215,7 @@ impl StatusRow {
         }
     }
 
-    /// Adds what helps. What is not valid yet is not replaced: the clock of one machine is wrong.
+    /// Adds the remedy. What is not valid yet is not replaced: the clock of one machine is wrong.
     pub(super) fn remedy(self, remedy: impl Into<Remedy>) -> Self {
         let remedy = match self.state {
             State::NotYetValid => CertificateRemedy::CompareClocks.into(),

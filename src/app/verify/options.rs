@@ -20,7 +20,7 @@ pub enum TargetSource {
 pub struct TargetOptions {
     /// The source.
     pub source: TargetSource,
-    /// The only nodes to verify: names, or `NAME=HOST[:PORT]` where the source has no addresses. All nodes if empty.
+    /// The only nodes to verify: names, or `NAME=HOST[:PORT]` if the source has no addresses. All nodes if empty.
     pub nodes: Vec<String>,
     /// If true, no node is verified.
     pub masters_only: bool,

@@ -40,8 +40,8 @@ impl BackupEncryptionArgs {
     /// Returns what encrypts: to the recipients, else with the passphrase, which a prompt asks for twice.
     ///
     /// # Errors
-    /// A usage error when something is not a recipient, or there is neither a passphrase nor a terminal; refused when the two
-    /// that are typed differ.
+    /// Returns a usage error if something is not a recipient, or there is neither a passphrase nor a terminal, or a
+    /// refusal if the two that are typed differ.
     pub(crate) fn encryptor(&self, context: &mut Context<'_>) -> Result<Encryptor> {
         if self.encrypt_to.is_empty() {
             return Ok(Encryptor::with_passphrase(&self.passphrase(context)?));
@@ -120,7 +120,8 @@ impl BackupIdentityArgs {
     /// Restores a backup. A passphrase that is typed wrong is asked for again, where `open` can open the file again.
     ///
     /// # Errors
-    /// The errors of `open` and [`restore`]; a usage error when neither a key nor a passphrase is given and there is no terminal.
+    /// Returns the errors of `open` and [`restore`], or a usage error if neither a key nor a passphrase is given and
+    /// there is no terminal.
     pub(crate) fn restore(
         &self,
         open: &dyn Fn(&Env) -> Result<OpenedBackup, app::Error>,

@@ -75,8 +75,8 @@ impl NewPassphraseArgs {
     /// Returns how new keys are stored; a prompt asks twice for their passphrase. `cluster` is the cluster's name.
     ///
     /// # Errors
-    /// Returns a usage error if there is neither a choice nor a terminal; refused when the two differ, or the passphrase is
-    /// weak.
+    /// Returns a usage error if there is neither a choice nor a terminal, or a refusal if the two differ, or the
+    /// passphrase is weak.
     pub(crate) fn protection(&self, cluster: &str, context: &mut Context<'_>) -> Result<KeyProtection> {
         if self.plaintext_ca_key {
             return Ok(KeyProtection::None);
@@ -119,7 +119,7 @@ impl PassphraseArgs {
     /// Returns the passphrase for new keys; a prompt asks for it twice.
     ///
     /// # Errors
-    /// Returns a usage error if there is neither a choice nor a terminal; refused when the two differ.
+    /// Returns a usage error if there is neither a choice nor a terminal, or a refusal if the two differ.
     fn choose(&self, context: &mut Context<'_>) -> Result<Passphrase> {
         if let Some(given) = self.given(context)? {
             return Ok(given);
@@ -148,7 +148,7 @@ impl PassphraseArgs {
     /// Like [`Self::open`], ready to sign.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::open`]; refused when a CA cannot be used to sign.
+    /// Returns the errors of [`Self::open`], or a refusal if a CA cannot be used to sign.
     pub(crate) fn issuers(
         &self,
         roles: &[CaRole],
@@ -208,8 +208,8 @@ pub(crate) fn holders<'c>(roles: &[CaRole], cluster: &'c Cluster, context: &Cont
     roles.iter().filter_map(|role| Holder::of(*role, cluster, &context.env, &surroundings)).collect()
 }
 
-/// Returns an opened root. If it needs a passphrase other than the one tried, it is opened with what
-/// is typed now, which is also returned.
+/// Returns an opened CA. If it needs a passphrase other than the one tried, prompts for it, and also returns the
+/// passphrase.
 fn or_ask(
     root: CaRole,
     tried: Result<OpenedCa, CaError>,

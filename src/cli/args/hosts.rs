@@ -17,7 +17,7 @@ pub(crate) fn expanded<'k>(arguments: &[String], known: impl Iterator<Item = &'k
 /// Returns the names and patterns that arguments are.
 ///
 /// # Errors
-/// A usage error where a list has an empty name.
+/// Returns a usage error if a list has an empty name.
 pub(crate) fn patterns(arguments: &[String]) -> Result<Vec<HostPattern>> {
     HostPattern::parse_all(arguments).map_err(usage)
 }

@@ -15,7 +15,7 @@ const LIMIT: u64 = 4096;
 /// Returns the passphrase in the first line of a file.
 ///
 /// # Errors
-/// Returns an error if it cannot be read, or there is none.
+/// Returns an error if it does not exist or cannot be read.
 pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase> {
     let bytes = Zeroizing::new(read_given(path, LIMIT, "passphrase file")?);
     let text = std::str::from_utf8(&bytes).map_err(|error| {

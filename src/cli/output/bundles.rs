@@ -82,7 +82,7 @@ fn json(report: &PackageReport) -> serde_json::Value {
     })
 }
 
-/// Shows how many hosts keep their encrypted bundle.
+/// Shows the number of hosts that keep their encrypted bundle.
 pub(crate) fn show_kept(kept: usize, screen: &mut Screen<'_>) {
     if kept > 0 {
         screen.warn(format_args!(
@@ -164,7 +164,7 @@ pub(crate) fn warn(warning: &Warning, layout: &Layout, screen: &mut Screen<'_>) 
     }
 }
 
-/// Returns the first names, and how many more there are.
+/// Returns the first names and the number of the others.
 pub(crate) fn first_of(names: &[impl Display], at_most: usize) -> String {
     let first: Vec<String> = names.iter().take(at_most).map(ToString::to_string).collect();
     match names.len().saturating_sub(at_most) {

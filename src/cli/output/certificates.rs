@@ -19,7 +19,7 @@ pub(crate) fn json(one: &PlannedCertificate) -> Value {
     })
 }
 
-/// Returns the id of the step for the key pair that signs service accounts' tokens.
+/// Returns the id of the step for the key pair that signs service account tokens.
 pub(crate) fn service_account(step: Option<ServiceAccountStep>) -> Option<&'static str> {
     step.map(|step| match step {
         ServiceAccountStep::Create => "create",

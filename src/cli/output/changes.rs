@@ -15,9 +15,9 @@ use crate::cli::context::Context;
 use crate::cluster::profile::CaRole;
 use crate::ui::Screen;
 
-/// The maximal number of hosts that a line names.
+/// The maximum number of hosts that a line names.
 const NAMED: usize = 20;
-/// The maximal number of files of a bundle that a line names.
+/// The maximum number of files of a bundle that a line names.
 const FILES: usize = 3;
 
 /// Shows what was changed, or would be, and what is left to do.

@@ -75,7 +75,7 @@ pub(super) fn show_advice(advice: Advice, screen: &mut Screen<'_>) {
     }
 }
 
-/// Shows what the CRLs and the rendered files had and the ledger lacked.
+/// Shows the revocations that were recorded from CRLs and rendered files.
 pub(super) fn show_learnt(learnt: &Learnt, screen: &mut Screen<'_>) {
     if learnt.certificates > 0 {
         screen.warn(format_args!(

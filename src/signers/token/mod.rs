@@ -32,7 +32,7 @@ pub(super) struct TokenKey {
 /// Opens the key that belongs to `public_key`.
 ///
 /// # Errors
-/// When the module, the token or the key is missing, or the PIN is wrong.
+/// Returns an error if the module, the token or the key is missing, or the PIN is wrong.
 pub(super) fn open(
     signer: &TokenSigner,
     access: &Access,
@@ -51,7 +51,8 @@ pub(super) fn open(
 /// Opens the key, and reads its public half. A token that has no such key makes one of the kind `new`, if that is given.
 ///
 /// # Errors
-/// When the module or the token is missing, the PIN is wrong, or the key is of a kind that no CA has here.
+/// Returns an error if the module or the token is missing, the PIN is wrong, or the key is of a kind that no CA has
+/// here.
 pub(super) fn open_or_make(
     signer: &TokenSigner,
     access: &Access,

@@ -28,7 +28,7 @@ pub fn leads_out(root: &Path, below: &str) -> Option<PathBuf> {
     None
 }
 
-/// Returns whether `path`, which need not exist, is inside of `folder`, links followed.
+/// Returns true if `path`, which need not exist, is inside of `folder`, links followed.
 #[must_use]
 pub fn is_inside(path: &Path, folder: &Path) -> bool {
     let Ok(folder) = fs::canonicalize(folder) else { return false };

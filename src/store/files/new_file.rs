@@ -28,7 +28,7 @@ impl NewFile {
     /// Begins a file, which must not exist.
     ///
     /// # Errors
-    /// [`StoreError::Exists`], or the system's error.
+    /// Returns [`StoreError::Exists`], or the system's error.
     pub fn begin(place: &Path, mode: u32) -> Result<Self, StoreError> {
         if exists(place) {
             return Err(StoreError::Exists(place.to_owned()));
@@ -56,7 +56,8 @@ impl NewFile {
     /// Puts the file in its place, where nothing may exist yet. Durable on return.
     ///
     /// # Errors
-    /// [`StoreError::Exists`], also if another process created it meanwhile; or the system's error. Nothing is left then.
+    /// Returns [`StoreError::Exists`], also if another process created it meanwhile, or the system's error. Nothing is
+    /// left then.
     pub fn commit(mut self) -> Result<(), StoreError> {
         self.file.sync_all().map_err(|error| Self::error(&self.place, &error))?;
         match self.unfinished.take() {

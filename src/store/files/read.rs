@@ -95,7 +95,7 @@ pub type Input = BufReader<File>;
 /// Opens a file to read it a piece at a time.
 ///
 /// # Errors
-/// [`StoreError::Missing`], or the system's error.
+/// Returns [`StoreError::Missing`], or the system's error.
 pub fn open(path: &Path) -> Result<Input, StoreError> {
     File::open(path).map(Input::new).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
@@ -103,7 +103,7 @@ pub fn open(path: &Path) -> Result<Input, StoreError> {
     })
 }
 
-/// Returns true if there is a plain file, and no link to one, with exactly these bytes and this mode.
+/// Returns true if `path` is a plain file, not a link, with exactly these bytes and this mode.
 #[must_use]
 pub fn holds_exactly(path: &Path, bytes: &[u8], mode: u32) -> bool {
     let as_long = |facts: Metadata| {

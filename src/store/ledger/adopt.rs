@@ -14,7 +14,7 @@ impl Ledger {
     /// Those that were revoked by their serial number or SHA-256 alone stay revoked.
     ///
     /// # Errors
-    /// When SQLite cannot; nothing is recorded then.
+    /// Returns an error if SQLite fails. In that case, nothing is recorded.
     pub fn adopt(&mut self, entries: &[Entry<'_>], audit: &AuditContext<'_>) -> Result<(), StoreError> {
         self.write(|transaction| {
             certificates::insert(transaction, entries, audit)?;
@@ -30,7 +30,7 @@ impl Ledger {
     /// Returns true if a certificate was recorded by [`Ledger::adopt`].
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn is_adopted(&self, certificate: Fingerprint) -> Result<bool, StoreError> {
         let query = "SELECT 1 FROM events WHERE kind = ?1 AND detail = ?2";
         let values = [ADOPTED, &certificate.to_string()];

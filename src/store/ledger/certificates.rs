@@ -226,7 +226,7 @@ impl Ledger {
     /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn newest(&self, profile: &str) -> Result<HashMap<String, Fingerprint>, StoreError> {
         self.read(|connection| {
-            // A column beside max() is of the same row (SQLite, "Bare columns in an aggregate query").
+            // A bare column beside max() has the value of the same row (SQLite, "Bare columns in an aggregate query").
             let mut select = connection.prepare(&format!(
                 "SELECT c.host, c.sha256, max({RANK}) FROM certificates c \
                  WHERE c.profile = ?1 AND c.host IS NOT NULL GROUP BY c.host",

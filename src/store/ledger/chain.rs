@@ -170,16 +170,16 @@ pub struct ChainReport {
 }
 
 impl Ledger {
-    /// Returns the hash of the last link; `None` where nothing was recorded yet. The chain is not checked.
+    /// Returns the hash of the last link; `None` if nothing was recorded yet. The chain is not checked.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn chain_head(&self) -> Result<Option<Fingerprint>, StoreError> {
         let hash = self.read(last_hash)?;
         Ok(hash.and_then(|hash| <[u8; 32]>::try_from(hash).ok()).map(Fingerprint::from_bytes))
     }
 
-    /// Compares every chained row with the chain. `expected` is the hash of a link, kept from an earlier check.
+    /// Compares every chained row with the chain. `expected` is the hash of a link from an earlier check.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.

@@ -155,7 +155,7 @@ impl Ledger {
     /// Copies the ledger as it is at one moment into a new file.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub(in crate::store) fn copy_into(&self, path: &Path) -> Result<(), StoreError> {
         self.read(|connection| connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])).map(|_| ())
     }
@@ -254,7 +254,7 @@ impl Ledger {
 }
 
 impl Drop for Ledger {
-    /// Moves the log into the database. The last process that closes the ledger removes the log, too.
+    /// Moves the log into the database. The last process that closes the ledger also removes the log.
     fn drop(&mut self) {
         if self.writes {
             // Pages that a reader still needs stay in the log. That reader or the next command moves them.

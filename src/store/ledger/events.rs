@@ -53,7 +53,7 @@ impl Ledger {
     /// Logs events of one kind, each with its subject and its detail; all or none.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn log_events(
         &mut self,
         kind: &str,
@@ -65,10 +65,10 @@ impl Ledger {
         })
     }
 
-    /// Returns when an event of this kind was logged last; `None` where there is none.
+    /// Returns when an event of this kind was logged last; `None` if there is none.
     ///
     /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn last_event(&self, kind: &str) -> Result<Option<OffsetDateTime>, StoreError> {
         let last = self.read(|connection| {
             let query = "SELECT max(at) FROM events WHERE kind = ?1";

@@ -62,7 +62,7 @@ impl Ledger {
     /// Returns what [`Self::next_generation`] would, and takes nothing: the next run gets the same generation.
     ///
     /// # Errors
-    /// When SQLite cannot.
+    /// Returns an error if SQLite fails.
     pub fn generations(&self, now: OffsetDateTime) -> Result<Generations, StoreError> {
         self.read(|connection| generations(connection, now))
     }

@@ -85,7 +85,7 @@ pub struct CertificateId {
 pub struct HistoryFilter {
     /// Those of these hosts, accounts, serial numbers and SHA-256s alone; all where there are none.
     pub about: Vec<String>,
-    /// Those from this time on.
+    /// If given, only entries from this time on.
     pub since: Option<OffsetDateTime>,
 }
 

@@ -72,7 +72,7 @@ impl Ledger {
     /// Returns the errors of [`Ledger::certificate_record`].
     pub fn newest_of(&self, name: &str) -> Result<Vec<Fingerprint>, StoreError> {
         self.read(|connection| {
-            // The list of profiles lets SQLite use the index of accounts.
+            // With the list of profiles, SQLite uses the index of accounts.
             let mut select = connection.prepare(&format!(
                 "SELECT c.sha256, max({RANK}) FROM certificates c \
                  WHERE c.host = ?1 OR (c.profile IN (SELECT profile FROM certificates) AND c.account = ?1) \

@@ -292,7 +292,7 @@ enum FollowUp {
     Unclear,
 }
 
-/// What a response proves as a refusal.
+/// The value of a response as proof of a refusal.
 enum Refusal {
     /// It is a refusal, provided that another client is accepted.
     Proven,

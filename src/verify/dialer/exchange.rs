@@ -93,7 +93,7 @@ impl Dialer {
             }
             let late = matches!(outcome, Outcome::TimedOut(_));
             seen.push(FollowUp { request, outcome, server_chain: server_chain.clone() });
-            // A run makes many requests of one kind: after one timeout the next would time out, too.
+            // A run makes many requests of one kind: after one timeout, the next would also time out.
             if late && request == Request::DenialReview {
                 break;
             }
@@ -153,8 +153,8 @@ impl Dialer {
 
     /// Opens a connection for HTTP, by the protocol that ALPN selects.
     ///
-    /// Clients that must be refused, and the permitted ones beside them, offer both protocols: a gate may guard one
-    /// protocol alone, and an acceptance in one proves no refusal in the other.
+    /// Clients that must be refused, and the permitted ones beside them, offer both protocols: a gate may guard only
+    /// one protocol, and an acceptance in one proves no refusal in the other.
     pub(super) async fn open(
         &self,
         socket: &Socket,

@@ -83,7 +83,7 @@ impl Run {
         if offer == Offer::One
             && !matches!(exchange.outcome, Outcome::Answer(_) | Outcome::TimedOut(_) | Outcome::NotTried(_))
         {
-            // The server may support HTTP/2 alone.
+            // The server may only support HTTP/2.
             exchange = Box::pin(self.self_review(&api_server.socket, node, Offer::Both)).await;
         }
         if matches!(exchange.outcome, Outcome::TimedOut(_)) {

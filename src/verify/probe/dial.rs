@@ -61,7 +61,7 @@ impl Run {
                         ips.push(ip);
                     }
                 }
-                // Resolvers rotate their answers; two runs should differ only where the cluster does.
+                // Resolvers rotate their answers; two runs should only differ if the cluster does.
                 ips.sort();
                 (Resolution::Resolved(ips.clone()), ips)
             }

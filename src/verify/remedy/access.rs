@@ -13,7 +13,7 @@ pub enum AuthenticationRemedy {
         /// The program that accepts them.
         program: Program,
     },
-    /// Trust client certificates of this cluster's CA alone.
+    /// Trust only client certificates of this cluster's CA.
     TrustOneClientCa {
         /// The program that trusts others.
         program: Program,

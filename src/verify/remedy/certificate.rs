@@ -12,7 +12,7 @@ pub enum CertificateRemedy {
     Reissue(Server),
     /// Reissue the serving certificate before it expires.
     Renew(Server),
-    /// Reissue the serving certificate with serverAuth alone.
+    /// Reissue the serving certificate with only serverAuth.
     ReissueForServers(Server),
     /// Reissue the serving certificate with every name that is dialled.
     ReissueWithNames(Server),

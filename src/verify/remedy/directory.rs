@@ -34,7 +34,7 @@ pub enum DirectoryRemedy {
         /// The key's file.
         path: String,
     },
-    /// Make a key readable by its owner alone.
+    /// Make a key readable only by its owner.
     RestrictKey {
         /// The key's file.
         path: String,
@@ -85,9 +85,9 @@ pub enum DirectoryRemedy {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileRemedy {
-    /// Make files and folders accessible to their owner alone.
+    /// Make files and folders accessible only to their owner.
     RestrictAccess,
-    /// Make files and folders writable by this user alone.
+    /// Make files and folders writable only by this user.
     RestrictOwners,
     /// Remove the files that an interrupted issue left.
     RemoveUnfinishedIssue,

@@ -48,7 +48,7 @@ impl Tool {
         MARKS.iter().find(|(mark, _)| has(mark)).map_or(Self::Other, |(_, tool)| *tool)
     }
 
-    /// Returns how the certificate of a file is renewed.
+    /// Returns the remedy that renews the certificate of a file.
     pub(super) fn renewal_of(self, path: &str) -> Remedy {
         // Kubelets of any tool renew their client certificates.
         if path.ends_with("kubelet.conf") || path.contains("kubelet-client-current") {

@@ -1,4 +1,4 @@
-//! What expires, as a table, JSON, CSV and metrics.
+//! The status as a table, JSON, CSV and metrics.
 
 mod advice;
 mod csv;

@@ -172,7 +172,7 @@ mod tests {
     use crate::app::status::Subject;
     use crate::cluster::profile::Profile;
 
-    /// The text for so many certificates that expire one after the other.
+    /// Returns the metrics of `count` certificates that expire one after the other.
     fn text_of(count: u32) -> String {
         let now = time::macros::datetime!(2026-11-23 12:00 UTC);
         let mut writer = PrometheusWriter::new(Head { cluster: "prod".to_owned(), now });

@@ -232,7 +232,7 @@ fn an_api_servers_refusal_is_a_status_or_the_verifier_is_accepted_there() {
     let forbidden = STATUS.replace("401", "403");
     assert_eq!(anonymous(&[(node(), known())], answer(401, STATUS)), "pass");
     assert_eq!(anonymous(&[(node(), known())], answer(403, &forbidden)), "pass");
-    // A proxy may answer for this path alone.
+    // A proxy may respond for this path only.
     for (status, body) in [(401, "<html>"), (403, "<html>"), (401, ""), (403, STATUS)] {
         assert_eq!(anonymous(&[(node(), known())], answer(status, body)), "not-proven", "{status} {body}");
     }

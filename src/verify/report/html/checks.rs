@@ -14,7 +14,7 @@ use crate::verify::target::Place;
 
 /// The number of hosts of one role above which equal hosts share a column.
 const FEW: usize = 4;
-/// The maximal number of columns for the hosts of one role.
+/// The maximum number of columns for the hosts of one role.
 const COLUMNS: usize = 8;
 
 type Statuses = Vec<Option<Status>>;

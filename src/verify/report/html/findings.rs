@@ -14,12 +14,12 @@ use crate::verify::report::reported::Reported;
 use crate::verify::report::summary::{RemedyText, Report};
 use crate::verify::target::Place;
 
-/// The maximal number of cards.
+/// The maximum number of cards.
 const CARDS: usize = 100;
 /// The remedies that a card shows at once, and those in a list that opens.
 const HINTS: usize = 3;
 const MORE_HINTS: usize = 50;
-/// The maximal number of different observations of a card.
+/// The maximum number of different observations of a card.
 const OBSERVATIONS: usize = 20;
 
 /// Findings of one check with one status and one kind of remedy.
