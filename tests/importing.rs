@@ -301,6 +301,27 @@ fn every_role_is_imported_and_nothing_is_replaced() {
     lab.good(&["verify", "--offline"]);
 }
 
+/// Commands ask for one passphrase.
+#[test]
+fn all_cas_of_a_directory_have_one_passphrase() {
+    needs!("openssl");
+    let lab = Lab::with(CLUSTER);
+    for name in ["cluster", "etcd"] {
+        root(&lab, name, &format!("/CN={name}"), GOOD, P256);
+    }
+    lab.write("one", "three in the morning, again\n");
+    lab.write("other", "four in the morning, again\n");
+    import(&lab, "cluster", "cluster", &["--ca-passphrase-file", "one"]);
+    let before = lab.snapshot();
+    let etcd =
+        ["import-ca", "--as", "etcd", "--cert", "etcd.crt", "--key", "etcd.key", "--ca-passphrase-file", "other"];
+    assert_eq!(lab.run(&etcd).status, 3);
+    assert_eq!(lab.run(&["init-ca", "--ca-passphrase-file", "other"]).status, 3);
+    assert_eq!(lab.snapshot(), before);
+    lab.good(&["init-ca", "--ca-passphrase-file", "one"]);
+    lab.good(&["issue-master", "--all", "--ca-passphrase-file", "one"]);
+}
+
 #[test]
 fn init_ca_does_not_replace_a_lost_ca_that_signed() {
     needs!("openssl");

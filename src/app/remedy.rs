@@ -23,6 +23,8 @@ pub enum Remedy {
     NameAnotherRootFolder,
     /// Give each CA a key of its own.
     GiveEachCaItsKey,
+    /// Give the passphrase that the other CAs' keys have.
+    UseTheSamePassphrase,
     /// Restore the certificates, keys and ledger of one directory, from a backup.
     RestoreCaAndLedger,
     /// Check the ledger, or record the revocations that a restored ledger lacks.

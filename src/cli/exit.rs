@@ -73,7 +73,7 @@ pub(super) fn of(error: &Error) -> Exit {
     match error {
         Error::Directory(error) => of_directory(error),
         Error::CreateCa(CreateCaError::Encryption(_) | CreateCaError::NotOpened(_)) => Exit::Bug,
-        Error::CreateCa(CreateCaError::SharedKey { .. }) => Exit::Refused,
+        Error::CreateCa(CreateCaError::SharedKey { .. } | CreateCaError::OtherPassphrase(_)) => Exit::Refused,
         Error::CreateCa(CreateCaError::RootsInside(_)) => Exit::Usage,
         Error::ImportCa(error) => of_import_ca(error),
         Error::Init(

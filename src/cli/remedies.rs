@@ -78,6 +78,9 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         }
         Remedy::NameAnotherRootFolder => signer::ANOTHER_FOLDER.to_owned(),
         Remedy::GiveEachCaItsKey => signer::A_KEY_EACH.to_owned(),
+        Remedy::UseTheSamePassphrase => {
+            "give the passphrase of that key: a command opens all CAs of a directory with one".to_owned()
+        }
         Remedy::RestoreCaAndLedger => {
             "restore ca.crt, ca.key and the ledger of one and the same directory from a backup".to_owned()
         }

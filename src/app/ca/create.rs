@@ -13,6 +13,7 @@ use crate::cluster::profile::{CaRole, TABLE};
 use crate::cluster::signer::Signer;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_certificate::{CaCertificate, Origin};
+use crate::pki::ca_key::CaKey;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::IssueError;
@@ -68,6 +69,9 @@ pub enum CreateCaError {
     /// The folder for the roots' keys is in the cluster directory.
     #[error("{} is in the cluster directory, where the roots' keys must not be", _0.display())]
     RootsInside(PathBuf),
+    /// Keys of CAs that exist already have another passphrase.
+    #[error("{} has another passphrase", .0.display())]
+    OtherPassphrase(PathBuf),
     /// Two CAs would have the same key.
     #[error("the {} would have the key of the {}", role.as_str(), other.as_str())]
     SharedKey {
@@ -82,6 +86,7 @@ impl CreateCaError {
     pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
         match self {
             Self::SharedKey { .. } => Some(Remedy::GiveEachCaItsKey),
+            Self::OtherPassphrase(_) => Some(Remedy::UseTheSamePassphrase),
             Self::RootsInside(_) => Some(Remedy::NameAnotherRootFolder),
             Self::Encryption(_) | Self::NotOpened(_) => None,
         }
@@ -198,6 +203,7 @@ pub fn create(env: &Env, cluster: &Cluster, options: &CreateOptions) -> Result<C
     if let Some(folder) = &options.root_out {
         check_root_out(&env.layout, folder)?;
     }
+    check_passphrase(&env.layout, &options.protection)?;
     let (mut new, mut offline) = (Vec::new(), Vec::new());
     for role in roles.iter().copied() {
         let made = make(role, env, cluster, options)?;
@@ -297,6 +303,22 @@ pub(super) fn created(layout: &Layout, role: CaRole, certificate: &Certificate, 
         fingerprint: certificate.fingerprint(),
         key,
     }
+}
+
+/// Checks that a new key would get the passphrase of the keys that the directory has: a command asks for it once.
+///
+/// # Errors
+/// Returns [`CreateCaError::OtherPassphrase`] if the passphrase does not open one of them, or an error if one cannot be
+/// read.
+pub(super) fn check_passphrase(layout: &Layout, protection: &KeyProtection) -> Result<(), Error> {
+    let KeyProtection::Passphrase(passphrase) = protection else { return Ok(()) };
+    for role in CaRole::ALL {
+        let Some(text) = ca::key_file(layout, role)? else { continue };
+        if matches!(CaKey::from_pem_with(&text, Some(passphrase)), Err(KeyError::WrongPassphrase)) {
+            return Err(CreateCaError::OtherPassphrase(layout.root_key(role)).into());
+        }
+    }
+    Ok(())
 }
 
 fn key_pem(key: &PrivateKey, protection: &KeyProtection) -> Result<Zeroizing<String>, CreateCaError> {

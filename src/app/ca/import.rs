@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::create::{CreateCaError, CreatedCa, KeyProtection, KeyStorage, created, in_the_way, role_with_key};
+use super::create::{
+    CreateCaError, CreatedCa, KeyProtection, KeyStorage, check_passphrase, created, in_the_way, role_with_key,
+};
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::input;
@@ -286,7 +288,10 @@ impl ImportPlan<'_> {
         let Self { env, ca, cluster, .. } = self;
         let pem = match key {
             ImportedKey::Elsewhere => None,
-            ImportedKey::File(key) => Some(key_file(key, protection)?),
+            ImportedKey::File(key) => {
+                check_passphrase(&env.layout, protection)?;
+                Some(key_file(key, protection)?)
+            }
         };
         ca::add(&env.layout, &ca, pem.as_ref().map(|pem| pem.as_str()), &env.audit())?;
         Ok(report(&ca, cluster, protection, env))
