@@ -129,41 +129,51 @@ fn signers() -> impl Strategy<Value = RawSigners> {
 
 fn draft() -> impl Strategy<Value = RawCluster> {
     let hosts = || prop::collection::vec(host(), 0..3);
-    let value = || option::of(text());
+    // Boxed, because the stack of a test's thread is smaller than the strategy would be.
+    let value = || option::of(text()).boxed();
     let values = (value(), value(), value(), option::of(prop::collection::vec(text(), 0..3)), value(), value());
     let versions = (value(), value(), value(), value(), value());
-    (values, (value(), value(), value(), value()), versions, signers(), kubelet(), hosts(), hosts()).prop_map(
-        |(
-            (name, endpoint, accounts, service_cidrs, cluster_domain, keys),
-            (ca, master, node, renew_before),
-            (kubernetes_version, image_repository, etcd_version, templates, with_units),
-            signers,
-            kubelet,
-            masters,
-            nodes,
-        )| RawCluster {
-            name,
-            endpoint,
-            accounts,
-            service_cidrs,
-            cluster_domain,
-            keys,
-            validity_ca: ca,
-            validity_master: master,
-            validity_node: node,
-            kubernetes_version,
-            image_repository,
-            etcd_version,
-            templates,
-            with_units,
-            renew_before,
-            signers,
-            kubelet,
-            // A master's entry has no such key.
-            masters: masters.into_iter().map(|host| RawHost { kubelet: Written::Nothing, ..host }).collect(),
-            nodes,
-        },
+    (
+        values,
+        (value(), value(), value(), value()),
+        versions,
+        signers().boxed(),
+        kubelet().boxed(),
+        hosts().boxed(),
+        hosts().boxed(),
     )
+        .prop_map(
+            |(
+                (name, endpoint, accounts, service_cidrs, cluster_domain, keys),
+                (ca, master, node, renew_before),
+                (kubernetes_version, image_repository, etcd_version, templates, with_units),
+                signers,
+                kubelet,
+                masters,
+                nodes,
+            )| RawCluster {
+                name,
+                endpoint,
+                accounts,
+                service_cidrs,
+                cluster_domain,
+                keys,
+                validity_ca: ca,
+                validity_master: master,
+                validity_node: node,
+                kubernetes_version,
+                image_repository,
+                etcd_version,
+                templates,
+                with_units,
+                renew_before,
+                signers,
+                kubelet,
+                // A master's entry has no such key.
+                masters: masters.into_iter().map(|host| RawHost { kubelet: Written::Nothing, ..host }).collect(),
+                nodes,
+            },
+        )
 }
 
 /// Hosts with valid names and addresses, all different.

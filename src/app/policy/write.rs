@@ -88,10 +88,10 @@ pub fn write(
     })
 }
 
-/// Returns the files that [`write`] would change, and changes nothing.
+/// Returns the files that [`write()`] would change, and changes nothing.
 ///
 /// # Errors
-/// Returns the errors of [`write`].
+/// Returns the errors of [`write()`].
 pub fn preview(
     env: &Env,
     cluster: &Cluster,
