@@ -57,12 +57,21 @@ fn nothing_is_lost(lab: &Lab) -> ProgramError {
         assert_eq!(ran.status, 4, "{ran}");
     }
     let pki = lab.path("pki");
+    let rules = || std::fs::read_to_string(lab.path("policy/masters/authorization.yaml")).unwrap_or_default();
+    let denied = rules().matches("X509SHA256=").count();
     let files = |snapshot: BTreeMap<PathBuf, Vec<u8>>| -> Vec<PathBuf> {
         snapshot.into_keys().filter(|path| path.starts_with(&pki)).collect()
     };
     assert_eq!(files(lab.snapshot()), files(before), "no certificate, kubeconfig or CRL");
     lab.write("signer.sh", PROGRAM);
     lab.good(&["issue-node", "on"]);
+    lab.good(&["ledger", "check"]);
+    // The API servers' rules need no signature.
+    lab.write("signer.sh", "exit 1");
+    assert_eq!(lab.run(&["revoke", "on", "--yes"]).status, 4);
+    assert!(rules().matches("X509SHA256=").count() > denied, "{}", rules());
+    lab.write("signer.sh", PROGRAM);
+    lab.good(&["revoke", "on", "--yes"]);
     lab.good(&["ledger", "check"]);
     error
 }

@@ -248,7 +248,7 @@ impl<'a> RevokePlan<'a> {
         self.preview.signers()
     }
 
-    /// Applies the plan: records the revocations, signs the CRLs, and writes the authorization configuration.
+    /// Applies the plan: records the revocations, writes the authorization configuration, and signs the CRLs.
     ///
     /// `issuers` are the CAs of [`RevokePreview::signers`].
     ///
@@ -287,15 +287,20 @@ impl<'a> RevokePlan<'a> {
             cas,
             ..
         } = preview;
+        // The rules need no signature: API servers can deny what is revoked even if a CA's key cannot be reached.
+        let rules = match is_settled {
+            true => None,
+            false => {
+                let denials = denials::of_ledger(&ledger, &cas.cluster, env.now)?;
+                Some(denials::write_authorization(cluster, &denials, &templates, &env.layout)?)
+            }
+        };
         let mut written = Vec::new();
         for issuer in issuers.iter().filter(|issuer| changes.crls.contains(&issuer.ca().role())) {
             written.push(crl::sign(issuer, cas.of(issuer.ca().role()), crl_validity, &mut ledger, env, observer)?);
         }
         let is_signed = !written.is_empty();
-        if !is_settled {
-            let denials = denials::of_ledger(&ledger, &cas.cluster, env.now)?;
-            written.push(denials::write_authorization(cluster, &denials, &templates, &env.layout)?);
-        }
+        written.extend(rules);
         let report = RevokeReport {
             outcome: Outcome::of(&request, &changes),
             written,
