@@ -580,3 +580,16 @@ fn unfinished(folder: &Path) -> usize {
 fn next(nth: usize) -> usize {
     nth + 1 + nth / 12
 }
+
+/// A later backup would replace the last one with a key that can be used.
+#[test]
+fn a_damaged_key_of_a_ca_is_found_before_a_backup() {
+    let (lab, recipient) = small();
+    let (key, other) = (lab.path("pki/ca.key"), lab.path("pki/etcd/ca.key"));
+    for damaged in [b"x".to_vec(), fs::read(&other).expect("a key")] {
+        fs::write(&key, damaged).expect("written");
+        assert_eq!(lab.run(&["backup", "damaged.age", "--encrypt-to", &recipient]).status, 3);
+        assert!(!lab.path("damaged.age").exists());
+        assert_eq!(lab.run(&["verify", "--offline"]).status, 1);
+    }
+}

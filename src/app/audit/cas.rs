@@ -3,13 +3,12 @@
 use time::Duration;
 
 use super::directory::Audit;
-use crate::app::ca::role_with_key;
+use crate::app::ca::{role_with_key, stored_key_problem};
 use crate::cluster::duration::{in_words, stamp};
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::certificate::Certificate;
-use crate::pki::local_key::LocalKey;
-use crate::pki::signing_key::SigningKey;
+use crate::pki::key::KeyError;
 use crate::pki::violation::Violation;
 use crate::sanitize::sanitized;
 use crate::store::ca;
@@ -68,12 +67,11 @@ impl Audit<'_> {
             wrong.push(format!("the ledger has it as another CA than the {}", role.as_str()));
         }
         // The key in the directory belongs to the active CA. An encrypted key is not decrypted here.
-        if is_active
-            && let Ok(Some(text)) = ca::key_file(self.layout, role)
-            && let Ok(key) = LocalKey::from_pem_with(&text, None)
-            && key.public_key() != certificate.spki
-        {
-            wrong.push(Violation::KeyDoesNotFit.to_string());
+        if is_active {
+            wrong.extend(stored_key_problem(self.layout, ca).map(|error| match error {
+                KeyError::Foreign => Violation::KeyDoesNotFit.to_string(),
+                other => format!("its key cannot be used: {other}"),
+            }));
         }
         wrong.extend(ca.is_of_another_cluster(&self.cluster.name).map(|violation| violation.to_string()));
         if !known {

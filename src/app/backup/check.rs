@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::error::BackupError;
+use crate::app::ca::stored_key_problem;
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -14,6 +15,7 @@ use crate::cluster::profile::{CaRole, Profile};
 use crate::cluster::spec::{Cluster, Role};
 use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
+use crate::store::ca::CaError;
 use crate::store::files;
 
 /// A cluster directory that is whole.
@@ -46,6 +48,12 @@ impl Checked {
 pub(super) fn check(env: &Env, head: Option<Fingerprint>) -> Result<Checked, Error> {
     let cluster = directory::cluster(&env.layout)?;
     let (_, cas) = directory::cas(&env.layout, &cluster)?;
+    for role in CaRole::ALL {
+        if let Some(source) = stored_key_problem(&env.layout, cas.of(role).active()) {
+            let path = env.layout.root_key(role).display().to_string();
+            return Err(CaError::Key { path, source }.into());
+        }
+    }
     let ledger = ledger::check(env, head)?;
     let damage: Vec<LedgerFinding> = ledger.findings.iter().filter(|finding| is_damage(finding)).cloned().collect();
     if !damage.is_empty() {

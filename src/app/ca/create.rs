@@ -305,6 +305,17 @@ pub(super) fn created(layout: &Layout, role: CaRole, certificate: &Certificate, 
     }
 }
 
+/// Returns why the key of a CA in the directory cannot be its key, as far as it can be told without a passphrase; `None`
+/// if it can be, or there is none.
+pub(in crate::app) fn stored_key_problem(layout: &Layout, ca: &CaCertificate) -> Option<KeyError> {
+    let text = ca::key_file(layout, ca.role()).ok().flatten()?;
+    match LocalKey::from_pem_with(&text, None) {
+        Ok(key) => (key.public_key() != ca.certificate().spki).then_some(KeyError::Foreign),
+        Err(KeyError::PassphraseNeeded) => None,
+        Err(error) => Some(error),
+    }
+}
+
 /// Checks that a new key would get the passphrase of the keys that the directory has: a command asks for it once.
 ///
 /// # Errors

@@ -5,10 +5,10 @@ mod elsewhere;
 mod import;
 mod import_directory;
 
-pub(in crate::app) use create::role_with_key;
 pub use create::{
     CaReport, CreateCaError, CreateOptions, CreatedCa, KeyProtection, KeyStorage, check_root_out, create, missing,
 };
+pub(in crate::app) use create::{role_with_key, stored_key_problem};
 pub use elsewhere::Holder;
 pub use import::{CaWarning, CaWarningKind, ImportCaError, ImportOptions, ImportPlan, ImportReport, ImportedKey, plan};
 pub use import_directory::{DirectoryPlan, DirectoryReport, ToolLayout, plan_directory};
