@@ -309,3 +309,15 @@ fn without_roots_nothing_is_planned_or_applied() {
     }
     assert!(!lab.path("policy").exists());
 }
+
+/// Bundles are packed again only to record the ledger's state beside them.
+#[test]
+fn a_lost_packing_record_is_nothing_to_do() {
+    let lab = Lab::issued();
+    lab.good(&["apply"]);
+    fs::remove_file(lab.path(".clusterctl.ledger")).expect("removed");
+    for command in ["plan", "apply", "plan"] {
+        assert_eq!(lab.run(&[command, "--exit-code"]).status, 0, "{command}");
+    }
+    assert!(lab.path(".clusterctl.ledger").exists());
+}

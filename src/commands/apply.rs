@@ -69,8 +69,8 @@ pub fn run(args: &ApplyArgs, context: &mut Context<'_>) -> Result<Exit> {
     let (cluster, env) = (context.cluster()?, context.env.clone());
     let options = args.plan.options(&cluster, context)?;
     let plan = apply::plan(options, &cluster, &env, &mut context.observer())?;
-    let was_empty = plan.is_empty();
-    let done = match was_empty {
+    let was_empty = plan.changes().is_empty();
+    let done = match plan.is_empty() {
         true => plan.tidy(&mut context.observer())?,
         false => apply(args, plan, &cluster, context)?,
     };
@@ -96,7 +96,7 @@ pub fn run_plan(args: &PlanArgs, context: &mut Context<'_>) -> Result<Exit> {
     let options = args.options(&cluster, context)?;
     let plan = apply::plan(options, &cluster, &env, &mut context.observer())?;
     changes::show(plan.changes(), true, args.output, context);
-    args.exit(plan.changes(), plan.is_empty())
+    args.exit(plan.changes(), plan.changes().is_empty())
 }
 
 impl PlanArgs {
