@@ -76,6 +76,8 @@ fn intermediates_sign_and_the_root_alone_is_trusted() {
     std::fs::remove_file(lab.path("pki/ledger.sqlite3")).expect("removed");
     lab.good(&["ledger", "rebuild"]);
     lab.good(&["ledger", "check"]);
+    let linted = lab.run(&["lint", "pki", "--output", "json"]).out;
+    assert!(linted.contains("\"findings\"") && !linted.contains("trust.json"), "{linted}");
     lab.good(&["issue-node", "node-1", "--reissue"]);
     assert!(openssl_accepts(lab, &node("node-1")));
 }

@@ -105,8 +105,9 @@ const ENDINGS: [&str; 8] = ["crt", "cer", "pem", "der", "crl", "p12", "pfx", "ku
 pub(in crate::app) fn may_be_of_known_kind(path: &Path, bytes: &[u8]) -> bool {
     let has = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-    // A script may have PEM's lines in its text.
-    if bytes.starts_with(b"#!") {
+    // A script may have PEM's lines in its text, and so has the list of the CAs of a cluster directory.
+    let is_list_of_cas = path.file_name().is_some_and(|name| name == "trust.json") && bytes.starts_with(b"{");
+    if bytes.starts_with(b"#!") || is_list_of_cas {
         return false;
     }
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
