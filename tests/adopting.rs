@@ -120,6 +120,7 @@ fn a_kubeadm_masters_certificates_are_adopted_with_their_profiles_and_hosts() {
     kubeadm(&lab);
     std::os::unix::fs::symlink("..", lab.path("theirs/loop")).expect("a link");
     let before = rows(&lab, "SELECT count(*) FROM certificates");
+    assert_eq!(lab.run(&["ledger", "adopt", "theirs/pki", "--host", "master-9"]).status, 2, "there is no such host");
     let report = adopt(&lab, &["theirs/pki", "theirs/admin.conf", "--host", "master-1"]);
     assert_eq!(
         all(&report, "adopted", "profile"),

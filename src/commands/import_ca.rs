@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::app::ca::{self, ImportCaError, ImportOptions, KeyProtection, ToolLayout};
-use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders, passphrase_of_file};
+use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders};
 use crate::cli::args::output::OutputFormat;
+use crate::cli::args::passphrase_file::passphrase_of_file;
 use crate::cli::args::pins::PinsOf;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};

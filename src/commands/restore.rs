@@ -24,7 +24,7 @@ pub struct RestoreArgs {
     file: PathBuf,
     #[command(flatten)]
     identity: BackupIdentityArgs,
-    /// Refuse a backup of another cluster than the one whose root has this public key, as status and init-ca print it
+    /// Refuse a backup of another cluster than the one whose root has this public key: clusterctl show pki/ca.crt prints it
     #[arg(long, value_name = "sha256:HEX", value_parser = parse_pin)]
     pin: Option<Fingerprint>,
     /// Refuse a ledger whose hash chain does not have this link, as ledger check or an earlier backup printed it
@@ -57,9 +57,7 @@ pub fn run(args: &RestoreArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     let options = RestoreOptions { file: context.input(&args.file), pin: args.pin, head: args.head };
     let report = args.identity.restore(&|env| open(options.clone(), env), context)?;
-    backups::show_restore(&report, args.output, &mut context.screen);
-    if context.dir.starts_with(&report.directory) {
-        context.screen.step("the folder was replaced: enter it again with cd");
-    }
+    let is_current = context.dir.starts_with(&report.directory);
+    backups::show_restore(&report, args.output, is_current, &mut context.screen);
     Ok(Exit::Done)
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ca_passphrase::passphrase_of_file;
 use super::encryption::recipients_named;
 use super::identity::IdentityArgs;
+use super::passphrase_file::passphrase_of_file;
 use crate::app::backup::{OpenedBackup, RestoreError, RestoreReport, restore};
 use crate::app::{self, Env};
 use crate::bundle::encrypted_stream::StreamError;

@@ -1,12 +1,12 @@
 //! The source of the passphrase of the CA's keys: a file, the environment, or a prompt.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
-use super::passphrase_file::passphrase_in;
+use super::passphrase_file::passphrase_of_file;
 use super::pins::{PinsOf, surroundings};
 use crate::app::ca::{Holder, KeyProtection};
 use crate::cli::context::Context;
@@ -19,7 +19,6 @@ use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
 use crate::pki::violation::{COMPARE_CLOCKS, Violation};
 use crate::store::ca::{self, CaError, OpenedCa};
-use crate::store::credentials::{self, CredentialProblem};
 
 /// The environment variable that may hold the passphrase.
 const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
@@ -40,22 +39,6 @@ pub(crate) fn authority(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> 
             })
             .because(error)
     })
-}
-
-/// Like [`passphrase_in`], and warns where other users can read the file.
-///
-/// # Errors
-/// Returns the errors of [`passphrase_in`].
-pub(crate) fn passphrase_of_file(given: &Path, context: &mut Context<'_>) -> Result<Passphrase> {
-    let path = context.path(given);
-    let passphrase = passphrase_in(&path)?;
-    if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_readable_by_others(&path) {
-        context.screen.warn(format_args!(
-            "others can read the passphrase file {0}: it has mode {mode:04o}. Close it with: chmod 600 {0}",
-            path.display()
-        ));
-    }
-    Ok(passphrase)
 }
 
 /// The flags that give the passphrase of new keys.

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::cli::context::read_given;
+use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::pki::passphrase::Passphrase;
+use crate::store::credentials::{self, CredentialProblem};
 
 /// The largest passphrase file, in bytes.
 const LIMIT: u64 = 4096;
@@ -29,4 +30,20 @@ pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase> {
         return Err(CliError::new(Exit::Usage, what));
     }
     Ok(Passphrase::new(line.to_owned()))
+}
+
+/// Like [`passphrase_in`], and warns where other users can read the file.
+///
+/// # Errors
+/// Returns the errors of [`passphrase_in`].
+pub(crate) fn passphrase_of_file(given: &Path, context: &mut Context<'_>) -> Result<Passphrase> {
+    let path = context.path(given);
+    let passphrase = passphrase_in(&path)?;
+    if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_readable_by_others(&path) {
+        context.screen.warn(format_args!(
+            "others can read the passphrase file {0}: it has mode {mode:04o}. Close it with: chmod 600 {0}",
+            path.display()
+        ));
+    }
+    Ok(passphrase)
 }

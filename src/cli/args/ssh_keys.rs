@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::ca_passphrase::passphrase_of_file;
+use super::passphrase_file::passphrase_of_file;
 use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;

@@ -43,7 +43,7 @@ pub(crate) fn show_backup(report: &BackupReport, output: OutputFormat, screen: &
 }
 
 /// Shows what was restored.
-pub(crate) fn show_restore(report: &RestoreReport, output: OutputFormat, screen: &mut Screen<'_>) {
+pub(crate) fn show_restore(report: &RestoreReport, output: OutputFormat, is_current: bool, screen: &mut Screen<'_>) {
     let RestoreReport { directory, manifest, certificates: count, head, warnings } = report;
     warn(warnings, screen);
     if output == OutputFormat::Json {
@@ -61,10 +61,13 @@ pub(crate) fn show_restore(report: &RestoreReport, output: OutputFormat, screen:
         certificates(*count)
     ));
     screen.step(
-        "What was issued and revoked after that is not in it: clusterctl revoke --from FILE learns revocations from newer bundles, \
-         rules and CRLs",
+        "What was issued and revoked after that is not in it: clusterctl revoke --from FILE records revocations from newer bundles \
+         and rules",
     );
-    screen.step("Next: clusterctl status; clusterctl verify --offline");
+    // A shell in a folder that was replaced is in the old one.
+    let enter =
+        if is_current { format!("cd {} && ", sanitized(&directory.display().to_string())) } else { String::new() };
+    screen.step(format_args!("Next: {enter}clusterctl status; clusterctl verify --offline"));
 }
 
 fn warn(warnings: &[LedgerFinding], screen: &mut Screen<'_>) {
