@@ -298,7 +298,7 @@ fn copy_of(lab: &Lab) -> Lab {
     copy
 }
 
-/// Every rename, deletion and sync of the command: what was begun is completed by the same command.
+/// Every rename, deletion and sync of the command: the same command completes what was started.
 #[test]
 fn a_removal_killed_anywhere_is_completed_by_the_same_command() {
     needs!("strace");

@@ -104,7 +104,7 @@ impl<R: BufRead> EncryptedInput<R> {
     }
 }
 
-/// Why a stream ended early; shared with whoever reads the stream through other readers.
+/// Why a stream ended early; shared with the code that reads the stream through other readers.
 #[derive(Debug, Clone, Default)]
 pub struct Failure(Rc<RefCell<Option<StreamError>>>);
 

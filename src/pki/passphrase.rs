@@ -96,7 +96,7 @@ impl Passphrase {
     /// Returns why it can be found by trying, or `None` if it is not that weak; `context` has words that an attacker
     /// tries first, such as the cluster's name.
     ///
-    /// Whoever copies a key's file can try passphrases until the CA expires. Length counts, and that it is not what is
+    /// Anyone who copies a key's file can try passphrases until the CA expires. Length counts, and that it is not what is
     /// tried first (NIST SP 800-63B § 3.1.1.2).
     #[must_use]
     pub fn weakness(&self, context: &[&str]) -> Option<PassphraseWeakness> {

@@ -55,7 +55,7 @@ pub(super) struct GroupKey {
 pub(super) enum Signer {
     /// The CA at this position.
     Ca(usize),
-    /// Nobody whose certificate is here; the name of the issuer.
+    /// A CA whose certificate was not given; the name of the issuer.
     Unknown(String),
     /// One of many others that are not here.
     Others,
@@ -117,7 +117,7 @@ impl CertificateMap {
         let mut map = Self { cas: cas.mapped(&trusted, clock), groups: BTreeMap::new(), left_out };
         let mut unknown = BTreeSet::new();
         for (fingerprint, certificate) in parsed(seen) {
-            // What a server sent beside its own certificate is nobody's.
+            // What a server sent beside its own certificate is no host's.
             let Some(whose) = holders.get(&fingerprint) else { continue };
             let Some(&(place, usage, _)) = whose.last() else { continue };
             let signer = match cas.signer_of(&certificate) {

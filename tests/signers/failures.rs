@@ -138,7 +138,7 @@ fn a_program_that_does_not_answer_is_ended_with_its_children() {
     }
     let child = lab.read("child");
     let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
-    // Where nobody waits for it, a process that was ended stays as a zombie.
+    // A process that ended stays as a zombie until its parent waits for it.
     assert!(state.map_or(true, |state| state.contains(") Z ")), "its child still runs");
 }
 

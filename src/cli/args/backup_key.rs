@@ -76,7 +76,7 @@ impl BackupEncryptionArgs {
         self.accepted(typed, context)
     }
 
-    /// Refuses a passphrase that can be found by trying, or warns of it where it is allowed: whoever copies the backup can try
+    /// Refuses a passphrase that can be found by trying, or warns of it where it is allowed: anyone who copies the backup can try
     /// passphrases for as long as the CAs are valid.
     fn accepted(&self, passphrase: Passphrase, context: &mut Context<'_>) -> Result<Passphrase> {
         match passphrase.weakness(&[]) {

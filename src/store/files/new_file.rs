@@ -107,10 +107,10 @@ mod tests {
     fn a_file_appears_when_it_is_complete_and_replaces_nothing() {
         let dir = tempfile::tempdir().expect("a folder");
         let place = dir.path().join("backup");
-        let mut file = NewFile::begin(&place, 0o600).expect("begun");
+        let mut file = NewFile::begin(&place, 0o600).expect("created");
         file.write_all(b"one").expect("written");
         assert!(!exists(&place));
-        let mut late = NewFile::begin(&place, 0o600).expect("begun");
+        let mut late = NewFile::begin(&place, 0o600).expect("created");
         late.write_all(b"two").expect("written");
         file.commit().expect("in its place");
         assert_eq!((read(&place, 9), mode(&place)), (Ok(b"one".to_vec()), Ok(0o600)));
