@@ -11,7 +11,7 @@ use clusterctl::store::ledger::{AuditContext, Ledger};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::support::fleets::{fleet_of, killed_at, run};
+use crate::support::fleets::{fleet_of, kill_at, run};
 use crate::support::outside::needs;
 use crate::support::{Lab, NOW, good_tool};
 
@@ -152,7 +152,7 @@ fn an_interrupted_migration_leaves_the_ledger_unchanged() {
         fs::remove_file(&path).expect("removed");
         older(&path, 6);
         let before = kept(&path, 6);
-        killed_at(&lab, call, nth, Some(only), &["issue-node", "--all"]);
+        kill_at(&lab, call, nth, Some(only), &["issue-node", "--all"]);
         assert_eq!((format(&path), kept(&path, 6)), (6, before.clone()), "{call} {nth}");
         drop(Ledger::open(&path).expect("migrated"));
         assert_eq!((format(&path), kept(&path, 6)), (FORMAT, before), "{call} {nth}");
@@ -185,7 +185,7 @@ fn with_a_log() -> (Lab, PathBuf, PathBuf) {
     copy(&lab.path(LEDGER), &backups[0]);
     assert!(run(&lab, &["issue-node", "node-0"]).status.success());
     copy(&lab.path(LEDGER), &backups[1]);
-    killed_at(&lab, "syncfs", 1, None, &["issue-node", "--all"]);
+    kill_at(&lab, "syncfs", 1, None, &["issue-node", "--all"]);
     assert!(fs::metadata(lab.path(LOG)).expect("a log").len() > 4096, "else this proves nothing");
     let [long_before, just_before] = backups;
     (lab, long_before, just_before)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use time::Duration;
 
-use crate::support::fleets::{calls_of, fleet_of, killed_at, run};
+use crate::support::fleets::{calls_of, fleet_of, kill_at, run};
 use crate::support::offline::offline;
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, Ran, forms, good_tool, without_digests};
@@ -321,7 +321,7 @@ fn a_removal_killed_anywhere_is_completed_by_the_same_command() {
         let count = traced.lines().filter(|line| line.contains(&format!(" {call}("))).count();
         for nth in 1..=count {
             let lab = copy_of(&before);
-            killed_at(&lab, call, nth, None, &command);
+            kill_at(&lab, call, nth, None, &command);
             torn += usize::from(lab.path("pki/nodes/node-1").exists() || lab.path("bundles/node-1.tar.gz").exists());
             // What was interrupted is still known as a host that left, or is done.
             let plan = run(&lab, &["remove", "node-1", "--dry-run"]);

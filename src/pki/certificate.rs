@@ -71,7 +71,7 @@ pub struct Certificate {
     pub unknown_critical: Vec<String>,
     /// Whether it has name constraints for the certificates below it.
     pub has_name_constraints: bool,
-    /// Whether it has name constraints on URIs or mail addresses, which webpki does not support and refuses.
+    /// Whether it has name constraints on URIs or email addresses, which webpki does not support and refuses.
     pub constrains_uris_or_mail: bool,
     /// Whether it has rules for certificate policies: mappings, constraints, anyPolicy inhibited.
     pub has_policy_rules: bool,

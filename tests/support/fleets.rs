@@ -34,7 +34,7 @@ pub(crate) fn calls_of(lab: &Lab, calls: &str, args: &[&str]) -> String {
 
 /// Runs a command until it makes this call, and kills it there, as a power failure would. `only` narrows it to calls about one
 /// path.
-pub(crate) fn killed_at(lab: &Lab, call: &str, nth: usize, only: Option<&str>, args: &[&str]) {
+pub(crate) fn kill_at(lab: &Lab, call: &str, nth: usize, only: Option<&str>, args: &[&str]) {
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
     let mut strace = vec!["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject];
     let path = only.map(|path| lab.path(path).display().to_string());

@@ -15,7 +15,7 @@ use clusterctl::verify::target::Target;
 use clusterctl::verify::verdict::{Strictness, Verdict, verdict};
 use time::Duration;
 
-use super::lab::{Lab, faults, lab, revoked};
+use super::lab::{Lab, lab, not_passed, revoked_fingerprint};
 
 const HOSTS: [&str; 2] = ["endpoint", "master-1"];
 
@@ -51,13 +51,13 @@ fn certificate(name: &str) -> RevokedCertificate {
 fn api_servers_that_have_not_read_their_rules_are_warned_of() {
     let lab = lab(1, 2, Some(InjectedFault::NotReloaded));
     let findings = lab.judge(&lab.observe());
-    assert_eq!(faults(&findings), at_each("warn"), "{}", lab.text(&findings));
+    assert_eq!(not_passed(&findings), at_each("warn"), "{}", lab.text(&findings));
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
     let strict = Strictness { fail_on_warn: true, ..Strictness::default() };
     assert_eq!(verdict(&findings, strict), Verdict::Unproven);
     for finding in of_denials(&findings) {
         assert_eq!(finding.properties(), [Property::P2iii]);
-        assert!(finding.observed.contains(&revoked().to_string()), "{}", finding.observed);
+        assert!(finding.observed.contains(&revoked_fingerprint().to_string()), "{}", finding.observed);
         assert!(matches!(finding.remedy, Some(Remedy::Authorization(AuthorizationRemedy::UpdateDenials { .. }))));
     }
 }
@@ -68,14 +68,14 @@ fn a_revocation_is_reported_until_the_api_servers_deny_it() {
     let mut target = (*lab.target).clone();
     let newer =
         RevokedCertificate { revoked: Some("2026-11-28T12:00:00Z".into()), ..certificate("node-7 kubelet-client") };
-    let older = RevokedCertificate { sha256: revoked(), whose: None, revoked: None };
+    let older = RevokedCertificate { sha256: revoked_fingerprint(), whose: None, revoked: None };
     target.denials = Some(ExpectedDenials::new(vec![newer.clone(), older], true));
     let findings = found(&lab, target.clone());
     assert_eq!(statuses(&findings), [Status::Warn; 2]);
     let observed = &of_denials(&findings)[0].observed;
     assert!(observed.contains("node-7 kubelet-client") && observed.contains("2026-11-28T12:00:00Z"), "{observed}");
-    assert!(!observed.contains(&revoked().to_string()), "{observed}");
-    lab.running.deny([revoked(), newer.sha256]);
+    assert!(!observed.contains(&revoked_fingerprint().to_string()), "{observed}");
+    lab.running.deny([revoked_fingerprint(), newer.sha256]);
     assert_eq!(statuses(&found(&lab, target)), [Status::Pass; 2]);
 }
 
@@ -171,11 +171,11 @@ fn a_recording_from_before_this_check_skips_it() {
         dials.for_each(|dial| dial.exchanges.retain(|exchange| exchange.request != Request::DenialReview));
     }
     let findings = lab.judge(&seen);
-    assert_eq!(faults(&findings), at_each("skipped"));
+    assert_eq!(not_passed(&findings), at_each("skipped"));
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
     // A target without a list of denials: skipped if certificates were revoked, and else not reported.
     let clock = Clock { now: lab.now, expires_within: Duration::days(30) };
     let of = |revoked| judge(&Target { denials: None, revoked, ..(*lab.target).clone() }, &seen, clock);
-    assert_eq!(statuses(&of(Some([revoked()].into()))), [Status::Skipped; 2]);
+    assert_eq!(statuses(&of(Some([revoked_fingerprint()].into()))), [Status::Skipped; 2]);
     assert_eq!(statuses(&of(None)), []);
 }

@@ -16,7 +16,7 @@ use clusterctl::verify::target::{Place, Target};
 use clusterctl::verify::verdict::{Strictness, Verdict, verdict};
 use time::Duration;
 
-use super::lab::{expect, faults, lab, slow_lab};
+use super::lab::{assert_not_passed, lab, not_passed, slow_lab};
 
 use crate::support::outside::needs;
 
@@ -24,7 +24,7 @@ use crate::support::outside::needs;
 fn a_correct_cluster_has_all_six_properties() {
     let lab = lab(2, 3, None);
     let findings = lab.judge(&lab.observe());
-    assert_eq!(faults(&findings), BTreeMap::new(), "{}", lab.text(&findings));
+    assert_eq!(not_passed(&findings), BTreeMap::new(), "{}", lab.text(&findings));
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
     let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
     let node = ["connect", "tls", "protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity"];
@@ -61,7 +61,7 @@ fn runs_and_replays_have_the_same_findings() {
 
 #[test]
 fn an_expired_certificate_fails_only_its_dates() {
-    expect(
+    assert_not_passed(
         InjectedFault::ExpiredNode,
         &[
             ("fail", &["node.dates at node-2"]),
@@ -80,7 +80,7 @@ fn another_ca_of_the_same_name_fails_the_chain() {
         "node.other-node at node-2",
         "node.config at node-2",
     ];
-    expect(
+    assert_not_passed(
         InjectedFault::OtherCa,
         &[("fail", &["node.chain at node-2"]), ("not-proven", &not_proven), ("warn", &["node.identity at node-2"])],
     );
@@ -88,12 +88,15 @@ fn another_ca_of_the_same_name_fails_the_chain() {
 
 #[test]
 fn a_wrong_name_fails_only_the_name() {
-    expect(InjectedFault::WrongName, &[("fail", &["node.name at node-2"]), ("warn", &["node.identity at node-2"])]);
+    assert_not_passed(
+        InjectedFault::WrongName,
+        &[("fail", &["node.name at node-2"]), ("warn", &["node.identity at node-2"])],
+    );
 }
 
 #[test]
 fn a_kubelet_without_authentication_fails_every_refusal() {
-    expect(
+    assert_not_passed(
         InjectedFault::AnonymousNode,
         &[("fail", &["node.anonymous at node-2", "node.untrusted at node-2", "node.other-node at node-2"])],
     );
@@ -108,7 +111,7 @@ fn api_servers_without_authentication_fail_every_refusal() {
         failed.extend(untrusted.map(|kind| format!("master.untrusted at {host} by {}", kind.as_str())));
     }
     let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
-    expect(InjectedFault::AnonymousMaster, &[("fail", &failed)]);
+    assert_not_passed(InjectedFault::AnonymousMaster, &[("fail", &failed)]);
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn api_servers_that_accept_every_ca_fail_for_each_untrusted_client() {
         failed.extend(untrusted.map(|kind| format!("master.untrusted at {host} by {}", kind.as_str())));
     }
     let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
-    expect(InjectedFault::AnyCaMaster, &[("fail", &failed)]);
+    assert_not_passed(InjectedFault::AnyCaMaster, &[("fail", &failed)]);
 }
 
 /// The untrusted clients that fail at the broken node.
@@ -146,7 +149,7 @@ fn rsa_only_servers_are_tried_with_rsa_keys() {
 fn untrusted_clients_try_second_requests_and_other_paths() {
     let both = ["node.anonymous at node-2", "node.untrusted at node-2"];
     for fault in [InjectedFault::SecondRequest, InjectedFault::OpenMetrics] {
-        expect(fault, &[("fail", &both)]);
+        assert_not_passed(fault, &[("fail", &both)]);
     }
     let mut open = Vec::new();
     for host in ["endpoint", "master-1", "master-2"] {
@@ -155,7 +158,7 @@ fn untrusted_clients_try_second_requests_and_other_paths() {
         open.extend(untrusted.map(|kind| format!("master.untrusted at {host} by {}", kind.as_str())));
     }
     let open: Vec<&str> = open.iter().map(String::as_str).collect();
-    expect(InjectedFault::OpenSecrets, &[("fail", &open)]);
+    assert_not_passed(InjectedFault::OpenSecrets, &[("fail", &open)]);
     let lab = lab(1, 2, Some(InjectedFault::OpenSecrets));
     let recorded = serde_json::to_string(&lab.observe()).expect("a recording");
     assert!(!recorded.contains("SecretList"), "what a secret holds is in no recording");
@@ -164,14 +167,17 @@ fn untrusted_clients_try_second_requests_and_other_paths() {
 #[test]
 fn api_servers_that_accept_a_nodes_proxy_header_fail() {
     let failed = ["endpoint", "master-1", "master-2"].map(|host| format!("master.whoami at {host} by node-1"));
-    expect(InjectedFault::BelievedHeader, &[("fail", &failed.each_ref().map(String::as_str))]);
+    assert_not_passed(InjectedFault::BelievedHeader, &[("fail", &failed.each_ref().map(String::as_str))]);
 }
 
 #[test]
 fn a_kubelet_that_forbids_the_api_server_fails() {
     // A refusal that the masters get, too, does not prove a refusal of other clients.
     let not_proven = ["node.other-node at node-2"];
-    expect(InjectedFault::ForbiddenMasters, &[("fail", &["node.caller at node-2"]), ("not-proven", &not_proven)]);
+    assert_not_passed(
+        InjectedFault::ForbiddenMasters,
+        &[("fail", &["node.caller at node-2"]), ("not-proven", &not_proven)],
+    );
 }
 
 #[test]
@@ -180,7 +186,7 @@ fn contradictory_reviews_fail_and_failed_authorizers_prove_nothing() {
         [(InjectedFault::ContradictoryReviews, "fail"), (InjectedFault::FailingAuthorizer, "not-proven")]
     {
         let lab = lab(1, 2, Some(fault));
-        let found = faults(&lab.judge(&lab.observe()));
+        let found = not_passed(&lab.judge(&lab.observe()));
         let scopes = found.get(status).into_iter().flatten().filter(|check| check.starts_with("master.scope"));
         assert_eq!(scopes.count(), 4, "{fault}: {found:?}");
     }
@@ -194,7 +200,7 @@ fn a_slow_answer_does_not_delay_others() {
     let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
     let findings = lab.judge(&seen);
     // Sixteen requests on one connection took four times the limit of one.
-    assert_eq!(faults(&findings), BTreeMap::new(), "{}", lab.text(&findings));
+    assert_eq!(not_passed(&findings), BTreeMap::new(), "{}", lab.text(&findings));
 }
 
 #[test]
@@ -221,12 +227,12 @@ fn late_answers_have_the_remedy_of_a_longer_timeout() {
 fn a_swapped_account_fails_whoami_at_every_master() {
     let failed = ["endpoint", "master-1", "master-2"].map(|host| format!("master.whoami at {host} by node-1"));
     let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
-    expect(InjectedFault::SwappedAccount, &[("fail", &failed)]);
+    assert_not_passed(InjectedFault::SwappedAccount, &[("fail", &failed)]);
 }
 
 #[test]
 fn a_stale_lease_fails_only_the_heartbeat() {
-    expect(InjectedFault::SilentNode, &[("fail", &["node.heartbeat at node-2"])]);
+    assert_not_passed(InjectedFault::SilentNode, &[("fail", &["node.heartbeat at node-2"])]);
 }
 
 #[test]
@@ -243,7 +249,7 @@ fn api_servers_that_do_not_verify_kubelets_fail_by_their_flags() {
 fn api_servers_without_the_policy_fail_admission() {
     let failed = ["endpoint", "master-1", "master-2"].map(|host| format!("master.admission at {host} by node-1"));
     let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
-    expect(InjectedFault::NoAdmission, &[("fail", &failed)]);
+    assert_not_passed(InjectedFault::NoAdmission, &[("fail", &failed)]);
 }
 
 #[test]
@@ -253,7 +259,7 @@ fn dry_run_writes_can_be_left_out() {
     let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
     let findings = lab.judge(&seen);
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
-    let skipped = &faults(&findings)["skipped"];
+    let skipped = &not_passed(&findings)["skipped"];
     assert!(skipped.iter().all(|check| check.starts_with("master.admission at ")), "{skipped:?}");
 }
 
@@ -270,7 +276,7 @@ fn admission_is_skipped_where_no_write_is_served() {
         }
         let findings = lab.judge(&seen);
         assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven, "{status}");
-        let skipped = &faults(&findings)["skipped"];
+        let skipped = &not_passed(&findings)["skipped"];
         assert!(skipped.iter().all(|check| check.starts_with("master.admission at ")), "{skipped:?}");
     }
 }
@@ -315,11 +321,11 @@ fn an_older_policy_skips_the_heartbeat_and_fails_nothing() {
         Answer { status: 403, version: "HTTP/2.0".into(), content_type: None, body: "{}".into(), truncated: false };
     seen.leases.as_mut().expect("asked").outcome = LeaseListOutcome::Failed(Outcome::Answer(forbidden));
     let findings = lab.judge(&seen);
-    assert_eq!(faults(&findings), [("skipped", ["node.heartbeat at lab".to_owned()].into())].into());
+    assert_eq!(not_passed(&findings), [("skipped", ["node.heartbeat at lab".to_owned()].into())].into());
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
     // The same holds for a recording from before this check existed.
     seen.leases = None;
-    assert_eq!(faults(&lab.judge(&seen)), faults(&findings));
+    assert_eq!(not_passed(&lab.judge(&seen)), not_passed(&findings));
 }
 
 #[test]
@@ -329,7 +335,7 @@ fn plain_http_is_recognized() {
         rest.iter().chain(&["anonymous", "untrusted", "other-node", "config"]).map(|a| format!("node.{a} at node-2"));
     let rest: Vec<String> = rest.collect();
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-    expect(InjectedFault::Plaintext, &[("fail", &["node.tls at node-2"]), ("not-proven", &rest)]);
+    assert_not_passed(InjectedFault::Plaintext, &[("fail", &["node.tls at node-2"]), ("not-proven", &rest)]);
     let lab = lab(1, 2, Some(InjectedFault::Plaintext));
     let findings = lab.judge(&lab.observe());
     let tls = findings.iter().find(|f| f.status == Status::Fail).expect("a failure");
@@ -343,7 +349,7 @@ fn plain_http_is_recognized() {
 fn an_expired_ca_fails_the_anchor() {
     let lab = lab(1, 2, Some(InjectedFault::ExpiredRoot));
     let findings = lab.judge(&lab.observe());
-    let failed = &faults(&findings)["fail"];
+    let failed = &not_passed(&findings)["fail"];
     for check in ["trust.anchor at lab", "node.dates at node-1", "master.dates at master-1", "node.caller at node-1"] {
         assert!(failed.contains(check), "{check}: {}", lab.text(&findings));
     }
@@ -358,7 +364,7 @@ fn two_hundred_nodes_are_summarized_in_few_lines() {
     // Independent of the load of this machine.
     let options = Options { timeout: StdDuration::from_secs(120), ..Options::default() };
     let findings = lab.judge(&run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network"));
-    assert_eq!(faults(&findings), BTreeMap::new(), "{}", lab.text(&findings));
+    assert_eq!(not_passed(&findings), BTreeMap::new(), "{}", lab.text(&findings));
     let text = lab.text(&findings);
     assert!(text.contains("200 nodes pass") && text.lines().count() < 20, "{text}");
 }

@@ -1,6 +1,7 @@
-//! Describes certificates, keys, requests, CRLs, kubeconfigs and bundles in files, and certificates in the ledger.
+//! Describes files with certificates, keys, certificate requests, CRLs, kubeconfigs or bundles.
 //!
-//! Files that are given together are linked: a CA among them is shown as the issuer of the certificates that it signed.
+//! Certificates can also be looked up in the ledger, the database of issued certificates. If several files are given,
+//! each CA in them is shown as the issuer of the certificates that it signed.
 
 pub(in crate::app) mod content;
 mod error;

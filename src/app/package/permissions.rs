@@ -1,6 +1,6 @@
-//! Collects the private keys that other users can read.
+//! Collects private keys that other users can read, for a warning.
 //!
-//! Bundles are packed nevertheless, but another user may have copied a key and can impersonate its host.
+//! Their bundles are still packed, but a user who has copied a key can impersonate its host.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,28 +8,28 @@ use super::report::Warning;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::layout::Layout;
 
-/// The keys that were found; shared by all threads.
+/// The keys that other users can read. All packing threads share it.
 #[derive(Debug, Default)]
-pub(super) struct ExposedKeys(Mutex<Seen>);
+pub(super) struct ExposedKeys(Mutex<CountAndFirst>);
 
-/// The first key and the number of keys, because a large cluster may have many.
+/// The number of keys, and the first of them; a list of all could be long.
 #[derive(Debug, Default)]
-struct Seen {
+struct CountAndFirst {
     count: usize,
     first: Option<CredentialProblem>,
 }
 
 impl ExposedKeys {
-    /// Adds a [`CredentialProblem::Mode`].
+    /// Adds a key, as a [`CredentialProblem::Mode`].
     pub(super) fn add(&self, problem: CredentialProblem) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.count += 1;
-        seen.first.get_or_insert(problem);
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.count += 1;
+        keys.first.get_or_insert(problem);
     }
 
     /// Returns the warning about the keys; `None` if there are none.
     pub(super) fn warning(self) -> Option<Warning> {
-        let Seen { count, first } = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let CountAndFirst { count, first } = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         first.map(|first| Warning::ExposedKeys { first, count })
     }
 }

@@ -38,7 +38,7 @@ pub fn best_path<'a>(
         }
     }
     best.ok_or_else(|| {
-        let unknown_issuer = || "no path leads to this root: another CA signed it".to_owned();
+        let unknown_issuer = || "no path leads to a trusted root: another CA signed the certificate".to_owned();
         ChainError::Path(search.wrong_issuer.unwrap_or_else(unknown_issuer))
     })
 }

@@ -1,4 +1,4 @@
-//! Verifies a path with rustls-webpki, because of name constraints (RFC 5280 § 6).
+//! Checks the name constraints of a path by verifying it with rustls-webpki (RFC 5280 § 4.2.1.10 and § 6).
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_
 
 use super::path::{Concern, Path};
 
-/// The accepted signature algorithms: SHA-256 or better, RSA from 2048 bits.
+/// The accepted signature algorithms: at least SHA-256, and RSA keys of at least 2048 bits.
 const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     ring::ECDSA_P256_SHA256,
     ring::ECDSA_P256_SHA384,
@@ -26,12 +26,13 @@ const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     ring::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
 ];
 
-/// Verifies the path with webpki, which is the only check of name constraints.
+/// Verifies the path with webpki, because no other rule checks name constraints.
 ///
-/// webpki is stricter than Kubernetes about CAs as servers and about old certificate versions. These refusals only
-/// count for paths with name constraints.
+/// webpki also rejects paths that Kubernetes accepts, for example if a server presents a CA certificate or one of X.509
+/// version 1. These errors only count for paths with name constraints, which then remain unchecked.
 pub(super) fn check(path: &mut Path<'_>, now: OffsetDateTime) {
     use webpki::Error;
+    // Dates are checked elsewhere. A path that is not in date is verified at a time at which it may have been.
     let is_outdated = path.violations_of(Concern::Dates).next().is_some();
     let Err(error) = verify_by_webpki(path, if is_outdated { latest_not_before(path) } else { now }) else { return };
     let reason = match error {
@@ -39,7 +40,7 @@ pub(super) fn check(path: &mut Path<'_>, now: OffsetDateTime) {
         Error::NameConstraintViolation
             if path.certificates().any(|certificate| certificate.constrains_uris_or_mail) =>
         {
-            "name constraints on URIs or mail addresses are not checked here"
+            "name constraints on URIs or email addresses cannot be checked here"
         }
         Error::NameConstraintViolation => {
             path.push(Concern::Chain, 0, "a name is outside its issuer's name constraints");
@@ -51,16 +52,18 @@ pub(super) fn check(path: &mut Path<'_>, now: OffsetDateTime) {
         | Error::UnsupportedCriticalExtension
         | Error::MaximumPathDepthExceeded => {
             if path.certificates().any(|certificate| certificate.has_name_constraints) {
-                "the name constraints of its issuers cannot be checked for such a certificate"
+                "its issuers' name constraints cannot be checked: the path is too long, or a certificate is unsupported"
             } else {
                 return;
             }
         }
-        Error::InvalidSignatureForPublicKey => "a signature is not by the key of the issuer that it names",
-        Error::SignatureAlgorithmMismatch => "it names two different algorithms for one signature",
-        Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => "name constraints are malformed",
-        Error::UnknownIssuer => "no path leads to this root: another CA signed it",
-        _ => "it could not be verified here: a certificate of the path is encoded in an unusual way",
+        Error::InvalidSignatureForPublicKey => "a certificate is not signed by the key of the issuer that it names",
+        Error::SignatureAlgorithmMismatch => "a certificate names two different algorithms for its signature",
+        Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => {
+            "the name constraints of an issuer are malformed"
+        }
+        Error::UnknownIssuer => "no path leads to a trusted root: another CA signed the certificate",
+        _ => "the path cannot be verified here: the encoding of one of its certificates is not supported",
     };
     path.push(Concern::Unproven, 0, reason);
 }
@@ -81,7 +84,7 @@ fn latest_not_before(path: &Path<'_>) -> OffsetDateTime {
     path.sent.iter().map(|certificate| certificate.not_before).max().unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// Accepts any extended key usage, because the other rules check them, including the anchor's.
+/// Accepts all extended key usages, because another rule checks those of every certificate, including the anchor.
 struct AnyUsage;
 
 impl ExtendedKeyUsageValidator for AnyUsage {

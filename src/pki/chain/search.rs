@@ -63,7 +63,8 @@ fn wrong_issuer(issuer: &Certificate) -> String {
         PublicKeyKind::Rsa(bits) if *bits < MIN_RSA => {
             format!("the key of {} is RSA {bits}, and Kubernetes accepts no signature by it", issuer.subject.text)
         }
-        _ => "a signature is not by the key of the issuer that it names (another CA of the same name?)".to_owned(),
+        _ => "a certificate is not signed by the key of the issuer that it names (another CA of the same name?)"
+            .to_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The report as JSON: everything, in the order of the inventory, complete also on failure.
+//! The report as JSON: all findings, in the order of the target's hosts, whether or not the checks passed.
 
 use serde::Serialize;
 
@@ -8,13 +8,13 @@ use super::summary::{Counts, RemedyText, Report, RootLine};
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 
-/// The version of the JSON format; it changes with incompatible changes.
+/// The version of the JSON format, which is incremented by incompatible changes.
 pub const SCHEMA_VERSION: u32 = 1;
 
 impl Report {
-    /// Returns the report as JSON (`schemas/verify-report.schema.json`), complete also on failure.
+    /// Returns the report as JSON, as defined by `schemas/verify-report.schema.json`.
     #[must_use]
-    pub fn to_json(&self, words: RemedyText<'_>) -> String {
+    pub fn to_json(&self, remedy_text: RemedyText<'_>) -> String {
         let document = Document {
             schema_version: SCHEMA_VERSION,
             tool: Tool { name: "clusterctl", version: env!("CARGO_PKG_VERSION") },
@@ -25,9 +25,9 @@ impl Report {
             looked_at: if self.has_connections() { "wire" } else { "directory" },
             verdict: self.verdict_word(),
             summary: self.counts(),
-            results: self.findings.iter().map(|finding| self.line(finding, words)).collect(),
+            results: self.findings.iter().map(|finding| self.result(finding, remedy_text)).collect(),
         };
-        // It only has strings, numbers and lists, which JSON can represent.
+        // This cannot fail: the document consists of strings, numbers, lists and objects.
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
     }
 }
@@ -44,7 +44,7 @@ struct Document<'a> {
     looked_at: &'static str,
     verdict: &'static str,
     summary: Counts,
-    results: Vec<Line>,
+    results: Vec<ResultEntry>,
 }
 
 #[derive(Serialize)]
@@ -55,13 +55,14 @@ struct Tool {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
+struct ResultEntry {
     id: String,
     property: Vec<&'static str>,
     role: &'static str,
     host: String,
     address: Option<String>,
     server_name: Option<String>,
+    // The key is older than the word "client", and remains for compatibility.
     #[serde(rename = "caller")]
     client: Option<String>,
     status: &'static str,
@@ -70,21 +71,21 @@ struct Line {
     expected: String,
     hint: Option<String>,
     remedy: Option<String>,
-    because_of: Option<CauseLine>,
+    because_of: Option<CauseEntry>,
     elapsed_ms: u64,
 }
 
-/// The cause of a finding.
+/// Identifies the finding that caused another one.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct CauseLine {
+struct CauseEntry {
     id: String,
     role: &'static str,
     host: String,
     address: Option<String>,
 }
 
-impl CauseLine {
+impl CauseEntry {
     fn of(cause: &Cause) -> Self {
         Self {
             id: cause.id.to_string(),
@@ -96,24 +97,25 @@ impl CauseLine {
 }
 
 impl Report {
-    fn line(&self, finding: &Finding, words: RemedyText<'_>) -> Line {
-        let shown = |text: &Option<String>| text.as_deref().map(sanitized);
+    fn result(&self, finding: &Finding, remedy_text: RemedyText<'_>) -> ResultEntry {
+        let sanitized_option = |text: &Option<String>| text.as_deref().map(sanitized);
+        // Without connections a check proves none of the properties that `verify` is about.
         let properties = if self.has_connections() { finding.properties() } else { &[] };
-        Line {
+        ResultEntry {
             id: finding.id.to_string(),
             property: properties.iter().map(|property| property.as_str()).collect(),
             role: finding.place.as_str(),
             host: sanitized(&finding.host),
-            address: shown(&finding.address),
-            server_name: shown(&finding.server_name),
-            client: shown(&finding.client),
+            address: sanitized_option(&finding.address),
+            server_name: sanitized_option(&finding.server_name),
+            client: sanitized_option(&finding.client),
             status: finding.status.as_str(),
             severity: finding.severity.as_str(),
             observed: sanitized(&finding.observed),
             expected: sanitized(&finding.expected),
-            hint: finding.remedy.as_ref().map(|remedy| sanitized(&words(remedy, self.kind))),
+            hint: finding.remedy.as_ref().map(|remedy| sanitized(&remedy_text(remedy, self.kind))),
             remedy: finding.remedy.as_ref().map(Remedy::id),
-            because_of: finding.because_of.as_deref().map(CauseLine::of),
+            because_of: finding.because_of.as_deref().map(CauseEntry::of),
             elapsed_ms: finding.elapsed_ms,
         }
     }

@@ -31,7 +31,7 @@ impl Report {
         out
     }
 
-    /// The suites, in the order of the inventory.
+    /// The suites, in the order of the target's hosts.
     fn suites(&self, words: RemedyText<'_>) -> Vec<Suite> {
         let causes = Causes::of(&self.findings);
         let mut suites: Vec<Suite> = Vec::new();

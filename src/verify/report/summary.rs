@@ -22,7 +22,7 @@ pub struct Report {
     pub started: OffsetDateTime,
     /// The time at which it ended.
     pub finished: OffsetDateTime,
-    /// The findings, in the order of the inventory.
+    /// The findings, in the order of the target's hosts.
     pub findings: Vec<Finding>,
     /// The findings that count against the run.
     pub strictness: Strictness,
