@@ -135,3 +135,25 @@ fn three_real_masters_with_a_load_balancer_pass() {
 fn a_real_ipv6_cluster_passes() {
     live("ipv6");
 }
+
+/// Starts a cluster whose CAs are not files of one root, and expects that `verify` proves it.
+fn proven(variant: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/run"));
+    command.env("CLUSTERCTL", env!("CARGO_BIN_EXE_clusterctl")).arg(variant).arg(folder.path());
+    assert!(command.status().expect("bash").success(), "the lab did not come up");
+    let status = std::fs::read_to_string(folder.path().join(format!("{variant}-sound.status"))).expect("a status");
+    assert_eq!(status.trim(), "0");
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN, root, and two minutes"]
+fn a_real_cluster_below_offline_roots_passes() {
+    proven("offline-roots");
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN, root, softhsm2, and two minutes"]
+fn a_real_cluster_whose_ca_keys_are_in_a_token_passes() {
+    proven("tokens");
+}
