@@ -44,9 +44,9 @@ fn a_ledger_from_a_backup_undoes_no_revocation() {
     insta::assert_snapshot!(problems(&lab), @r"
     exit status 1
     fail store.credential CRL of the root renew-crl
-      it lists 2 certificates that the ledger does not have as revoked
+      it lists 2 certificates that the ledger does not record as revoked
     fail store.credential API servers' rules record-forgotten
-      it is newer than the ledger: it revokes 2 certificates that the ledger does not have as revoked
+      it is newer than the ledger: it revokes 2 certificates that the ledger does not record as revoked
     ");
     for command in [&["policy"][..], &["issue-node", "--all"], &["bundle", "--all"]] {
         let refused = lab.run(command);
@@ -94,13 +94,13 @@ fn certificates_that_the_ledger_lacks_stay_in_the_crl() {
     let number = |shown: &str| shown.split("Serial Number: ").nth(1).expect("one")[..32].to_owned();
     std::fs::copy(&backup, &ledger).expect("copied");
     std::fs::remove_dir_all(lab.path("pki/admins")).expect("removed");
-    // The rules deny what the ledger does not have as revoked.
+    // The rules deny what the ledger does not record as revoked.
     insta::assert_snapshot!(problems(&lab), @r"
     exit status 1
     warn store.credential CRL of the root restore-ledger
       it lists 1 certificate that the ledger does not have
     fail store.credential API servers' rules record-forgotten
-      it is newer than the ledger: it revokes 1 certificate that the ledger does not have as revoked
+      it is newer than the ledger: it revokes 1 certificate that the ledger does not record as revoked
     ");
     let ran = revoke(&lab, &["--renew"]);
     assert_eq!(ran.status, 0, "{ran}");

@@ -129,7 +129,7 @@ impl Error {
             Self::Request(error) => Some(Remedy::Request(error.remedy())),
             Self::Backup(error) => Some(error.remedy()),
             Self::Restore(error) => Some(error.remedy()),
-            Self::Rebuild(RebuildError::Good(_)) => Some(Remedy::CheckLedger),
+            Self::Rebuild(RebuildError::NothingWrong(_)) => Some(Remedy::CheckLedger),
             Self::Lint(error) => Some(error.remedy()),
             Self::Sign(error) => Some(error.remedy()),
             Self::Revoke(error) => error.remedy(),

@@ -1,4 +1,4 @@
-//! Exit statuses: one exhaustive match from errors to exit statuses.
+//! The exit statuses of the program, and the exit status for each error.
 
 use crate::app::DirectoryError;
 use crate::app::Error;
@@ -12,8 +12,7 @@ use crate::app::inspect::InspectError;
 use crate::app::issue::IssuanceError;
 use crate::app::ledger::RebuildError;
 use crate::app::lint::LintError;
-use crate::app::package::TemplatesError;
-use crate::app::package::{OpenBundleError, PackageError};
+use crate::app::package::{OpenBundleError, PackageError, TemplatesError};
 use crate::app::policy::PolicyError;
 use crate::app::remove::RemoveError;
 use crate::app::request::RequestError;
@@ -34,29 +33,29 @@ use crate::store::error::StoreError;
 /// The exit status of the program. The numbers are part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Success, or everything is proven.
+    /// Success. A command that checks something found nothing wrong.
     Done,
-    /// `verify`: a check failed or could not be proven. `status`: something is due. `lint`: an error or a warning is reported.
-    Unproven,
+    /// A check found something wrong (`verify`, `status`, `lint`, `crl show`, `ledger check`) or was skipped (`verify`).
+    Findings,
     /// Wrong usage, or an unreadable or invalid cluster file.
     Usage,
     /// Refused: a file exists, the user declined, or a passphrase is wrong.
     Refused,
-    /// An error of the environment: I/O, or no network.
+    /// An error of the environment (a file, the disk, the network, a limit of the system), or a signal.
     Environment,
-    /// `apply` and `plan`, where it was asked for: something was to do.
+    /// With `--exit-code`: `apply` changed something, or `plan` found something to change.
     Changed,
     /// A bug of clusterctl.
     Bug,
 }
 
 impl Exit {
-    /// Returns the exit status of the process.
+    /// Returns the number with which the process exits.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::Unproven => 1,
+            Self::Findings => 1,
             Self::Usage => 2,
             Self::Refused => 3,
             Self::Environment => 4,
@@ -66,9 +65,10 @@ impl Exit {
     }
 }
 
-/// Returns the exit status for an error of a use case.
+/// Returns the exit status for an error of a command.
 ///
-/// Every variant is named, so that a new error does not compile before it has an exit status.
+/// The matches name the variants instead of using wildcards, so that a new error does not compile before it has an exit
+/// status.
 pub(super) fn of(error: &Error) -> Exit {
     match error {
         Error::Directory(error) => of_directory(error),
@@ -104,7 +104,7 @@ pub(super) fn of(error: &Error) -> Exit {
             | RequestError::OtherFile(_)
             | RequestError::LeadsOut { .. },
         )
-        | Error::Rebuild(RebuildError::Good(_))
+        | Error::Rebuild(RebuildError::NothingWrong(_))
         | Error::Sign(SignError::Refused(_)) => Exit::Refused,
         Error::Revoke(error) => of_revoke(error),
         Error::Status(StatusError::Host(_) | StatusError::NothingFound) => Exit::Usage,
@@ -344,8 +344,8 @@ fn of_issue(error: &IssueError) -> Exit {
         IssueError::Key(_)
         | IssueError::Certificate(_)
         | IssueError::Encode(_)
-        | IssueError::List(_)
-        | IssueError::OtherList
+        | IssueError::Crl(_)
+        | IssueError::OtherCrl
         | IssueError::OtherRole { .. }
         | IssueError::OtherIssuer => Exit::Bug,
     }

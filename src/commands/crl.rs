@@ -31,7 +31,7 @@ enum CrlCommand {
     Show(ShowArgs),
 }
 
-/// Signs the CRLs of the cluster's, etcd's and the front proxy's CA again, from what the ledger has as revoked, and
+/// Signs the CRLs of the cluster's, etcd's and the front proxy's CA again, from what the ledger records as revoked, and
 /// writes the API servers' authorization configuration. Nothing is revoked.
 #[derive(Debug, Args)]
 struct RenewArgs {
@@ -111,5 +111,5 @@ fn show(args: &ShowArgs, context: &mut Context<'_>) -> Result<Exit> {
         }
         OutputFormat::Json => context.screen.answer(crls::json(&report)),
     }
-    Ok(if report.is_good() { Exit::Done } else { Exit::Unproven })
+    Ok(if report.is_good() { Exit::Done } else { Exit::Findings })
 }

@@ -144,7 +144,7 @@ impl Demo {
             (None, Exit::Done) => {
                 "\nAll six properties hold. To see a fault reported: clusterctl demo --fault other-ca".to_owned()
             }
-            (Some(fault), Exit::Unproven) => {
+            (Some(fault), Exit::Findings) => {
                 format!("\nThe injected fault: {}. verify ended with exit status 1", fault.describe())
             }
             _ => "\nThis is not how the demo should end: please report it".to_owned(),

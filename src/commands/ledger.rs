@@ -88,7 +88,7 @@ pub fn run(args: &LedgerArgs, context: &mut Context<'_>) -> Result<Exit> {
         LedgerCommand::Check(args) => {
             let report = ledger::check(&context.env, args.head)?;
             ledger_output::show_check(&report, args.output, &mut context.screen);
-            Ok(if report.is_good() { Exit::Done } else { Exit::Unproven })
+            Ok(if report.is_good() { Exit::Done } else { Exit::Findings })
         }
         LedgerCommand::Rebuild(args) => {
             let env = context.env.clone();

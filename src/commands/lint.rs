@@ -81,5 +81,5 @@ pub fn run(args: &LintArgs, context: &mut Context<'_>) -> Result<Exit> {
     let inputs: Vec<InputFile> = args.files.iter().map(input).collect();
     let report = lint::lint(&inputs, &options, context.env.now)?;
     show(&report, args.output, context.env.now, &mut context.screen);
-    Ok(if report.is_good() { Exit::Done } else { Exit::Unproven })
+    Ok(if report.is_good() { Exit::Done } else { Exit::Findings })
 }

@@ -77,7 +77,7 @@ pub fn run(args: &StatusArgs, context: &mut Context<'_>) -> Result<Exit> {
         true => of_directory(args, &options, context)?,
         false => of_files(args, &options, context)?,
     };
-    Ok(if report.is_all_valid() { Exit::Done } else { Exit::Unproven })
+    Ok(if report.is_all_valid() { Exit::Done } else { Exit::Findings })
 }
 
 fn of_directory(args: &StatusArgs, options: &StatusOptions, context: &mut Context<'_>) -> Result<StatusReport> {

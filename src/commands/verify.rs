@@ -120,7 +120,7 @@ fn show(report: &Report, format: ReportFormat, certificates: CertificateDrawings
     }
     match report.verdict() {
         Verdict::Proven => Exit::Done,
-        Verdict::Unproven => Exit::Unproven,
+        Verdict::Unproven => Exit::Findings,
         Verdict::NothingJudged => Exit::Usage,
     }
 }

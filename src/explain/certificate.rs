@@ -5,32 +5,32 @@ use serde_json::json;
 use super::card::{Card, validity};
 use super::context::{ExplainContext, Signer};
 use crate::cluster::duration::stamp;
-use crate::pki::certificate::{Certificate, SignatureStatus, SubjectName};
+use crate::pki::certificate::{Certificate, SignatureStatus, SubjectAltName};
 use crate::pki::lint::{ca_violations, general_violations, leaf_violations, root_violations};
 
 /// Adds subject alternative names.
-pub(super) fn names(card: Card, names: &[SubjectName]) -> Card {
-    let of = |wanted: fn(&SubjectName) -> Option<String>| names.iter().filter_map(wanted).collect::<Vec<_>>();
-    let text: Vec<String> = names.iter().map(SubjectName::with_its_kind).collect();
+pub(super) fn names(card: Card, names: &[SubjectAltName]) -> Card {
+    let of = |wanted: fn(&SubjectAltName) -> Option<String>| names.iter().filter_map(wanted).collect::<Vec<_>>();
+    let text: Vec<String> = names.iter().map(SubjectAltName::with_its_kind).collect();
     card.line("names", if text.is_empty() { "none".to_owned() } else { text.join(", ") })
         .data(
             "dnsNames",
             of(|name| match name {
-                SubjectName::Dns(dns) => Some(dns.clone()),
+                SubjectAltName::Dns(dns) => Some(dns.clone()),
                 _ => None,
             }),
         )
         .data(
             "ipAddresses",
             of(|name| match name {
-                SubjectName::Ip(ip) => Some(ip.to_string()),
+                SubjectAltName::Ip(ip) => Some(ip.to_string()),
                 _ => None,
             }),
         )
         .data(
             "otherNames",
             of(|name| match name {
-                SubjectName::Other(other) => Some(other.clone()),
+                SubjectAltName::Other(other) => Some(other.clone()),
                 _ => None,
             }),
         )
@@ -104,7 +104,7 @@ fn judged(card: Card, certificate: &Certificate, place: &str, is_ca: bool, conte
         _ => general_violations(certificate, context.now),
     };
     card.problems.extend(violations.iter().map(ToString::to_string));
-    let named = certificate.names.iter().any(|name| matches!(name, SubjectName::Dns(_) | SubjectName::Ip(_)));
+    let named = certificate.names.iter().any(|name| matches!(name, SubjectAltName::Dns(_) | SubjectAltName::Ip(_)));
     if !is_ca && !named && certificate.has_extended_usage("serverAuth") {
         card = card.problem("no names: clients ignore a server's CN (Go 1.15 and later)");
     }

@@ -24,7 +24,7 @@ use crate::cluster::key_kind::KeyKind;
 
 pub use super::fields::{
     BasicConstraints, CertificateError, KeyUsage, Name, PublicKeyKind, Serial, SignatureKind, SignatureStatus,
-    SubjectName,
+    SubjectAltName,
 };
 
 /// A parsed certificate and its DER.
@@ -50,7 +50,7 @@ pub struct Certificate {
     /// Valid until, inclusive (RFC 5280 § 4.1.2.5).
     pub not_after: OffsetDateTime,
     /// Subject alternative names.
-    pub names: Vec<SubjectName>,
+    pub names: Vec<SubjectAltName>,
     /// basicConstraints, if there.
     pub basic_constraints: Option<BasicConstraints>,
     /// keyUsage, if there.
@@ -255,8 +255,8 @@ impl Certificate {
     #[must_use]
     pub fn names_address(&self, address: &Address) -> bool {
         self.names.iter().any(|name| match (name, address) {
-            (SubjectName::Ip(seen), Address::Ip(wanted)) => seen == wanted,
-            (SubjectName::Dns(seen), Address::Dns(wanted)) => dns_matches(seen, wanted.as_str()),
+            (SubjectAltName::Ip(seen), Address::Ip(wanted)) => seen == wanted,
+            (SubjectAltName::Dns(seen), Address::Dns(wanted)) => dns_matches(seen, wanted.as_str()),
             _ => false,
         })
     }

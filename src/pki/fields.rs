@@ -9,22 +9,22 @@ use crate::cluster::key_kind::KeyKind;
 /// A distinguished name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Name {
-    /// The encoded name: an issuer's must equal the subject of its CA.
+    /// The DER encoding. The issuer of a certificate has to have the same encoding as the subject of its CA.
     pub der: Vec<u8>,
-    /// Every CN.
+    /// All values of commonName (CN).
     pub common_names: Vec<String>,
-    /// Every O.
+    /// All values of organizationName (O).
     pub organizations: Vec<String>,
-    /// The whole name as text (RFC 4514's attributes in encoded order).
+    /// The whole name as text: the attributes as in RFC 4514, but in the order in which they are encoded.
     pub text: String,
 }
 
-/// A serial number.
+/// A certificate's serial number: big-endian bytes, without the leading zero byte of a DER integer.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Serial(pub Vec<u8>);
 
 impl Serial {
-    /// Parses hexadecimal digits, with or without colons between bytes, as openssl prints them.
+    /// Parses a serial number in hexadecimal, with or without colons between the bytes. openssl prints both forms.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits: String = text.chars().filter(|c| *c != ':').collect();
@@ -37,7 +37,7 @@ impl Serial {
             u8::from_str_radix(pair, 16).ok()
         });
         let bytes = bytes.collect::<Option<Vec<u8>>>()?;
-        // DER's sign octet is not part of the number.
+        // A leading zero byte, by which DER marks an integer as positive, is not part of the number.
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count().min(bytes.len() - 1);
         Some(Self(bytes[zeros..].to_vec()))
     }
@@ -57,16 +57,16 @@ impl fmt::Debug for Serial {
 
 /// One subject alternative name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SubjectName {
+pub enum SubjectAltName {
     /// A dNSName, as encoded.
     Dns(String),
-    /// iPAddress
+    /// An iPAddress.
     Ip(IpAddr),
     /// A name of another kind, as text.
     Other(String),
 }
 
-impl fmt::Display for SubjectName {
+impl fmt::Display for SubjectAltName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dns(name) => f.write_str(name),
@@ -76,9 +76,10 @@ impl fmt::Display for SubjectName {
     }
 }
 
-impl SubjectName {
-    /// Returns the address in a DNS name that is an IP address. It matches nothing, because an address has to be an
-    /// iPAddress.
+impl SubjectAltName {
+    /// Returns the IP address that a dNSName has in place of a DNS name.
+    ///
+    /// Such an entry matches no server, because clients compare IP addresses with entries of type iPAddress only.
     #[must_use]
     pub fn address_in_a_dns_name(&self) -> Option<IpAddr> {
         match self {
@@ -87,7 +88,7 @@ impl SubjectName {
         }
     }
 
-    /// Returns the name as text, with its kind if it is ambiguous.
+    /// Returns the name as text. `DNS` precedes a dNSName that would look like an iPAddress.
     #[must_use]
     pub fn with_its_kind(&self) -> String {
         if self.address_in_a_dns_name().is_some() { format!("DNS {self}") } else { self.to_string() }
@@ -97,31 +98,31 @@ impl SubjectName {
 /// basicConstraints (RFC 5280 § 4.2.1.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BasicConstraints {
-    /// Marked critical.
+    /// The extension is marked critical.
     pub critical: bool,
-    /// May sign certificates.
+    /// cA: the subject is a CA.
     pub ca: bool,
-    /// The maximum number of intermediates that may follow.
+    /// pathLenConstraint: the maximum number of intermediate CAs below this one.
     pub path_len: Option<u32>,
 }
 
-/// keyUsage (RFC 5280 § 4.2.1.3): the bits that matter here, and whether others are set.
+/// keyUsage (RFC 5280 § 4.2.1.3): the bits that clusterctl uses, and whether others are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyUsage {
-    /// Marked critical.
+    /// The extension is marked critical.
     pub critical: bool,
-    /// digitalSignature
+    /// The bit digitalSignature.
     pub digital_signature: bool,
-    /// keyCertSign
+    /// The bit keyCertSign.
     pub cert_sign: bool,
-    /// cRLSign
+    /// The bit cRLSign.
     pub crl_sign: bool,
-    /// Any other bit.
+    /// Any other bit is set.
     pub others: bool,
 }
 
 impl KeyUsage {
-    /// Returns true if any bit is set. Kubernetes treats a key usage without bits as absent.
+    /// Returns true if any bit is set. Kubernetes treats a keyUsage extension without bits as absent.
     #[must_use]
     pub fn is_set(self) -> bool {
         self.digital_signature || self.cert_sign || self.crl_sign || self.others
@@ -135,7 +136,7 @@ pub enum PublicKeyKind {
     Supported(KeyKind),
     /// RSA, with the modulus' length in bits.
     Rsa(usize),
-    /// Another type, by OID or curve.
+    /// Another type: the name of the curve, or the OID of the algorithm.
     Other(String),
 }
 
@@ -149,25 +150,25 @@ impl fmt::Display for PublicKeyKind {
     }
 }
 
-/// The kind of a certificate's signature.
+/// The strength of a certificate's signature algorithm, with the algorithm's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureKind {
-    /// SHA-256 or better with ECDSA, Ed25519 or RSA.
+    /// ECDSA or RSA with SHA-256 or a longer hash, or Ed25519.
     Strong(&'static str),
-    /// MD5 or SHA-1.
+    /// A signature over an MD5 or SHA-1 hash.
     WeakHash(&'static str),
-    /// An unknown kind.
+    /// An unknown algorithm.
     Unknown,
 }
 
 /// The result of verifying a certificate's signature.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SignatureStatus {
-    /// The key made the signature.
+    /// The signature was made with the key with which it was verified.
     Valid,
-    /// The signature is by another key, or the signed bytes were changed.
+    /// The signature was made with another key, or the signed bytes were changed.
     Invalid,
-    /// The signature cannot be verified here, for this reason.
+    /// clusterctl cannot verify the signature, for this reason.
     Unverifiable(String),
 }
 

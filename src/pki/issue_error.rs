@@ -27,10 +27,10 @@ pub enum IssueError {
     Encode(String),
     /// The encoded CRL cannot be parsed.
     #[error("the encoded CRL cannot be parsed")]
-    List(#[from] CrlError),
+    Crl(#[from] CrlError),
     /// The encoded CRL is not the requested one.
     #[error("the encoded CRL is not the one that was asked for")]
-    OtherList,
+    OtherCrl,
     /// The CA must not sign CRLs.
     #[error("the CA's key usage lacks cRLSign, so it cannot sign CRLs")]
     NoCrlSign,

@@ -237,7 +237,7 @@ impl Issuer {
         let wanted: BTreeSet<&Serial> = revoked.iter().map(|revoked| &revoked.serial).collect();
         let same = draft.serials.iter().collect::<BTreeSet<_>>() == wanted;
         if !same || draft.issuer.der != ca.subject.der {
-            return Err(IssueError::OtherList);
+            return Err(IssueError::OtherCrl);
         }
         let list = Crl::from_der(self.signed(&unsigned)?)?;
         if list.is_signed_by(ca) { Ok(list) } else { Err(IssueError::WrongSignature) }

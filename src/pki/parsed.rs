@@ -11,13 +11,13 @@ use x509_parser::oid_registry::{
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
-use super::fields::{BasicConstraints, CertificateError, KeyUsage, Name, PublicKeyKind, SignatureKind, SubjectName};
+use super::fields::{BasicConstraints, CertificateError, KeyUsage, Name, PublicKeyKind, SignatureKind, SubjectAltName};
 use super::fingerprint::hex;
 use crate::cluster::key_kind::KeyKind;
 
 #[derive(Default)]
 pub(super) struct Extensions {
-    pub(super) names: Vec<SubjectName>,
+    pub(super) names: Vec<SubjectAltName>,
     pub(super) basic_constraints: Option<BasicConstraints>,
     pub(super) key_usage: Option<KeyUsage>,
     pub(super) extended_key_usage: Option<Vec<String>>,
@@ -58,7 +58,7 @@ impl Extensions {
                 }
                 ParsedExtension::ExtendedKeyUsage(eku) => found.extended_key_usage = Some(usages(eku)),
                 ParsedExtension::SubjectAlternativeName(san) => {
-                    found.names = san.general_names.iter().map(subject_name).collect();
+                    found.names = san.general_names.iter().map(subject_alt_name).collect();
                     if extension.critical && !san.general_names.iter().any(is_known_to_go) {
                         found.unknown_critical.push(extension.oid.to_id_string());
                     }
@@ -120,21 +120,21 @@ fn is_known_to_go(name: &GeneralName<'_>) -> bool {
     )
 }
 
-pub(super) fn subject_name(name: &GeneralName<'_>) -> SubjectName {
+pub(super) fn subject_alt_name(name: &GeneralName<'_>) -> SubjectAltName {
     match name {
-        GeneralName::DNSName(dns) => SubjectName::Dns((*dns).to_owned()),
+        GeneralName::DNSName(dns) => SubjectAltName::Dns((*dns).to_owned()),
         GeneralName::IPAddress(bytes) => {
             if let Ok(v4) = <[u8; 4]>::try_from(*bytes) {
-                SubjectName::Ip(Ipv4Addr::from(v4).into())
+                SubjectAltName::Ip(Ipv4Addr::from(v4).into())
             } else if let Ok(v6) = <[u8; 16]>::try_from(*bytes) {
-                SubjectName::Ip(Ipv6Addr::from(v6).into())
+                SubjectAltName::Ip(Ipv6Addr::from(v6).into())
             } else {
-                SubjectName::Other(format!("iPAddress of {} bytes", bytes.len()))
+                SubjectAltName::Other(format!("iPAddress of {} bytes", bytes.len()))
             }
         }
-        GeneralName::RFC822Name(mail) => SubjectName::Other(format!("email {mail}")),
-        GeneralName::URI(uri) => SubjectName::Other(format!("URI {uri}")),
-        other => SubjectName::Other(format!("{other}")),
+        GeneralName::RFC822Name(mail) => SubjectAltName::Other(format!("email {mail}")),
+        GeneralName::URI(uri) => SubjectAltName::Other(format!("URI {uri}")),
+        other => SubjectAltName::Other(format!("{other}")),
     }
 }
 

@@ -7,13 +7,13 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-use super::certificate::{CertificateError, Name, PublicKeyKind, SignatureStatus, SubjectName};
+use super::certificate::{CertificateError, Name, PublicKeyKind, SignatureStatus, SubjectAltName};
 use super::fingerprint::Fingerprint;
 use super::issue_error::IssueError;
 use super::key::KeyError;
 use super::malformed;
 use super::params::{encode_error, extended_key_usages, san};
-use super::parsed::{key_kind, name, subject_name, usages};
+use super::parsed::{key_kind, name, subject_alt_name, usages};
 use super::rcgen_keys::PublicKey;
 use super::signature::Signature;
 use super::signing_key::SigningKey;
@@ -27,7 +27,7 @@ pub struct CertificateRequest {
     /// The subject that it asks for.
     pub subject: Name,
     /// The names that it asks for.
-    pub names: Vec<SubjectName>,
+    pub names: Vec<SubjectAltName>,
     /// The extended key usages that it asks for: `serverAuth`, `clientAuth`, …, else an OID.
     pub extended_key_usage: Vec<String>,
     /// Whether it asks to be a CA: by basicConstraints, keyCertSign or cRLSign.
@@ -58,7 +58,7 @@ impl CertificateRequest {
         for extension in parsed.requested_extensions().into_iter().flatten() {
             match extension {
                 ParsedExtension::SubjectAlternativeName(san) => {
-                    names.extend(san.general_names.iter().map(subject_name));
+                    names.extend(san.general_names.iter().map(subject_alt_name));
                 }
                 ParsedExtension::ExtendedKeyUsage(eku) => extended_key_usage.extend(usages(eku)),
                 ParsedExtension::BasicConstraints(constraints) => asks_for_ca |= constraints.ca,

@@ -36,7 +36,7 @@ impl<'a> Crls<'a> {
         let mut clear = Vec::new();
         if let Some(revoked) = &self.target.revoked {
             if let Some(known) = path.iter().find(|cert| revoked.contains(&cert.fingerprint())) {
-                return Revocation::Revoked(format!("the ledger has {} as revoked", known.fingerprint()));
+                return Revocation::Revoked(format!("the ledger records {} as revoked", known.fingerprint()));
             }
             clear.push("the ledger knows of no revocation".to_owned());
         }

@@ -39,7 +39,7 @@ pub(super) fn findings(
         let finding = |(status, saw, remedy): Judgement| {
             let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &name, status)
                 .address(layout.revocation_list(*role).display().to_string())
-                .saw(saw, "a current CRL of its CA that lists what the ledger has as revoked");
+                .saw(saw, "a current CRL of its CA that lists what the ledger records as revoked");
             match remedy {
                 Some(remedy) => finding.remedy(remedy),
                 None => finding,
@@ -66,7 +66,7 @@ pub(super) fn findings(
                     (Status::Warn, saw.to_owned(), None)
                 }
                 None => {
-                    let saw = format!("it is missing, and the ledger has {} as revoked", count(wanted));
+                    let saw = format!("it is missing, and the ledger records {} as revoked", count(wanted));
                     (Status::Fail, saw, Some(FileRemedy::RenewCrl.into()))
                 }
                 Some(crl) => {
@@ -108,10 +108,10 @@ fn judge(crl: &Crl, comparison: &CrlComparison, now: OffsetDateTime, expires_wit
         None => wrong.push("it has no nextUpdate".to_owned()),
     }
     if !missing.is_empty() {
-        wrong.push(format!("it does not list {} that the ledger has as revoked", count(missing.len())));
+        wrong.push(format!("it does not list {} that the ledger records as revoked", count(missing.len())));
     }
     if !not_revoked.is_empty() {
-        wrong.push(format!("it lists {} that the ledger does not have as revoked", count(not_revoked.len())));
+        wrong.push(format!("it lists {} that the ledger does not record as revoked", count(not_revoked.len())));
     }
     if !wrong.is_empty() {
         return (Status::Fail, wrong.join("; "), Some(FileRemedy::RenewCrl.into()));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::listing;
+use super::abbreviated_list;
 use crate::app;
 use crate::cluster::config_error::ConfigError;
 use crate::config::KubectlError;
@@ -27,13 +27,13 @@ pub enum InitError {
         source: KubectlError,
     },
     /// Listed hosts have an ExternalIP and no InternalIP.
-    #[error("kubectl lists an ExternalIP and no InternalIP of {}", listing(&with_addresses(hosts)))]
+    #[error("kubectl lists an ExternalIP and no InternalIP of {}", abbreviated_list(&with_addresses(hosts)))]
     OnlyExternalIps {
         /// The hosts, each with its ExternalIP.
         hosts: Vec<(String, String)>,
     },
     /// Listed hosts have no address that a certificate may hold.
-    #[error("kubectl lists no usable address of {}", listing(hosts))]
+    #[error("kubectl lists no usable address of {}", abbreviated_list(hosts))]
     NoAddresses {
         /// The hosts.
         hosts: Vec<String>,

@@ -8,14 +8,13 @@ pub use draft::{AnswerError, Draft, InitReport, check_absent};
 pub use error::{InitError, Remedy};
 pub use import::Notice;
 
-/// The maximum number of names that a list shows.
-const SHOWN: usize = 10;
+/// The maximum number of names that a message lists.
+const MAX_LISTED: usize = 10;
 
-/// Returns the first names, and the number of the others, as text.
-pub(crate) fn listing(names: &[String]) -> String {
-    let more = names.len().saturating_sub(SHOWN);
-    match more {
+/// Returns names as text for a message: all of them if they are few, else the first ones and the number of the others.
+pub(crate) fn abbreviated_list(names: &[String]) -> String {
+    match names.len().saturating_sub(MAX_LISTED) {
         0 => names.join(", "),
-        more => format!("{} and {more} more", names[..SHOWN].join(", ")),
+        more => format!("{} and {more} more", names[..MAX_LISTED].join(", ")),
     }
 }

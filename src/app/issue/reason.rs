@@ -1,4 +1,4 @@
-//! Why certificates are issued.
+//! The reasons for which certificates are issued.
 
 use time::Duration;
 
@@ -10,28 +10,28 @@ use crate::store::credentials::CredentialProblem;
 pub enum IssueReason {
     /// The credential is missing or cannot be used.
     Problem(CredentialProblem),
-    /// It expires soon.
+    /// The certificate expires soon.
     Expires {
-        /// After this time.
+        /// The time until it expires.
         after: Duration,
     },
-    /// All valid certificates are replaced.
+    /// The user asked to replace valid certificates, too (`--reissue`).
     Requested,
-    /// Its key was discarded, and the host's next bundle needs one.
+    /// The private key was discarded (deleted from the cluster directory), and the host's next bundle needs one.
     KeyDiscarded,
 }
 
-/// A certificate to be issued, with the reasons.
+/// A certificate that is going to be issued, with the reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedCertificate {
-    /// Its name.
+    /// The credential whose certificate is issued.
     pub credential: CredentialName,
-    /// All reasons.
+    /// All reasons for issuing it.
     pub reasons: Vec<IssueReason>,
 }
 
 impl IssueReason {
-    /// Returns the id, as in JSON.
+    /// Returns the id of the reason in JSON output.
     #[must_use]
     pub fn id(&self) -> &'static str {
         match self {

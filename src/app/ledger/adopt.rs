@@ -12,7 +12,7 @@ use crate::cluster::address::Address;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, Holder, Policy, Profile, TABLE};
 use crate::cluster::spec::{Cluster, Host};
-use crate::pki::certificate::{Certificate, Serial, SubjectName};
+use crate::pki::certificate::{Certificate, Serial, SubjectAltName};
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::ledger::certificates::IssuedCertificate;
 
@@ -167,12 +167,12 @@ fn by_file_name(file: &str, own: &OwnCertificate) -> Option<&'static Policy> {
 fn named_host<'c>(certificate: &Certificate, cluster: &'c Cluster) -> Option<&'c HostName> {
     let is_in = |host: &Host| {
         certificate.names.iter().any(|name| match name {
-            SubjectName::Dns(dns) => {
+            SubjectAltName::Dns(dns) => {
                 *dns == *host.name.as_str()
                     || host.addresses.iter().any(|one| matches!(one, Address::Dns(one) if one.as_str() == dns))
             }
-            SubjectName::Ip(ip) => host.addresses.iter().any(|one| one.ip() == Some(*ip)),
-            SubjectName::Other(_) => false,
+            SubjectAltName::Ip(ip) => host.addresses.iter().any(|one| one.ip() == Some(*ip)),
+            SubjectAltName::Other(_) => false,
         })
     };
     let mut names: Vec<&HostName> =

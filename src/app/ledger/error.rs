@@ -7,5 +7,5 @@ use std::path::PathBuf;
 pub enum RebuildError {
     /// A check finds nothing wrong with the ledger.
     #[error("nothing is wrong with the ledger {}, so it is not replaced", .0.display())]
-    Good(PathBuf),
+    NothingWrong(PathBuf),
 }

@@ -91,7 +91,7 @@ pub struct RebuildReport {
 /// it.
 ///
 /// # Errors
-/// Returns [`RebuildError::Good`] if a check finds nothing wrong with the ledger, or an error if the CAs' certificates
+/// Returns [`RebuildError::NothingWrong`] if a check finds nothing wrong, or an error if the CAs' certificates
 /// or a folder cannot be read.
 pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, Error> {
     let _lock = directory::lock(env, "ledger rebuild", observer)?;
@@ -150,7 +150,7 @@ fn check_is_unusable(env: &Env) -> Result<(), Error> {
         |finding: &LedgerFinding| finding.severity == Severity::Error && !matches!(finding.id, Id::Crl | Id::Denials);
     match check(env, None)?.findings.iter().any(is_wrong_itself) {
         true => Ok(()),
-        false => Err(RebuildError::Good(env.layout.ledger()).into()),
+        false => Err(RebuildError::NothingWrong(env.layout.ledger()).into()),
     }
 }
 

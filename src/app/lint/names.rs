@@ -11,7 +11,7 @@ use crate::cluster::account::MAX_COMMON_NAME;
 use crate::cluster::address::Address;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Cluster, Host};
-use crate::pki::certificate::SubjectName;
+use crate::pki::certificate::SubjectAltName;
 
 pub(super) fn check(material: &Material<'_>, cluster: Option<&Cluster>, findings: &mut Findings) {
     for subject in &material.subjects {
@@ -57,7 +57,7 @@ fn alternative(subject: &Subject<'_>, findings: &mut Findings) {
         if name.address_in_a_dns_name().is_some() {
             findings.add(&ADDRESS_AS_DNS, place, name.to_string());
         }
-        if let SubjectName::Dns(name) = name
+        if let SubjectAltName::Dns(name) = name
             && has_upper_case(name)
         {
             findings.add(&UPPER_CASE, place, name.as_str());

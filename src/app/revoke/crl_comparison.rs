@@ -1,4 +1,4 @@
-//! Compares CRLs with the ledger.
+//! Compares CRLs with the ledger, the database of issued and revoked certificates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,10 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
 
-/// The serial numbers of unexpired certificates that the ledger has as revoked, by the SHA-256 of their issuer.
+/// The serial numbers that the ledger records as revoked, by the fingerprint of the CA's certificate.
+///
+/// Certificates that have expired are left out. Revoked certificates that the ledger does not have otherwise are
+/// included, because it does not have their expiry.
 #[derive(Debug, Default)]
 pub(crate) struct RevokedSerials(BTreeMap<Fingerprint, BTreeSet<Serial>>);
 
@@ -21,8 +24,10 @@ impl RevokedSerials {
     /// Returns an error if the ledger cannot be used.
     pub(crate) fn read(ledger: &Ledger, now: OffsetDateTime) -> Result<Self, StoreError> {
         let mut found: BTreeMap<Fingerprint, BTreeSet<Serial>> = BTreeMap::new();
-        let recorded = ledger.revoked_expiring_after(now)?.all()?.into_iter().map(|one| (one.issuer, one.serial));
-        let unrecorded = ledger.unrecorded()?.into_iter().filter_map(|one| one.serial);
+        let recorded =
+            ledger.revoked_expiring_after(now)?.all()?.into_iter().map(|issued| (issued.issuer, issued.serial));
+        // Revocations of certificates that the ledger does not have.
+        let unrecorded = ledger.unrecorded()?.into_iter().filter_map(|revoked| revoked.serial);
         for (issuer, serial) in recorded.chain(unrecorded) {
             found.entry(issuer).or_default().insert(serial);
         }
@@ -38,18 +43,18 @@ impl RevokedSerials {
 /// The differences between a CRL and the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CrlComparison {
-    /// The serial numbers that the ledger has as revoked, and the CRL does not list.
+    /// The serial numbers that the ledger records as revoked, and the CRL does not list.
     pub missing: Vec<Serial>,
-    /// The serial numbers that the CRL lists, and the ledger does not have as revoked.
+    /// The serial numbers that the CRL lists, of certificates that the ledger has, but not as revoked.
     pub not_revoked: Vec<Serial>,
-    /// The serial numbers that the CRL lists, and the ledger does not have at all.
+    /// The serial numbers that the CRL lists, and the ledger does not have.
     pub unknown: Vec<Serial>,
 }
 
 impl CrlComparison {
     /// Compares the CRL of a CA with the ledger.
     ///
-    /// Expired certificates do not count as differences, whether they are listed or not.
+    /// A revoked certificate that has expired is not a difference, whether the CRL lists it or not.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be used.
@@ -61,8 +66,8 @@ impl CrlComparison {
     ) -> Result<Self, StoreError> {
         let missing = revoked.of(issuer).filter(|serial| !crl.serials.contains(*serial)).cloned().collect();
         let mut comparison = Self { missing, ..Self::default() };
-        let known: BTreeSet<&Serial> = revoked.of(issuer).collect();
-        for serial in crl.serials.iter().filter(|serial| !known.contains(serial)) {
+        let revoked_serials: BTreeSet<&Serial> = revoked.of(issuer).collect();
+        for serial in crl.serials.iter().filter(|serial| !revoked_serials.contains(serial)) {
             match ledger.by_issuer_and_serial(issuer, serial)? {
                 Some(issued) if issued.revocation.is_some() => {}
                 Some(_) => comparison.not_revoked.push(serial.clone()),

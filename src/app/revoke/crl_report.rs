@@ -63,7 +63,7 @@ pub struct CrlState {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CrlProblem {
     /// It does not exist.
-    #[error("it is missing, and the ledger has {revoked} of its CA's certificates as revoked")]
+    #[error("it is missing, and the ledger records {revoked} of its CA's certificates as revoked")]
     Missing {
         /// The number of certificates that it has to list.
         revoked: usize,

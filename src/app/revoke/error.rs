@@ -28,7 +28,7 @@ pub enum RevokeError {
         /// The reason.
         source: CrlFileError,
     },
-    /// The CRLs revoke certificates that the ledger has and does not have as revoked.
+    /// The CRLs revoke certificates that the ledger has, but does not record as revoked.
     #[error("the ledger lacks the revocation of {}, which the CRLs list", certificates(*count))]
     RevocationsNotInLedger {
         /// The number of certificates.
@@ -140,7 +140,7 @@ pub enum NoCertificate {
 /// The evidence that a ledger is older than a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerEvidence {
-    /// The file denies certificates that the ledger does not have as revoked.
+    /// The file denies certificates that the ledger does not record as revoked.
     Denied {
         /// The number of certificates.
         count: usize,
@@ -162,7 +162,7 @@ impl fmt::Display for LedgerEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Denied { count } => {
-                write!(f, "it revokes {} that the ledger does not have as revoked", certificates(*count))
+                write!(f, "it revokes {} that the ledger does not record as revoked", certificates(*count))
             }
             Self::Sequence { written, ledger } => {
                 write!(f, "it was written at the ledger's sequence {written}, and this ledger is at {ledger}")

@@ -250,7 +250,7 @@ fn of_folder(folder: &Path, root: &TrustBundle) -> Result<Vec<RenderedState>, St
     Ok(found)
 }
 
-/// Returns the certificates that these files deny and the ledger does not have as revoked.
+/// Returns the certificates that these files deny and the ledger does not record as revoked.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be used.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::error::{RefusedRequest, RequestProblem};
 use super::host_key;
 use super::options::SignOptions;
-use super::read::Found;
+use super::read::ParsedRequest;
 use super::report::{Asked, Granted, SignedCertificate};
 use crate::app::issue::CredentialName;
 use crate::cluster::account::AccountScheme;
@@ -37,14 +37,14 @@ pub(super) struct Accepted {
 /// # Errors
 /// Returns an error if the ledger cannot be read.
 pub(super) fn judge(
-    found: Vec<Found>,
+    found: Vec<ParsedRequest>,
     options: &SignOptions,
     cluster: &Cluster,
     records: &Records<'_>,
     cas: &CaSet,
 ) -> Result<(Vec<Accepted>, Vec<RefusedRequest>), StoreError> {
     let (mut accepted, mut refused): (Vec<Accepted>, Vec<RefusedRequest>) = (Vec::new(), Vec::new());
-    for Found { file, number, request, signed } in found {
+    for ParsedRequest { file, number, request, signed } in found {
         let mut host_key = None;
         let (spec, mut problems) = target(&request, options, cluster);
         if let Some(spec) = &spec {

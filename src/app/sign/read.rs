@@ -1,4 +1,4 @@
-//! Reads the files of requests.
+//! Reads files of certificate signing requests.
 
 use std::path::{Path, PathBuf};
 
@@ -13,29 +13,32 @@ use crate::pki::pem::Item;
 use crate::pki::request::CertificateRequest;
 use crate::store::error::StoreError;
 
-/// A parsed request in a file, not checked yet.
+/// A request that was parsed and not checked yet.
 #[derive(Debug)]
-pub(super) struct Found {
-    /// The file.
+pub(super) struct ParsedRequest {
+    /// The file that contains the request.
     pub(super) file: PathBuf,
-    /// Its number in the file, from 1.
+    /// The position of the request among the requests in the file, from 1.
     pub(super) number: usize,
+    /// The request.
     pub(super) request: CertificateRequest,
-    /// The statement of the file, signed by an SSH key.
+    /// The statement in the file, which lists its requests and is signed with an SSH key.
     pub(super) signed: Option<Signed>,
 }
 
-/// A file's requests, DER, and its signed statement.
+/// The contents of a file of requests.
 struct Contents {
+    /// The DER of each request.
     ders: Vec<Vec<u8>>,
+    /// The signed statement, if there is one.
     signed: Option<Signed>,
 }
 
-/// Reads all files. Unreadable files and requests are returned as refused, separately from the others.
+/// Reads all files. Returns the parsed requests, and the refused ones: unusable files and malformed requests.
 ///
 /// # Errors
-/// Returns an error if a file exists and the system does not let it be read.
-pub(super) fn read(files: &[PathBuf]) -> Result<(Vec<Found>, Vec<RefusedRequest>), Error> {
+/// Returns an error if a file exists and cannot be read.
+pub(super) fn read(files: &[PathBuf]) -> Result<(Vec<ParsedRequest>, Vec<RefusedRequest>), Error> {
     let (mut found, mut refused) = (Vec::new(), Vec::new());
     for file in files {
         match requests_in(file)? {
@@ -46,7 +49,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<(Vec<Found>, Vec<RefusedRequest>
                 for (i, der) in ders.iter().enumerate() {
                     let (file, number) = (file.clone(), i + 1);
                     match CertificateRequest::from_der(der) {
-                        Ok(request) => found.push(Found { file, number, request, signed: signed.clone() }),
+                        Ok(request) => found.push(ParsedRequest { file, number, request, signed: signed.clone() }),
                         Err(error) => {
                             let problems = vec![RequestProblem::Malformed(error)];
                             refused.push(RefusedRequest { file, number: Some(number), problems });
@@ -59,6 +62,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<(Vec<Found>, Vec<RefusedRequest>
     Ok((found, refused))
 }
 
+/// Reads one file. The inner error is the reason for which the file is refused.
 fn requests_in(file: &Path) -> Result<Result<Contents, RequestProblem>, Error> {
     let bytes = match input::read_or_wait(file, MAX_REQUEST, "request") {
         Ok(bytes) => bytes,
@@ -71,16 +75,16 @@ fn requests_in(file: &Path) -> Result<Result<Contents, RequestProblem>, Error> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Err(RequestProblem::Empty));
     }
-    let found = match material::read(&bytes) {
-        Ok(found) => found,
+    let entries = match material::read(&bytes) {
+        Ok(entries) => entries,
         Err(error) => return Ok(Err(RequestProblem::Damaged(error))),
     };
-    if found.iter().any(|one| matches!(one.item, Item::Key(..) | Item::EncryptedKey(_))) {
+    if entries.iter().any(|entry| matches!(entry.item, Item::Key(..) | Item::EncryptedKey(_))) {
         return Ok(Err(RequestProblem::PrivateKey));
     }
-    let ders: Vec<Vec<u8>> = found
+    let ders: Vec<Vec<u8>> = entries
         .into_iter()
-        .filter_map(|one| match one.item {
+        .filter_map(|entry| match entry.item {
             Item::Csr(der) => Some(der),
             _ => None,
         })

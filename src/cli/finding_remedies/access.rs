@@ -1,6 +1,6 @@
 //! The texts of remedies for client authentication, authorization and admission.
 
-use super::tool::{MANIFEST, name, where_to_run};
+use super::phrases::{API_SERVER_MANIFEST, name, where_to_run};
 use crate::verify::remedy::{AuthenticationRemedy, AuthorizationRemedy, Program, Server, TargetKind};
 use crate::verify::target::Place;
 
@@ -88,7 +88,9 @@ fn api_server_flags(kind: TargetKind) -> String {
         TargetKind::Directory | TargetKind::Bundle => {
             "start the API server with the flags that the control-plane node's bundle holds".to_owned()
         }
-        TargetKind::Kubeadm => format!("set it in {MANIFEST}, and in apiServer.extraArgs of the ClusterConfiguration"),
+        TargetKind::Kubeadm => {
+            format!("set it in {API_SERVER_MANIFEST}, and in apiServer.extraArgs of the ClusterConfiguration")
+        }
         TargetKind::Other => "start the API server with this flag set".to_owned(),
     }
 }

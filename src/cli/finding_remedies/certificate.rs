@@ -1,6 +1,6 @@
 //! The texts of remedies for certificates, keys and CRLs.
 
-use super::tool::{BOOTSTRAP, is_a_kubelet, kubeadm_renew, on, reissue, where_to_run};
+use super::phrases::{SERVER_TLS_BOOTSTRAP, is_a_kubelet, kubeadm_renew, on, reissue, where_to_run};
 use crate::pki::violation::COMPARE_CLOCKS;
 use crate::verify::remedy::{CertificateRemedy, Server, TargetKind};
 use crate::verify::target::Place;
@@ -73,7 +73,9 @@ fn of_kubeadm(remedy: &CertificateRemedy) -> String {
              run kubeadm reset and kubeadm join there"
         ),
         CertificateRemedy::NameServingFiles => {
-            format!("the kubelet signed this certificate itself, because it has none of the cluster's CA: {BOOTSTRAP}")
+            format!(
+                "the kubelet signed this certificate itself, because it has none of the cluster's CA: {SERVER_TLS_BOOTSTRAP}"
+            )
         }
         CertificateRemedy::Reissue(server)
         | CertificateRemedy::Renew(server)
@@ -96,7 +98,7 @@ fn of_kubeadms_kubelet(remedy: &CertificateRemedy, server: &Server) -> String {
                 .to_owned()
         }
         CertificateRemedy::ReissueForServers(_) => {
-            format!("let the cluster's CA reissue it, for the signer kubernetes.io/kubelet-serving: {BOOTSTRAP}")
+            format!("let the cluster's CA reissue it, for the signer kubernetes.io/kubelet-serving: {SERVER_TLS_BOOTSTRAP}")
         }
         CertificateRemedy::ReissueWithNames(_) => format!(
             "a kubelet requests the addresses that it knows of itself: set --node-ip or the host's name on {}, delete its \
@@ -104,9 +106,9 @@ fn of_kubeadms_kubelet(remedy: &CertificateRemedy, server: &Server) -> String {
             server.host
         ),
         CertificateRemedy::InstallServingCertificate(_) | CertificateRemedy::SendIntermediates(_) => {
-            format!("kubeadm's kubelets sign their serving certificates themselves by default: {BOOTSTRAP}")
+            format!("kubeadm's kubelets sign their serving certificates themselves by default: {SERVER_TLS_BOOTSTRAP}")
         }
-        _ => format!("let the cluster's CA reissue it: {BOOTSTRAP}"),
+        _ => format!("let the cluster's CA reissue it: {SERVER_TLS_BOOTSTRAP}"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The texts of remedies for connections and TLS.
 
-use super::tool::{MANIFEST, is_a_kubelet, name, on};
+use super::phrases::{API_SERVER_MANIFEST, is_a_kubelet, name, on};
 use crate::verify::remedy::{ConnectionRemedy, Program, Server, TargetKind};
 
 pub(super) fn words(remedy: &ConnectionRemedy, kind: TargetKind) -> String {
@@ -63,7 +63,7 @@ fn start(server: &Server, kind: TargetKind) -> String {
         (TargetKind::Other, _) => format!("{start}, or correct address and port"),
         (_, true) => format!("{start} (systemctl status kubelet), or correct address and port"),
         (TargetKind::Kubeadm, false) => {
-            format!("{start} (crictl ps -a --name kube-apiserver; {MANIFEST}), or correct address and port")
+            format!("{start} (crictl ps -a --name kube-apiserver; {API_SERVER_MANIFEST}), or correct address and port")
         }
         (TargetKind::Directory | TargetKind::Bundle, false) => {
             format!("{start} (systemctl status kube-apiserver), or correct address and port")

@@ -5,8 +5,8 @@ mod certificate;
 mod cluster;
 mod connection;
 mod directory;
+mod phrases;
 mod recording;
-mod tool;
 mod trust;
 mod words;
 

@@ -1,6 +1,6 @@
 //! Notices of `init` in words.
 
-use crate::app::init::{Notice, listing};
+use crate::app::init::{Notice, abbreviated_list};
 use crate::cluster::inventory::addresses::Adjustment;
 use crate::cluster::spec::DEFAULT_SERVICE_CIDR;
 use crate::ui::Screen;
@@ -16,11 +16,11 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
         Notice::AccountTooLong { host, reason } => screen.warn(format_args!("{host} is left out: {reason}")),
         Notice::OtherKinds(kinds) => {
             let kinds: Vec<String> = kinds.iter().cloned().collect();
-            screen.warn(format_args!("objects of other kinds in the list are left out: {}", listing(&kinds)));
+            screen.warn(format_args!("objects of other kinds in the list are left out: {}", abbreviated_list(&kinds)));
         }
         Notice::Windows(hosts) => screen.warn(format_args!(
             "bundles have no installer for Windows, which these hosts run: {}; verify checks them like all others",
-            listing(hosts)
+            abbreviated_list(hosts)
         )),
         Notice::ServiceRangeAssumed => screen.warn(format_args!(
             "kubectl does not list the service range; {DEFAULT_SERVICE_CIDR} is assumed, the default of kubeadm, kind, minikube \

@@ -100,8 +100,8 @@ fn ledger(comparison: Option<&CrlComparison>) -> String {
     let Some(comparison) = comparison else { return "not compared".to_owned() };
     let CrlComparison { missing, not_revoked, unknown } = comparison;
     let differences = [
-        (missing, "lacks", "that the ledger has as revoked"),
-        (not_revoked, "lists", "that the ledger does not have as revoked"),
+        (missing, "lacks", "that the ledger records as revoked"),
+        (not_revoked, "lists", "that the ledger does not record as revoked"),
         (unknown, "lists", "that the ledger does not have"),
     ];
     let found: Vec<String> = differences

@@ -9,7 +9,7 @@ use super::context::CheckContext;
 use super::location::{Location, expectation};
 use super::trust::Trust;
 use crate::cluster::address::Address;
-use crate::pki::certificate::{Certificate, PublicKeyKind, SubjectName};
+use crate::pki::certificate::{Certificate, PublicKeyKind, SubjectAltName};
 use crate::pki::chain::{ChainError, Concern};
 use crate::pki::fingerprint::Fingerprint;
 
@@ -203,7 +203,7 @@ fn name(location: &Location<'_>, leaf: &Certificate, peer: &Peer, dialled: &Addr
     let text = |addresses: &[&Address]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let missing: Vec<&Address> = wanted.iter().filter(|address| !leaf.names_address(address)).copied().collect();
     let expected = format!("names {}", text(&wanted));
-    let named: Vec<String> = leaf.names.iter().take(8).map(SubjectName::with_its_kind).collect();
+    let named: Vec<String> = leaf.names.iter().take(8).map(SubjectAltName::with_its_kind).collect();
     let more = leaf.names.len().saturating_sub(named.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let named = if named.is_empty() { "no name at all".to_owned() } else { named.join(", ") };

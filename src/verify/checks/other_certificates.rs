@@ -8,7 +8,7 @@ use super::certificate::is_signed_by_kubernetes_itself;
 use super::context::CheckContext;
 use super::location::Location;
 use crate::cluster::address::Address;
-use crate::pki::certificate::SubjectName;
+use crate::pki::certificate::SubjectAltName;
 use crate::pki::fingerprint::Fingerprint;
 
 /// The name of an API server on loopback (k8s.io/apiserver `LoopbackClientServerNameOverride`).
@@ -55,7 +55,7 @@ impl CheckContext<'_> {
     fn is_loopbacks(&mut self, server_chain: &[Fingerprint]) -> bool {
         let leaf = server_chain.first().and_then(|leaf| self.certificate_of(leaf));
         let Some(Ok(leaf)) = leaf.as_deref() else { return false };
-        let named = |name: &SubjectName| matches!(name, SubjectName::Dns(name) if name == LOOPBACK);
+        let named = |name: &SubjectAltName| matches!(name, SubjectAltName::Dns(name) if name == LOOPBACK);
         is_signed_by_kubernetes_itself(leaf) && leaf.names.len() == 1 && leaf.names.iter().all(named)
     }
 

@@ -1,22 +1,23 @@
-//! Phrases that several remedies share: commands of clusterctl and of kubeadm, and hosts.
+//! Phrases that several remedies share: commands of clusterctl and kubeadm, hosts, and names of programs.
 
 use crate::verify::remedy::{Program, Server, TargetKind};
 use crate::verify::target::Place;
 
-/// The steps by which kubeadm's kubelets get a serving certificate of the cluster's CA.
-pub(super) const BOOTSTRAP: &str = "set serverTLSBootstrap: true in the kubelet's configuration \
+/// The steps by which the kubelets of a kubeadm cluster get serving certificates from the cluster's CA.
+pub(super) const SERVER_TLS_BOOTSTRAP: &str = "set serverTLSBootstrap: true in the kubelet's configuration \
                                     (/var/lib/kubelet/config.yaml, and the ConfigMap kubelet-config), restart the kubelet, \
                                     and approve its CSR: kubectl get csr, kubectl certificate approve NAME";
 
-/// The file in which kubeadm keeps an API server's flags.
-pub(super) const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+/// The static pod manifest in which kubeadm sets the flags of an API server.
+pub(super) const API_SERVER_MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 
-/// Returns the text before a command of clusterctl: the place where it has to be run, unless it is this machine.
+/// Returns the words that have to precede a clusterctl command: the machine on which to run it, or nothing for this
+/// machine.
 pub(super) fn where_to_run(kind: TargetKind) -> &'static str {
     if kind == TargetKind::Bundle { "on the machine with the cluster directory, " } else { "" }
 }
 
-/// Returns clusterctl's command that reissues a server's certificate.
+/// Returns the clusterctl command that reissues a server's certificate.
 pub(super) fn reissue(server: &Server) -> String {
     match server.place {
         Place::Node => format!("clusterctl issue-node --reissue {}", server.host),
@@ -25,12 +26,12 @@ pub(super) fn reissue(server: &Server) -> String {
     }
 }
 
-/// Returns kubeadm's command that renews an API server's certificate.
+/// Returns the kubeadm command that renews an API server's certificate, and what to do after it.
 pub(super) fn kubeadm_renew(server: &Server) -> String {
     format!("kubeadm certs renew apiserver {}, then restart kube-apiserver there", on(server))
 }
 
-/// Returns the hosts that hold a server's certificate.
+/// Returns where a server's certificate is stored: "on" and the hosts.
 pub(super) fn on(server: &Server) -> String {
     match server.place {
         Place::Node | Place::Master => format!("on {}", server.host),
