@@ -46,11 +46,13 @@
 //! - [`signers`]: holders of CAs' keys outside of the cluster directory
 //! - [`rbac`]: the rights of accounts in the cluster, and denials
 //! - [`config`]: parsing of YAML and kubectl's JSON, and writing of cluster files
+//! - [`enrol`]: requests of hosts for certificates, and decisions about them
 //! - [`store`]: the cluster directory
 //! - [`bundle`]: the files that each host receives
 //! - [`verify`]: checks of a live cluster
 //! - [`explain`]: descriptions of certificates, keys, CRLs, kubeconfigs and bundles
 //! - [`fake_cluster`]: a simulated cluster on loopback, for the demo and the tests
+//! - `server`: the server of the enrolment CA
 //! - [`app`]: the use cases
 //! - [`ui`]: the terminal
 //! - [`cli`]: code that all commands share: arguments, texts of errors, exit statuses
@@ -63,6 +65,7 @@ pub mod cli;
 pub mod cluster;
 pub mod commands;
 pub mod config;
+pub mod enrol;
 pub mod explain;
 pub mod fake_cluster;
 mod html;
@@ -71,6 +74,8 @@ pub mod pki;
 pub mod program;
 pub mod rbac;
 pub mod sanitize;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod signers;
 pub mod store;
 pub mod ui;

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A module may import from those below it, and from itself.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("sanitize", &[]),
     ("cluster", &[]),
     ("pki", &["cluster"]),
     ("signers", &["sanitize", "cluster", "pki"]),
     ("config", &["cluster"]),
-    ("store", &["cluster", "pki"]),
+    ("enrol", &["sanitize", "cluster", "pki", "config"]),
+    ("store", &["sanitize", "cluster", "pki", "enrol"]),
     ("rbac", &["cluster", "pki"]),
     ("bundle", &["cluster", "pki", "config", "rbac"]),
     ("html", &["sanitize", "pki"]),
@@ -18,13 +19,21 @@ const LAYERS: [(&str, &[&str]); 20] = [
     ("verify", &["sanitize", "html", "metrics", "cluster", "pki"]),
     ("explain", &["cluster", "pki", "config", "bundle"]),
     ("fake_cluster", &["cluster", "pki", "verify"]),
-    ("app", &["sanitize", "cluster", "pki", "signers", "config", "store", "rbac", "bundle", "verify", "explain"]),
+    ("mailbox", &["sanitize", "cluster", "pki", "config", "enrol"]),
+    ("server", &["sanitize", "metrics", "cluster", "pki", "config", "enrol", "store"]),
+    (
+        "app",
+        &[
+            "sanitize", "metrics", "cluster", "pki", "signers", "config", "enrol", "store", "rbac", "bundle", "verify",
+            "explain", "mailbox", "server",
+        ],
+    ),
     ("ui", &["sanitize", "cluster", "pki"]),
     (
         "cli",
         &[
-            "sanitize", "html", "metrics", "cluster", "pki", "signers", "config", "store", "rbac", "bundle", "verify",
-            "app", "ui",
+            "sanitize", "html", "metrics", "cluster", "pki", "signers", "config", "enrol", "store", "rbac", "bundle",
+            "verify", "app", "ui",
         ],
     ),
     (
@@ -34,6 +43,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
             "cluster",
             "pki",
             "config",
+            "enrol",
             "store",
             "rbac",
             "bundle",
@@ -51,7 +61,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
 ];
 
 /// Crates, and the modules that may name them.
-const CRATES: [(&str, &[&str]); 22] = [
+const CRATES: [(&str, &[&str]); 28] = [
     ("rcgen", &["pki"]),
     ("ring", &["pki"]),
     ("x509_parser", &["pki"]),
@@ -66,10 +76,16 @@ const CRATES: [(&str, &[&str]); 22] = [
     ("minijinja", &["bundle"]),
     ("tar", &["bundle"]),
     ("flate2", &["bundle"]),
-    ("hyper", &["verify", "fake_cluster"]),
-    ("reqwest", &["verify", "fake_cluster"]),
-    ("rustls", &["verify", "fake_cluster"]),
-    ("tokio", &["verify", "fake_cluster"]),
+    ("hyper", &["verify", "fake_cluster", "server"]),
+    ("hyper_util", &["fake_cluster", "verify", "server"]),
+    ("reqwest", &["verify", "fake_cluster", "mailbox"]),
+    ("rustls", &["verify", "fake_cluster", "server", "mailbox"]),
+    ("tokio", &["verify", "fake_cluster", "server", "mailbox"]),
+    ("axum", &["server"]),
+    ("prost", &["server"]),
+    ("kube", &["mailbox"]),
+    ("k8s_openapi", &["mailbox"]),
+    ("sd_notify", &["server"]),
     ("indicatif", &["ui"]),
     ("dialoguer", &["ui"]),
     ("anyhow", &["cli"]),

@@ -12,6 +12,7 @@ pub mod issuance;
 pub mod layout;
 pub mod ledger;
 pub mod lock;
+pub mod queue;
 pub mod restored;
 pub mod service_account;
 pub mod signed;

@@ -1,0 +1,4 @@
+//! Enrolment: the requests of hosts for certificates, from the wire to a decision. The model, without I/O, clocks or the
+//! network.
+
+pub mod request;

@@ -1,0 +1,172 @@
+//! Reads the queue.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::change::{Kind, StoredLease};
+use super::connection::Queue;
+use super::error::QueueError;
+use super::leases;
+use super::row::{COLUMNS, StoredRequest};
+use crate::enrol::request::State;
+
+/// A selection of the listed requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// `metadata.name`
+    pub name: Option<String>,
+    /// `spec.signerName`
+    pub signer: Option<String>,
+}
+
+impl Selection {
+    /// Returns true if the selection has a request.
+    #[must_use]
+    pub fn has(&self, request: &StoredRequest) -> bool {
+        self.name.as_ref().is_none_or(|name| *name == request.name)
+            && self.signer.as_ref().is_none_or(|signer| *signer == request.signer)
+    }
+}
+
+/// A part of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The requests, by name.
+    pub requests: Vec<StoredRequest>,
+    /// The resource version of the whole list.
+    pub version: i64,
+    /// Whether there are more.
+    pub has_more: bool,
+}
+
+impl Queue {
+    /// Returns the listed request of a name.
+    ///
+    /// # Errors
+    /// Returns an error if the database fails.
+    pub fn get(&self, name: &str) -> Result<Option<StoredRequest>, QueueError> {
+        let query = format!("SELECT {COLUMNS} FROM requests WHERE name = ?1 AND archived = 0");
+        self.read(|connection| connection.prepare_cached(&query)?.query_row([name], StoredRequest::read).optional())
+    }
+
+    /// Returns the listed requests after a name, in the order of names.
+    ///
+    /// # Errors
+    /// Returns an error if the database fails.
+    pub fn list(&self, selection: &Selection, after: &str, limit: u32) -> Result<Page, QueueError> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM requests WHERE archived = 0 AND name > ?1 AND (?2 IS NULL OR name = ?2) \
+             AND (?3 IS NULL OR signer = ?3) ORDER BY name LIMIT ?4"
+        );
+        self.in_snapshot(|connection| {
+            let version = version(connection)?;
+            let params = (after, &selection.name, &selection.signer, i64::from(limit) + 1);
+            let rows =
+                connection.prepare_cached(&query)?.query_map(params, StoredRequest::read)?.collect::<Result<_, _>>();
+            let mut requests: Vec<StoredRequest> = rows?;
+            let has_more = requests.len() > limit as usize;
+            requests.truncate(limit as usize);
+            Ok(Page { requests, version, has_more })
+        })
+    }
+
+    /// Returns the requests that changed after a version, with the kind of the change, and the present version.
+    ///
+    /// A request that was added and changed meanwhile is returned once, as it is now. At most `limit` are returned.
+    ///
+    /// # Errors
+    /// Returns an error if the database fails.
+    pub fn since(
+        &self,
+        selection: &Selection,
+        after: i64,
+        limit: u32,
+    ) -> Result<(Vec<(Kind, StoredRequest)>, i64), QueueError> {
+        let live =
+            format!("SELECT {COLUMNS} FROM requests WHERE archived = 0 AND version > ?1 ORDER BY version LIMIT ?2");
+        // Those that are no longer listed have an event of their last version.
+        let gone = format!(
+            "SELECT {COLUMNS} FROM requests WHERE archived = 1 AND born <= ?1 AND id IN \
+             (SELECT request FROM events WHERE version > ?1 AND kind IN ('deleted', 'archived')) \
+             ORDER BY version LIMIT ?2"
+        );
+        self.in_snapshot(|connection| {
+            let version = version(connection)?;
+            let mut found = Vec::new();
+            for (query, is_gone) in [(&live, false), (&gone, true)] {
+                let mut statement = connection.prepare_cached(query)?;
+                let rows = statement.query_map((after, limit), StoredRequest::read)?;
+                for row in rows {
+                    let row = row?;
+                    let kind = match () {
+                        () if is_gone => Kind::Deleted,
+                        () if row.born > after => Kind::Added,
+                        () => Kind::Modified,
+                    };
+                    if selection.has(&row) {
+                        found.push((kind, row));
+                    }
+                }
+            }
+            found.sort_by_key(|(_, row)| row.version);
+            Ok((found, version))
+        })
+    }
+
+    /// Returns the present resource version.
+    ///
+    /// # Errors
+    /// Returns an error if the database fails.
+    pub fn version(&self) -> Result<i64, QueueError> {
+        self.read(version)
+    }
+
+    /// Returns the number of listed requests in each state.
+    ///
+    /// # Errors
+    /// Returns an error if the database fails.
+    pub fn counts(&self) -> Result<BTreeMap<State, i64>, QueueError> {
+        self.read(|connection| {
+            let mut counts = BTreeMap::new();
+            let mut statement =
+                connection.prepare_cached("SELECT count(*) FROM requests WHERE archived = 0 AND state = ?1")?;
+            for state in State::ALL {
+                counts.insert(state, statement.query_row([state.as_str()], |row| row.get(0))?);
+            }
+            Ok(counts)
+        })
+    }
+
+    /// Returns a Lease.
+    ///
+    /// # Errors
+    /// Returns an error if the database fails.
+    pub fn lease(&self, namespace: &str, name: &str) -> Result<Option<StoredLease>, QueueError> {
+        let query = format!("SELECT {} FROM leases WHERE namespace = ?1 AND name = ?2", leases::COLUMNS);
+        self.read(|connection| connection.prepare_cached(&query)?.query_row((namespace, name), leases::read).optional())
+    }
+
+    /// Returns all Leases of a namespace.
+    ///
+    /// # Errors
+    /// Returns an error if the database fails.
+    pub fn leases(&self, namespace: &str) -> Result<Vec<StoredLease>, QueueError> {
+        let query = format!("SELECT {} FROM leases WHERE namespace = ?1 ORDER BY name", leases::COLUMNS);
+        self.read(|connection| connection.prepare_cached(&query)?.query_map([namespace], leases::read)?.collect())
+    }
+
+    /// Runs several queries on the same state of the database.
+    fn in_snapshot<T>(&self, queries: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, QueueError> {
+        self.read(|connection| {
+            let transaction = connection.unchecked_transaction()?;
+            let done = queries(&transaction)?;
+            transaction.finish()?;
+            Ok(done)
+        })
+    }
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT version FROM sequence")?.query_row([], |row| row.get(0))
+}
