@@ -1,0 +1,49 @@
+//! Bodies of requests: bounded in size and time.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Bytes;
+use hyper::header::CONTENT_TYPE;
+use tokio::time::timeout;
+
+use super::call::Call;
+use super::incoming::{Incoming, read_json};
+use super::protobuf;
+use super::status::Failed;
+
+/// The largest body, in bytes.
+pub(super) const MAX_BODY: usize = 64 * 1024;
+/// The time in which a body has to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Call {
+    /// Returns the body.
+    pub(super) async fn bytes(&mut self) -> Result<Bytes, Failed> {
+        let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let body = Limited::new(body, MAX_BODY);
+        match timeout(PATIENCE, body.collect()).await {
+            Err(_) => Err(Failed::timeout()),
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Failed::too_large(MAX_BODY)),
+            Ok(Err(_)) => Err(Failed::bad_request("the body cannot be read")),
+        }
+    }
+
+    /// Returns the media type of the body, without parameters.
+    pub(super) fn media_type(&self) -> &str {
+        self.header(CONTENT_TYPE).split(';').next().unwrap_or_default().trim()
+    }
+
+    /// Reads a CertificateSigningRequest from the body, in JSON or protobuf.
+    pub(super) async fn incoming(&mut self) -> Result<Incoming, Failed> {
+        let body = self.bytes().await?;
+        let read = match self.media_type() {
+            "application/json" | "" => read_json(&body),
+            protobuf::MEDIA_TYPE => protobuf::read(&body),
+            other => return Err(Failed::media_type(other)),
+        };
+        read.map_err(|reason| Failed::bad_request(format!("the body cannot be read: {reason}")))
+    }
+}

@@ -1,0 +1,217 @@
+//! Watches: the requests as they are, then every change, as lines of JSON.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::StatusCode;
+use hyper::body::{Body as HttpBody, Bytes, Frame};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Answer;
+use super::accept::table;
+use super::call::Call;
+use super::object::{self, IncludeObject};
+use super::status::{Failed, response};
+use crate::server::client::Client;
+use crate::server::state::State;
+use crate::server::watchers::Event;
+use crate::store::queue::read::Selection;
+use crate::store::queue::{Kind, StoredRequest};
+
+/// The duration of a watch if the client names none, and the longest one.
+const DURATION: Duration = Duration::from_secs(30 * 60);
+/// The interval of bookmarks.
+const BOOKMARKS: Duration = Duration::from_secs(60);
+/// The largest number of events that a watch catches up with; after more the client lists again.
+const MAX_EVENTS: u32 = 100_000;
+
+/// Answers with a watch.
+pub(super) fn watch(call: Call, selection: Selection) -> Answer {
+    let form = table(&call)?;
+    let now = call.state.now();
+    // Opened first, so that nothing is missed between the query and the first event.
+    let receiver = call.state.watchers.open(selection.name.as_deref());
+    let with_initial = call.flag("sendInitialEvents");
+    let since = match call.parameter("resourceVersion") {
+        None | Some("0") => None,
+        Some(_) if with_initial => None,
+        Some(text) => Some(
+            text.parse::<i64>().map_err(|_| Failed::bad_request("resourceVersion: it is not one of this server"))?,
+        ),
+    };
+    let (events, version) = tokio::task::block_in_place(|| beginning(&call.state, &selection, since))?;
+    if since.is_some_and(|since| since > version) || events.len() >= MAX_EVENTS as usize {
+        return Err(Failed::gone("too old or unknown resource version: list again"));
+    }
+    let seen = events.into_iter().filter(|(_, request)| call.client.may_see(request));
+    let mut pending: VecDeque<Bytes> = seen.map(|(kind, request)| line(kind, &request, form, now)).collect();
+    if with_initial && call.flag("allowWatchBookmarks") {
+        pending.push_back(bookmark(version, true, form));
+    }
+    pending.shrink_to_fit();
+    let seconds = call.parameter("timeoutSeconds").and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+    let duration = seconds.map_or(DURATION, Duration::from_secs).min(DURATION);
+    let begun = Instant::now();
+    let bookmarks = call.flag("allowWatchBookmarks");
+    let wake = begun + if bookmarks { duration.min(BOOKMARKS) } else { duration };
+    call.state.figures.watches.fetch_add(1, Ordering::Relaxed);
+    let body = Watch {
+        state: call.state,
+        client: call.client,
+        selection,
+        form,
+        pending,
+        receiver,
+        version,
+        bookmarks,
+        end: begun + duration,
+        sleep: Box::pin(sleep_until(wake)),
+    };
+    Ok(response(StatusCode::OK, "application/json", Body::new(body)))
+}
+
+/// Returns the events with which a watch begins, and the version that they lead to.
+fn beginning(
+    state: &State,
+    selection: &Selection,
+    since: Option<i64>,
+) -> Result<(Vec<(Kind, StoredRequest)>, i64), Failed> {
+    match since {
+        Some(since) => state.read(|queue| queue.since(selection, since, MAX_EVENTS)),
+        None => {
+            let page = state.read(|queue| queue.list(selection, "", MAX_EVENTS))?;
+            Ok((page.requests.into_iter().map(|request| (Kind::Added, request)).collect(), page.version))
+        }
+    }
+}
+
+fn text(kind: &str, object: &Value) -> Bytes {
+    let mut line = json!({"type": kind, "object": object}).to_string();
+    line.push('\n');
+    line.into()
+}
+
+fn line(kind: Kind, request: &StoredRequest, form: Option<IncludeObject>, now: time::OffsetDateTime) -> Bytes {
+    let object = match form {
+        None => object::object(request),
+        Some(include) => object::table([request].into_iter(), request.version, None, include, now),
+    };
+    text(kind.as_str(), &object)
+}
+
+/// Returns a bookmark; the first one ends the initial events.
+fn bookmark(version: i64, ends_initial: bool, form: Option<IncludeObject>) -> Bytes {
+    let mut metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
+    if ends_initial {
+        metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+    }
+    let object = json!({
+        "kind": object::KIND,
+        "apiVersion": object::VERSION,
+        "metadata": metadata,
+        "spec": {"request": null, "signerName": ""},
+        "status": {},
+    });
+    let object = match form {
+        None => object,
+        Some(_) => json!({
+            "kind": "Table",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": {"resourceVersion": version.to_string()},
+            "columnDefinitions": null,
+            "rows": [{"cells": [], "object": {
+                "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+            }}],
+        }),
+    };
+    text("BOOKMARK", &object)
+}
+
+/// The body of a watch.
+struct Watch {
+    state: Arc<State>,
+    client: Client,
+    selection: Selection,
+    form: Option<IncludeObject>,
+    pending: VecDeque<Bytes>,
+    receiver: Receiver<Arc<Event>>,
+    /// The version up to which the client knows everything.
+    version: i64,
+    bookmarks: bool,
+    end: Instant,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.state.figures.watches.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Watch {
+    /// Returns the line of an event, if it is for this watch and new to it.
+    fn received(&mut self, event: &Event) -> Option<Bytes> {
+        if event.version <= self.version {
+            return None;
+        }
+        self.version = event.version;
+        if !self.selection.has(&event.request) || !self.client.may_see(&event.request) {
+            return None;
+        }
+        Some(match self.form {
+            None => event.line.get_or_init(|| line(event.kind, &event.request, None, event.request.created)).clone(),
+            Some(_) => line(event.kind, &event.request, self.form, self.state.now()),
+        })
+    }
+}
+
+impl HttpBody for Watch {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        loop {
+            if let Some(line) = self.pending.pop_front() {
+                if self.pending.is_empty() {
+                    self.pending = VecDeque::new();
+                }
+                return Poll::Ready(Some(Ok(Frame::data(line))));
+            }
+            match self.receiver.poll_recv(context) {
+                Poll::Ready(Some(event)) => {
+                    if let Some(line) = self.received(&event) {
+                        return Poll::Ready(Some(Ok(Frame::data(line))));
+                    }
+                    continue;
+                }
+                // Too far behind, or the server stops: the client lists again.
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {}
+            }
+            if Future::poll(self.sleep.as_mut(), context).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if now >= self.end {
+                return Poll::Ready(None);
+            }
+            let next = if self.bookmarks { (now + BOOKMARKS).min(self.end) } else { self.end };
+            self.sleep.as_mut().reset(next);
+            if self.bookmarks {
+                let line = bookmark(self.version, false, self.form);
+                return Poll::Ready(Some(Ok(Frame::data(line))));
+            }
+        }
+    }
+}

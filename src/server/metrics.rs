@@ -1,0 +1,100 @@
+//! The server's metrics, in Prometheus's text format.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use super::api::status::Failed;
+use super::state::State;
+use crate::metrics::{head, labels};
+
+/// The buckets of durations, in seconds.
+const BUCKETS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// The figures of connections and requests.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    pub(super) connections: AtomicI64,
+    pub(super) accepted: AtomicU64,
+    pub(super) refused_connections: AtomicU64,
+    pub(super) failed_handshakes: AtomicU64,
+    pub(super) watches: AtomicI64,
+    /// Client certificates and tokens that were rejected.
+    pub(super) rejected: AtomicU64,
+    /// By class of status: 1xx to 5xx.
+    pub(super) answers: [AtomicU64; 5],
+    /// Answers with status 429.
+    pub(super) limited: AtomicU64,
+    durations: [AtomicU64; BUCKETS.len() + 1],
+    duration_micros: AtomicU64,
+}
+
+impl Figures {
+    pub(super) fn answered(&self, status: u16, micros: u64) {
+        if let Some(class) = self.answers.get(usize::from(status / 100).saturating_sub(1)) {
+            class.fetch_add(1, Ordering::Relaxed);
+        }
+        if status == 429 {
+            self.limited.fetch_add(1, Ordering::Relaxed);
+        }
+        let seconds = micros as f64 / 1e6;
+        let bucket = BUCKETS.iter().position(|limit| seconds <= *limit).unwrap_or(BUCKETS.len());
+        self.durations[bucket].fetch_add(1, Ordering::Relaxed);
+        self.duration_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+/// Returns all metrics as text.
+pub(super) fn text(state: &State) -> Result<String, Failed> {
+    let (counts, version) = state.read(|queue| Ok((queue.counts()?, queue.version()?)))?;
+    let (figures, writer) = (&state.figures, &state.writer.figures);
+    let mut out = String::new();
+    head(&mut out, "clusterctl_enrolment_requests", "gauge", "Requests in the queue, by state.");
+    for (state, count) in counts {
+        let _ = writeln!(out, "clusterctl_enrolment_requests{{{}}} {count}", labels(&[("state", state.as_str())]));
+    }
+    let gauge = |out: &mut String, name: &str, help: &str, value: i64| {
+        head(out, name, "gauge", help);
+        let _ = writeln!(out, "{name} {value}");
+    };
+    let counter = |out: &mut String, name: &str, help: &str, value: &AtomicU64| {
+        head(out, name, "counter", help);
+        let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
+    };
+    gauge(&mut out, "clusterctl_enrolment_resource_version", "The last resource version.", version);
+    let open = figures.connections.load(Ordering::Relaxed);
+    gauge(&mut out, "clusterctl_enrolment_connections", "Open connections.", open);
+    gauge(&mut out, "clusterctl_enrolment_watches", "Open watches.", figures.watches.load(Ordering::Relaxed));
+    let names = [
+        ("connections_accepted_total", "Accepted connections.", &figures.accepted),
+        ("connections_refused_total", "Connections refused by a limit.", &figures.refused_connections),
+        ("handshakes_failed_total", "TLS handshakes that failed.", &figures.failed_handshakes),
+        ("clients_rejected_total", "Client certificates and tokens that were rejected.", &figures.rejected),
+        ("requests_limited_total", "HTTP requests that were answered with 429.", &figures.limited),
+        ("commits_total", "Transactions of the queue.", &writer.commits),
+        ("changes_total", "Changes of the queue.", &writer.changes),
+        ("changes_failed_total", "Changes that the database could not make.", &writer.failures),
+    ];
+    for (name, help, value) in names {
+        counter(&mut out, &format!("clusterctl_enrolment_{name}"), help, value);
+    }
+    let name = "clusterctl_enrolment_http_requests_total";
+    head(&mut out, name, "counter", "HTTP requests, by class of the answer's status.");
+    for (class, count) in (1..).zip(&figures.answers) {
+        let _ = writeln!(out, "{name}{{code=\"{class}xx\"}} {}", count.load(Ordering::Relaxed));
+    }
+    durations(&mut out, figures);
+    Ok(out)
+}
+
+fn durations(out: &mut String, figures: &Figures) {
+    let name = "clusterctl_enrolment_http_request_duration_seconds";
+    head(out, name, "histogram", "Duration of HTTP requests until the head of the answer.");
+    let mut sum = 0;
+    for (count, limit) in figures.durations.iter().zip(BUCKETS.iter().map(Some).chain([None])) {
+        sum += count.load(Ordering::Relaxed);
+        let limit = limit.map_or_else(|| "+Inf".to_owned(), f64::to_string);
+        let _ = writeln!(out, "{name}_bucket{{le=\"{limit}\"}} {sum}");
+    }
+    let seconds = figures.duration_micros.load(Ordering::Relaxed) as f64 / 1e6;
+    let _ = writeln!(out, "{name}_sum {seconds}\n{name}_count {sum}");
+}

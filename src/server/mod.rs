@@ -1,0 +1,18 @@
+//! The server of the enrolment CA: Kubernetes's `certificates.k8s.io/v1` over TLS, for hosts, approvers and the signer.
+//!
+//! It holds the queue and no CA key. Clients are authenticated at each request, so that a revocation applies at once. A
+//! [`Site`](site::Site) answers what only the cluster directory knows.
+
+pub mod client;
+pub mod listener;
+pub mod site;
+pub mod tls;
+pub mod trust;
+
+mod api;
+mod metrics;
+mod state;
+mod watchers;
+mod writer;
+
+pub use listener::{Options, Server, ServerError};
