@@ -40,11 +40,11 @@ pub struct LintArgs {
 /// `--severity`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LeastSeverity {
-    /// What does not work, or gives the cluster away
+    /// What does not work, or lets others take over the cluster
     Error,
     /// What is dangerous, or fails in some programs or later
     Warning,
-    /// What works, and clusterctl would make otherwise
+    /// What works, and clusterctl would make differently
     Note,
 }
 

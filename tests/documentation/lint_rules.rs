@@ -4,10 +4,10 @@ use clusterctl::app::lint::RULES;
 
 use crate::support::Lab;
 
-const HEAD: &str = "# Rules of lint\n\n\
+const HEAD: &str = "# Lint rules\n\n\
 <!-- Generated from src/app/lint/rules; CONTRIBUTING.md says how. -->\n\n\
-`clusterctl lint` checks the files of any PKI by these rules. An *error* does not work, or gives the cluster away. A *warning* works, and is\n\
-dangerous, or fails in some programs or later. A *note* works, and clusterctl would make it otherwise. Errors and warnings that are reported\n\
+`clusterctl lint` checks the files of any PKI by these rules. An *error* does not work, or lets others take over the cluster. A *warning* works, and is\n\
+dangerous, or fails in some programs or later. A *note* works, and clusterctl would make it differently. Errors and warnings that are reported\n\
 give exit status 1. `--ignore ID` and `--ignore 'FAMILY.*'` leave rules out, `--severity` what is less severe.\n";
 
 /// Returns the page.

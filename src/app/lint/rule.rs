@@ -9,7 +9,7 @@ pub enum Severity {
     Note,
     /// It works, and is dangerous, or fails in some programs or later.
     Warning,
-    /// It does not work, or gives the cluster away.
+    /// It does not work, or lets others take over the cluster.
     Error,
 }
 
