@@ -34,7 +34,7 @@ const TABLES: [(&str, i64); 11] = [
 ];
 const FORMATS: std::ops::RangeInclusive<i64> = 1..=7;
 /// The current format.
-const FORMAT: i64 = 8;
+const FORMAT: i64 = 9;
 
 /// Creates a ledger of an earlier format.
 fn older(path: &Path, format: i64) {

@@ -168,6 +168,7 @@ fn draft() -> impl Strategy<Value = RawCluster> {
                 with_units,
                 renew_before,
                 signers,
+                enrolment: Written::Nothing,
                 kubelet,
                 // A master's entry has no such key.
                 masters: masters.into_iter().map(|host| RawHost { kubelet: Written::Nothing, ..host }).collect(),

@@ -1,5 +1,6 @@
 //! Turns a [`RawCluster`] into a [`Cluster`]: parses each value, checks the values against each other, reports all errors.
 
+mod enrolment;
 mod errors;
 mod hosts;
 mod names;
@@ -68,6 +69,7 @@ impl RawCluster {
         }
         let renew_before = validity.and_then(|validity| self.renew_before(validity, &mut errors));
         let signers = signers::parse(&self.signers, &mut errors);
+        let enrolment = enrolment::parse(&self.enrolment, &mut errors);
         let kubelet = kubelet::check(&self.kubelet, || "kubelet".to_owned(), &mut errors.0);
         let endpoint = self
             .endpoint
@@ -108,6 +110,7 @@ impl RawCluster {
                     with_units,
                     renew_before,
                     signers,
+                    enrolment,
                     kubelet,
                     masters,
                     nodes,

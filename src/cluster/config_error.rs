@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::address::{AddressError, Cidr, CidrError};
 use super::endpoint::EndpointError;
+use super::enrolment::EnrolmentError;
 use super::kubelet_trust::Rule;
 use super::kubernetes::KubernetesError;
 use super::lifetime::{Lifetime, LifetimeError};
@@ -89,6 +90,9 @@ pub enum Reason {
     /// Not a holder of a CA's key.
     #[error("{0}")]
     Signer(SignerError),
+    /// Not a setting of enrolment.
+    #[error("{0}")]
+    Enrolment(EnrolmentError),
     /// Not a recipient.
     #[error("bundles cannot be encrypted to this: {0}")]
     Recipient(RecipientError),

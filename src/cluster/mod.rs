@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub mod config_error;
 pub mod duration;
 pub mod endpoint;
+pub mod enrolment;
 pub mod host_pattern;
 pub mod inventory;
 pub mod key_kind;

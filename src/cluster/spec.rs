@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::account::AccountScheme;
 use super::address::{Address, Cidr};
 use super::endpoint::Endpoint;
+use super::enrolment::Enrolment;
 use super::key_kind::KeyKind;
 use super::kubelet::{Setting, Written};
 use super::kubernetes::Kubernetes;
@@ -59,6 +60,8 @@ pub struct RawCluster {
     pub renew_before: Option<String>,
     /// `signers`
     pub signers: RawSigners,
+    /// `enrolment`, each value as text.
+    pub enrolment: Written,
     /// `kubelet`
     pub kubelet: Written,
     /// `masters`
@@ -134,6 +137,8 @@ pub struct Cluster {
     pub renew_before: Option<Lifetime>,
     /// The holders of the CAs' keys.
     pub signers: Signers,
+    /// How certificates are issued to hosts that ask for them; `None` if they are not.
+    pub enrolment: Option<Enrolment>,
     /// Additional settings for every kubelet's configuration.
     pub kubelet: Setting,
     /// The masters, at least one, in the file's order.

@@ -26,11 +26,7 @@ impl KeyDoc {
     /// Returns the keys below this one.
     #[must_use]
     pub fn below(&self) -> Vec<Self> {
-        match self.key.value {
-            Value::Mapping(keys) => of(keys, &format!("{}.", self.path)),
-            Value::List { item: Value::Mapping(keys), .. } => of(keys, &format!("{}[].", self.path)),
-            _ => Vec::new(),
-        }
+        below(&self.key.value, &self.path)
     }
 }
 
@@ -71,6 +67,15 @@ pub fn find(path: &str) -> Result<KeyDoc, UnknownKey> {
     }
 }
 
+fn below(value: &'static Value, path: &str) -> Vec<KeyDoc> {
+    match value {
+        Value::Mapping(keys) => of(keys, &format!("{path}.")),
+        Value::List { item, .. } => below(item, &format!("{path}[]")),
+        Value::WordOr { other, .. } => below(other, path),
+        _ => Vec::new(),
+    }
+}
+
 fn without_positions(path: &str) -> String {
     path.split('.').map(|part| part.split('[').next().unwrap_or(part)).collect::<Vec<_>>().join(".")
 }
@@ -86,7 +91,9 @@ impl Value {
         match self {
             Self::Constant(_) | Self::Text(_) | Self::Choice(_) => "text".to_owned(),
             Self::Switch => "boolean".to_owned(),
-            Self::Port => "number".to_owned(),
+            Self::Port | Self::Digit => "number".to_owned(),
+            Self::WordOr { other, .. } => format!("text, or {}", other.type_name()),
+            Self::List { item: Self::WordOr { .. }, .. } => "list of texts and mappings".to_owned(),
             Self::List { item: Self::Mapping(_), .. } => "list of mappings".to_owned(),
             Self::List { item, .. } => format!("list of {}s", item.type_name()),
             Self::OneOrList(item) => format!("{0}, or list of {0}s", item.type_name()),
@@ -103,6 +110,12 @@ impl Value {
             Self::Choice(all) => Some(all().iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ")),
             Self::Switch => Some("`true`, `false`".to_owned()),
             Self::Port => Some("1 to 65535".to_owned()),
+            Self::Digit => Some("1 to 9".to_owned()),
+            Self::WordOr { words, other } => {
+                let words = words.iter().map(|word| format!("`{word}`"));
+                let kind = other.type_name();
+                Some(words.chain([format!("a {kind}")]).collect::<Vec<_>>().join(", "))
+            }
             Self::List { item, min } => {
                 let items = item.allowed().map(|item| format!("each {item}"));
                 let least = (*min > 0).then(|| format!("at least {min}"));

@@ -1,8 +1,14 @@
 //! The keys of the cluster file as one table, which the reader, the comments of `init`, the reference page and the JSON
 //! Schema are derived from.
 
+mod enrolment;
+mod signers;
+
 use crate::cluster::account::AccountScheme;
 use crate::cluster::key_kind::KeyKind;
+
+pub use enrolment::{CONDITIONS, ENROLMENT, REQUIREMENT, RULE, WEBHOOK};
+pub use signers::{SIGNER, SIGNERS};
 
 /// The only `apiVersion`.
 pub(super) const API_VERSION: &str = "clusterctl/v1";
@@ -59,6 +65,15 @@ pub enum Value {
     OneOrList(&'static Value),
     /// A mapping with these keys.
     Mapping(&'static [Key]),
+    /// One of these words, or a value of another kind.
+    WordOr {
+        /// The words.
+        words: &'static [&'static str],
+        /// The other kind.
+        other: &'static Value,
+    },
+    /// A whole number from 1 to 9.
+    Digit,
     /// Fields of KubeletConfiguration ([`crate::cluster::kubelet_fields`]).
     Kubelet,
 }
@@ -97,10 +112,6 @@ const KUBERNETES_VERSION: Value = Value::Text(Format {
 const ETCD_VERSION: Value =
     Value::Text(Format { name: "image tag, 3.4.0 or later", pattern: r"^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z._-]*)?$" });
 const REPOSITORY: Value = Value::Text(Format { name: "image repository", pattern: r"^[^\s/]+(/[^\s/]+)*$" });
-const PROGRAM: Value = Value::Text(Format { name: "argument", pattern: r"^[^\x00]*$" });
-const PKCS11: Value = Value::Text(Format { name: "PKCS#11 URI", pattern: "^pkcs11:" });
-const MODULE: Value = Value::Text(Format { name: "shared library", pattern: r"\S" });
-const TIMEOUT: Value = Value::Text(Format { name: "duration, 1s to 24h", pattern: "^[0-9]+[smh]$" });
 const PATH: Value = Value::Text(Format { name: "path of a directory", pattern: r"\S" });
 const RECIPIENT: Value = Value::Text(Format {
     name: "age1…, or ssh-ed25519 or ssh-rsa with a public key",
@@ -108,7 +119,7 @@ const RECIPIENT: Value = Value::Text(Format {
 });
 
 /// The keys at the top of the file.
-pub const FILE: [Key; 17] = [
+pub const FILE: [Key; 18] = [
     Key {
         name: "apiVersion",
         value: Value::Constant(API_VERSION),
@@ -220,6 +231,13 @@ pub const FILE: [Key; 17] = [
                       needed, and no passphrase is asked for.",
     },
     Key {
+        name: "enrolment",
+        value: Value::Mapping(&ENROLMENT),
+        absent: Absent::Rule("hosts cannot ask for certificates"),
+        example: "{listen: \"10.20.0.11:6444\", policy: queue}",
+        description: "How certificates are issued to hosts that ask for them: where they ask, and who gets one.",
+    },
+    Key {
         name: "kubelet",
         value: Value::Kubelet,
         absent: Absent::Rule("no further fields"),
@@ -291,69 +309,6 @@ pub const KUBERNETES: [Key; 3] = [
         absent: Absent::Rule("the release that kubeadm uses with this Kubernetes"),
         example: "3.6.8-0",
         description: "etcd's release, as its image is tagged.",
-    },
-];
-
-const KEY_FILE: Absent = Absent::Rule("its key is a file in the cluster directory");
-
-/// The keys of `signers`, named as [`crate::cluster::profile::CaRole::name`] has them.
-pub const SIGNERS: [Key; 3] = [
-    Key {
-        name: "cluster",
-        value: Value::Mapping(&SIGNER),
-        absent: KEY_FILE,
-        example: "{exec: [/usr/local/bin/sign-by-kms, prod]}",
-        description: "The holder of the key of the cluster's CA.",
-    },
-    Key {
-        name: "etcd",
-        value: Value::Mapping(&SIGNER),
-        absent: KEY_FILE,
-        example: "{exec: [/usr/local/bin/sign-by-kms, prod-etcd]}",
-        description: "The holder of the key of etcd's CA.",
-    },
-    Key {
-        name: "front-proxy",
-        value: Value::Mapping(&SIGNER),
-        absent: KEY_FILE,
-        example: "{exec: [/usr/local/bin/sign-by-kms, prod-front-proxy]}",
-        description: "The holder of the key of the front proxy's CA.",
-    },
-];
-
-/// The keys of an entry of `signers`.
-pub const SIGNER: [Key; 4] = [
-    Key {
-        name: "exec",
-        value: Value::List { item: &PROGRAM, min: 1 },
-        absent: Absent::Rule("the key is in the token that `pkcs11` names"),
-        example: "[/usr/local/bin/sign-by-kms, prod]",
-        description: "A program and its arguments, run without a shell. It reads what is to be signed on standard \
-                      input and writes the signature on standard output. A path is relative to the cluster directory; a \
-                      name without a slash is looked up in PATH.",
-    },
-    Key {
-        name: "timeout",
-        value: TIMEOUT,
-        absent: Absent::Default("60s"),
-        example: "5m",
-        description: "How long the program may take for one answer. After that it is ended.",
-    },
-    Key {
-        name: "pkcs11",
-        value: PKCS11,
-        absent: Absent::Rule("the key is with the program that `exec` names"),
-        example: "\"pkcs11:token=prod;object=ca?pin-source=file:/run/credentials/pin\"",
-        description: "The PKCS#11 URI (RFC 7512) of a key in a token: a smart card, a security module. The PIN is in the file \
-                      that `pin-source` names, in CLUSTERCTL_PIN, or asked for.",
-    },
-    Key {
-        name: "module",
-        value: MODULE,
-        absent: Absent::Rule("`module-path` of the URI, or CLUSTERCTL_PKCS11_MODULE"),
-        example: "/usr/lib/softhsm/libsofthsm2.so",
-        description: "The token's PKCS#11 module, a shared library that clusterctl loads. A path is relative to the cluster \
-                      directory; a name without a slash is looked up where the system has its libraries.",
     },
 ];
 

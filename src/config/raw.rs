@@ -64,6 +64,7 @@ impl Entries for File<'_> {
             "withUnits" => self.raw.with_units = text(map, reading)?,
             "renewBefore" => self.raw.renew_before = text(map, reading)?,
             "signers" => mapping(map, &mut SignersOf(&mut self.raw.signers), reading)?,
+            "enrolment" => self.raw.enrolment = anything(map, reading)?,
             "kubelet" => self.raw.kubelet = anything(map, reading)?,
             "masters" => list(map, &mut Hosts { hosts: &mut self.raw.masters, keys: MASTER_NAMES }, reading)?,
             "nodes" => list(map, &mut Hosts { hosts: &mut self.raw.nodes, keys: NODE_NAMES }, reading)?,

@@ -41,6 +41,15 @@ pub fn write(raw: &RawCluster) -> String {
     file.text("withUnits", raw.with_units.as_deref());
     file.text("renewBefore", raw.renew_before.as_deref());
     file.signers(&raw.signers);
+    file.describe("enrolment");
+    match &raw.enrolment {
+        Written::Nothing => file.line(
+            "# enrolment:\n\
+             #   listen: \"10.20.0.11:6444\"\n\
+             #   policy: \"queue\"",
+        ),
+        written => file.line(&format!("enrolment: {}", flow(written))),
+    }
     file.describe("kubelet");
     match &raw.kubelet {
         Written::Nothing => file.line(

@@ -7,6 +7,7 @@ use super::layout::Layout;
 use super::ledger::AuditContext;
 use super::ledger::Ledger;
 use super::ledger::certificates::Entry;
+use super::ledger::enrolments::EnrolmentRecord;
 use super::staged::StagedFolder;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
@@ -24,6 +25,8 @@ pub struct SignedHost {
 
 /// Records certificates, all or none, and then writes each host's folder without keys.
 ///
+/// `requests` are those that got the certificates, where hosts asked for them.
+///
 /// Keys of earlier certificates of the same profiles are removed: they no longer match the new certificates.
 ///
 /// # Errors
@@ -32,6 +35,7 @@ pub fn write(
     layout: &Layout,
     ledger: &mut Ledger,
     signed: &[SignedHost],
+    requests: &[EnrolmentRecord],
     context: &IssuanceContext<'_>,
 ) -> Result<(), StoreError> {
     let entry = |host, profile: Profile, certificate| Entry {
@@ -44,24 +48,33 @@ pub fn write(
         .iter()
         .flat_map(|one| one.certificates.iter().map(|(profile, made)| entry(one.host.as_str(), *profile, made.get())))
         .collect();
-    ledger.record_signed(&entries, &AuditContext { at: context.now, by: context.by })?;
-    for one in signed {
-        let Some((first, _)) = one.certificates.first() else { continue };
-        let place = layout.holder_folder(*first, Some(&one.host));
-        let staged = StagedFolder::begin(&place)?;
-        for (profile, made) in &one.certificates {
-            let certificate = made.get();
-            let chain = context.cas.of(profile.policy().signed_by).ca_of(certificate).chain();
-            let pem: String = [certificate].into_iter().chain(chain).map(Certificate::to_pem).collect();
-            staged.add(&format!("{}.crt", profile.policy().name), pem.as_bytes(), PUBLIC)?;
-        }
-        let is_replaced = |name: &str| {
-            let name = name.strip_suffix(".crt").or_else(|| name.strip_suffix(".key"));
-            name.is_some_and(|name| one.certificates.iter().any(|(profile, _)| profile.policy().name == name))
-        };
-        staged.keep_others(is_replaced)?;
-        files::sync_all(&layout.pki())?;
-        staged.publish()?;
-    }
+    ledger.record_signed(&entries, requests, &AuditContext { at: context.now, by: context.by })?;
+    let staged: Vec<StagedFolder> =
+        signed.iter().filter_map(|one| stage(layout, one, context).transpose()).collect::<Result<_, _>>()?;
+    // The content is durable before the names change.
+    files::sync_all(&layout.pki())?;
+    staged.into_iter().try_for_each(StagedFolder::publish)?;
     files::sync_all(&layout.pki())
+}
+
+/// Writes a host's folder under a temporary name; `None` for a host without certificates.
+fn stage(
+    layout: &Layout,
+    signed: &SignedHost,
+    context: &IssuanceContext<'_>,
+) -> Result<Option<StagedFolder>, StoreError> {
+    let Some((first, _)) = signed.certificates.first() else { return Ok(None) };
+    let staged = StagedFolder::begin(&layout.holder_folder(*first, Some(&signed.host)))?;
+    for (profile, made) in &signed.certificates {
+        let certificate = made.get();
+        let chain = context.cas.of(profile.policy().signed_by).ca_of(certificate).chain();
+        let pem: String = [certificate].into_iter().chain(chain).map(Certificate::to_pem).collect();
+        staged.add(&format!("{}.crt", profile.policy().name), pem.as_bytes(), PUBLIC)?;
+    }
+    let is_replaced = |name: &str| {
+        let name = name.strip_suffix(".crt").or_else(|| name.strip_suffix(".key"));
+        name.is_some_and(|name| signed.certificates.iter().any(|(profile, _)| profile.policy().name == name))
+    };
+    staged.keep_others(is_replaced)?;
+    Ok(Some(staged))
 }

@@ -53,6 +53,8 @@ const RULES: &str = "
 - A master that lists IP addresses has one of the family of the first range in `serviceCIDRs`.
 - Host names fit into a certificate's common name: at most 64 characters for a master, and for a node together with the prefix
   `system:node:`. No name ends like a bundle's file, for example in `.tar.gz`.
+- A rule of `enrolment.policy` that approves requires more than `inventory`. `approvals` belong to rules with `then: queue`, and need
+  `enrolment.allowedSigners`. `insecure-always-approve` has `until`, and no other policy has it.
 - Fields of `kubelet` are known to the release in `kubernetes.version`.
 ";
 

@@ -69,6 +69,8 @@ fn value(kind: Value, or_null: bool) -> Json {
             let kind = if or_null { json!(["array", "null"]) } else { json!("array") };
             json!({"type": kind, "items": value(*item, false), "minItems": min})
         }
+        Value::Digit => json!({"type": ["integer", "string"], "minimum": 1, "maximum": 9, "pattern": "^[1-9]$"}),
+        Value::WordOr { words, other } => json!({"anyOf": [{"enum": words}, value(*other, or_null)]}),
         Value::OneOrList(item) => {
             let item = value(*item, false);
             json!({"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]})
@@ -198,6 +200,8 @@ fn schema_refuses_keys_unknown_to_the_reader() {
         ("kind: Cluster\n", "kind: Cluster\nunknown: x\n"),
         ("validity: {", "validity: {unknown: x, "),
         ("kubernetes: {", "kubernetes: {unknown: x, "),
+        ("\nenrolment: {", "\nenrolment: {unknown: x, "),
+        ("policy: queue}", "policy: [{name: a, unknown: x, then: queue}]}"),
         ("\nkubelet: {", "\nkubelet: {unknown: x, "),
         ("\nkubelet: {", "\nkubelet: {authentication: {unknown: x}, "),
         ("\n  kubelet: {", "\n  kubelet: {unknown: x, "),

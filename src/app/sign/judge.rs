@@ -48,8 +48,7 @@ pub(super) fn judge(
         let mut host_key = None;
         let (spec, mut problems) = target(&request, options, cluster);
         if let Some(spec) = &spec {
-            problems.extend(more_than_granted(&request, spec, cluster));
-            problems.extend(records.problems(&request, spec)?);
+            problems.extend(problems_of(&request, spec, cluster, records)?);
             if let Some(host) = spec.host.as_ref().and_then(|host| cluster.node(host.as_str())) {
                 match host_key::compare(signed.as_ref(), host, options, cluster, cas) {
                     Ok(evidence) => host_key = evidence,
@@ -110,7 +109,7 @@ fn target(
     }
 }
 
-fn spec_of(cluster: &Cluster, host: &Host, profile: Profile) -> Option<CertificateSpec> {
+pub(in crate::app) fn spec_of(cluster: &Cluster, host: &Host, profile: Profile) -> Option<CertificateSpec> {
     cluster.node_specs(host).into_iter().find(|spec| spec.profile == profile)
 }
 
@@ -160,14 +159,29 @@ fn names_of(cluster: &Cluster, host: &HostName) -> Vec<String> {
     spec.map(|spec| spec.names.iter().map(ToString::to_string).collect()).unwrap_or_default()
 }
 
+/// Compares a request with the certificate that its host may have for a purpose, and its key with the ledger.
+///
+/// # Errors
+/// Returns an error if the ledger cannot be read.
+pub(in crate::app) fn problems_of(
+    request: &CertificateRequest,
+    spec: &CertificateSpec,
+    cluster: &Cluster,
+    records: &Records<'_>,
+) -> Result<Vec<RequestProblem>, StoreError> {
+    let mut problems = more_than_granted(request, spec, cluster);
+    problems.extend(records.problems(request, spec)?);
+    Ok(problems)
+}
+
 /// The records that determine the owner of a public key.
-pub(super) struct Records<'a> {
-    pub(super) ledger: &'a Ledger,
-    pub(super) layout: &'a Layout,
+pub(in crate::app) struct Records<'a> {
+    pub(in crate::app) ledger: &'a Ledger,
+    pub(in crate::app) layout: &'a Layout,
     /// The certificates whose keys were made in the directory and deleted on purpose.
-    pub(super) discarded: HashSet<Fingerprint>,
+    pub(in crate::app) discarded: &'a HashSet<Fingerprint>,
     /// The public key that verifies service account tokens, if there is one.
-    pub(super) service_accounts: Option<Fingerprint>,
+    pub(in crate::app) service_accounts: Option<Fingerprint>,
 }
 
 impl Records<'_> {

@@ -3,9 +3,10 @@
 //! [`preview`] reads and checks the requests and changes nothing. [`plan()`] does the same under the directory's lock;
 //! [`SignPlan::apply`] signs, records and writes.
 
+pub(in crate::app) mod certify;
 mod error;
 mod host_key;
-mod judge;
+pub(in crate::app) mod judge;
 mod options;
 mod plan;
 mod read;

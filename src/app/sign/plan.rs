@@ -1,5 +1,6 @@
 //! Plans which requests are signed, and signs them.
 
+use super::certify::{self, Made};
 use super::error::SignError;
 use super::judge::{self, Accepted, Records};
 use super::options::SignOptions;
@@ -8,21 +9,15 @@ use super::report::{SignReport, SignedCertificate};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
-use crate::app::issue::IssuanceError;
 use crate::app::observer::Observer;
 use crate::app::revoke::check_ledger_is_current;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
-use crate::pki::certificate::Certificate;
-use crate::pki::issuer::{Issued, Issuer, SubjectKey};
-use crate::pki::verified::Verified;
-use crate::store::credentials;
-use crate::store::issuance::{self, IssuanceContext};
+use crate::pki::issuer::Issuer;
 use crate::store::ledger::Ledger;
 use crate::store::lock::Lock;
 use crate::store::service_account;
-use crate::store::signed::{self, SignedHost};
 
 /// A preview of the certificates that would be signed.
 #[derive(Debug)]
@@ -50,10 +45,11 @@ fn judged(options: &SignOptions, cluster: &Cluster, env: &Env) -> Result<(SignPr
     let (ledger, cas) = directory::cas(&env.layout, cluster)?;
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
     let (found, mut refused) = read::read(&options.files)?;
+    let discarded = ledger.discarded_keys()?;
     let records = Records {
         ledger: &ledger,
         layout: &env.layout,
-        discarded: ledger.discarded_keys()?,
+        discarded: &discarded,
         service_accounts: service_account::public_key(&env.layout),
     };
     let (accepted, others) = judge::judge(found, options, cluster, &records, &cas)?;
@@ -113,43 +109,16 @@ impl SignPlan<'_> {
     /// Returns an error if a certificate cannot be issued, or the ledger or a file cannot be written.
     pub fn apply(self, issuers: &[Issuer]) -> Result<SignReport, Error> {
         let Self { preview, env, mut ledger, cas, _lock } = self;
-        let (mut rows, mut hosts): (Vec<SignedCertificate>, Vec<SignedHost>) = (Vec::new(), Vec::new());
-        let mut deleted_keys = Vec::new();
+        let (mut rows, mut made): (Vec<SignedCertificate>, Vec<Made>) = (Vec::new(), Vec::new());
         for accepted in preview.accepted {
-            let (mut row, profile) = (accepted.row.clone(), accepted.spec.profile);
-            if let (Some(_), Ok(old)) = (&row.replaced_key, credentials::read_certificate(&env.layout, &accepted.spec))
-            {
-                deleted_keys.push((row.host.to_string(), old.fingerprint()));
-            }
-            let Some(made) = sign(accepted, issuers, env)? else { continue };
-            let certificate = made.get();
-            row.signed = Some((certificate.serial.clone(), certificate.fingerprint(), certificate.not_after));
-            match hosts.iter_mut().find(|one| one.host == row.host) {
-                Some(host) => host.certificates.push((profile, made)),
-                None => hosts.push(SignedHost { host: row.host.clone(), certificates: vec![(profile, made)] }),
-            }
+            let mut row = accepted.row.clone();
+            let certificate = certify::make(&accepted.spec, accepted.request, issuers, env.now)?;
+            let signed = certificate.get();
+            row.signed = Some((signed.serial.clone(), signed.fingerprint(), signed.not_after));
+            made.push(Made { host: row.host.clone(), spec: accepted.spec, certificate });
             rows.push(row);
         }
-        issuance::prepare(&env.layout)?;
-        issuance::sweep(&env.layout)?;
-        let context = IssuanceContext { cas: &cas, now: env.now, by: &env.actor };
-        ledger.record_discarded_keys(&deleted_keys, &env.audit())?;
-        signed::write(&env.layout, &mut ledger, &hosts, &context)?;
+        certify::write(made, &[], env, &mut ledger, &cas)?;
         Ok(SignReport { certificates: rows })
     }
-}
-
-fn sign(accepted: Accepted, issuers: &[Issuer], env: &Env) -> Result<Option<Verified<Certificate>>, IssuanceError> {
-    let Accepted { spec, request, .. } = accepted;
-    let role = spec.policy().signed_by;
-    let issuer = issuers.iter().find(|issuer| issuer.ca().role() == role);
-    let issuer = issuer.ok_or_else(|| IssuanceError::NoIssuer { role, credential: (&spec).into() })?;
-    let issued = issuer
-        .prepare(&spec, SubjectKey::FromRequest(Box::new(request)), env.now)
-        .and_then(|token| issuer.issue(token))
-        .map_err(|source| IssuanceError::Certificate { credential: (&spec).into(), source })?;
-    Ok(match issued {
-        Issued::Certificate(certificate) => Some(certificate),
-        Issued::Credential(_) => None,
-    })
 }

@@ -1,4 +1,8 @@
+use std::num::NonZeroU8;
+
 use super::super::config_error::Reason;
+use super::super::enrolment::{Enrolment, EnrolmentError, Policy, Program, Requirement, Then};
+use super::super::kubelet::Written;
 use super::super::spec::{RawCluster, RawHost};
 
 fn host(name: &str, addresses: &[&str]) -> RawHost {
@@ -80,5 +84,119 @@ fn all_errors_are_reported_together_with_their_paths() {
     assert_eq!(
         errors[12].reason,
         Reason::AccountTooLong { account: format!("system:node:b{}", "a".repeat(52)), length: 65 }
+    );
+}
+
+fn text(text: &str) -> Written {
+    Written::Text(text.to_owned())
+}
+
+fn map(entries: &[(&str, Written)]) -> Written {
+    Written::Mapping(entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect())
+}
+
+fn with_enrolment(entries: &[(&str, Written)]) -> Result<Option<Enrolment>, Vec<(String, Reason)>> {
+    let raw = RawCluster { enrolment: map(entries), ..raw_cluster() };
+    match raw.check() {
+        Ok(cluster) => Ok(cluster.enrolment),
+        Err(errors) => Err(errors.into_iter().map(|error| (error.path, error.reason)).collect()),
+    }
+}
+
+fn rule(name: &str, require: &[&str], then: &str) -> Written {
+    let require = require.iter().map(|word| text(word)).collect();
+    map(&[("name", text(name)), ("require", Written::List(require)), ("then", text(then))])
+}
+
+#[test]
+fn enrolment_is_off_without_its_key_and_queues_by_default() {
+    assert_eq!(raw_cluster().check().expect("a cluster").enrolment, None);
+    let enrolment = with_enrolment(&[("listen", text("[::]:6444"))]).expect("valid").expect("on");
+    assert_eq!(enrolment.policy, Policy::Queue);
+    assert_eq!(enrolment.listen.map(|address| address.port()), Some(6444));
+}
+
+#[test]
+fn rules_are_read_in_their_order() {
+    let exec = map(&[("exec", Written::List(vec![text("check"), text("prod")]))]);
+    let when = map(&[("kind", text("renewal")), ("hosts", text("a-*,b")), ("profile", text("kubelet-server"))]);
+    let rules = Written::List(vec![
+        rule("racks", &["inventory", "ssh-host-key"], "approve"),
+        map(&[("name", text("asked")), ("when", when), ("require", Written::List(vec![exec])), ("then", text("deny"))]),
+        map(&[("name", text("rest")), ("then", text("queue")), ("approvals", text("2"))]),
+    ]);
+    let read = with_enrolment(&[("allowedSigners", text("approvers")), ("policy", rules)]).expect("valid").expect("on");
+    let Policy::Rules(rules) = read.policy else { panic!("rules") };
+    assert_eq!(rules[0].require, [Requirement::Inventory, Requirement::SshHostKey]);
+    assert_eq!(rules[1].when.hosts.len(), 2);
+    let program = Program { program: "check".into(), args: vec!["prod".into()] };
+    assert_eq!((&rules[1].require[..], rules[1].then), (&[Requirement::Exec(program)][..], Then::Deny));
+    assert_eq!(rules[2].then, Then::Queue { approvals: NonZeroU8::new(2) });
+}
+
+#[test]
+fn a_rule_never_approves_whoever_asks() {
+    let path = "enrolment.policy[0].require".to_owned();
+    for require in [&[][..], &["inventory"], &["inventory", "inventory"]] {
+        let read = with_enrolment(&[("policy", Written::List(vec![rule("all", require, "approve")]))]);
+        assert_eq!(read, Err(vec![(path.clone(), Reason::Enrolment(EnrolmentError::ApprovesEverybody))]));
+    }
+    let queued = with_enrolment(&[("policy", Written::List(vec![rule("all", &["inventory"], "queue")]))]);
+    assert!(queued.is_ok());
+}
+
+#[test]
+fn insecure_approval_has_an_end_and_no_other_policy_has_one() {
+    let end = ("until", text("2026-12-01T18:00:00Z"));
+    let word = |word| ("policy", text(word));
+    assert!(with_enrolment(&[word("insecure-always-approve"), end.clone()]).is_ok());
+    let errors = with_enrolment(&[word("insecure-always-approve")]);
+    assert_eq!(errors, Err(vec![("enrolment.policy".into(), Reason::Enrolment(EnrolmentError::NoEnd))]));
+    let errors = with_enrolment(&[word("queue"), end]);
+    assert_eq!(errors, Err(vec![("enrolment.until".into(), Reason::Enrolment(EnrolmentError::EndOfOther))]));
+}
+
+#[test]
+fn every_error_of_enrolment_is_reported_with_its_path() {
+    let two = map(&[("exec", Written::List(vec![text("a")])), ("puppet-autosign", Written::List(vec![text("b")]))]);
+    let hook = map(&[("url", text("http://a")), ("ca", text("")), ("certificate", text("c")), ("key", text("k"))]);
+    let rules = Written::List(vec![
+        rule("Racks", &["ssh"], "maybe"),
+        map(&[("name", text("two")), ("require", Written::List(vec![two])), ("then", text("deny"))]),
+        map(&[
+            ("name", text("hook")),
+            ("require", Written::List(vec![map(&[("webhook", hook)])])),
+            ("then", text("approve")),
+            ("approvals", text("2")),
+        ]),
+        map(&[("name", text("more")), ("then", text("queue")), ("approvals", text("10"))]),
+        map(&[("name", text("one")), ("then", text("queue")), ("unknown", text("x"))]),
+        map(&[("name", text("one")), ("then", text("queue"))]),
+    ]);
+    let errors = with_enrolment(&[
+        ("listen", text("10.0.0.1")),
+        ("endpoint", text("http://ca")),
+        ("bootstrap", Written::List(vec![text("https://a"), text("b")])),
+        ("policy", rules),
+        ("other", text("x")),
+    ]);
+    let paths: Vec<String> = errors.expect_err("errors").into_iter().map(|(path, _)| path).collect();
+    assert_eq!(
+        paths,
+        [
+            "enrolment.other",
+            "enrolment.listen",
+            "enrolment.endpoint",
+            "enrolment.bootstrap[1]",
+            "enrolment.policy[0].name",
+            "enrolment.policy[0].require[0]",
+            "enrolment.policy[0].then",
+            "enrolment.policy[1].require[0]",
+            "enrolment.policy[2].require[0].webhook.url",
+            "enrolment.policy[2].approvals",
+            "enrolment.policy[3].approvals",
+            "enrolment.policy[4].unknown",
+            "enrolment.policy[5].name",
+        ]
     );
 }

@@ -6,10 +6,11 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use time::OffsetDateTime;
 
 use super::columns::Column;
+use super::enrolments::EnrolmentRecord;
 use super::events::{KEY_ON_HOST, RANK};
 use super::query::RowQuery;
 use super::revocations::Revocation;
-use super::{AuditContext, Ledger, cache, events};
+use super::{AuditContext, Ledger, cache, enrolments, events};
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
 use crate::pki::certificate::{Certificate, Serial};
@@ -93,17 +94,24 @@ impl Ledger {
         self.record_with_cache(entries, &[], audit)
     }
 
-    /// Like [`Ledger::record`], for certificates whose keys only their hosts have.
+    /// Like [`Ledger::record`], for certificates whose keys only their hosts have. `requests` are those that got them, where
+    /// hosts asked for them.
     ///
     /// # Errors
-    /// Returns an error if SQLite fails. In that case, nothing is recorded.
-    pub fn record_signed(&mut self, entries: &[Entry<'_>], audit: &AuditContext<'_>) -> Result<(), StoreError> {
+    /// Returns an error if SQLite fails, or a request has a certificate already. In that case, nothing is recorded.
+    pub fn record_signed(
+        &mut self,
+        entries: &[Entry<'_>],
+        requests: &[EnrolmentRecord],
+        audit: &AuditContext<'_>,
+    ) -> Result<(), StoreError> {
         self.write(|transaction| {
             insert(transaction, entries, audit)?;
             entries.iter().try_for_each(|entry| {
                 let fingerprint = entry.certificate.fingerprint().to_string();
                 events::insert(transaction, KEY_ON_HOST, entry.host.unwrap_or_default(), &fingerprint, audit)
-            })
+            })?;
+            enrolments::insert(transaction, requests, audit)
         })
     }
 

@@ -12,6 +12,7 @@ pub mod connection;
 pub mod crls;
 pub mod current;
 pub mod encrypted_bundles;
+pub mod enrolments;
 pub mod events;
 pub mod generations;
 pub mod history;

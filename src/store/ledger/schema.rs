@@ -6,7 +6,8 @@ use super::chain::{self, Watermarks};
 
 /// The statements that migrate from one format to the next, beginning with an empty database. The format, which is
 /// stored in SQLite's `user_version`, is the number of completed steps. A released step never changes.
-const STEPS: [&str; 8] = [CERTIFICATES, REVOCATIONS, TRACES, FLEET_TRACE, GENERATIONS, SEQUENCE, INDEXES, CHAIN];
+const STEPS: [&str; 9] =
+    [CERTIFICATES, REVOCATIONS, TRACES, FLEET_TRACE, GENERATIONS, SEQUENCE, INDEXES, CHAIN, ENROLMENTS];
 
 /// The format that this program writes.
 pub(super) const FORMAT: i64 = STEPS.len() as i64;
@@ -145,6 +146,15 @@ CREATE TABLE chain (
     entries BLOB NOT NULL,                            -- for each row: seq (8 bytes, big-endian), SHA-256 of its content
     hash    BLOB NOT NULL                             -- SHA-256 over the last link's hash, source and entries
 );
+";
+
+/// The certificates that requests of hosts got, and an index for queries by public key.
+const ENROLMENTS: &str = "
+CREATE TABLE IF NOT EXISTS enrolments (
+    csr_sha256 TEXT PRIMARY KEY,                      -- of the certificate request's DER
+    sha256     TEXT NOT NULL                          -- of the certificate that it got
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS certificates_by_key ON certificates (spki_sha256);
 ";
 
 /// The format that introduced the hash chain.
