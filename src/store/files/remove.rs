@@ -1,12 +1,13 @@
 //! Deletes files and folders.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rustix::fs::OFlags;
 
 use super::FOLDER;
 use super::list::{Listing, Unfinished, list};
@@ -16,7 +17,7 @@ use crate::store::error::StoreError;
 /// The number of threads that delete at the same time, independent of the number of cores: on a file system that
 /// discards freed blocks immediately (ext4 with `discard` and without a journal), each thread waits for the disk most
 /// of the time.
-const WAITING_THREADS: usize = 16;
+const WAITING_THREADS: usize = 64;
 
 /// Deletes files and folders, by their paths below `folder`, if they exist. Durable on return.
 ///
@@ -43,14 +44,21 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
 }
 
 /// Deletes a folder and its content, even if its owner, who runs this program, has no write permission.
+///
+/// The folder is open until its name is gone. Otherwise the kernel would free its inode and blocks under the lock of the
+/// parent folder, one folder at a time.
 pub(in crate::store) fn remove_own_folder(path: &Path) -> io::Result<()> {
-    fs::remove_dir_all(path).or_else(|error| {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    let open = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let removed = fs::remove_dir_all(path).or_else(|error| {
         if error.kind() != io::ErrorKind::PermissionDenied {
             return Err(error);
         }
         fs::set_permissions(path, fs::Permissions::from_mode(FOLDER))?;
         fs::remove_dir_all(path)
-    })
+    });
+    drop(open);
+    removed
 }
 
 /// Returns true for a folder, and false for a link to one, because only the link must be deleted, and not its target.
