@@ -27,9 +27,17 @@ fn entries(lab: &Lab) -> usize {
 
 /// Returns how many files of nodes `issue-node --all` opens if there is nothing to do.
 fn opened(lab: &Lab) -> usize {
-    let calls = calls_of(lab, "open,openat", &["issue-node", "--all"]);
+    opened_by(lab, &["issue-node", "--all"])
+}
+
+/// Returns how many existing files of nodes a command opens.
+fn opened_by(lab: &Lab, args: &[&str]) -> usize {
+    let calls = calls_of(lab, "open,openat", args);
     // strace splits a call into two lines; only the first has its arguments.
-    let asked = |line: &str| line.split(" = ").next().is_some_and(|asked| asked.contains("kubelet-"));
+    let asked = |line: &str| {
+        let asked = line.split(" = ").next().unwrap_or_default();
+        asked.contains("/kubelet-") && !asked.contains("O_CREAT")
+    };
     calls.lines().filter(|line| asked(line)).count()
 }
 
@@ -70,6 +78,33 @@ fn unchanged_credentials_are_not_read_again() {
     assert_eq!(opened(&lab), 0, "and cached");
     damage(&lab, KEY);
     assert_eq!(node_plan(&lab, &[]).only().0, "on kubelet-server");
+}
+
+#[test]
+fn a_renewal_reads_each_credential_at_most_once() {
+    needs!("sqlite3", "strace");
+    let lab = issued_today();
+    let all = ["renew", "--all", "--within", "2y"];
+    assert_eq!(opened_by(&lab, &[&all[..], &["--dry-run"]].concat()), 0, "the ledger knows when each expires");
+    sql(&lab, "delete from verification_cache");
+    std::thread::sleep(Duration::from_millis(2_200));
+    let before = issued(&lab);
+    assert_eq!(opened_by(&lab, &all), 12, "read for the plan, and not again under the lock");
+    assert_ne!(issued(&lab), before);
+    assert_eq!(opened(&lab), 0, "the new credentials are cached");
+}
+
+#[test]
+fn of_two_cached_credentials_only_the_due_one_is_renewed() {
+    let mut lab = Lab::issued();
+    lab.now += time::Duration::days(100);
+    fs::remove_file(lab.path("pki/nodes/on/kubelet-client.crt")).expect("removed");
+    lab.good(&["issue-node", "on"]);
+    lab.now += time::Duration::days(150);
+    let plan = node_plan(&lab, &[]);
+    let names = plan.names();
+    assert!(names.contains(&"on kubelet-server") && !names.contains(&"on kubelet-client"), "{names:?}");
+    assert!(names.contains(&"worker-b1 kubelet-server") && names.contains(&"worker-b1 kubelet-client"), "{names:?}");
 }
 
 #[test]

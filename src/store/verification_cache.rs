@@ -20,12 +20,16 @@ use crate::pki::fingerprint::Fingerprint;
 /// within one tick of the kernel's clock may keep its timestamps.
 const UNSETTLED: Duration = Duration::seconds(2);
 
+/// Marks the digest of a folder whose certificates all have the same validity, which the entry therefore states for each
+/// of them.
+const SAME_VALIDITY: &str = "same validity";
+
 /// A verified folder of credentials: the expected certificates, and the metadata of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheEntry {
     /// The folder, relative to `pki`: `nodes/HOST`, `masters/NAME`, `verifier`.
     pub folder: String,
-    /// The digest of the expected certificates and of the files' metadata.
+    /// The digest of the expected certificates and of the files' metadata, and of [`SAME_VALIDITY`] if it applies.
     pub digest: Fingerprint,
     /// The time from which all certificates of the folder are valid.
     pub not_before: OffsetDateTime,
@@ -47,10 +51,14 @@ impl CacheEntry {
     fn new<'c>(folder: String, digest: Fingerprint, certificates: impl Iterator<Item = &'c Certificate>) -> Self {
         let (mut not_before, mut not_after) =
             (OffsetDateTime::UNIX_EPOCH, time::macros::datetime!(9999-12-31 23:59:59 UTC));
+        let (mut first, mut is_same) = (None, true);
         for certificate in certificates {
+            let validity = (certificate.not_before, certificate.not_after);
+            is_same &= *first.get_or_insert(validity) == validity;
             not_before = not_before.max(certificate.not_before);
             not_after = not_after.min(certificate.not_after);
         }
+        let digest = if is_same { with_same_validity(digest) } else { digest };
         Self { folder, digest, not_before, not_after }
     }
 }
@@ -63,11 +71,36 @@ impl VerificationCache {
     /// Returns true if these files were verified before, and their certificates are valid from `now` until after `end`.
     #[must_use]
     pub fn covers(&self, snapshot: &FileSnapshot, now: OffsetDateTime, end: OffsetDateTime) -> bool {
-        let valid = |&(not_before, not_after): &(i64, i64)| {
-            not_before <= now.unix_timestamp() && end.unix_timestamp() < not_after
-        };
-        self.0.get(&snapshot.digest).is_some_and(valid)
+        let validity = self.0.get(&with_same_validity(snapshot.digest)).or_else(|| self.0.get(&snapshot.digest));
+        validity.is_some_and(|validity| is_valid(*validity, now, end))
     }
+
+    /// Returns the validity of each certificate of a folder: from when on it is valid, and when it expires.
+    ///
+    /// `None` if these files were not verified before, their certificates are not valid at `now`, or they differ in
+    /// their validity.
+    #[must_use]
+    pub fn validity_of_each(
+        &self,
+        snapshot: &FileSnapshot,
+        now: OffsetDateTime,
+    ) -> Option<(OffsetDateTime, OffsetDateTime)> {
+        let validity = *self.0.get(&with_same_validity(snapshot.digest))?;
+        let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
+        is_valid(validity, now, now).then_some(())?;
+        Some((time(validity.0)?, time(validity.1)?))
+    }
+
+    /// Returns true if the cache has this entry.
+    #[must_use]
+    pub fn has(&self, entry: &CacheEntry) -> bool {
+        self.0.contains_key(&entry.digest)
+    }
+}
+
+/// Returns true if certificates are valid from `now` until after `end`.
+fn is_valid((not_before, not_after): (i64, i64), now: OffsetDateTime, end: OffsetDateTime) -> bool {
+    not_before <= now.unix_timestamp() && end.unix_timestamp() < not_after
 }
 
 impl FromIterator<(Fingerprint, (i64, i64))> for VerificationCache {
@@ -170,6 +203,10 @@ fn digest(expected: Fingerprint, files: &mut [(Profile, [Identity; 2])]) -> Fing
     Fingerprint::of_value(&(expected, &*files))
 }
 
+fn with_same_validity(digest: Fingerprint) -> Fingerprint {
+    Fingerprint::of_value(&(digest, SAME_VALIDITY))
+}
+
 /// Returns the folder of a credential relative to `pki`, because the cluster directory may be moved.
 pub(super) fn folder(profile: Profile, host: Option<&HostName>) -> String {
     Layout::holder_below_pki(profile, host)
@@ -197,5 +234,21 @@ mod tests {
         assert!(!covers(digest, now, now + Duration::days(1)));
         assert!(!covers(digest, now - Duration::minutes(6), now));
         assert!(!covers(Fingerprint::of(b"b"), now, now));
+    }
+
+    #[test]
+    fn the_validity_of_each_certificate_is_known_only_if_all_have_the_same() {
+        let (now, from) = (datetime!(2026-11-23 12:00 UTC), datetime!(2026-11-23 11:55 UTC));
+        let until = now + Duration::days(90);
+        let snapshot = FileSnapshot { digest: Fingerprint::of(b"a"), settled: true };
+        let validity = (from.unix_timestamp(), until.unix_timestamp());
+        let cached = |digest| VerificationCache(HashMap::from([(digest, validity)]));
+        let same = cached(with_same_validity(snapshot.digest));
+        assert!(same.covers(&snapshot, now, now));
+        assert_eq!(same.validity_of_each(&snapshot, now), Some((from, until)));
+        assert_eq!(same.validity_of_each(&snapshot, until), None, "expired");
+        let different = cached(snapshot.digest);
+        assert!(different.covers(&snapshot, now, now));
+        assert_eq!(different.validity_of_each(&snapshot, now), None);
     }
 }

@@ -46,7 +46,8 @@ impl SubjectPlan {
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
     pub(super) plans: Vec<SubjectPlan>,
-    /// The verification cache's entries for files that were read and are valid.
+    /// The verification cache's entries for files that were read and are valid, even if they are replaced because they
+    /// are due.
     pub(super) cache_entries: Vec<CacheEntry>,
     pub(super) unrecorded: Vec<UnrecordedCertificate>,
 }
@@ -82,7 +83,6 @@ impl Comparer<'_> {
         };
         let (mut plans, others): (Vec<SubjectPlan>, Vec<(usize, Option<FileSnapshot>)>) =
             (0..self.wanted.subjects()).into_par_iter().partition_map(by_cache);
-        drop(cache);
         check_stop(&observer.cancellation())?;
         if others.is_empty() {
             return Ok(Comparison { plans, ..Comparison::default() });
@@ -99,7 +99,7 @@ impl Comparer<'_> {
         let (mut cache_entries, mut unrecorded) = (Vec::new(), Vec::new());
         for (plan, entry, of_subject) in compared {
             plans.push(plan);
-            cache_entries.extend(entry);
+            cache_entries.extend(entry.filter(|entry| !cache.has(entry)));
             unrecorded.extend(of_subject);
         }
         plans.sort_unstable_by_key(|plan| plan.subject);
@@ -131,12 +131,30 @@ impl Comparer<'_> {
                 false => SubjectPlan::new(subject, Vec::new(), specs.len()),
             });
         }
+        let validity = snapshot.and_then(|snapshot| cache.validity_of_each(&snapshot, self.wanted.now));
+        if let Some((not_before, not_after)) = validity {
+            return Ok(self.of_validity(subject, &specs, not_before, not_after));
+        }
         // The hosts of a new cluster have no folders, and looking for each of their files would take most of the time.
         if snapshot.is_none() && specs.first().is_some_and(|spec| credentials::lacks_folder(self.layout, spec)) {
             let issue = all_for(IssueReason::Problem(CredentialProblem::NotThere));
             return Ok(SubjectPlan::new(subject, issue, 0));
         }
         Err(snapshot)
+    }
+
+    /// Returns the plan of a subject whose credentials are valid and have this validity.
+    fn of_validity(
+        &self,
+        subject: usize,
+        specs: &[CertificateSpec],
+        not_before: OffsetDateTime,
+        not_after: OffsetDateTime,
+    ) -> SubjectPlan {
+        let reasons = |(i, spec)| (i, self.reasons_to_replace(spec, not_before, not_after));
+        let (issue, kept): (Vec<_>, Vec<_>) =
+            specs.iter().enumerate().map(reasons).partition(|(_, reasons)| !reasons.is_empty());
+        SubjectPlan::new(subject, issue, kept.len())
     }
 
     /// Reads and verifies the credentials of a subject.
@@ -165,10 +183,10 @@ impl Comparer<'_> {
                 plan.on_host.push((i, reasons));
             } else if reasons.is_empty() {
                 plan.kept += 1;
-                valid.extend(found.ok().map(|loaded| loaded.credential.certificate));
             } else {
                 plan.issue.push((i, reasons));
             }
+            valid.extend(found.ok().map(|loaded| loaded.credential.certificate));
         }
         // A new bundle needs all of its host's keys.
         if !plan.issue.is_empty() {
@@ -176,7 +194,7 @@ impl Comparer<'_> {
             plan.kept -= discarded.len();
             plan.issue.extend(discarded.into_iter().map(|i| (i, vec![IssueReason::KeyDiscarded])));
         }
-        let snapshot = snapshot.filter(|_| plan.issue.is_empty());
+        let snapshot = snapshot.filter(|_| valid.len() == specs.len());
         let entry = snapshot.zip(specs.first()).and_then(|(snapshot, spec)| snapshot.entry(spec, valid.iter()));
         Ok((plan, entry, unrecorded))
     }

@@ -16,6 +16,7 @@ mod sign;
 pub use error::{CredentialName, IssuanceError};
 pub use notice::Notice;
 pub use options::{IssueOptions, Subjects};
+pub(in crate::app) use plan::plan_after;
 pub use plan::{IssuePlan, IssuePreview, plan, preview};
 pub use reason::{IssueReason, PlannedCertificate};
 pub use report::{IssueReport, NextStep};

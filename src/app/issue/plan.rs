@@ -40,6 +40,8 @@ pub struct IssuePreview<'a> {
     unrecorded: Vec<UnrecordedCertificate>,
     service_account: Option<ServiceAccountStep>,
     superseded: Superseded,
+    /// The verification cache's entries for the files that were read.
+    verified: Vec<CacheEntry>,
 }
 
 impl<'a> IssuePreview<'a> {
@@ -105,6 +107,11 @@ impl<'a> IssuePreview<'a> {
         self.issued() == 0 && self.service_account.is_none() && self.superseded.is_empty()
     }
 
+    /// Returns the verification cache's entries for the files that were read and are valid, for [`plan_after`].
+    pub(in crate::app) fn into_verified(self) -> Vec<CacheEntry> {
+        self.verified
+    }
+
     /// Returns the CAs whose keys are needed, each once.
     #[must_use]
     pub fn signers(&self) -> Vec<CaRole> {
@@ -123,16 +130,16 @@ impl<'a> IssuePreview<'a> {
         roles.into_iter().collect()
     }
 
-    /// Compares the directory with the cluster file. Also returns the new entries of the verification cache.
+    /// Compares the directory with the cluster file.
     fn new(
         wanted: Wanted<'a>,
         cas: &CaSet,
         ledger: &Ledger,
         env: &Env,
         observer: &dyn Observer,
-    ) -> Result<(Self, Vec<CacheEntry>), Error> {
+    ) -> Result<Self, Error> {
         let comparer = Comparer { wanted: &wanted, cas, layout: &env.layout };
-        let Comparison { plans, cache_entries, unrecorded } = comparer.compare(ledger, observer)?;
+        let Comparison { plans, cache_entries: verified, unrecorded } = comparer.compare(ledger, observer)?;
         let (service_account, superseded) = match wanted.role() {
             // The accounts of control-plane nodes are the same under both schemes.
             Role::Master => (service_account::step(&env.layout)?, Superseded::default()),
@@ -147,7 +154,7 @@ impl<'a> IssuePreview<'a> {
                 (None, Superseded::of_hosts(hosts, wanted.cluster, ledger, env)?)
             }
         };
-        Ok((Self { wanted, plans, unrecorded, service_account, superseded }, cache_entries))
+        Ok(Self { wanted, plans, unrecorded, service_account, superseded, verified })
     }
 }
 
@@ -164,7 +171,7 @@ pub fn preview<'a>(
     let (ledger, cas) = directory::cas(&env.layout, cluster)?;
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
     let wanted = Wanted { options, cluster, now: env.now };
-    let (preview, _) = IssuePreview::new(wanted, &cas, &ledger, env, observer)?;
+    let preview = IssuePreview::new(wanted, &cas, &ledger, env, observer)?;
     removed_hosts::report(env, cluster, &HostFolders::list(&env.layout)?, &ledger, observer)?;
     preview.report_requests(observer);
     Ok(preview)
@@ -193,9 +200,25 @@ pub fn plan<'a>(
     env: &'a Env,
     observer: &mut dyn Observer,
 ) -> Result<IssuePlan<'a>, Error> {
+    plan_after(&[], options, purpose, cluster, env, observer)
+}
+
+/// Like [`plan`], after a [`preview`]: files that it verified and that did not change since are not read again.
+///
+/// # Errors
+/// Returns the errors of [`plan`].
+pub(in crate::app) fn plan_after<'a>(
+    verified: &[CacheEntry],
+    options: IssueOptions<'a>,
+    purpose: &str,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    observer: &mut dyn Observer,
+) -> Result<IssuePlan<'a>, Error> {
     let lock = directory::lock(env, purpose, observer)?;
     let (mut ledger, cas) = directory::cas(&env.layout, cluster)?;
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
+    cache(verified, &mut ledger, observer);
     let wanted = Wanted { options, cluster, now: env.now };
     let mut folders = Ok(HostFolders::default());
     let preview = rayon::in_place_scope(|scope| {
@@ -203,8 +226,8 @@ pub fn plan<'a>(
         scope.spawn(|_| folders = issuance::sweep(&env.layout));
         IssuePreview::new(wanted, &cas, &ledger, env, observer)
     });
-    let (folders, (preview, cache_entries)) = (folders?, preview?);
-    cache(&cache_entries, &mut ledger, observer);
+    let (folders, mut preview) = (folders?, preview?);
+    cache(&std::mem::take(&mut preview.verified), &mut ledger, observer);
     removed_hosts::report(env, cluster, &folders, &ledger, observer)?;
     preview.report_requests(observer);
     Ok(IssuePlan { preview, env, ledger, cas, _lock: lock })

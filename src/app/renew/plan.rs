@@ -178,10 +178,14 @@ impl<'a> RenewPlan<'a> {
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RenewReport, Error> {
         let certificates: Vec<PlannedCertificate> = self.certificates().collect();
         let to_request: Vec<PlannedCertificate> = self.to_request().collect();
+        let previews = std::mem::take(&mut self.credentials);
+        // The first plan puts them into the verification cache, where the second plan finds them, too.
+        let mut verified: Vec<_> = previews.into_iter().flat_map(IssuePreview::into_verified).collect();
         for subjects in subjects(&self.options, &self.env.layout) {
             let mut observer = Once::new(observer, &mut self.seen);
             let options = issue_options(subjects, self.options.within);
-            let plan = issue::plan(options, "renew", self.cluster, self.env, &mut observer)?;
+            let verified = std::mem::take(&mut verified);
+            let plan = issue::plan_after(&verified, options, "renew", self.cluster, self.env, &mut observer)?;
             if !plan.preview().is_empty() {
                 plan.apply(issuers, &mut observer)?;
             }
