@@ -1,6 +1,7 @@
 //! Parses Go's durations, and formats times as RFC 3339 and durations as text.
 
-use time::{Duration, OffsetDateTime, UtcOffset};
+use time::format_description::well_known::Rfc3339;
+use time::{Date, Duration, Month, OffsetDateTime, Time, UtcOffset};
 
 /// Returns the seconds of a duration as Go writes it (`time.ParseDuration`): `1h30m`, `500ms`.
 #[must_use]
@@ -35,6 +36,28 @@ pub fn stamp(time: OffsetDateTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", t.hour(), t.minute(), t.second())
 }
 
+/// Parses a time of RFC 3339.
+///
+/// The format of [`stamp`] is parsed here, because the ledger has three times for each certificate, and the general
+/// parser takes several times as long.
+#[must_use]
+pub fn parse_stamp(text: &str) -> Option<OffsetDateTime> {
+    in_utc_to_the_second(text.as_bytes()).or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok())
+}
+
+/// Parses `2026-11-23T12:00:00Z`, and no other format.
+fn in_utc_to_the_second(text: &[u8]) -> Option<OffsetDateTime> {
+    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', i0, i1, b':', s0, s1, b'Z'] = text else {
+        return None;
+    };
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| byte - b'0');
+    let two = |tens: u8, ones: u8| Some(digit(tens)? * 10 + digit(ones)?);
+    let year = i32::from(two(y0, y1)?) * 100 + i32::from(two(y2, y3)?);
+    let date = Date::from_calendar_date(year, Month::try_from(two(m0, m1)?).ok()?, two(d0, d1)?).ok()?;
+    let time = Time::from_hms(two(h0, h1)?, two(i0, i1)?, two(s0, s1)?).ok()?;
+    Some(date.with_time(time).assume_utc())
+}
+
 /// Formats a duration in its largest whole unit: `2 years`, `1 day`, `5 hours`, `12 minutes`, `40 seconds`.
 #[must_use]
 pub fn in_words(span: Duration) -> String {
@@ -60,5 +83,31 @@ mod tests {
         for wrong in ["", "5", "m", "5 m", "1d", "-5m", "5m-"] {
             assert_eq!(in_seconds(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_stamp_is_parsed_as_rfc_3339() {
+        for text in [
+            "2026-11-23T12:00:00Z",
+            "2024-02-29T23:59:59Z",
+            "2026-02-29T12:00:00Z",
+            "2026-13-01T12:00:00Z",
+            "2026-11-00T12:00:00Z",
+            "2026-11-23T24:00:00Z",
+            "2026-12-31T23:59:60Z",
+            "2026-11-23t12:00:00z",
+            "2026-11-23T12:00:00.25Z",
+            "2026-11-23T12:00:00+01:00",
+            "9999-12-31T23:59:59Z",
+            "0000-01-01T00:00:00Z",
+            "2026-11-23 12:00:00",
+            "+026-11-23T12:00:00Z",
+            "2026-11-2:T12:00:00Z",
+            "",
+        ] {
+            assert_eq!(parse_stamp(text), OffsetDateTime::parse(text, &Rfc3339).ok(), "{text}");
+        }
+        let time = time::macros::datetime!(2026-11-23 12:34:56 UTC);
+        assert_eq!(parse_stamp(&stamp(time)), Some(time));
     }
 }

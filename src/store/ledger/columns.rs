@@ -2,8 +2,8 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use crate::cluster::duration::parse_stamp;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::reason::Reason;
@@ -49,6 +49,6 @@ impl FromSql for Column<Reason> {
 
 impl FromSql for Column<OffsetDateTime> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        parse(value, "time", |text| OffsetDateTime::parse(text, &Rfc3339).ok())
+        parse(value, "time", parse_stamp)
     }
 }

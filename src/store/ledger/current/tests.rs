@@ -1,5 +1,7 @@
 use time::macros::datetime;
 
+use super::super::AuditContext;
+use super::super::events::ADOPTED;
 use super::*;
 use crate::cluster::duration::stamp;
 use crate::pki::fingerprint::Fingerprint;
@@ -49,7 +51,7 @@ fn the_last_certificate_of_each_holder_is_its_current_one() {
             ("admin", None, "alice", "second of alice"),
         ],
     );
-    let found = |query: RowQuery<'_, CurrentCertificate>| -> Vec<(Option<String>, Fingerprint)> {
+    let found = |query: CurrentQuery<'_>| -> Vec<(Option<String>, Fingerprint)> {
         let all = query.all().expect("rows");
         all.into_iter().map(|row| (row.issued.host, row.issued.fingerprint)).collect()
     };
@@ -66,6 +68,23 @@ fn the_last_certificate_of_each_holder_is_its_current_one() {
 }
 
 #[test]
+fn an_adopted_certificate_precedes_all_others_of_its_holder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows =
+        ["first", "second", "adopted"].map(|name| ("kubelet-client", Some("worker-1"), "kubelet:worker-1", name));
+    let mut ledger = ledger_with(&folder, &rows);
+    let current = |ledger: &Ledger| -> Vec<Fingerprint> {
+        let all = ledger.current_of_hosts("kubelet-client").and_then(CurrentQuery::all).expect("rows");
+        all.into_iter().map(|row| row.issued.fingerprint).collect()
+    };
+    assert_eq!(current(&ledger), [Fingerprint::of(b"adopted")]);
+    let audit = AuditContext { at: datetime!(2026-06-01 00:00 UTC), by: "admin@laptop" };
+    let detail = Fingerprint::of(b"adopted").to_string();
+    ledger.log_event(ADOPTED, "worker-1", &detail, &audit).expect("recorded");
+    assert_eq!(current(&ledger), [Fingerprint::of(b"second")]);
+}
+
+#[test]
 fn current_certificates_are_read_in_the_order_of_an_index() {
     let folder = tempfile::tempdir().expect("a folder");
     let ledger = ledger_with(&folder, &[]);
@@ -73,7 +92,7 @@ fn current_certificates_are_read_in_the_order_of_an_index() {
         (ledger.current_of_hosts("kubelet-client").expect("a query"), "certificates_by_holder"),
         (ledger.current_of_accounts("admin").expect("a query"), "certificates_by_account"),
     ] {
-        let explain = format!("EXPLAIN QUERY PLAN {}", query.statement.expanded_sql().expect("a query"));
+        let explain = format!("EXPLAIN QUERY PLAN {}", query.query.statement.expanded_sql().expect("a query"));
         let plan: Vec<String> = ledger
             .read(|connection| connection.prepare(&explain)?.query_map([], |row| row.get(3))?.collect())
             .expect("a plan");
