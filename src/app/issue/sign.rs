@@ -94,6 +94,8 @@ impl Signing<'_> {
             // Files are created only here: while the disk commits a batch, creating them would block.
             let stage = || issuance::stage(&self.env.layout, &made);
             let staged = writers.as_ref().map_or_else(stage, |writers| writers.install(stage))?;
+            // The keys are wiped, and their memory is free for the next batch, while the disk is synced.
+            drop(made);
             let entries = staged.commit(&self.env.layout)?;
             lock_unpoisoned(&written).all.extend(entries);
             progress.add(certificates_in(batch) as u64);
