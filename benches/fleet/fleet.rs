@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::child::{self, Run};
+use crate::floors;
 
 /// The number of different bundles that represent all.
 const SAMPLES: usize = 64;
@@ -51,6 +52,13 @@ impl Fleet {
     /// Runs clusterctl in the cluster directory.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         child::run(Path::new(env!("CARGO_BIN_EXE_clusterctl")), args, &self.0)
+    }
+
+    /// Like [`Self::run`], after earlier writes are synced and the kernel's caches are emptied but for the program's file.
+    pub(crate) fn run_afresh(&self, args: &[&str]) -> Run {
+        floors::settle_afresh(&self.0);
+        self.load_the_program();
+        self.run(args)
     }
 
     /// Reads the program's file into the kernel's cache.

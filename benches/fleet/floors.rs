@@ -10,6 +10,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
 };
+use rustix::fs::{CWD, IFlags, RenameFlags, ioctl_getflags, ioctl_setflags, renameat_with};
 
 use crate::fleet::{Bundles, Credentials};
 
@@ -18,6 +19,12 @@ const CACHES: &str = "/proc/sys/vm/drop_caches";
 
 /// The length of the signed part of a certificate, in bytes.
 const MESSAGE: [u8; 400] = [7; 400];
+
+/// The names of a folder's files.
+const FILES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// The threads that delete at the same time; most of the time they wait for the disk.
+const DELETING_THREADS: usize = 64;
 
 /// Syncs earlier writes to the disk, so that they do not count in the next measurement.
 pub(crate) fn settle(place: &Path) {
@@ -74,14 +81,47 @@ fn key_pair() -> EcdsaKeyPair {
 /// A folder for each node, with files of the sizes that a node's have.
 pub(crate) fn create_folders(place: &Path, count: usize, sample: &Credentials) {
     fs::create_dir(place).expect("a new folder");
-    let bytes = vec![b'x'; 4096];
-    (0..count).into_par_iter().for_each(|i| {
-        let folder = place.join(i.to_string());
-        fs::create_dir(&folder).expect("a new folder");
-        for (name, size) in ["a", "b", "c", "d"].iter().zip(&sample.sizes) {
-            fs::write(folder.join(name), &bytes[..*size]).expect("written");
+    (0..count).into_par_iter().for_each(|i| create_folder(&place.join(i.to_string()), sample));
+}
+
+fn create_folder(folder: &Path, sample: &Credentials) {
+    fs::create_dir(folder).expect("a new folder");
+    for (name, size) in FILES.iter().zip(&sample.sizes) {
+        fs::write(folder.join(name), &[b'x'; 4096][..*size]).expect("written");
+    }
+}
+
+/// For each folder of [`create_folders`] a new one with as many files, put in its place after a sync. What was replaced is
+/// deleted at the end, by many threads.
+pub(crate) fn replace_folders(place: &Path, count: usize, sample: &Credentials) {
+    let new = |i: usize| place.join(format!(".{i}"));
+    (0..count).into_par_iter().for_each(|i| create_folder(&new(i), sample));
+    settle(place);
+    for i in 0..count {
+        renameat_with(CWD, new(i), CWD, place.join(i.to_string()), RenameFlags::EXCHANGE).expect("exchanged");
+    }
+    settle(place);
+    let delete = |i: usize| {
+        let folder = new(i);
+        // Open until its name is gone, so that it is not freed under the lock of its parent folder.
+        let open = File::open(&folder).expect("the folder");
+        for name in FILES {
+            fs::remove_file(folder.join(name)).expect("deleted");
         }
-    });
+        fs::remove_dir(&folder).expect("deleted");
+        drop(open);
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(DELETING_THREADS).build().expect("threads");
+    pool.install(|| (0..count).into_par_iter().for_each(delete));
+}
+
+/// Makes ext4 put each folder in `place` into block groups of its own, as it does with the users' folders in `/home`.
+///
+/// An ext4 without a journal searches long for an inode that was not freed in the last minutes. The fleets would share
+/// block groups, and pay for what was deleted in another. Other file systems do not know the flag.
+pub(crate) fn spread(place: &Path) {
+    let folder = File::open(place).expect("the folder");
+    let _ = ioctl_getflags(&folder).and_then(|flags| ioctl_setflags(&folder, flags | IFlags::TOPDIR));
 }
 
 /// All rows of the ledger in one transaction, in the ledger's own format.

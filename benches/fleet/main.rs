@@ -3,8 +3,9 @@
 //! is a Go toolchain, as `go` or as what the variable `GO` names, a plain Go program is measured beside `issue-node`, too.
 //!
 //! Everything is measured in rounds that alternate between baseline and command, so that other load affects both equally; the
-//! table has medians. Nothing is removed before the end: ext4 searches long for free inodes after many were freed. So
-//! `--reissue` and `renew`, which remove what they replace, are measured last, once for each size. Before
+//! table has medians. ext4 searches long for free inodes after many were freed beside them. So `--reissue` and `renew`,
+//! which remove what they replace, are measured last, each on a fleet of its own in block groups of its own, right after
+//! the first issue of this fleet, which is their baseline. Before
 //! `issue-node`, `bundle` and their baselines the kernel's caches are emptied, if the bench may, so that all sizes find the
 //! same state. Before `bundle` the cluster's files are read again.
 
@@ -42,6 +43,7 @@ fn main() {
         sizes.push((100_000, 3));
     }
     let ground = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the fleets");
+    floors::spread(ground.path());
     let mut table = Table::new();
     let golang = Golang::build(ground.path());
     if let Err(why) = &golang {
@@ -56,15 +58,19 @@ fn main() {
     let mut measured = Vec::new();
     for (nodes, rounds) in sizes {
         let mut rows = Rows::new(nodes);
-        let round = |round| rows.measure(&ground.path().join(format!("{nodes}-{round}")), nodes, golang.as_ref().ok());
-        let last = (0..rounds).map(round).last().expect("a round");
-        measured.push((nodes, rows, last));
+        for round in 0..rounds {
+            rows.measure(&ground.path().join(format!("{nodes}-{round}")), nodes, golang.as_ref().ok());
+        }
+        measured.push((nodes, rounds, rows));
     }
     // Last, because it deletes what it replaces; the largest first.
-    for (_, rows, (fleet, first)) in measured.iter_mut().rev() {
-        rows.measure_reissue(fleet, *first);
+    for (nodes, rounds, rows) in measured.iter_mut().rev() {
+        // The disk has no room for more of the largest fleets.
+        for round in 0..if *nodes > 10_000 { 1 } else { *rounds } {
+            rows.measure_replacing(&ground.path().join(format!("{nodes}-{round}")), *nodes);
+        }
     }
-    for (nodes, rows, _) in measured {
+    for (nodes, _, rows) in measured {
         table.add(nodes, rows.all());
     }
     cold(ground.path(), &mut table);
@@ -76,6 +82,7 @@ struct Rows {
     issue: Row,
     beside_go: Row,
     reissue: Row,
+    reissue_bare: Row,
     renew: Row,
     plan: Row,
     again: Row,
@@ -98,6 +105,11 @@ impl Rows {
             ),
             beside_go: row("the same", "a plain Go program, without ledger and sync", Some(1.0)),
             reissue: row("issue-node --all --reissue", "issue-node --all, the first time", Some(1.5)),
+            reissue_bare: row(
+                "the same",
+                "ring's keys, signatures, verifications + files with syncfs, exchanged, deleted + SQLite",
+                None,
+            ),
             renew: row("renew --all, all due", "issue-node --all, the first time", Some(1.5)),
             plan: row("plan, nothing to do", "issue-node --all + bundle --all, nothing to do", Some(1.2)),
             again: row("issue-node --all again", "the ledger's index + listing the hosts' folders", Some(2.0)),
@@ -109,8 +121,8 @@ impl Rows {
         }
     }
 
-    /// One round: each floor, then the command, on a fleet of its own. Returns the fleet, and how long the first issue took.
-    fn measure(&mut self, place: &Path, nodes: usize, golang: Option<&Golang>) -> (Fleet, Duration) {
+    /// One round: each floor, then the command, on a fleet of its own.
+    fn measure(&mut self, place: &Path, nodes: usize, golang: Option<&Golang>) {
         let fleet = Fleet::new(place, nodes);
         let file = fleet.path("cluster.yaml");
         for _ in 0..OF_THE_SHORT {
@@ -132,10 +144,7 @@ impl Rows {
             golang.load();
             golang.issue(&place.join("floor-go"), nodes)
         });
-        floors::settle_afresh(place);
-        fleet.load_the_program();
-        let ours = fleet.run(&["issue-node", "--all"]);
-        let first = ours.time;
+        let ours = fleet.run_afresh(&["issue-node", "--all"]);
         self.issue.add(&floor, ours.time, Some(ours.peak));
         if let Some(golang) = golang {
             self.beside_go.add(&[golang], ours.time, None);
@@ -179,7 +188,6 @@ impl Rows {
         let floor = [timed(|| floors::read_files(&fleet.path("pki/nodes"))), timed(|| floors::verify(nodes * 2))];
         let ours = fleet.run(&["verify", "--offline"]);
         self.verify.add(&floor, ours.time, Some(ours.peak));
-        (fleet, first)
     }
 
     /// Compares `plan` with the two commands that find that nothing changed.
@@ -192,15 +200,34 @@ impl Rows {
         }
     }
 
-    /// Replaces all credentials in place, on request, and as a fleet's yearly renewal does.
-    fn measure_reissue(&mut self, fleet: &Fleet, first: Duration) {
-        let all = ["renew", "--all", "--within", "2y"];
-        for (row, args) in [(&mut self.reissue, &["issue-node", "--all", "--reissue"][..]), (&mut self.renew, &all)] {
-            floors::settle_afresh(&fleet.path("pki"));
-            fleet.load_the_program();
-            let ours = fleet.run(args);
-            row.add(&[first], ours.time, Some(ours.peak));
-        }
+    /// Replaces all credentials in place, on request, and as a fleet's yearly renewal does. `place` is a prefix.
+    fn measure_replacing(&mut self, place: &Path, nodes: usize) {
+        let fresh = |what: &str| {
+            let fleet = Fleet::new(&place.with_extension(what), nodes);
+            fleet.run(&["issue-master", "--all"]);
+            let first = fleet.run_afresh(&["issue-node", "--all"]);
+            (fleet, first.time)
+        };
+        let (fleet, first) = fresh("reissue");
+        let sample = fleet.sample_of_credentials();
+        let ours = fleet.run_afresh(&["issue-node", "--all", "--reissue"]);
+        self.reissue.add(&[first], ours.time, Some(ours.peak));
+
+        let (fleet, first) = fresh("renew");
+        let renewed = fleet.run_afresh(&["renew", "--all", "--within", "2y"]);
+        self.renew.add(&[first], renewed.time, Some(renewed.peak));
+
+        let floor = place.with_extension("replaced");
+        std::fs::create_dir(&floor).expect("a new folder");
+        let folders = floor.join("floor");
+        floors::create_folders(&folders, nodes, &sample);
+        floors::settle_afresh(&floor);
+        let floor = [
+            timed(|| floors::sign_and_verify(nodes * 2)),
+            floors::settled(&folders, || floors::replace_folders(&folders, nodes, &sample)),
+            floors::settled(&folders, || floors::record(&fleet.copy_of_the_ledger(), nodes * 2, &sample)),
+        ];
+        self.reissue_bare.add(&floor, ours.time, None);
     }
 
     fn all(self) -> Vec<Row> {
@@ -208,6 +235,7 @@ impl Rows {
             self.issue,
             self.beside_go,
             self.reissue,
+            self.reissue_bare,
             self.renew,
             self.plan,
             self.again,
