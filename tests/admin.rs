@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use clusterctl::app::admin::{self, AdminError, AdminOptions, NameOwner};
+use clusterctl::app::admin::{self, AdminAccount, AdminError, AdminOptions, NameOwner};
 use clusterctl::app::{Env, Error, Remedy, Silent};
 use clusterctl::cluster::name::HostName;
 use clusterctl::cluster::profile::Profile;
@@ -78,11 +78,15 @@ fn an_administrator_cannot_have_the_name_of_a_host_or_component() {
         ("master-2", NameOwner::Host),
         ("on", NameOwner::Host),
     ] {
-        for (break_glass, more) in [(false, &[][..]), (true, &["--break-glass", "--yes"])] {
+        for (account, more) in [
+            (AdminAccount::Admin, &[][..]),
+            (AdminAccount::BreakGlass, &["--break-glass", "--yes"]),
+            (AdminAccount::Approver, &["--approver"]),
+        ] {
             let ran = lab.run(&[&["issue-admin", name], more].concat());
             assert_eq!(ran.status, 2, "{name}: {ran}");
             let name = HostName::parse(name).expect("a name");
-            let options = AdminOptions { name: Some(name.clone()), validity: None, break_glass, reissue: false };
+            let options = AdminOptions { name: Some(name.clone()), validity: None, account, reissue: false };
             let error = admin::plan(&options, &cluster, &env, &mut Silent).expect_err("a name that is taken");
             assert_eq!(error.remedy(), Some(Remedy::NameThePerson), "{name}: {error:?}");
             let Error::Admin(error) = error else { panic!("{name}: {error:?}") };

@@ -25,6 +25,12 @@ mod discarded_keys;
 mod documentation;
 mod durability;
 mod encryption;
+#[cfg(feature = "server")]
+mod enrolment_failures;
+#[cfg(feature = "server")]
+mod enrolment_kubernetes;
+#[cfg(feature = "server")]
+mod enrolment_server;
 mod etcd_members;
 mod generations;
 mod html;

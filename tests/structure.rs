@@ -33,7 +33,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
         "cli",
         &[
             "sanitize", "html", "metrics", "cluster", "pki", "signers", "config", "enrol", "store", "rbac", "bundle",
-            "verify", "app", "ui",
+            "verify", "server", "app", "ui",
         ],
     ),
     (
@@ -50,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "verify",
             "explain",
             "fake_cluster",
+            "server",
             "app",
             "ui",
             "cli",

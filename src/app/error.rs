@@ -6,6 +6,8 @@ use super::admin::AdminError;
 use super::backup::{BackupError, RestoreError};
 use super::ca::{CreateCaError, ImportCaError};
 use super::directory_error::DirectoryError;
+#[cfg(feature = "server")]
+use super::enrol::serve::ServeError;
 use super::history::HistoryError;
 use super::init::InitError;
 use super::input::InputError;
@@ -104,6 +106,10 @@ pub enum Error {
     /// Templates cannot be used.
     #[error(transparent)]
     Templates(#[from] TemplatesError),
+    /// The enrolment CA's server cannot start.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// A file or the ledger cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -139,6 +145,8 @@ impl Error {
             Self::Package(error) => error.remedy().map(Remedy::Package),
             Self::OpenBundle(error) => Some(error.remedy()),
             Self::Templates(error) => error.remedy(),
+            #[cfg(feature = "server")]
+            Self::Serve(error) => error.remedy(),
             Self::Store(error) => Some(Remedy::OfStore(error.clone())),
         }
     }

@@ -13,6 +13,7 @@ pub mod ca;
 pub mod count;
 pub mod directory;
 mod directory_error;
+pub mod enrol;
 mod env;
 mod error;
 pub mod history;

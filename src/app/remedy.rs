@@ -63,6 +63,12 @@ pub enum Remedy {
     ReissueAdmin,
     /// The remedy of a finding of the audit.
     OfFinding(finding::Remedy),
+    /// Issue the masters' credentials.
+    IssueServingCertificate,
+    /// Name the master on which the server runs.
+    NameTheMaster,
+    /// Listen on another address, or stop the program that listens there.
+    ListenElsewhere,
     /// Use this similar name.
     DidYouMean(String),
     /// Remove the hosts from the cluster file first.

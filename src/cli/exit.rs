@@ -5,6 +5,8 @@ use crate::app::Error;
 use crate::app::admin::AdminError;
 use crate::app::backup::{BackupError, RestoreError};
 use crate::app::ca::{CreateCaError, ImportCaError};
+#[cfg(feature = "server")]
+use crate::app::enrol::serve::ServeError;
 use crate::app::history::HistoryError;
 use crate::app::init::InitError;
 use crate::app::input::InputError;
@@ -26,6 +28,8 @@ use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
 use crate::pki::signer_error::TokenError;
 use crate::pki::signing_key::SigningError;
+#[cfg(feature = "server")]
+use crate::server::ServerError;
 use crate::store::ca::CaError;
 use crate::store::credentials::CredentialProblem;
 use crate::store::error::StoreError;
@@ -114,7 +118,22 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Package(error) => of_package(error),
         Error::OpenBundle(error) => of_open_bundle(error),
         Error::Templates(error) => of_templates(error),
+        #[cfg(feature = "server")]
+        Error::Serve(error) => of_serve(error),
         Error::Store(error) => of_store(error),
+    }
+}
+
+#[cfg(feature = "server")]
+fn of_serve(error: &ServeError) -> Exit {
+    match error {
+        ServeError::SeveralMasters(_) | ServeError::UnknownMaster(_) => Exit::Usage,
+        ServeError::NoCredential(_) | ServeError::Crl(_) => Exit::Refused,
+        ServeError::Credential { problem, .. } => of_credential(std::slice::from_ref(problem.as_ref())),
+        ServeError::Tls(_) => Exit::Refused,
+        ServeError::Server(
+            ServerError::Listen { .. } | ServerError::Queue(_) | ServerError::Threads(_) | ServerError::Tls(_),
+        ) => Exit::Environment,
     }
 }
 

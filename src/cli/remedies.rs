@@ -127,6 +127,11 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::RemoveFromClusterFile => REMOVE_FROM_CLUSTER_FILE.to_owned(),
         Remedy::Request(remedy) => request::words(remedy),
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
+        Remedy::IssueServingCertificate => "issue the masters' credentials: clusterctl issue-master --all".to_owned(),
+        Remedy::NameTheMaster => "name the master on which it runs: --master NAME".to_owned(),
+        Remedy::ListenElsewhere => {
+            "give another address with --listen, or stop the program that listens there".to_owned()
+        }
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
         Remedy::ListRules => "clusterctl lint --rules lists the rules".to_owned(),
         Remedy::Revoke(remedy) => revoke::words(remedy),

@@ -175,6 +175,10 @@ const fn row(profile: Profile, name: &'static str, holder: Holder, usage: Usage,
 
 /// The group of administrators, which the rendered policy binds to `cluster-admin`.
 pub const ADMINS: &str = "clusterctl:admins";
+/// The group of those who approve hosts' requests at the enrolment CA.
+pub const APPROVERS: &str = "clusterctl:approvers";
+/// The group of the signers of the enrolment CA.
+pub const SIGNERS: &str = "clusterctl:signers";
 /// The group that bypasses every authorizer (Kubernetes `apiserver/pkg/authentication/user`, `SystemPrivilegedGroup`).
 pub const SYSTEM_MASTERS: &str = "system:masters";
 
@@ -285,6 +289,12 @@ impl Cluster {
     #[must_use]
     pub fn admin_spec(&self, name: &HostName, lifetime: Lifetime) -> CertificateSpec {
         person(Profile::Admin, name, ADMINS, lifetime)
+    }
+
+    /// Returns a person's or a program's certificate for the enrolment CA: its group is [`APPROVERS`] or [`SIGNERS`].
+    #[must_use]
+    pub fn enrolment_spec(&self, name: &HostName, group: &str, lifetime: Lifetime) -> CertificateSpec {
+        person(Profile::Admin, name, group, lifetime)
     }
 
     /// Returns a certificate in [`SYSTEM_MASTERS`], which no policy can restrict or revoke.

@@ -45,6 +45,8 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Backup(args) => backup::run(&args, context),
         Command::Restore(args) => restore::run(&args, context),
         Command::Log(args) => log::run(&args, context),
+        #[cfg(feature = "server")]
+        Command::Serve(args) => super::serve::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, Cli::command(), context),

@@ -223,6 +223,21 @@ Examples:
   $ clusterctl ledger check
   $ clusterctl ledger check --output json";
 
+/// `serve`
+#[cfg(feature = "server")]
+pub const SERVE: &str = "\
+Examples:
+  $ clusterctl serve ca
+  $ clusterctl serve ca --listen 10.20.0.11:6444 --master master-1";
+
+/// `serve ca`
+#[cfg(feature = "server")]
+pub const SERVE_CA: &str = "\
+Examples:
+  $ clusterctl serve ca
+  $ clusterctl serve ca --listen 10.20.0.11:6444 --master master-1
+  $ clusterctl serve ca --state /var/lib/clusterctl";
+
 /// `demo`
 pub const DEMO: &str = "\
 Examples:

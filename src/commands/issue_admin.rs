@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::app::admin::{self, AdminOptions, AdminReport};
+use crate::app::admin::{self, AdminAccount, AdminOptions, AdminReport};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};
@@ -11,13 +11,13 @@ use crate::cluster::account::MAX_COMMON_NAME;
 use crate::cluster::duration::stamp;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};
-use crate::cluster::profile::{ADMINS, CaRole, CertificateSpec, SYSTEM_MASTERS};
+use crate::cluster::profile::{CaRole, CertificateSpec, SYSTEM_MASTERS};
 
 /// Issues an administrator's kubeconfig, pki/admins/NAME.conf: a member of the group clusterctl:admins, which the
 /// policy pack binds to cluster-admin.
 #[derive(Debug, Args)]
 pub struct IssueAdminArgs {
-    /// The account's name [default: kubernetes-admin; with --break-glass: break-glass]
+    /// The account's name [default: kubernetes-admin; with --break-glass: break-glass; with --approver: approver; with --signer: signer]
     #[arg(value_name = "NAME", value_parser = name)]
     name: Option<HostName>,
     /// How long the certificate is valid, for example 90d [default: 90d; with --break-glass: 24h, and 7d at most]
@@ -26,6 +26,12 @@ pub struct IssueAdminArgs {
     /// Put it into system:masters instead: it bypasses every authorizer and cannot be revoked. For emergencies
     #[arg(long)]
     break_glass: bool,
+    /// Put it into clusterctl:approvers instead: it may approve and deny hosts' requests at the enrolment CA, and nothing else
+    #[arg(long, conflicts_with_all = ["break_glass", "signer"])]
+    approver: bool,
+    /// Put it into clusterctl:signers instead: clusterctl signer uses it at the enrolment CA
+    #[arg(long, conflicts_with = "break_glass")]
+    signer: bool,
     /// Do not ask for confirmation of --break-glass
     #[arg(long, requires = "break_glass")]
     yes: bool,
@@ -50,9 +56,14 @@ fn name(text: &str) -> Result<HostName, NameError> {
 /// confirmed.
 pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
-    let IssueAdminArgs { name, validity, break_glass, reissue, .. } = args;
-    let options =
-        AdminOptions { name: name.clone(), validity: *validity, break_glass: *break_glass, reissue: *reissue };
+    let IssueAdminArgs { name, validity, reissue, .. } = args;
+    let account = match () {
+        () if args.break_glass => AdminAccount::BreakGlass,
+        () if args.approver => AdminAccount::Approver,
+        () if args.signer => AdminAccount::Signer,
+        () => AdminAccount::Admin,
+    };
+    let options = AdminOptions { name: name.clone(), validity: *validity, account, reissue: *reissue };
     let env = context.env.clone();
     let plan = admin::plan(&options, &cluster, &env, &mut context.observer())?;
     if args.break_glass && !args.yes {
@@ -80,16 +91,18 @@ fn confirm(spec: &CertificateSpec, context: &mut Context<'_>) -> Result<()> {
 }
 
 fn show(report: &AdminReport, context: &mut Context<'_>) {
-    let AdminReport { path, name, not_after, break_glass } = report;
-    let until = stamp(*not_after);
+    let AdminReport { path, name, not_after, account } = report;
+    let (until, group) = (stamp(*not_after), account.group());
     context.screen.answer(path.display());
-    if *break_glass {
-        context.screen.warn(format_args!(
+    match account {
+        AdminAccount::BreakGlass => context.screen.warn(format_args!(
             "anyone who has this file controls the cluster until {until}. Destroy it when the emergency is over"
-        ));
-    } else {
-        context.screen.step(format_args!(
-            "{name}, group {ADMINS}, until {until}. Give it only to that person; its rights come with clusterctl policy"
-        ));
+        )),
+        AdminAccount::Admin => context.screen.step(format_args!(
+            "{name}, group {group}, until {until}. Give it only to that person; its rights come with clusterctl policy"
+        )),
+        AdminAccount::Approver | AdminAccount::Signer => context.screen.step(format_args!(
+            "{name}, group {group}, until {until}. Its rights are those of the enrolment CA; in Kubernetes it has none"
+        )),
     }
 }

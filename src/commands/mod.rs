@@ -28,6 +28,8 @@ pub mod renew;
 pub mod request;
 pub mod restore;
 pub mod revoke;
+#[cfg(feature = "server")]
+pub mod serve;
 pub mod show;
 pub mod sign;
 pub mod status;

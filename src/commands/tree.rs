@@ -164,6 +164,10 @@ pub enum Command {
     /// Put a backup back into an empty folder
     #[command(after_help = examples::RESTORE)]
     Restore(restore::RestoreArgs),
+    /// Run a server of enrolment: hosts ask for certificates over the network
+    #[cfg(feature = "server")]
+    #[command(after_help = examples::SERVE)]
+    Serve(super::serve::ServeArgs),
     /// Run all steps, from nothing to a verified cluster, against a simulated cluster on this machine
     #[command(after_help = examples::DEMO)]
     Demo(demo::DemoArgs),

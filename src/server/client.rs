@@ -4,13 +4,10 @@ use std::net::IpAddr;
 
 use crate::cluster::account::AccountScheme;
 use crate::cluster::name::HostName;
+use crate::cluster::profile::{APPROVERS, SIGNERS};
 use crate::enrol::request::{ANONYMOUS, Requester};
 use crate::store::queue::StoredRequest;
 
-/// The group of those who approve requests.
-pub const APPROVERS: &str = "clusterctl:approvers";
-/// The group of signers.
-pub const SIGNERS: &str = "clusterctl:signers";
 /// The group of verifiers, which may read metrics.
 const VERIFIERS: &str = "clusterctl:verifiers";
 /// The group of clients with a bootstrap token (Kubernetes `bootstrap/token/api`).

@@ -16,7 +16,6 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use time::OffsetDateTime;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -25,16 +24,15 @@ use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::api;
+use super::clock::Clock;
+use super::credential::TlsError;
 use super::site::Site;
 use super::state::{Connection, State};
-use super::tls::{self, TlsError};
+use super::tls;
 use super::watchers::Watchers;
 use super::writer::Writer;
 use crate::store::queue::change::Retention;
 use crate::store::queue::{Change, Queue, QueueError};
-
-/// Returns the current time.
-pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 
 /// The time limit of a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -4,14 +4,18 @@
 //! [`Site`](site::Site) answers what only the cluster directory knows.
 
 pub mod client;
+pub mod clock;
+pub mod credential;
 pub mod listener;
+pub mod notify;
 pub mod site;
-pub mod tls;
 pub mod trust;
 
 mod api;
+mod figures;
 mod metrics;
 mod state;
+mod tls;
 mod watchers;
 mod writer;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::client::Client;
-use super::tls::ServingCredential;
+use super::credential::ServingCredential;
 use super::trust::ClientTrust;
 use crate::cluster::name::HostName;
 use crate::enrol::request::RequestContent;

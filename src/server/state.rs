@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 
 use super::api::status::Failed;
 use super::client::{BOOTSTRAPPERS, Client, SOURCE_ADDRESS, host_of_account};
-use super::listener::Clock;
-use super::metrics::Figures;
+use super::clock::Clock;
+use super::figures::Figures;
 use super::site::Site;
 use super::trust::Rejected;
 use super::watchers::Watchers;

@@ -4,47 +4,19 @@
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::ring::sign::any_supported_type;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 
+use super::credential::TlsError;
 use super::site::Site;
 use crate::pki::certificate::Certificate;
-use crate::pki::key::PrivateKey;
 
 /// The largest chain that a client sends.
 const MAX_CHAIN: usize = 5;
-
-/// A certificate chain and its key, as rustls serves it.
-pub struct ServingCredential(Arc<CertifiedKey>);
-
-impl std::fmt::Debug for ServingCredential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ServingCredential(…)")
-    }
-}
-
-/// Errors of a serving credential or of TLS's configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("TLS cannot be configured: {0}")]
-pub struct TlsError(String);
-
-impl ServingCredential {
-    /// Prepares a chain, the server's own certificate first, and its key.
-    ///
-    /// # Errors
-    /// Returns an error if rustls does not support the key.
-    pub fn new(chain: &[&Certificate], key: &PrivateKey) -> Result<Self, TlsError> {
-        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.expose_pkcs8()));
-        let key = any_supported_type(&der).map_err(|error| TlsError(error.to_string()))?;
-        let chain = chain.iter().map(|one| CertificateDer::from(one.der().to_vec())).collect();
-        Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
-    }
-}
 
 /// Presents the present credential of the site, which may change.
 #[derive(Debug)]
@@ -52,7 +24,7 @@ struct Present(Arc<dyn Site>);
 
 impl ResolvesServerCert for Present {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.credential().0.clone())
+        Some(self.0.credential().key())
     }
 }
 
@@ -61,7 +33,7 @@ pub(super) fn configuration(site: Arc<dyn Site>) -> Result<ServerConfig, TlsErro
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError(error.to_string()))?
+        .map_err(|error| TlsError::new(&error))?
         .with_client_cert_verifier(Arc::new(AnyCertificate { provider }))
         .with_cert_resolver(Arc::new(Present(site)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
-use super::listener::Clock;
+use super::clock::Clock;
 use super::watchers::Watchers;
 use crate::store::queue::connection::Outcome;
 use crate::store::queue::{Change, Queue};

@@ -5,6 +5,8 @@ pub(crate) mod admission;
 pub(crate) mod authorization;
 pub(crate) mod drafts;
 pub(crate) mod encryption;
+#[cfg(feature = "server")]
+pub(crate) mod enrolment;
 pub(crate) mod fleets;
 pub(crate) mod forms;
 pub(crate) mod kubernetes;

@@ -9,4 +9,4 @@ mod plan;
 
 pub use error::{AdminError, NameOwner};
 pub use notice::Notice;
-pub use plan::{AdminOptions, AdminPlan, AdminReport, plan};
+pub use plan::{AdminAccount, AdminOptions, AdminPlan, AdminReport, plan};

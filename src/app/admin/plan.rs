@@ -15,7 +15,7 @@ use crate::bundle::kubeconfig;
 use crate::cluster::duration::stamp;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{CertificateSpec, SYSTEM_MASTERS};
+use crate::cluster::profile::{ADMINS, APPROVERS, CertificateSpec, SIGNERS, SYSTEM_MASTERS};
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
@@ -29,6 +29,8 @@ use crate::store::lock::Lock;
 /// kubeadm's name of the same account.
 const ADMIN: &str = "kubernetes-admin";
 const BREAK_GLASS: &str = "break-glass";
+const APPROVER: &str = "approver";
+const SIGNER: &str = "signer";
 
 /// The options of an administrator's kubeconfig.
 #[derive(Debug, Clone)]
@@ -37,10 +39,49 @@ pub struct AdminOptions {
     pub name: Option<HostName>,
     /// The validity of the certificate: 90 days by default, 24 hours for break-glass.
     pub validity: Option<Lifetime>,
-    /// Whether the account is in `system:masters`, which bypasses every authorizer and cannot be revoked.
-    pub break_glass: bool,
+    /// The kind of account.
+    pub account: AdminAccount,
     /// Whether an existing kubeconfig is replaced.
     pub reissue: bool,
+}
+
+/// The kind of an administrator's account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AdminAccount {
+    /// An administrator, whose rights come from RBAC.
+    #[default]
+    Admin,
+    /// A member of `system:masters`, which bypasses every authorizer and cannot be revoked.
+    BreakGlass,
+    /// A person who approves hosts' requests at the enrolment CA.
+    Approver,
+    /// The signer of the enrolment CA.
+    Signer,
+}
+
+impl AdminAccount {
+    /// Returns the kind of the account in a certificate.
+    #[must_use]
+    pub fn of(certificate: &Certificate) -> Self {
+        let has = |group: &str| certificate.subject.organizations.iter().any(|own| own == group);
+        match () {
+            () if has(SYSTEM_MASTERS) => Self::BreakGlass,
+            () if has(APPROVERS) => Self::Approver,
+            () if has(SIGNERS) => Self::Signer,
+            () => Self::Admin,
+        }
+    }
+
+    /// Returns the group.
+    #[must_use]
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Admin => ADMINS,
+            Self::BreakGlass => SYSTEM_MASTERS,
+            Self::Approver => APPROVERS,
+            Self::Signer => SIGNERS,
+        }
+    }
 }
 
 /// The plan for issuing a kubeconfig. It holds the lock of the cluster directory.
@@ -48,7 +89,7 @@ pub struct AdminOptions {
 pub struct AdminPlan<'a> {
     spec: CertificateSpec,
     path: PathBuf,
-    break_glass: bool,
+    account: AdminAccount,
     cluster: &'a Cluster,
     env: &'a Env,
     ledger: Ledger,
@@ -65,8 +106,8 @@ pub struct AdminReport {
     pub name: String,
     /// The certificate expires at this time.
     pub not_after: OffsetDateTime,
-    /// Whether the account is in `system:masters`.
-    pub break_glass: bool,
+    /// The kind of account.
+    pub account: AdminAccount,
 }
 
 /// Locks the cluster directory and plans a kubeconfig.
@@ -92,11 +133,16 @@ pub fn plan<'a>(
     if files::exists(&path) && !options.reissue {
         return Err(AdminError::Exists(path).into());
     }
-    Ok(AdminPlan { spec, path, break_glass: options.break_glass, cluster, env, ledger, cas, _lock: lock })
+    Ok(AdminPlan { spec, path, account: options.account, cluster, env, ledger, cas, _lock: lock })
 }
 
 fn name(options: &AdminOptions) -> Result<HostName, AdminError> {
-    let default = if options.break_glass { BREAK_GLASS } else { ADMIN };
+    let default = match options.account {
+        AdminAccount::Admin => ADMIN,
+        AdminAccount::BreakGlass => BREAK_GLASS,
+        AdminAccount::Approver => APPROVER,
+        AdminAccount::Signer => SIGNER,
+    };
     options.name.clone().map_or_else(|| HostName::parse(default).map_err(AdminError::DefaultName), Ok)
 }
 
@@ -115,8 +161,15 @@ fn check_name(name: &HostName, cluster: &Cluster) -> Result<(), AdminError> {
 }
 
 fn spec(options: &AdminOptions, name: &HostName, cluster: &Cluster) -> Result<CertificateSpec, AdminError> {
-    if !options.break_glass {
-        return Ok(cluster.admin_spec(name, options.validity.unwrap_or(Lifetime::NINETY_DAYS)));
+    match options.account {
+        AdminAccount::Admin => {
+            return Ok(cluster.admin_spec(name, options.validity.unwrap_or(Lifetime::NINETY_DAYS)));
+        }
+        AdminAccount::Approver | AdminAccount::Signer => {
+            let validity = options.validity.unwrap_or(Lifetime::NINETY_DAYS);
+            return Ok(cluster.enrolment_spec(name, options.account.group(), validity));
+        }
+        AdminAccount::BreakGlass => {}
     }
     let validity = options.validity.unwrap_or(Lifetime::ONE_DAY);
     if validity > Lifetime::ONE_WEEK {
@@ -139,7 +192,7 @@ impl AdminPlan<'_> {
     /// # Errors
     /// Returns an error if the certificate cannot be issued, or the ledger or the disk cannot be used.
     pub fn apply(mut self, issuer: &Issuer, observer: &mut dyn Observer) -> Result<AdminReport, Error> {
-        let Self { spec, path, break_glass, cluster, env, .. } = &self;
+        let Self { spec, path, account, cluster, env, .. } = &self;
         let issued = issuer.issue_credential(spec, cluster.keys, env.now)?;
         let credential = issued.get();
         let text = kubeconfig::embedded(cluster, &self.cas.cluster, credential);
@@ -147,7 +200,7 @@ impl AdminPlan<'_> {
             path: path.clone(),
             name: spec.subject.user.clone(),
             not_after: credential.certificate.not_after,
-            break_glass: *break_glass,
+            account: *account,
         };
         record_replaced(&report.path, &self.cas, &mut self.ledger, self.env, observer)?;
         self.record(&credential.certificate)?;

@@ -8,7 +8,7 @@ use super::error::{NoCertificate, RevokeError};
 use crate::app::error::Error;
 use crate::app::input;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{ADMINS, CaRole, Profile, SYSTEM_MASTERS};
+use crate::cluster::profile::{ADMINS, APPROVERS, CaRole, Profile, SIGNERS, SYSTEM_MASTERS};
 use crate::cluster::spec::Role;
 use crate::config::kubeconfig::{self, Credential};
 use crate::pki::ca_set::CaSet;
@@ -159,7 +159,7 @@ fn profile(certificate: &Certificate, signed_by: CaRole) -> &'static str {
         (CaRole::Cluster, "kube-apiserver") if serves_only => Profile::Apiserver,
         (CaRole::Cluster, _) if serves_only => Profile::KubeletServer,
         (CaRole::Cluster, _) if has(SYSTEM_MASTERS) => Profile::BreakGlass,
-        (CaRole::Cluster, _) if has(ADMINS) => Profile::Admin,
+        (CaRole::Cluster, _) if [ADMINS, APPROVERS, SIGNERS].into_iter().any(has) => Profile::Admin,
         (CaRole::Cluster, _) if host_of(&user).is_some() => Profile::KubeletClient,
         (CaRole::Cluster, "kube-apiserver-kubelet-client") => Profile::ApiserverKubeletClient,
         (CaRole::Cluster, "system:kube-controller-manager") => Profile::ControllerManager,

@@ -1,0 +1,64 @@
+//! What the disk and the CPU allow: grouped commits of SQLite, and signatures that are verified.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use time::OffsetDateTime;
+
+use crate::site::Site;
+
+pub(crate) struct Floors {
+    /// Rows a second, in commits of 256.
+    pub(crate) rows: f64,
+    /// Certificates a second on all cores: prepared, signed, and the signature verified; keys exist already.
+    pub(crate) signatures: f64,
+}
+
+const TIME: Duration = Duration::from_secs(2);
+
+pub(crate) fn measure(site: &Site) -> Floors {
+    Floors { rows: rows(site), signatures: signatures(site) }
+}
+
+fn rows(site: &Site) -> f64 {
+    let path = site.folder().join("floor.sqlite");
+    let mut connection = Connection::open(&path).expect("a database");
+    connection.pragma_update(None, "journal_mode", "WAL").expect("set");
+    connection.pragma_update(None, "synchronous", "FULL").expect("set");
+    connection
+        .execute_batch("CREATE TABLE rows (id INTEGER PRIMARY KEY, name TEXT UNIQUE, content BLOB)")
+        .expect("made");
+    let content = vec![7_u8; 1500];
+    let (begun, mut count) = (Instant::now(), 0);
+    while begun.elapsed() < TIME {
+        let transaction = connection.transaction().expect("begun");
+        for _ in 0..256 {
+            transaction
+                .prepare_cached("INSERT INTO rows (name, content) VALUES (?1, ?2)")
+                .and_then(|mut insert| insert.execute((format!("node-csr-{count}"), &content)))
+                .expect("inserted");
+            count += 1;
+        }
+        transaction.commit().expect("durable");
+    }
+    f64::from(count) / begun.elapsed().as_secs_f64()
+}
+
+fn signatures(site: &Site) -> f64 {
+    let now = OffsetDateTime::now_utc();
+    let begun = Instant::now();
+    let count: usize = std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let run = || {
+            let mut count = 0;
+            while begun.elapsed() < TIME {
+                let _ = site.certificate(count % site.csrs.len(), now);
+                count += 1;
+            }
+            count
+        };
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(run)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it ends")).sum()
+    });
+    count as f64 / begun.elapsed().as_secs_f64()
+}

@@ -1,0 +1,61 @@
+//! Starts the server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::ServeError;
+use super::site::DirectorySite;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::cluster::name::HostName;
+use crate::cluster::spec::Cluster;
+use crate::server::clock::Clock;
+use crate::server::listener::RETENTION;
+use crate::server::{Options, Server};
+use crate::store::files;
+
+/// The port of the enrolment CA.
+pub const PORT: u16 = 6444;
+/// The name of the queue's database.
+const QUEUE: &str = "enrolment.sqlite";
+/// The default of the largest number of open connections.
+pub const MAX_CONNECTIONS: usize = 20_000;
+/// The time in which open requests may end when the server stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The options of the server.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// The address to listen on; `None` is port 6444 on all addresses.
+    pub listen: Option<SocketAddr>,
+    /// The folder of the queue; `None` is the cluster directory.
+    pub state: Option<PathBuf>,
+    /// The master on which it runs; `None` is the only one with a serving credential in the directory.
+    pub master: Option<HostName>,
+    /// The largest number of open connections.
+    pub max_connections: usize,
+    /// The program's version.
+    pub version: &'static str,
+}
+
+/// Starts the server, on threads of its own. It stops when the result is dropped or stopped.
+///
+/// # Errors
+/// Returns [`ServeError`], or an error if the cluster directory cannot be read.
+pub fn serve(options: &ServeOptions, cluster: &Cluster, env: &Env, clock: Clock) -> Result<Server, Error> {
+    let site = Arc::new(DirectorySite::open(&env.layout, cluster, options.master.as_ref())?);
+    let folder = options.state.clone().unwrap_or_else(|| env.layout.dir().to_owned());
+    files::create_folder(&folder)?;
+    let listen = options.listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 0], PORT)));
+    let options = Options {
+        listen,
+        queue: folder.join(QUEUE),
+        max_connections: options.max_connections,
+        retention: RETENTION,
+        version: options.version,
+        grace: GRACE,
+    };
+    Ok(Server::start(options, site, clock).map_err(ServeError::from)?)
+}

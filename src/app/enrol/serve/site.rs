@@ -1,0 +1,230 @@
+//! Answers of the cluster directory to the server. Files are read again when they change.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::cluster_info::{KUBECONFIG, kubeconfig};
+use super::error::ServeError;
+use crate::app::directory;
+use crate::app::error::Error;
+use crate::app::revoke::crl_file::StoredCrls;
+use crate::bundle::format;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
+use crate::cluster::spec::Cluster;
+use crate::enrol::request::RequestContent;
+use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::trust_bundle::TrustBundle;
+use crate::server::client::{BOOTSTRAPPERS, Client};
+use crate::server::credential::ServingCredential;
+use crate::server::site::{BearerToken, HostBundle, Proof, Site};
+use crate::server::trust::ClientTrust;
+use crate::store::error::StoreError;
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+use crate::store::{ca, credentials, files};
+
+/// The largest bundle that is served, in bytes.
+const MAX_BUNDLE: u64 = 16 << 20;
+
+/// The cluster directory, as the server sees it.
+#[derive(Debug)]
+pub struct DirectorySite {
+    layout: Layout,
+    master: HostName,
+    present: RwLock<Present>,
+    stamps: Mutex<Vec<Option<SystemTime>>>,
+}
+
+/// What was last read.
+#[derive(Debug, Clone)]
+struct Present {
+    cluster: Arc<Cluster>,
+    roots: Arc<TrustBundle>,
+    trust: Arc<ClientTrust>,
+    credential: Arc<ServingCredential>,
+}
+
+impl DirectorySite {
+    /// Reads the directory.
+    ///
+    /// # Errors
+    /// Returns an error if the CAs, a CRL, the ledger or the serving credential cannot be read.
+    pub fn open(layout: &Layout, cluster: &Cluster, master: Option<&HostName>) -> Result<Self, Error> {
+        let master = chosen(layout, cluster, master)?;
+        let stamps = stamps(layout, cluster, &master);
+        let present = Present::read(layout, cluster.clone(), &master, 1)?;
+        let (present, stamps) = (RwLock::new(present), Mutex::new(stamps));
+        Ok(Self { layout: layout.clone(), master, present, stamps })
+    }
+
+    fn present(&self) -> Present {
+        self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Returns the specification of the certificate that the server presents.
+fn serving_spec(cluster: &Cluster, master: &HostName) -> Option<CertificateSpec> {
+    let host = cluster.masters.iter().find(|host| host.name == *master)?;
+    cluster.master_specs(host).into_iter().find(|spec| spec.profile == Profile::Apiserver)
+}
+
+/// Returns the named master, else the only one whose serving credential is in the directory.
+fn chosen(layout: &Layout, cluster: &Cluster, master: Option<&HostName>) -> Result<HostName, ServeError> {
+    if let Some(name) = master {
+        let is_known = cluster.masters.iter().any(|host| host.name == *name);
+        return if is_known { Ok(name.clone()) } else { Err(ServeError::UnknownMaster(name.clone())) };
+    }
+    let has_key = |host: &HostName| serving_spec(cluster, host).is_some_and(|spec| credentials::has_key(layout, &spec));
+    let mut names: Vec<HostName> =
+        cluster.masters.iter().map(|host| host.name.clone()).filter(|name| has_key(name)).collect();
+    match (names.pop(), names.len()) {
+        (Some(name), 0) => Ok(name),
+        (Some(name), _) => {
+            names.push(name);
+            Err(ServeError::SeveralMasters(names))
+        }
+        (None, _) => Err(ServeError::NoCredential(layout.pki())),
+    }
+}
+
+/// Returns the times of the last changes of the files that are read.
+fn stamps(layout: &Layout, cluster: &Cluster, master: &HostName) -> Vec<Option<SystemTime>> {
+    let mut paths: Vec<PathBuf> = vec![
+        layout.cluster_file(),
+        layout.root_certificate(CaRole::Cluster),
+        layout.trust_file(CaRole::Cluster),
+        layout.revocation_list(CaRole::Cluster),
+        layout.ledger(),
+        layout.ledger().with_extension("sqlite3-wal"),
+    ];
+    let folder = layout.holder_folder(Profile::Apiserver, Some(master));
+    let name = serving_spec(cluster, master).map_or("", |spec| spec.policy().name);
+    paths.extend([folder.join(format!("{name}.crt")), folder.join(format!("{name}.key"))]);
+    paths.iter().map(|path| files::modified(path)).collect()
+}
+
+impl Present {
+    fn read(layout: &Layout, cluster: Cluster, master: &HostName, generation: u64) -> Result<Self, Error> {
+        let roots = ca::trust(layout, CaRole::Cluster)?;
+        let crls = StoredCrls::read(layout, &roots).map_err(ServeError::Crl)?;
+        let trust = ClientTrust {
+            anchors: roots.anchors().into_iter().cloned().collect(),
+            intermediates: roots.accepted().map(|ca| ca.certificate().clone()).collect(),
+            crls: crls.iter().map(|(_, crl)| crl.clone()).collect(),
+            denied: revoked(layout)?,
+            generation,
+        };
+        let spec = serving_spec(&cluster, master).ok_or_else(|| ServeError::UnknownMaster(master.clone()))?;
+        let stored = credentials::read(layout, &spec)
+            .map_err(|problem| ServeError::Credential { master: master.clone(), problem: Box::new(problem) })?;
+        let chain: Vec<&Certificate> = stored.credential.certificates().collect();
+        let credential = ServingCredential::new(&chain, &stored.credential.key).map_err(ServeError::Tls)?;
+        Ok(Self {
+            cluster: Arc::new(cluster),
+            roots: Arc::new(roots),
+            trust: Arc::new(trust),
+            credential: Arc::new(credential),
+        })
+    }
+
+    /// Returns true if the cluster file has the node.
+    fn knows(&self, host: &HostName) -> bool {
+        self.cluster.node(host.as_str()).is_some()
+    }
+}
+
+/// Returns the certificates that the ledger has as revoked. A machine without a ledger only has the CRLs.
+fn revoked(layout: &Layout) -> Result<BTreeSet<Fingerprint>, Error> {
+    match Ledger::open_read_only(&layout.ledger()) {
+        Ok(ledger) => Ok(ledger.revocations()?.into_keys().collect()),
+        Err(StoreError::LedgerMissing(_)) => Ok(BTreeSet::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the hosts of certificates that are newly revoked.
+fn hosts_of(layout: &Layout, denied: impl Iterator<Item = Fingerprint>) -> Vec<HostName> {
+    let Ok(ledger) = Ledger::open_read_only(&layout.ledger()) else { return Vec::new() };
+    let host = |one| HostName::parse(&ledger.by_fingerprint(one).ok()??.host?).ok();
+    denied.filter_map(host).collect()
+}
+
+impl Site for DirectorySite {
+    fn trust(&self) -> Arc<ClientTrust> {
+        self.present.read().unwrap_or_else(PoisonError::into_inner).trust.clone()
+    }
+
+    fn credential(&self) -> Arc<ServingCredential> {
+        self.present.read().unwrap_or_else(PoisonError::into_inner).credential.clone()
+    }
+
+    fn reload(&self, _: OffsetDateTime) -> Vec<HostName> {
+        let before = self.present();
+        let stamps = stamps(&self.layout, &before.cluster, &self.master);
+        let mut known = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == stamps {
+            return Vec::new();
+        }
+        // What cannot be read, perhaps because it is being written, stays as it was and is tried again.
+        let Ok(cluster) = directory::cluster(&self.layout) else { return Vec::new() };
+        let generation = before.trust.generation + 1;
+        let Ok(present) = Present::read(&self.layout, cluster, &self.master, generation) else { return Vec::new() };
+        *known = stamps;
+        let new = present.trust.denied.difference(&before.trust.denied).copied();
+        let mut hosts = hosts_of(&self.layout, new);
+        let left = before.cluster.nodes.iter().map(|host| &host.name).filter(|host| !present.knows(host));
+        hosts.extend(left.cloned());
+        *self.present.write().unwrap_or_else(PoisonError::into_inner) = present;
+        hosts
+    }
+
+    fn knows(&self, host: &HostName) -> bool {
+        self.present.read().unwrap_or_else(PoisonError::into_inner).knows(host)
+    }
+
+    fn prove(&self, content: &RequestContent, client: &Client, _: OffsetDateTime) -> Proof {
+        let by_certificate = client.host.as_ref() == Some(&content.host) && !client.requester.is_in(BOOTSTRAPPERS);
+        Proof { is_proven: by_certificate, ..Proof::default() }
+    }
+
+    fn bearer(&self, _: &str, _: OffsetDateTime) -> Option<BearerToken> {
+        None
+    }
+
+    fn preview(&self, _: &RequestContent, _: &Client, _: OffsetDateTime) -> Option<Value> {
+        None
+    }
+
+    fn bundle(&self, host: &HostName) -> HostBundle {
+        let bytes = match files::read(&self.layout.bundle(host), MAX_BUNDLE) {
+            Ok(bytes) => bytes,
+            Err(StoreError::Missing(_)) => {
+                return HostBundle::Missing("the bundle of this host is not packed".to_owned());
+            }
+            Err(StoreError::TooLarge { .. }) => return HostBundle::Missing("the bundle is too large".to_owned()),
+            Err(_) => return HostBundle::Missing("the bundle cannot be read".to_owned()),
+        };
+        let Ok(bundle) = format::read(&bytes) else {
+            return HostBundle::Missing("the bundle is damaged, or a later version wrote it".to_owned());
+        };
+        const KEY: &[u8] = b"PRIVATE KEY-----";
+        let has_key = |bytes: &[u8]| bytes.windows(KEY.len()).any(|window| window == KEY);
+        if bundle.files.iter().any(|file| has_key(&file.bytes)) {
+            let reason = "the bundle has private keys in it, which are not served: sign requests of this host instead";
+            return HostBundle::Missing(reason.to_owned());
+        }
+        HostBundle::Archive(bytes)
+    }
+
+    fn cluster_info(&self, _: OffsetDateTime) -> Vec<(String, String)> {
+        let present = self.present();
+        vec![(KUBECONFIG.to_owned(), kubeconfig(&present.cluster, &present.roots))]
+    }
+}

@@ -1,0 +1,90 @@
+//! Real Kubernetes at the enrolment CA's server: the kubelet's own bootstrap, and kubeadm's discovery.
+//!
+//! Ignored by default. They need the folder that `KUBE_BIN` names, with kubelet, kubeadm and kubectl:
+//! `KUBE_BIN=… cargo test --test suite -- --ignored enrolment_kubernetes::`
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::enrolment::{CSRS, Served, directory, signed};
+
+fn binary(name: &str) -> PathBuf {
+    Path::new(&std::env::var_os("KUBE_BIN").expect("KUBE_BIN names the folder")).join(name)
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a kubelet that bootstraps at the server, with this user in its bootstrap kubeconfig.
+fn kubelet(served: &Served, user: &str) -> Killed {
+    let dir = &served.dir;
+    let ca = dir.join("pki/ca.crt").display().to_string();
+    let kubeconfig = format!(
+        "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: \"{}\", certificate-authority: {ca}}}}}]\n\
+         users: [{{name: u, user: {user}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n",
+        served.url
+    );
+    std::fs::write(dir.join("bootstrap.conf"), kubeconfig).expect("written");
+    let config = format!(
+        "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nrotateCertificates: false\nfailCgroupV1: false\n\
+         authentication: {{anonymous: {{enabled: false}}, webhook: {{enabled: false}}, x509: {{clientCAFile: {ca}}}}}\n\
+         authorization: {{mode: AlwaysAllow}}\ncontainerRuntimeEndpoint: unix:///nonexistent.sock\n"
+    );
+    std::fs::write(dir.join("kubelet.yaml"), config).expect("written");
+    let mut command = Command::new(binary("kubelet"));
+    command.arg("--config").arg(dir.join("kubelet.yaml")).arg("--bootstrap-kubeconfig").arg(dir.join("bootstrap.conf"));
+    command.arg("--kubeconfig").arg(dir.join("kubelet.conf")).arg("--cert-dir").arg(dir.join("kubelet-pki"));
+    command.arg("--root-dir").arg(dir.join("kubelet-root")).args(["--hostname-override", "node-1"]);
+    let log = std::fs::File::create(dir.join("kubelet.log")).expect("created");
+    Killed(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("it starts"))
+}
+
+/// Waits for a value.
+#[track_caller]
+fn wait<T>(what: &str, seconds: u64, found: impl Fn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(seconds), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn bootstraps(served: &Served, user: &str, requester: &str) {
+    let begun = Instant::now();
+    let _kubelet = kubelet(served, user);
+    let (alice, office) = (served.api(Some("alice")), served.api(Some("office")));
+    let found = wait("the kubelet sends a request", 30, || alice.get(CSRS).1["items"].get(0).cloned());
+    let sent = begun.elapsed();
+    assert_eq!(found["spec"]["username"].as_str(), Some(requester));
+    assert_eq!(found["spec"]["signerName"], "kubernetes.io/kube-apiserver-client-kubelet");
+    let name = found["metadata"]["name"].as_str().expect("a name").to_owned();
+    assert_eq!(alice.approve(&name).0, 200);
+    let encoded = found["spec"]["request"].as_str().expect("a request");
+    let csr = <base64ct::Base64 as base64ct::Encoding>::decode_vec(encoded).expect("base64");
+    let certificate = signed(&served.dir, std::str::from_utf8(&csr).expect("PEM"));
+    let certificate = <base64ct::Base64 as base64ct::Encoding>::encode_string(certificate.as_bytes());
+    let issued = json!({"status": {"certificate": certificate}});
+    assert_eq!(office.patch(&format!("{CSRS}/{name}/status"), &issued).0, 200);
+    let current = served.dir.join("kubelet-pki/kubelet-client-current.pem");
+    wait("the kubelet stores the certificate", 30, || current.exists().then_some(()));
+    eprintln!("kubelet: request after {sent:?}, certificate after {:?}", begun.elapsed());
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN"]
+fn a_kubelet_without_credentials_bootstraps() {
+    let dir = directory();
+    bootstraps(&Served::start(dir.path()), "{}", "system:anonymous");
+}
