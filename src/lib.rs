@@ -47,6 +47,7 @@
 //! - [`rbac`]: the rights of accounts in the cluster, and denials
 //! - [`config`]: parsing of YAML and kubectl's JSON, and writing of cluster files
 //! - [`enrol`]: requests of hosts for certificates, and decisions about them
+//! - [`https`]: a client for enrolment endpoints
 //! - [`store`]: the cluster directory
 //! - [`bundle`]: the files that each host receives
 //! - [`verify`]: checks of a live cluster
@@ -69,6 +70,7 @@ pub mod enrol;
 pub mod explain;
 pub mod fake_cluster;
 mod html;
+pub mod https;
 mod metrics;
 pub mod pki;
 pub mod program;

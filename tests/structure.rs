@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A module may import from those below it, and from itself.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("sanitize", &[]),
     ("cluster", &[]),
     ("pki", &["cluster"]),
     ("signers", &["sanitize", "cluster", "pki"]),
     ("config", &["cluster"]),
     ("enrol", &["sanitize", "cluster", "pki", "config"]),
+    ("https", &["sanitize", "pki"]),
     ("store", &["sanitize", "cluster", "pki", "enrol"]),
     ("rbac", &["cluster", "pki"]),
     ("bundle", &["cluster", "pki", "config", "rbac"]),
@@ -25,7 +26,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
         "app",
         &[
             "sanitize", "metrics", "cluster", "pki", "signers", "config", "enrol", "store", "rbac", "bundle", "verify",
-            "explain", "mailbox", "server",
+            "explain", "mailbox", "server", "https",
         ],
     ),
     ("ui", &["sanitize", "cluster", "pki"]),
@@ -79,9 +80,9 @@ const CRATES: [(&str, &[&str]); 28] = [
     ("flate2", &["bundle"]),
     ("hyper", &["verify", "fake_cluster", "server"]),
     ("hyper_util", &["fake_cluster", "verify", "server"]),
-    ("reqwest", &["verify", "fake_cluster", "mailbox"]),
-    ("rustls", &["verify", "fake_cluster", "server", "mailbox"]),
-    ("tokio", &["verify", "fake_cluster", "server", "mailbox"]),
+    ("reqwest", &["verify", "fake_cluster", "https", "mailbox"]),
+    ("rustls", &["verify", "fake_cluster", "https", "server", "mailbox"]),
+    ("tokio", &["verify", "fake_cluster", "https", "server", "mailbox"]),
     ("axum", &["server"]),
     ("prost", &["server"]),
     ("kube", &["mailbox"]),

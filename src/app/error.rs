@@ -6,8 +6,11 @@ use super::admin::AdminError;
 use super::backup::{BackupError, RestoreError};
 use super::ca::{CreateCaError, ImportCaError};
 use super::directory_error::DirectoryError;
+use super::enrol::announce::AnnounceError;
+use super::enrol::join::JoinError;
 #[cfg(feature = "server")]
 use super::enrol::serve::ServeError;
+use super::enrol::tokens::JoinTokenError;
 use super::history::HistoryError;
 use super::init::InitError;
 use super::input::InputError;
@@ -82,6 +85,19 @@ pub enum Error {
     /// Files cannot be checked by rules.
     #[error(transparent)]
     Lint(#[from] LintError),
+    /// A cluster is not registered or announced.
+    #[error(transparent)]
+    Announce(#[from] AnnounceError),
+    /// A bootstrap endpoint does not start.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Bootstrap(#[from] crate::server::bootstrap::BootstrapError),
+    /// A token cannot be created or found.
+    #[error(transparent)]
+    Token(#[from] JoinTokenError),
+    /// A host cannot join, or its certificates are not renewed.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// Requests are refused.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -137,6 +153,11 @@ impl Error {
             Self::Restore(error) => Some(error.remedy()),
             Self::Rebuild(RebuildError::NothingWrong(_)) => Some(Remedy::CheckLedger),
             Self::Lint(error) => Some(error.remedy()),
+            Self::Announce(error) => Some(Remedy::OfAnnouncement(error.clone())),
+            #[cfg(feature = "server")]
+            Self::Bootstrap(_) => None,
+            Self::Token(error) => Some(Remedy::OfToken(error.clone())),
+            Self::Join(error) => error.remedy().map(Remedy::Join),
             Self::Sign(error) => Some(error.remedy()),
             Self::Revoke(error) => error.remedy(),
             Self::Status(error) => error.remedy(),

@@ -1,6 +1,7 @@
 //! Notices that use cases report, as data; `cli::notices` renders them.
 
 use super::admin;
+use super::enrol::join::JoinNotice;
 use super::init;
 use super::issue;
 use super::revoke;
@@ -15,12 +16,20 @@ pub enum Notice {
     },
     /// A notice of [`init`].
     Init(init::Notice),
+    /// A notice of a host that joins.
+    Join(JoinNotice),
     /// A notice of [`admin`].
     Admin(admin::Notice),
     /// A notice of [`issue`].
     Issue(issue::Notice),
     /// A notice of [`revoke`].
     Revoke(revoke::Notice),
+}
+
+impl From<JoinNotice> for Notice {
+    fn from(notice: JoinNotice) -> Self {
+        Self::Join(notice)
+    }
 }
 
 impl From<revoke::Notice> for Notice {

@@ -2,6 +2,9 @@
 
 use super::backup::{BackupError, RestoreError};
 use super::ca::ImportCaError;
+use super::enrol::announce::AnnounceError;
+use super::enrol::join::JoinRemedy;
+use super::enrol::tokens::JoinTokenError;
 use super::{init, package, request, revoke, verify};
 use crate::config::ReadError;
 use crate::store::ca::CaError;
@@ -75,6 +78,12 @@ pub enum Remedy {
     RemoveFromClusterFile,
     /// A remedy for requests of hosts.
     Request(request::Remedy),
+    /// The remedy for a cluster that is not registered or announced; the error is the evidence.
+    OfAnnouncement(AnnounceError),
+    /// The remedy for a token; the error is the evidence.
+    OfToken(JoinTokenError),
+    /// A remedy for hosts that join.
+    Join(JoinRemedy),
     /// List the rules.
     ListRules,
     /// A remedy of [`revoke`].

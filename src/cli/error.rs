@@ -102,6 +102,8 @@ impl UseCaseError for app::package::PackageError {}
 impl UseCaseError for app::package::OpenBundleError {}
 impl UseCaseError for app::package::TemplatesError {}
 impl UseCaseError for app::issue::IssuanceError {}
+impl UseCaseError for app::enrol::join::JoinError {}
+impl UseCaseError for app::enrol::tokens::JoinTokenError {}
 impl UseCaseError for app::request::RequestError {}
 impl UseCaseError for app::revoke::RevokeError {}
 impl UseCaseError for app::sign::SignError {}

@@ -5,8 +5,11 @@ use crate::app::Error;
 use crate::app::admin::AdminError;
 use crate::app::backup::{BackupError, RestoreError};
 use crate::app::ca::{CreateCaError, ImportCaError};
+use crate::app::enrol::announce::AnnounceError;
+use crate::app::enrol::join::JoinError;
 #[cfg(feature = "server")]
 use crate::app::enrol::serve::ServeError;
+use crate::app::enrol::tokens::JoinTokenError;
 use crate::app::history::HistoryError;
 use crate::app::init::InitError;
 use crate::app::input::InputError;
@@ -47,6 +50,8 @@ pub enum Exit {
     Refused,
     /// An error of the environment (a file, the disk, the network, a limit of the system), or a signal.
     Environment,
+    /// `join`: a request is not decided yet.
+    Waiting,
     /// With `--exit-code`: `apply` changed something, or `plan` found something to change.
     Changed,
     /// A bug of clusterctl.
@@ -63,6 +68,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Refused => 3,
             Self::Environment => 4,
+            Self::Waiting => 5,
             Self::Changed => 10,
             Self::Bug => 70,
         }
@@ -110,6 +116,11 @@ pub(super) fn of(error: &Error) -> Exit {
         )
         | Error::Rebuild(RebuildError::NothingWrong(_))
         | Error::Sign(SignError::Refused(_)) => Exit::Refused,
+        Error::Announce(error) => of_announcement(error),
+        #[cfg(feature = "server")]
+        Error::Bootstrap(_) => Exit::Environment,
+        Error::Token(JoinTokenError::UnknownHost { .. } | JoinTokenError::Unknown(_)) => Exit::Usage,
+        Error::Join(error) => of_join(error),
         Error::Revoke(error) => of_revoke(error),
         Error::Status(StatusError::Host(_) | StatusError::NothingFound) => Exit::Usage,
         Error::Lint(LintError::UnknownRule { .. } | LintError::NothingFound) => Exit::Usage,
@@ -309,6 +320,41 @@ fn of_revoke(error: &RevokeError) -> Exit {
             ..
         } => of_issue(source),
         RevokeError::Crl { .. } => Exit::Bug,
+    }
+}
+
+fn of_announcement(error: &AnnounceError) -> Exit {
+    match error {
+        AnnounceError::NoEndpoint | AnnounceError::NoEnrolment | AnnounceError::Credential { .. } => Exit::Usage,
+        AnnounceError::NotAnAnnouncer { .. } | AnnounceError::Refused { .. } => Exit::Refused,
+        AnnounceError::Https(_) => Exit::Environment,
+        AnnounceError::Sign(error) => of_signing(error),
+        AnnounceError::Token(_) => Exit::Bug,
+    }
+}
+
+fn of_join(error: &JoinError) -> Exit {
+    match error {
+        JoinError::NoRoot(_) | JoinError::NoState(_) | JoinError::HostKey(_) => Exit::Usage,
+        JoinError::State(_)
+        | JoinError::OtherCluster { .. }
+        | JoinError::OtherHost { .. }
+        | JoinError::UnknownCluster(_)
+        | JoinError::Record { .. }
+        | JoinError::NotAccepted { .. }
+        | JoinError::NameTaken(_)
+        | JoinError::NotAnAnswer { .. }
+        | JoinError::Denied { .. }
+        | JoinError::WrongCertificate { .. }
+        | JoinError::Bundle { .. }
+        | JoinError::OtherBundle { .. }
+        | JoinError::Installer { .. }
+        | JoinError::NoProof(_)
+        | JoinError::NoCertificate(_) => Exit::Refused,
+        JoinError::Https(_) | JoinError::Unreachable { .. } | JoinError::Stopped | JoinError::Program { .. } => {
+            Exit::Environment
+        }
+        JoinError::StillWaiting(_) | JoinError::NoBundle { .. } => Exit::Waiting,
     }
 }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod init;
 mod issue;
+mod join;
 mod revoke;
 
 use crate::app::Notice;
@@ -13,6 +14,7 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
     match notice {
         Notice::WaitingForLock { holder } => screen.step(format_args!("waiting for another clusterctl: {holder}")),
         Notice::Init(notice) => init::show(notice, screen),
+        Notice::Join(notice) => join::show(notice, screen),
         Notice::Admin(notice) => admin::show(notice, screen),
         Notice::Issue(notice) => issue::show(notice, screen),
         Notice::Revoke(notice) => revoke::show(notice, screen),

@@ -1,8 +1,10 @@
 //! The texts of remedies.
 
+mod announce;
 mod backup;
 mod import_ca;
 mod init;
+mod join;
 mod lint;
 pub(crate) mod package;
 mod request;
@@ -10,6 +12,7 @@ mod revoke;
 mod signer;
 mod status;
 mod store;
+mod token;
 mod verify;
 
 use std::error::Error as StdError;
@@ -126,6 +129,9 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         }
         Remedy::RemoveFromClusterFile => REMOVE_FROM_CLUSTER_FILE.to_owned(),
         Remedy::Request(remedy) => request::words(remedy),
+        Remedy::OfAnnouncement(error) => return announce::words(error),
+        Remedy::OfToken(error) => token::words(error),
+        Remedy::Join(remedy) => join::words(remedy),
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
         Remedy::IssueServingCertificate => "issue the masters' credentials: clusterctl issue-master --all".to_owned(),
         Remedy::NameTheMaster => "name the master on which it runs: --master NAME".to_owned(),

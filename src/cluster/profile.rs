@@ -175,6 +175,8 @@ const fn row(profile: Profile, name: &'static str, holder: Holder, usage: Usage,
 
 /// The group of administrators, which the rendered policy binds to `cluster-admin`.
 pub const ADMINS: &str = "clusterctl:admins";
+/// The group of those who announce the cluster at bootstrap endpoints.
+pub const ANNOUNCERS: &str = "clusterctl:announcers";
 /// The group of those who approve hosts' requests at the enrolment CA.
 pub const APPROVERS: &str = "clusterctl:approvers";
 /// The group of the signers of the enrolment CA.

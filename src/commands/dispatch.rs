@@ -4,9 +4,9 @@ use clap::CommandFactory;
 
 use super::tree::{Cli, Command};
 use super::{
-    apply, backup, bundle, completions, crl, demo, explain, import_ca, init, init_ca, issue_admin, issue_master,
-    issue_node, ledger, lint, log, man, open, policy, remove, renew, request, restore, revoke, show, sign, status,
-    validate, verify, version,
+    announce, apply, backup, bundle, completions, crl, demo, explain, import_ca, init, init_ca, issue_admin,
+    issue_master, issue_node, join, ledger, lint, log, man, open, policy, register, remove, renew, request, restore,
+    revoke, show, sign, status, token, validate, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -26,6 +26,10 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::IssueMaster(args) => issue_master::run(&args, context),
         Command::IssueNode(args) => issue_node::run(&args, context),
         Command::Request(args) => request::run(&args, context),
+        Command::Join(args) => join::run(&args, context),
+        Command::Register(args) => register::run(&args, context),
+        Command::Announce(args) => announce::run(&args, context),
+        Command::Token(args) => token::run(&args, context),
         Command::Sign(args) => sign::run(&args, context),
         Command::IssueAdmin(args) => issue_admin::run(&args, context),
         Command::Bundle(args) => bundle::run(&args, context),

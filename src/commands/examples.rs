@@ -172,6 +172,42 @@ Examples:
   $ clusterctl request worker-1
   $ clusterctl request worker-1 --root /mnt/image --out worker-1.request";
 
+/// `join`
+pub const JOIN: &str = "\
+Examples:
+  $ clusterctl join --cluster sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef@https://boot.example.net:6445 --ssh-host-key /etc/ssh/ssh_host_ed25519_key
+  $ clusterctl join --cluster sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef@https://boot.example.net:6445 --token-file token --wait 10m
+  $ clusterctl join --install-timer
+  $ clusterctl join --renew
+
+Exit status: 0 joined, or nothing to do; 3 denied, or the endpoint lied; 4 unreachable; 5 nothing is decided yet.";
+
+/// `register`
+pub const REGISTER: &str = "\
+Examples:
+  $ clusterctl register https://boot.example.net:6445 --token-file registration-token";
+
+/// `announce`
+pub const ANNOUNCE: &str = "\
+Examples:
+  $ clusterctl announce https://boot.example.net:6445 --enrolment https://master-1.example.net:6444 --kubeconfig announcer.conf";
+
+/// `serve bootstrap`
+#[cfg(feature = "server")]
+pub const SERVE_BOOTSTRAP: &str = "\
+Examples:
+  $ clusterctl serve bootstrap --state /var/lib/clusterctl-bootstrap --create-token
+  $ clusterctl serve bootstrap --state /var/lib/clusterctl-bootstrap
+  $ clusterctl serve bootstrap --state /var/lib/clusterctl-bootstrap --listen 203.0.113.7:6445 --cert boot.crt --key boot.key";
+
+/// `token`
+pub const TOKEN: &str = "\
+Examples:
+  $ clusterctl token create worker-1
+  $ clusterctl token create worker-1 --ttl 1h --source 10.20.0.0/16
+  $ clusterctl token list
+  $ clusterctl token revoke 0123456789";
+
 /// `sign`
 pub const SIGN: &str = "\
 Examples:
@@ -228,7 +264,8 @@ Examples:
 pub const SERVE: &str = "\
 Examples:
   $ clusterctl serve ca
-  $ clusterctl serve ca --listen 10.20.0.11:6444 --master master-1";
+  $ clusterctl serve ca --listen 10.20.0.11:6444 --master master-1
+  $ clusterctl serve bootstrap --state /var/lib/clusterctl-bootstrap";
 
 /// `serve ca`
 #[cfg(feature = "server")]

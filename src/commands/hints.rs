@@ -49,7 +49,7 @@ const HABITS: &[(&[&str], &str)] = &[
         SHOW,
     ),
     (&["delete", "rm", "drain", "cordon", "reset", "remove-node", "delete-node"], REMOVE),
-    (&["join", "add", "enroll", "node", "master", "add-node", "add-master", "register", "token", "token-create"], JOIN),
+    (&["add", "enroll", "node", "master", "add-node", "add-master", "token-create"], JOIN),
     (&["sync", "update", "up", "converge", "reconcile"], APPLY),
     (&["diff", "preview"], PLAN),
     (&["create", "new", "setup", "bootstrap"], "to start: clusterctl init, then clusterctl init-ca"),

@@ -17,7 +17,7 @@ use crate::cluster::profile::{CaRole, CertificateSpec, SYSTEM_MASTERS};
 /// policy pack binds to cluster-admin.
 #[derive(Debug, Args)]
 pub struct IssueAdminArgs {
-    /// The account's name [default: kubernetes-admin; with --break-glass: break-glass; with --approver: approver; with --signer: signer]
+    /// The account's name [default: kubernetes-admin; with --break-glass: break-glass; with --approver: approver; with --signer: signer; with --announcer: announcer]
     #[arg(value_name = "NAME", value_parser = name)]
     name: Option<HostName>,
     /// How long the certificate is valid, for example 90d [default: 90d; with --break-glass: 24h, and 7d at most]
@@ -27,11 +27,14 @@ pub struct IssueAdminArgs {
     #[arg(long)]
     break_glass: bool,
     /// Put it into clusterctl:approvers instead: it may approve and deny hosts' requests at the enrolment CA, and nothing else
-    #[arg(long, conflicts_with_all = ["break_glass", "signer"])]
+    #[arg(long, conflicts_with_all = ["break_glass", "signer", "announcer"])]
     approver: bool,
     /// Put it into clusterctl:signers instead: clusterctl signer uses it at the enrolment CA
     #[arg(long, conflicts_with = "break_glass")]
     signer: bool,
+    /// Put it into clusterctl:announcers instead: clusterctl announce signs the cluster's record with it
+    #[arg(long, conflicts_with_all = ["break_glass", "signer"])]
+    announcer: bool,
     /// Do not ask for confirmation of --break-glass
     #[arg(long, requires = "break_glass")]
     yes: bool,
@@ -61,6 +64,7 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> Result<Exit> {
         () if args.break_glass => AdminAccount::BreakGlass,
         () if args.approver => AdminAccount::Approver,
         () if args.signer => AdminAccount::Signer,
+        () if args.announcer => AdminAccount::Announcer,
         () => AdminAccount::Admin,
     };
     let options = AdminOptions { name: name.clone(), validity: *validity, account, reissue: *reissue };
@@ -101,7 +105,7 @@ fn show(report: &AdminReport, context: &mut Context<'_>) {
         AdminAccount::Admin => context.screen.step(format_args!(
             "{name}, group {group}, until {until}. Give it only to that person; its rights come with clusterctl policy"
         )),
-        AdminAccount::Approver | AdminAccount::Signer => context.screen.step(format_args!(
+        AdminAccount::Approver | AdminAccount::Signer | AdminAccount::Announcer => context.screen.step(format_args!(
             "{name}, group {group}, until {until}. Its rights are those of the enrolment CA; in Kubernetes it has none"
         )),
     }

@@ -1,5 +1,6 @@
 //! The commands: the tree of clap types, and one module per subcommand with its `Args` and its `run`.
 
+pub mod announce;
 pub mod apply;
 pub mod backup;
 pub mod bundle;
@@ -17,12 +18,14 @@ mod issue;
 pub mod issue_admin;
 pub mod issue_master;
 pub mod issue_node;
+pub mod join;
 pub mod ledger;
 pub mod lint;
 pub mod log;
 pub mod man;
 pub mod open;
 pub mod policy;
+pub mod register;
 pub mod remove;
 pub mod renew;
 pub mod request;
@@ -33,6 +36,7 @@ pub mod serve;
 pub mod show;
 pub mod sign;
 pub mod status;
+pub mod token;
 pub mod tree;
 pub mod validate;
 pub mod verify;

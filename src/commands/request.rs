@@ -43,7 +43,7 @@ pub(super) fn parse_host(text: &str) -> Result<HostName, String> {
     HostName::parse(text).map_err(|error| error.to_string())
 }
 
-fn parse_kind(text: &str) -> Result<KeyKind, String> {
+pub(super) fn parse_kind(text: &str) -> Result<KeyKind, String> {
     let found = KeyKind::ALL.into_iter().find(|kind| kind.as_str() == text);
     found.ok_or_else(|| "it is none of ecdsa-p256, ecdsa-p384, ed25519".to_owned())
 }

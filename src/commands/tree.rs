@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    apply, backup, bundle, completions, crl, demo, examples, explain, import_ca, init, init_ca, issue_admin,
-    issue_master, issue_node, ledger, lint, log, man, open, policy, remove, renew, request, restore, revoke, show,
-    sign, status, validate, verify, version,
+    announce, apply, backup, bundle, completions, crl, demo, examples, explain, import_ca, init, init_ca, issue_admin,
+    issue_master, issue_node, join, ledger, lint, log, man, open, policy, register, remove, renew, request, restore,
+    revoke, show, sign, status, token, validate, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -19,6 +19,7 @@ Exit status:
   2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be checked
   3   refused: a file exists already, a question was answered no, a passphrase is wrong, a host's request asks for more than it may have
   4   environment: a file, the disk, the network or a limit of the system; interrupted by a signal, with the work so far kept
+  5   join: nothing is decided yet about a request, or the bundle is not there yet; run it again
   10  with --exit-code: apply changed something, or plan found something to change
   70  a bug
   130 ended immediately by Ctrl-C, at a question or the second time; 143 by SIGTERM, 129 by SIGHUP";
@@ -107,6 +108,18 @@ pub enum Command {
     /// Make a node's keys on the node itself, and write a request for its certificates
     #[command(after_help = examples::REQUEST)]
     Request(request::RequestArgs),
+    /// Join a cluster, on the node itself: find it, make keys, ask for certificates, install the bundle
+    #[command(after_help = examples::JOIN)]
+    Join(join::JoinArgs),
+    /// Register this cluster at a bootstrap endpoint, and print what hosts join with
+    #[command(after_help = examples::REGISTER)]
+    Register(register::RegisterArgs),
+    /// Say at bootstrap endpoints where the masters are, by a signed record
+    #[command(after_help = examples::ANNOUNCE)]
+    Announce(announce::AnnounceArgs),
+    /// Create, list and revoke one-time tokens for nodes that join
+    #[command(after_help = examples::TOKEN)]
+    Token(token::TokenArgs),
     /// Sign requests of nodes: their public keys, and everything else by the cluster file
     #[command(after_help = examples::SIGN)]
     Sign(sign::SignArgs),

@@ -1,4 +1,8 @@
 //! Enrolment: the requests of hosts for certificates, from the wire to a decision. The model, without I/O, clocks or the
 //! network.
 
+pub mod blocks;
+pub mod evidence;
+pub mod record;
 pub mod request;
+pub mod token;

@@ -26,6 +26,7 @@ mod key_pair;
 pub mod known_hosts;
 pub mod lint;
 pub mod local_key;
+pub mod mac;
 mod malformed;
 pub mod material;
 pub mod new_ca;

@@ -18,6 +18,7 @@ use super::rcgen_keys::PublicKey;
 use super::signature::Signature;
 use super::signing_key::SigningKey;
 use super::unsigned::Unsigned;
+use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::profile::Usage;
 
@@ -97,9 +98,26 @@ pub fn create_request(
     names: &[Address],
     usage: Usage,
 ) -> Result<Vec<u8>, IssueError> {
+    let subject = Account { user: common_name.to_owned(), group: None };
+    create_request_for(key, &subject, names, usage)
+}
+
+/// Like [`create_request`], with a group in the subject.
+///
+/// # Errors
+/// Returns the errors of [`create_request`].
+pub fn create_request_for(
+    key: &dyn SigningKey,
+    subject: &Account,
+    names: &[Address],
+    usage: Usage,
+) -> Result<Vec<u8>, IssueError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, common_name);
+    if let Some(group) = &subject.group {
+        params.distinguished_name.push(DnType::OrganizationName, group);
+    }
+    params.distinguished_name.push(DnType::CommonName, &subject.user);
     params.subject_alt_names = names.iter().map(san).collect::<Result<_, _>>()?;
     params.extended_key_usages = extended_key_usages(usage);
     let public = PublicKey::read(key.public_key()).ok_or(IssueError::Key(KeyError::Foreign))?;

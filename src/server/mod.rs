@@ -3,6 +3,7 @@
 //! It holds the queue and no CA key. Clients are authenticated at each request, so that a revocation applies at once. A
 //! [`Site`](site::Site) answers what only the cluster directory knows.
 
+pub mod bootstrap;
 pub mod client;
 pub mod clock;
 pub mod credential;

@@ -149,6 +149,12 @@ impl Layout {
         self.pki().join(ADMINS)
     }
 
+    /// Returns `pki/tokens.json`, the file of one-time tokens.
+    #[must_use]
+    pub fn tokens(&self) -> PathBuf {
+        self.pki().join("tokens.json")
+    }
+
     /// `pki/ledger.sqlite3`
     #[must_use]
     pub fn ledger(&self) -> PathBuf {

@@ -15,7 +15,7 @@ use crate::bundle::kubeconfig;
 use crate::cluster::duration::stamp;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{ADMINS, APPROVERS, CertificateSpec, SIGNERS, SYSTEM_MASTERS};
+use crate::cluster::profile::{ADMINS, ANNOUNCERS, APPROVERS, CertificateSpec, SIGNERS, SYSTEM_MASTERS};
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
@@ -31,6 +31,7 @@ const ADMIN: &str = "kubernetes-admin";
 const BREAK_GLASS: &str = "break-glass";
 const APPROVER: &str = "approver";
 const SIGNER: &str = "signer";
+const ANNOUNCER: &str = "announcer";
 
 /// The options of an administrator's kubeconfig.
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ pub enum AdminAccount {
     Approver,
     /// The signer of the enrolment CA.
     Signer,
+    /// An announcer of the cluster at bootstrap endpoints.
+    Announcer,
 }
 
 impl AdminAccount {
@@ -68,6 +71,7 @@ impl AdminAccount {
             () if has(SYSTEM_MASTERS) => Self::BreakGlass,
             () if has(APPROVERS) => Self::Approver,
             () if has(SIGNERS) => Self::Signer,
+            () if has(ANNOUNCERS) => Self::Announcer,
             () => Self::Admin,
         }
     }
@@ -80,6 +84,7 @@ impl AdminAccount {
             Self::BreakGlass => SYSTEM_MASTERS,
             Self::Approver => APPROVERS,
             Self::Signer => SIGNERS,
+            Self::Announcer => ANNOUNCERS,
         }
     }
 }
@@ -142,6 +147,7 @@ fn name(options: &AdminOptions) -> Result<HostName, AdminError> {
         AdminAccount::BreakGlass => BREAK_GLASS,
         AdminAccount::Approver => APPROVER,
         AdminAccount::Signer => SIGNER,
+        AdminAccount::Announcer => ANNOUNCER,
     };
     options.name.clone().map_or_else(|| HostName::parse(default).map_err(AdminError::DefaultName), Ok)
 }
@@ -165,7 +171,7 @@ fn spec(options: &AdminOptions, name: &HostName, cluster: &Cluster) -> Result<Ce
         AdminAccount::Admin => {
             return Ok(cluster.admin_spec(name, options.validity.unwrap_or(Lifetime::NINETY_DAYS)));
         }
-        AdminAccount::Approver | AdminAccount::Signer => {
+        AdminAccount::Approver | AdminAccount::Signer | AdminAccount::Announcer => {
             let validity = options.validity.unwrap_or(Lifetime::NINETY_DAYS);
             return Ok(cluster.enrolment_spec(name, options.account.group(), validity));
         }

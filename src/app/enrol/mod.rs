@@ -1,4 +1,9 @@
-//! Enrolment: hosts ask for certificates over the network.
+//! Enrolment: hosts join a running cluster, and the office decides about their requests.
 
+pub mod announce;
+#[cfg(feature = "server")]
+pub mod bootstrap;
+pub mod join;
 #[cfg(feature = "server")]
 pub mod serve;
+pub mod tokens;

@@ -38,7 +38,11 @@ pub struct HostKey {
 ///
 /// # Errors
 /// Returns an error if the key that exists cannot be used, a link leads out of `root`, or a file or folder cannot be written.
-pub(super) fn open_or_make(root: &Path, profile: Profile, kind: KeyKind) -> Result<Option<(HostKey, LocalKey)>, Error> {
+pub(in crate::app) fn open_or_make(
+    root: &Path,
+    profile: Profile,
+    kind: KeyKind,
+) -> Result<Option<(HostKey, LocalKey)>, Error> {
     let Some(below) = paths::key_of(profile) else { return Ok(None) };
     if let Some(path) = files::leads_out(root, &below) {
         return Err(RequestError::LeadsOut { path, root: root.to_owned() }.into());

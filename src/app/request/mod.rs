@@ -3,7 +3,7 @@
 //! This needs neither a network nor a cluster directory. The keys have the same paths as in a node's bundle.
 
 mod error;
-mod keys;
+pub(in crate::app) mod keys;
 mod remedy;
 pub(in crate::app) mod statement;
 mod write;

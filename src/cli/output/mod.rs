@@ -1,6 +1,7 @@
 //! Reports of use cases as text and JSON.
 
 pub(crate) mod adopted;
+pub(crate) mod announcements;
 pub(crate) mod backups;
 pub(crate) mod bundles;
 pub(crate) mod certificates;
@@ -9,6 +10,7 @@ pub(crate) mod crls;
 pub(crate) mod history;
 pub(crate) mod imported;
 pub(crate) mod issued;
+pub(crate) mod joining;
 pub(crate) mod ledger;
 pub(crate) mod lint;
 pub(crate) mod reasons;
@@ -19,3 +21,4 @@ pub(crate) mod revocation;
 pub(crate) mod rules;
 pub(crate) mod signers;
 pub(crate) mod status;
+pub(crate) mod tokens;

@@ -1,5 +1,6 @@
 //! `serve`: the servers of enrolment.
 
+mod bootstrap;
 mod ca;
 
 use clap::{Args, Subcommand};
@@ -20,6 +21,9 @@ enum ServeCommand {
     /// Take requests of hosts for certificates, for approvers and the signer
     #[command(after_help = super::examples::SERVE_CA)]
     Ca(ca::ServeCaArgs),
+    /// Tell hosts where clusters are: signed records, by the clusters' ids
+    #[command(after_help = super::examples::SERVE_BOOTSTRAP)]
+    Bootstrap(bootstrap::ServeBootstrapArgs),
 }
 
 /// Runs `serve`.
@@ -29,5 +33,6 @@ enum ServeCommand {
 pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> Result<Exit> {
     match &args.command {
         ServeCommand::Ca(args) => ca::run(args, context),
+        ServeCommand::Bootstrap(args) => bootstrap::run(args, context),
     }
 }

@@ -1,0 +1,78 @@
+//! Runs a bootstrap endpoint, and creates its registration tokens.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::input;
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::ClusterName;
+use crate::cluster::profile::CaRole;
+use crate::enrol::token::{Token, TokenKind};
+use crate::pki::issuer::{IssueError, create_root};
+use crate::server::bootstrap::{Bootstrap, BootstrapError};
+use crate::server::clock::Clock;
+use crate::store::registrations::{BootstrapFolder, Registration};
+
+/// The port of the bootstrap endpoint.
+pub const PORT: u16 = 6445;
+const LIMIT: u64 = 256 * 1024;
+
+/// The options of a bootstrap endpoint.
+#[derive(Debug, Clone)]
+pub struct BootstrapOptions {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The folder of its state.
+    pub state: PathBuf,
+    /// The files of its certificate chain and key; `None` is a new self-signed one, which hosts accept as well.
+    pub credential: Option<(PathBuf, PathBuf)>,
+}
+
+/// Starts a bootstrap endpoint, on threads of its own.
+///
+/// # Errors
+/// Returns an error if a file cannot be read, the folder cannot be used, or the address cannot be listened on.
+pub fn serve(options: &BootstrapOptions, env: &Env, clock: Clock) -> Result<Bootstrap, Error> {
+    let folder = BootstrapFolder::open(&options.state)?;
+    let (chain, key) = match &options.credential {
+        Some((chain, key)) => {
+            let chain = input::read_or_wait(chain, LIMIT, "certificate")?;
+            (chain, Zeroizing::new(input::read_or_wait(key, LIMIT, "key")?))
+        }
+        None => self_signed(env)?,
+    };
+    Ok(Bootstrap::start(options.listen, &chain, &key, folder, clock)?)
+}
+
+/// Nobody verifies it: what the endpoint gives is signed under the root whose pin hosts have.
+fn self_signed(env: &Env) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Error> {
+    let name = ClusterName::parse("bootstrap").map_err(|error| BootstrapError::Tls(error.to_string()))?;
+    let made = create_root(CaRole::Cluster, &name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, env.now)?;
+    let credential = made.get();
+    let key = Zeroizing::new(credential.key.to_pem().as_bytes().to_vec());
+    Ok((credential.certificate.to_pem().into_bytes(), key))
+}
+
+/// Creates a registration token. The endpoint keeps only its public half.
+///
+/// # Errors
+/// Returns an error if the folder cannot be written.
+pub fn create_token(state: &Path, ttl: Lifetime, env: &Env) -> Result<Token, Error> {
+    let folder = BootstrapFolder::open(state)?;
+    let token = Token::generate(TokenKind::Register).map_err(IssueError::from)?;
+    let mut all = folder.registrations()?;
+    all.retain(|one| one.cluster.is_some() || one.expires > env.now);
+    all.push(Registration {
+        id: token.id.clone(),
+        public_key: token.secret.public_key().map_err(IssueError::from)?,
+        expires: env.now + ttl.duration(),
+        cluster: None,
+    });
+    folder.write_registrations(&all)?;
+    Ok(token)
+}

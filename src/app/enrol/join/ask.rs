@@ -1,0 +1,142 @@
+//! Sends requests, and waits for their certificates.
+
+use std::time::Duration;
+
+use super::api::{Enrolment, Found, NoAnswer};
+use super::certificates::{self, IssuedChain};
+use super::error::JoinError;
+use super::notice::JoinNotice;
+use super::options::{Backoff, Waiting};
+use super::requests::Prepared;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::cluster::endpoint::Endpoint;
+use crate::cluster::name::HostName;
+use crate::enrol::record::Record;
+use crate::https::ClientCertificate;
+
+/// The first interval between two questions, and the longest one.
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// A request that was granted.
+#[derive(Debug, Clone)]
+pub(super) struct Granted {
+    pub(super) name: String,
+    pub(super) issued: IssuedChain,
+}
+
+/// The request of one key, and how far it is.
+struct Progress<'p> {
+    prepared: &'p Prepared,
+    is_sent: bool,
+    granted: Option<IssuedChain>,
+}
+
+/// Sends the requests, and waits until each has its certificate, which is then checked.
+///
+/// # Errors
+/// Returns an error if one is denied, none of the endpoints can be reached, or nothing was decided in time.
+pub(super) fn ask(
+    prepared: &[Prepared],
+    host: &HostName,
+    record: &Record,
+    roots: &[crate::pki::certificate::Certificate],
+    certificate: Option<ClientCertificate<'_>>,
+    waiting: &Waiting,
+    observer: &mut dyn Observer,
+) -> Result<(Vec<Granted>, Endpoint), Error> {
+    let endpoints: Result<Vec<Enrolment>, JoinError> =
+        record.enrolment.iter().map(|endpoint| Enrolment::new(endpoint, roots, certificate, waiting)).collect();
+    let endpoints = endpoints?;
+    let mut all: Vec<Progress<'_>> =
+        prepared.iter().map(|prepared| Progress { prepared, is_sent: false, granted: None }).collect();
+    let mut backoff = Backoff::new(FIRST, LONGEST);
+    let (mut was_reached, mut has_told) = (false, false);
+    loop {
+        let (mut tried, mut after) = (Vec::new(), None);
+        for endpoint in &endpoints {
+            match round(endpoint, &mut all, host, record, waiting, observer) {
+                Ok(()) => {
+                    was_reached = true;
+                    tried.clear();
+                    if all.iter().all(|one| one.granted.is_some()) {
+                        return Ok((granted(all), endpoint.endpoint.clone()));
+                    }
+                    break;
+                }
+                Err(NoAnswer::Final(error)) => return Err(error.into()),
+                Err(NoAnswer::Later { reason, after: wanted }) => {
+                    tried.push((endpoint.endpoint.clone(), reason));
+                    after = after.max(wanted);
+                }
+            }
+        }
+        let open = || -> Vec<String> {
+            let open = all.iter().filter(|one| one.granted.is_none());
+            open.map(|one| one.prepared.request.name.clone()).collect()
+        };
+        let unreachable = (!tried.is_empty()).then(|| JoinError::Unreachable { what: "enrolment", tried });
+        match &unreachable {
+            Some(error) => {
+                let reason = error.to_string();
+                observer.notice(JoinNotice::TryingAgain { what: "enrolment", reason }.into());
+            }
+            None if !has_told => {
+                has_told = true;
+                observer.notice(JoinNotice::Waiting { names: open() }.into());
+            }
+            None => {}
+        }
+        if !waiting.sleep(backoff.interval(after)) {
+            return Err(match unreachable {
+                _ if waiting.is_cancelled() => JoinError::Stopped.into(),
+                Some(error) if !was_reached => error.into(),
+                _ => JoinError::StillWaiting(open()).into(),
+            });
+        }
+    }
+}
+
+fn granted(all: Vec<Progress<'_>>) -> Vec<Granted> {
+    let granted = |one: Progress<'_>| {
+        let name = one.prepared.request.name.clone();
+        one.granted.map(|issued| Granted { name, issued })
+    };
+    all.into_iter().filter_map(granted).collect()
+}
+
+/// Sends what is not sent, and asks for what is not granted, at one endpoint.
+fn round(
+    endpoint: &Enrolment,
+    all: &mut [Progress<'_>],
+    host: &HostName,
+    record: &Record,
+    waiting: &Waiting,
+    observer: &mut dyn Observer,
+) -> Result<(), NoAnswer> {
+    for one in all.iter_mut().filter(|one| !one.is_sent) {
+        let was_there = endpoint.create(&one.prepared.request)?;
+        one.is_sent = true;
+        observer.notice(JoinNotice::Requested { name: one.prepared.request.name.clone(), was_there }.into());
+    }
+    for one in all.iter_mut().filter(|one| one.granted.is_none()) {
+        let name = &one.prepared.request.name;
+        match endpoint.state(name)? {
+            Found::Pending => {}
+            // The mailbox removes old requests.
+            Found::Missing => one.is_sent = false,
+            Found::Denied { reason, message } => {
+                return Err(JoinError::Denied { name: name.clone(), reason, message }.into());
+            }
+            Found::Issued(pem) => {
+                let (profile, key) = (one.prepared.key.profile, one.prepared.key.public_key);
+                let issued = certificates::check(&pem, profile, key, host, record, waiting.now())?;
+                let (name, certificate) = (name.clone(), issued.fingerprint());
+                observer.notice(JoinNotice::Issued { name, certificate }.into());
+                one.granted = Some(issued);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Checks issued certificates, and writes them into their places.
+
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use super::error::JoinError;
+use crate::app::error::Error;
+use crate::bundle::model::folder_mode;
+use crate::bundle::paths;
+use crate::cluster::account::AccountScheme;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{Profile, Usage};
+use crate::enrol::record::Record;
+use crate::pki::certificate::Certificate;
+use crate::pki::chain::{Purpose, best_path};
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::pem;
+use crate::store::error::StoreError;
+use crate::store::files;
+
+/// The largest file of a certificate with its intermediates, in bytes.
+const LIMIT: u64 = 256 * 1024;
+
+/// A checked certificate with the intermediates above it.
+#[derive(Debug, Clone)]
+pub(super) struct IssuedChain {
+    pub(super) profile: Profile,
+    pub(super) chain: Vec<Certificate>,
+}
+
+impl IssuedChain {
+    /// Returns the leaf's fingerprint.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.chain.first().map_or_else(|| Fingerprint::of(&[]), Certificate::fingerprint)
+    }
+
+    pub(super) fn to_pem(&self) -> String {
+        self.chain.iter().map(Certificate::to_pem).collect()
+    }
+}
+
+/// Checks a certificate that an endpoint gave: the host's own key, its account or name, the path to a root of the record,
+/// and the dates.
+///
+/// # Errors
+/// Returns [`JoinError::WrongCertificate`] with the reason.
+pub(super) fn check(
+    pem: &[u8],
+    profile: Profile,
+    key: Fingerprint,
+    host: &HostName,
+    record: &Record,
+    now: OffsetDateTime,
+) -> Result<IssuedChain, JoinError> {
+    let wrong = |reason: String| JoinError::WrongCertificate { profile, reason };
+    let ders = pem::certificates(pem).map_err(|error| wrong(error.to_string()))?;
+    let chain: Result<Vec<Certificate>, _> = ders.into_iter().map(Certificate::from_der).collect();
+    let chain = chain.map_err(|error| wrong(error.to_string()))?;
+    let Some((leaf, others)) = chain.split_first() else { return Err(wrong("there is none".to_owned())) };
+    if leaf.spki_fingerprint() != key {
+        return Err(wrong("it is for another key".to_owned()));
+    }
+    let usage = profile.policy().usage;
+    let purpose = if usage == Usage::Server { Purpose::Server } else { Purpose::Client };
+    let path = best_path(leaf, others, &record.roots, purpose, now).map_err(|error| wrong(error.to_string()))?;
+    if let Some(violation) = path.violations.first() {
+        return Err(wrong(violation.reason.clone()));
+    }
+    let account = leaf.account();
+    match usage {
+        Usage::Server if !leaf.names_address(&host.to_address()) => {
+            return Err(wrong(format!("it does not name {host}")));
+        }
+        Usage::Server => {}
+        Usage::Client | Usage::ServerAndClient => {
+            let is_ours = AccountScheme::ALL.iter().any(|scheme| scheme.account(host).user == account.user);
+            if !is_ours {
+                return Err(wrong(format!("its account is {:?}", account.user)));
+            }
+        }
+    }
+    Ok(IssuedChain { profile, chain })
+}
+
+/// Returns the path of a certificate on the host.
+pub(super) fn place(profile: Profile) -> Option<String> {
+    paths::key_of(profile).map(|key| format!("{}.crt", key.trim_end_matches(".key")))
+}
+
+/// Returns the certificate of a profile that the host has; `None` if it has none.
+///
+/// # Errors
+/// Returns an error if the file exists and has no certificate.
+pub(super) fn present(root: &Path, profile: Profile) -> Result<Option<Certificate>, Error> {
+    let Some(below) = place(profile) else { return Ok(None) };
+    let path = root.join(below);
+    let bytes = match files::read(&path, LIMIT) {
+        Ok(bytes) => bytes,
+        Err(StoreError::Missing(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let first = pem::certificates(&bytes).ok().and_then(|ders| ders.into_iter().next());
+    match first.and_then(|der| Certificate::from_der(der).ok()) {
+        Some(certificate) => Ok(Some(certificate)),
+        None => Err(JoinError::NoCertificate(path).into()),
+    }
+}
+
+/// Writes a certificate into its place, atomically, unless it is there already. Returns its path if it was written.
+///
+/// # Errors
+/// Returns an error if it cannot be written.
+pub(super) fn put(root: &Path, issued: &IssuedChain) -> Result<Option<PathBuf>, Error> {
+    let Some(below) = place(issued.profile) else { return Ok(None) };
+    put_file(root, &below, issued.to_pem().as_bytes())
+}
+
+/// Writes the roots into their place, atomically, unless they are there already. Returns the path if they were written.
+///
+/// # Errors
+/// Returns an error if they cannot be written.
+pub(super) fn put_roots(root: &Path, roots: &[Certificate]) -> Result<Option<PathBuf>, Error> {
+    let pem: String = roots.iter().map(Certificate::to_pem).collect();
+    put_file(root, paths::CA, pem.as_bytes())
+}
+
+/// Returns the roots that are installed; none if the file is missing or damaged.
+pub(super) fn installed_roots(root: &Path) -> Vec<Certificate> {
+    let bytes = files::read(&root.join(paths::CA), LIMIT).unwrap_or_default();
+    let ders = pem::certificates(&bytes).unwrap_or_default();
+    ders.into_iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
+}
+
+fn put_file(root: &Path, below: &str, bytes: &[u8]) -> Result<Option<PathBuf>, Error> {
+    let path = root.join(below);
+    if files::holds(&path, bytes) {
+        return Ok(None);
+    }
+    files::create_folders_below(root, below, folder_mode)?;
+    files::sweep(path.parent().unwrap_or(root))?;
+    files::replace(&path, bytes, files::PUBLIC)?;
+    Ok(Some(path))
+}

@@ -1,0 +1,101 @@
+//! Discovery: asks bootstrap endpoints for the cluster's record, and verifies it.
+
+use std::time::Duration;
+
+use super::error::JoinError;
+use super::notice::JoinNotice;
+use super::options::{Backoff, Waiting};
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::cluster::endpoint::Endpoint;
+use crate::enrol::record::{MAX_RECORD, Record};
+use crate::https::{Client, ClientOptions, HttpsError, Request, Trust};
+use crate::pki::fingerprint::Fingerprint;
+
+/// The time limit of one request.
+pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(15);
+
+/// A verified record, the endpoint that gave it, and its signed form.
+#[derive(Debug, Clone)]
+pub(super) struct Discovered {
+    pub(super) record: Record,
+    pub(super) endpoint: Endpoint,
+    pub(super) signed: String,
+}
+
+/// Returns the path of a cluster's record at a bootstrap endpoint.
+pub(in crate::app) fn record_path(id: Fingerprint) -> String {
+    format!("/clusterctl/v1/clusters/{}", id.as_pin())
+}
+
+/// Asks the endpoints in order until one gives a valid record, and begins again with growing intervals.
+///
+/// The endpoints' own certificates are not verified: the record is signed under the root whose pin is the id, so that an
+/// endpoint can only withhold it.
+///
+/// # Errors
+/// Returns [`JoinError::Unreachable`] if none answers until the end of the wait, else the error of the record.
+pub(super) fn discover(
+    id: Fingerprint,
+    endpoints: &[Endpoint],
+    known: Option<u64>,
+    waiting: &Waiting,
+    observer: &mut dyn Observer,
+) -> Result<Discovered, Error> {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+    loop {
+        let mut tried = Vec::new();
+        let mut refused = None;
+        for endpoint in endpoints {
+            match ask(id, endpoint, known, waiting) {
+                Ok(found) => {
+                    let (endpoint, seq) = (endpoint.clone(), found.record.seq);
+                    if let Some(enrolment) = found.record.enrolment.first().cloned() {
+                        observer.notice(JoinNotice::Found { endpoint, seq, enrolment }.into());
+                    }
+                    return Ok(found);
+                }
+                Err(Tried::NoAnswer(error)) => tried.push((endpoint.clone(), error)),
+                // Another endpoint may have a valid one.
+                Err(Tried::Refused(error)) => refused = refused.or(Some(error)),
+            }
+        }
+        if let Some(error) = refused {
+            return Err(error.into());
+        }
+        let error = JoinError::Unreachable { what: "bootstrap", tried };
+        let notice = JoinNotice::TryingAgain { what: "bootstrap", reason: error.to_string() };
+        if waiting.is_cancelled() {
+            return Err(JoinError::Stopped.into());
+        }
+        observer.notice(notice.into());
+        if !waiting.sleep(backoff.interval(None)) {
+            return Err(if waiting.is_cancelled() { JoinError::Stopped } else { error }.into());
+        }
+    }
+}
+
+/// The result of asking one endpoint without success.
+enum Tried {
+    NoAnswer(String),
+    Refused(JoinError),
+}
+
+fn ask(id: Fingerprint, endpoint: &Endpoint, known: Option<u64>, waiting: &Waiting) -> Result<Discovered, Tried> {
+    let no_answer = |error: HttpsError| Tried::NoAnswer(error.to_string());
+    let options =
+        ClientOptions { trust: Trust::SignedAnswers, certificate: None, now: waiting.now(), limit: REQUEST_LIMIT };
+    let client = Client::new(&options).map_err(|error| Tried::Refused(JoinError::Https(error)))?;
+    let url = format!("{endpoint}{}", record_path(id));
+    let answer = client.send(&Request::get(&url, MAX_RECORD)).map_err(no_answer)?;
+    match answer.status {
+        200 => {}
+        404 => return Err(Tried::Refused(JoinError::UnknownCluster(endpoint.clone()))),
+        status => return Err(Tried::NoAnswer(format!("HTTP {status}: {}", answer.message()))),
+    }
+    let refused = |source| Tried::Refused(JoinError::Record { endpoint: endpoint.clone(), source });
+    let record = Record::verify(&answer.body, id, waiting.now()).map_err(refused)?;
+    record.check_sequence(known).map_err(refused)?;
+    let signed = String::from_utf8_lossy(&answer.body).into_owned();
+    Ok(Discovered { record, endpoint: endpoint.clone(), signed })
+}

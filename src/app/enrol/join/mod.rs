@@ -1,0 +1,31 @@
+//! Joins a host to a cluster, and renews its certificates. Nothing of this needs a cluster directory.
+//!
+//! A host finds the cluster by its id, the pin of its root. It makes its keys, asks for certificates with the evidence that
+//! it has, waits, checks what it gets, and installs its bundle. Its private keys never leave it.
+
+mod api;
+mod ask;
+mod certificates;
+mod discover;
+mod error;
+mod install;
+mod notice;
+mod options;
+mod remedy;
+mod renew;
+mod report;
+mod requests;
+mod run;
+mod state;
+mod timer;
+
+pub(in crate::app) use discover::record_path;
+pub use error::JoinError;
+pub use notice::JoinNotice;
+pub use options::{JoinOptions, RenewOptions};
+pub use remedy::JoinRemedy;
+pub use renew::{due, renew};
+pub use report::{JoinReport, JoinedCertificate, RenewReport};
+pub use run::join;
+pub use state::{JoinState, STATE};
+pub use timer::{SERVICE, TIMER, TimerReport, install_timer};

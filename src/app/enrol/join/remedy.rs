@@ -1,0 +1,40 @@
+//! Remedies for hosts that cannot join, as data.
+
+use std::path::PathBuf;
+
+/// The remedy for a host that cannot join or renew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JoinRemedy {
+    /// Name a folder that exists as the root.
+    NameAnotherRoot,
+    /// Join before renewing.
+    JoinFirst,
+    /// Remove the damaged state.
+    RemoveState(PathBuf),
+    /// Remove what the host has of the other cluster first.
+    LeaveFirst,
+    /// Check the address, the network and the firewall.
+    CheckNetwork,
+    /// Compare the id with the one that the office printed.
+    CheckId,
+    /// Let a master announce the cluster again.
+    AnnounceAgain,
+    /// Correct this host's clock.
+    CheckClock,
+    /// Name the host's Ed25519 key.
+    NameAnotherHostKey,
+    /// Ask the office for the reason.
+    AskTheOffice,
+    /// Move the keys away, so that new ones are made.
+    MakeNewKeys,
+    /// Approve these requests, and run it again.
+    Approve(Vec<String>),
+    /// Run it again.
+    RunAgain,
+    /// Pack the host's bundle.
+    PackBundle,
+    /// Name the host's SSH key.
+    NameHostKey,
+    /// Follow what `install.sh` says.
+    ReadInstaller,
+}

@@ -1,0 +1,142 @@
+//! Joins: discovery, keys, requests, certificates, the bundle, the kubelet.
+
+use std::path::Path;
+
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::api::Enrolment;
+use super::ask::{Granted, ask};
+use super::certificates;
+use super::discover::{Discovered, discover};
+use super::error::JoinError;
+use super::install::{Installing, install, start_kubelet};
+use super::notice::JoinNotice;
+use super::options::{JoinOptions, Waiting};
+use super::report::{JoinReport, JoinedCertificate};
+use super::requests::{Asking, Prepared, prepare};
+use super::state::JoinState;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::bundle::paths;
+use crate::cluster::profile::Profile;
+use crate::enrol::evidence::{Occasion, Proofs};
+use crate::https::ClientCertificate;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::files;
+
+/// The largest file of a key, in bytes.
+const MAX_KEY: u64 = 64 * 1024;
+
+/// Joins a cluster. Run again, it goes on where it stopped: with the same keys, and requests of the same names.
+///
+/// # Errors
+/// Returns an error if the cluster is not found, a request is denied or not decided in time, or a file cannot be written.
+pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Observer) -> Result<JoinReport, Error> {
+    let JoinOptions { root, host, .. } = options;
+    if !files::is_folder(root) {
+        return Err(JoinError::NoRoot(root.clone()).into());
+    }
+    let mut state = begin(options)?;
+    observer.defer_interrupts();
+    let waiting = Waiting::begin(now, options.wait, observer.cancellation());
+    let Discovered { record, endpoint, signed } =
+        discover(options.cluster, &options.bootstrap, state.seq, &waiting, observer)?;
+    (state.seq, state.record) = (Some(record.seq), Some(signed));
+    state.write(root)?;
+    let proofs = Proofs {
+        ssh_host_key: options.ssh_host_key.as_ref().map(|(_, key)| key),
+        token: options.token.as_ref().map(|token| (token.id.as_str(), &token.secret)),
+    };
+    let asking = Asking {
+        root,
+        host,
+        cluster: options.cluster,
+        accounts: record.accounts,
+        keys: options.keys,
+        proofs,
+        now: waiting.now(),
+        occasion: Occasion::Join,
+    };
+    let prepared = prepare(&asking, |_| true)?;
+    for one in &prepared {
+        let path = one.key.path.display().to_string();
+        let (public_key, is_new) = (one.key.public_key, one.key.is_new);
+        observer.notice(JoinNotice::Key { path, public_key, is_new }.into());
+    }
+    let missing: Vec<Prepared> = prepared.iter().filter(|one| !has_valid(root, one, waiting.now())).cloned().collect();
+    let mut enrolment = record.enrolment.first().cloned().unwrap_or(endpoint);
+    let mut granted: Vec<Granted> = Vec::new();
+    if !missing.is_empty() {
+        (granted, enrolment) = ask(&missing, host, &record, &record.roots, None, &waiting, observer)?;
+        for one in &granted {
+            // At once, so that it is not asked for again after an interruption.
+            certificates::put(root, &one.issued)?;
+        }
+    }
+    let nothing_to_do = missing.is_empty() && files::is_plain_file(&root.join(paths::RECORD));
+    let mut is_started = false;
+    if !nothing_to_do {
+        let (chain, key) = client_credential(root)?;
+        let certificate = Some(ClientCertificate { chain: &chain, key: &key });
+        let endpoint = Enrolment::new(&enrolment, &record.roots, certificate, &waiting)?;
+        let client_key = key_of(&prepared, Profile::KubeletClient);
+        let host_was_given = options.host_was_given;
+        let installing = Installing { root, host, host_was_given, record: &record, client_key };
+        install(&installing, &endpoint, &waiting, observer)?;
+        for one in &granted {
+            certificates::put(root, &one.issued)?;
+        }
+        is_started = options.start && start_kubelet(root)?;
+    }
+    let certificates = JoinedCertificate::all(root, &granted)?;
+    Ok(JoinReport { host: host.clone(), record, certificates, nothing_to_do, is_started })
+}
+
+/// Returns the host's state: the one of an earlier run, or a new one.
+fn begin(options: &JoinOptions) -> Result<JoinState, Error> {
+    let ssh_host_key = options.ssh_host_key.as_ref().map(|(path, _)| path.clone());
+    match JoinState::read(&options.root)? {
+        Some(state) if state.cluster != options.cluster => {
+            Err(JoinError::OtherCluster { joined: state.cluster.as_pin() }.into())
+        }
+        Some(state) if state.host != options.host => {
+            Err(JoinError::OtherHost { joined: state.host, asked: options.host.clone() }.into())
+        }
+        Some(state) => Ok(JoinState {
+            bootstrap: options.bootstrap.clone(),
+            ssh_host_key: ssh_host_key.or(state.ssh_host_key.clone()),
+            ..state
+        }),
+        None => Ok(JoinState {
+            cluster: options.cluster,
+            bootstrap: options.bootstrap.clone(),
+            host: options.host.clone(),
+            ssh_host_key,
+            seq: None,
+            record: None,
+        }),
+    }
+}
+
+fn key_of(prepared: &[Prepared], profile: Profile) -> Fingerprint {
+    let found = prepared.iter().find(|one| one.key.profile == profile);
+    found.map_or_else(|| Fingerprint::of(&[]), |one| one.key.public_key)
+}
+
+/// Returns true if the host has a certificate for this key that is valid now.
+fn has_valid(root: &Path, prepared: &Prepared, now: OffsetDateTime) -> bool {
+    let present = certificates::present(root, prepared.key.profile).ok().flatten();
+    present.is_some_and(|one| one.spki_fingerprint() == prepared.key.public_key && one.not_after > now)
+}
+
+/// Returns the chain and the key of the host's client certificate, PEM.
+///
+/// # Errors
+/// Returns an error if one of the files cannot be read.
+pub(super) fn client_credential(root: &Path) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Error> {
+    let below = paths::key_of(Profile::KubeletClient).unwrap_or_default();
+    let key = Zeroizing::new(files::read(&root.join(&below), MAX_KEY)?);
+    let chain = certificates::place(Profile::KubeletClient).unwrap_or_default();
+    Ok((files::read(&root.join(chain), MAX_KEY)?, key))
+}

@@ -1,0 +1,144 @@
+//! Creates, lists and revokes one-time tokens.
+
+use time::OffsetDateTime;
+
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::HostName;
+use crate::cluster::similar::nearest;
+use crate::cluster::spec::Cluster;
+use crate::enrol::token::{Source, Token, TokenKind, TokenRecord};
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::issuer::IssueError;
+use crate::store::ledger::Ledger;
+use crate::store::tokens;
+
+/// The options of a new token.
+#[derive(Debug, Clone)]
+pub struct TokenOptions {
+    /// The host that it is for.
+    pub host: HostName,
+    /// Whether kubelets and kubeadm can send it.
+    pub kind: TokenKind,
+    /// The address that it is used from.
+    pub source: Option<Source>,
+    /// The key that it is for.
+    pub key: Option<Fingerprint>,
+    /// Its lifetime.
+    pub ttl: Lifetime,
+}
+
+/// Errors of tokens.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JoinTokenError {
+    /// The cluster file has no such node.
+    #[error("the cluster file has no node called {name:?}")]
+    UnknownHost {
+        /// The name.
+        name: HostName,
+        /// The most similar name of a node.
+        similar: Option<String>,
+    },
+    /// There is no such token.
+    #[error("there is no token with the id {0:?}")]
+    Unknown(String),
+}
+
+/// Creates a token. Its secret is returned once, and is in the file of tokens, which only its owner can read.
+///
+/// # Errors
+/// Returns an error if the host is not a node of the cluster file, or the file cannot be written.
+pub fn create(
+    options: &TokenOptions,
+    cluster: &Cluster,
+    env: &Env,
+    observer: &mut dyn Observer,
+) -> Result<TokenRecord, Error> {
+    if cluster.node(options.host.as_str()).is_none() {
+        let names = cluster.nodes.iter().map(|node| node.name.as_str());
+        let similar = nearest(options.host.as_str(), names).map(str::to_owned);
+        return Err(JoinTokenError::UnknownHost { name: options.host.clone(), similar }.into());
+    }
+    let _lock = directory::lock(env, "token create", observer)?;
+    let (mut ledger, _) = directory::cas(&env.layout, cluster)?;
+    let record = TokenRecord {
+        token: Token::generate(options.kind).map_err(IssueError::from)?,
+        kind: options.kind,
+        host: Some(options.host.clone()),
+        source: options.source.clone(),
+        key: options.key,
+        created: env.now,
+        expires: env.now + options.ttl.duration(),
+        revoked: None,
+        uses: Vec::new(),
+    };
+    tokens::update(&env.layout, |tokens| tokens.add(record.clone()))?;
+    ledger.log_event("token", options.host.as_str(), &record.token.id, &env.audit())?;
+    Ok(record)
+}
+
+/// Returns all tokens, the oldest first.
+///
+/// # Errors
+/// Returns an error if the file cannot be read.
+pub fn list(env: &Env) -> Result<Vec<TokenRecord>, Error> {
+    Ok(tokens::read(&env.layout)?.all().cloned().collect())
+}
+
+/// Revokes a token, or returns it if it was revoked already.
+///
+/// # Errors
+/// Returns an error if there is no such token, or the file cannot be written.
+pub fn revoke(id: &str, env: &Env, observer: &mut dyn Observer) -> Result<TokenRecord, Error> {
+    let _lock = directory::lock(env, "token revoke", observer)?;
+    let mut ledger = Ledger::open(&env.layout.ledger())?;
+    let revoked = tokens::update(&env.layout, |tokens| {
+        let record = tokens.find_mut(id)?;
+        record.revoked.get_or_insert(env.now);
+        Some(record.clone())
+    })?;
+    let record = revoked.ok_or_else(|| JoinTokenError::Unknown(id.to_owned()))?;
+    let host = record.host.as_ref().map_or("", HostName::as_str);
+    ledger.log_event("token-revoke", host, id, &env.audit())?;
+    Ok(record)
+}
+
+/// The state of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenState {
+    /// It can be used.
+    Valid,
+    /// A certificate was issued for it.
+    Used,
+    /// It was revoked.
+    Revoked,
+    /// It has expired.
+    Expired,
+}
+
+impl TokenState {
+    /// Returns the state of a token.
+    #[must_use]
+    pub fn of(record: &TokenRecord, now: OffsetDateTime) -> Self {
+        match record {
+            _ if record.revoked.is_some() => Self::Revoked,
+            _ if !record.uses.is_empty() => Self::Used,
+            _ if record.expires <= now => Self::Expired,
+            _ => Self::Valid,
+        }
+    }
+
+    /// Returns the word for the state.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Used => "used",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The remedies for clusters that are not registered or announced, in words.
+
+use crate::app::enrol::announce::AnnounceError;
+
+pub(super) fn words(error: &AnnounceError) -> Option<String> {
+    Some(match error {
+        AnnounceError::NoEndpoint => "name it: clusterctl announce https://boot.example.net:6445".to_owned(),
+        AnnounceError::NoEnrolment => "name it: --enrolment https://master-1.example.net:6444".to_owned(),
+        AnnounceError::Credential { .. } | AnnounceError::NotAnAnnouncer { .. } => {
+            "make one with: clusterctl issue-admin announcer --announcer".to_owned()
+        }
+        AnnounceError::Https(_) => "check the address, the network and the firewall, and run it again".to_owned(),
+        AnnounceError::Refused { status: 404, .. } => {
+            "register the cluster there first: clusterctl register URL".to_owned()
+        }
+        AnnounceError::Refused { status: 401, .. } => {
+            "ask the operator of the endpoint for a token: clusterctl serve bootstrap --create-token".to_owned()
+        }
+        AnnounceError::Refused { .. } | AnnounceError::Sign(_) | AnnounceError::Token(_) => return None,
+    })
+}

@@ -1,0 +1,45 @@
+//! The remedies for hosts that cannot join, in words.
+
+use crate::app::enrol::join::JoinRemedy;
+
+pub(super) fn words(remedy: &JoinRemedy) -> String {
+    match remedy {
+        JoinRemedy::NameAnotherRoot => "name the folder that stands for / with --root".to_owned(),
+        JoinRemedy::JoinFirst => "join first: clusterctl join --cluster ID@URL".to_owned(),
+        JoinRemedy::RemoveState(path) => {
+            format!("look at it, remove {}, and join again: the host's keys are kept", path.display())
+        }
+        JoinRemedy::LeaveFirst => {
+            "a host is in one cluster, by one name. To leave it, remove etc/kubernetes/clusterctl/join.json and the files of its bundle first"
+                .to_owned()
+        }
+        JoinRemedy::CheckNetwork => "check the address, the network and the firewall, and run it again".to_owned(),
+        JoinRemedy::CheckId => {
+            "compare ID and URL with those that clusterctl register printed in the office. If they are right, the endpoint, or someone on the \
+             way to it, lies: nothing was accepted from it"
+                .to_owned()
+        }
+        JoinRemedy::AnnounceAgain => "run clusterctl announce on a master, and run this again".to_owned(),
+        JoinRemedy::CheckClock => "set the clock of this host, and run it again".to_owned(),
+        JoinRemedy::NameAnotherHostKey => "use /etc/ssh/ssh_host_ed25519_key".to_owned(),
+        JoinRemedy::AskTheOffice => {
+            "in the office, clusterctl csr explain shows which rule decided. A name that was denied is free again after an hour, or after \
+             kubectl delete csr"
+                .to_owned()
+        }
+        JoinRemedy::MakeNewKeys => {
+            "move var/lib/kubelet/pki/*.key away, and run it again: then new keys are made".to_owned()
+        }
+        JoinRemedy::Approve(names) => {
+            format!("in the office: clusterctl csr approve {}   then run the same command here again", names.join(" "))
+        }
+        JoinRemedy::RunAgain => "what is done is kept: run the same command again to continue".to_owned(),
+        JoinRemedy::PackBundle => {
+            "the certificates are in place. In the office, pack the bundle of this host, and run this again".to_owned()
+        }
+        JoinRemedy::NameHostKey => {
+            "name it: clusterctl join --renew --ssh-host-key /etc/ssh/ssh_host_ed25519_key   or join again with a token".to_owned()
+        }
+        JoinRemedy::ReadInstaller => "follow what it says, and run the same command again".to_owned(),
+    }
+}

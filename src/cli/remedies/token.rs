@@ -1,0 +1,11 @@
+//! The remedies for tokens, in words.
+
+use crate::app::enrol::tokens::JoinTokenError;
+
+pub(super) fn words(error: &JoinTokenError) -> String {
+    match error {
+        JoinTokenError::UnknownHost { similar: Some(near), .. } => format!("did you mean {near} ?"),
+        JoinTokenError::UnknownHost { similar: None, .. } => "add it to the nodes in cluster.yaml first".to_owned(),
+        JoinTokenError::Unknown(_) => "clusterctl token list lists the tokens".to_owned(),
+    }
+}

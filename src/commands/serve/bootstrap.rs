@@ -1,0 +1,76 @@
+//! `serve bootstrap`: the endpoint at which hosts find clusters.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use time::OffsetDateTime;
+
+use crate::app::enrol::bootstrap::{self, BootstrapOptions, PORT};
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
+use crate::cluster::lifetime::Lifetime;
+
+/// The interval at which a requested stop is noticed.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Gives hosts the records of clusters by their ids, over TLS, on any machine. A record says where a cluster's masters are and
+/// which roots to trust. It is signed under the root whose pin is the id, so that this endpoint can withhold it and cannot
+/// forge it. Nothing secret is stored. No cluster directory is needed.
+#[derive(Debug, Args)]
+pub(super) struct ServeBootstrapArgs {
+    /// The folder of the records and of the registration tokens' public halves
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    state: PathBuf,
+    /// The address to listen on [default: [::]:6445]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// The certificate chain of the endpoint, PEM [default: a new self-signed one: hosts do not verify it]
+    #[arg(long, value_name = "FILE", requires = "key", value_hint = clap::ValueHint::FilePath)]
+    cert: Option<PathBuf>,
+    /// The private key of --cert
+    #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
+    key: Option<PathBuf>,
+    /// Create a token for registering one cluster, print it this once, and do not serve
+    #[arg(long)]
+    create_token: bool,
+    /// With --create-token: its lifetime
+    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse, default_value = "7d", requires = "create_token")]
+    ttl: Lifetime,
+}
+
+/// Runs `serve bootstrap` until a signal requests a stop.
+///
+/// # Errors
+/// Returns the errors of [`bootstrap::serve`] and [`bootstrap::create_token`].
+pub(super) fn run(args: &ServeBootstrapArgs, context: &mut Context<'_>) -> Result<Exit> {
+    let state = context.path(&args.state);
+    if args.create_token {
+        let token = bootstrap::create_token(&state, args.ttl, &context.env)?;
+        context.screen.answer(token.to_text().as_str());
+        context
+            .screen
+            .step("it is not shown again. In the office of the cluster: clusterctl register URL --token-file FILE");
+        return Ok(Exit::Done);
+    }
+    let credential = match (&args.cert, &args.key) {
+        (Some(cert), Some(key)) => Some((context.path(cert), context.path(key))),
+        _ => None,
+    };
+    let listen = args.listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 0], PORT)));
+    let options = BootstrapOptions { listen, state, credential };
+    // The injected clock only lives as long as the command, so the server keeps its distance from the system's.
+    let ahead = (context.clock)() - OffsetDateTime::now_utc();
+    let server = bootstrap::serve(&options, &context.env, Arc::new(move || OffsetDateTime::now_utc() + ahead))?;
+    context.stop.listen();
+    context.screen.answer(format!("https://{}", server.address));
+    while !context.stop.asked() {
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    drop(server);
+    context.screen.step("stopped");
+    Ok(Exit::Done)
+}
