@@ -7,12 +7,10 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::live::Live;
-use crate::support::openssl::{GOOD, KUBEADM, P256, RSA, leaf, root};
+use crate::support::openssl::{CLIENT, GOOD, KUBEADM, P256, RSA, SERVER, kubeconfig, leaf, root};
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, forms, good_tool};
 
-const CLIENT: &str = "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth";
-const SERVER: &str = "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth";
 const BOTH: &str =
     "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth,clientAuth";
 
@@ -74,24 +72,6 @@ fn kubeadm(lab: &Lab) {
         fs::copy(lab.path(&format!("{ca}.crt")), lab.path(&format!("theirs/{to}.crt"))).expect("copied");
     }
     kubeconfig(lab, "theirs/admin");
-}
-
-/// Makes `NAME.conf` of `NAME.crt` and `NAME.key`, and removes these.
-fn kubeconfig(lab: &Lab, name: &str) {
-    let data = |ending: &str| {
-        let file = lab.path(&format!("{name}.{ending}"));
-        let text = good_tool("openssl", &["base64", "-A", "-in", &file.display().to_string()]);
-        fs::remove_file(file).expect("removed");
-        text
-    };
-    let user =
-        json!({"name": "admin", "user": {"client-certificate-data": data("crt"), "client-key-data": data("key")}});
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "users": [user],
-        "clusters": [{"name": "c", "cluster": {"server": "https://10.20.0.11:6443"}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "admin"}}], "current-context": "c",
-    });
-    lab.write(&format!("{name}.conf"), &config.to_string());
 }
 
 /// Returns the output of `kubectl get csr -o json` with this certificate, and a request without one.

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::importing::lives_with_all;
-use crate::support::openssl::{ED25519, GOOD, KUBEADM, P256, RSA, key, root};
+use crate::support::openssl::{CLIENT, ED25519, GOOD, KUBEADM, P256, RSA, SERVER, key, kubeconfig, leaf, root};
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, forms, good_tool};
 
@@ -29,8 +29,126 @@ fn kubeadm(lab: &Lab) {
     key(lab, "kubernetes/pki/sa", RSA);
 }
 
+/// Makes the certificates that kubeadm issues to a control plane, and its kubeconfigs.
+fn kubeadms_certificates(lab: &Lab) {
+    let both = format!("{SERVER},clientAuth\nsubjectAltName=DNS:master-1,IP:10.20.0.11");
+    let server = format!("{SERVER}\nsubjectAltName=DNS:master-1,DNS:kubernetes,IP:10.20.0.11");
+    let leaves = [
+        ("pki/apiserver", "/CN=kube-apiserver", server.as_str(), "ca"),
+        ("pki/apiserver-kubelet-client", "/O=kubeadm:cluster-admins/CN=kube-apiserver-kubelet-client", CLIENT, "ca"),
+        ("pki/apiserver-etcd-client", "/CN=kube-apiserver-etcd-client", CLIENT, "etcd/ca"),
+        ("pki/front-proxy-client", "/CN=front-proxy-client", CLIENT, "front-proxy-ca"),
+        ("pki/etcd/server", "/CN=master-1", &both, "etcd/ca"),
+        ("pki/etcd/peer", "/CN=master-1", &both, "etcd/ca"),
+        ("pki/etcd/healthcheck-client", "/CN=kube-etcd-healthcheck-client", CLIENT, "etcd/ca"),
+        ("super-admin", "/O=system:masters/CN=kubernetes-super-admin", CLIENT, "ca"),
+        ("scheduler", "/CN=system:kube-scheduler", CLIENT, "ca"),
+    ];
+    for (i, (name, subject, extensions, ca)) in leaves.iter().enumerate() {
+        let (name, ca) = (format!("kubernetes/{name}"), format!("kubernetes/pki/{ca}"));
+        leaf(lab, &name, subject, extensions, &ca, &format!("{:02x}", i + 0x20));
+    }
+    kubeconfig(lab, "kubernetes/super-admin");
+    kubeconfig(lab, "kubernetes/scheduler");
+}
+
+/// Makes the certificates that k3s issues to a server; each is followed by its CA.
+fn certificates_of_k3s(lab: &Lab) {
+    let server = format!("{SERVER}\nsubjectAltName=DNS:master-1,IP:10.20.0.11");
+    let both = format!("{SERVER},clientAuth\nsubjectAltName=DNS:master-1,IP:10.20.0.11");
+    let leaves = [
+        ("client-admin", "/O=system:masters/CN=system:admin", CLIENT, "client-ca"),
+        ("client-scheduler", "/CN=system:kube-scheduler", CLIENT, "client-ca"),
+        ("client-auth-proxy", "/CN=system:auth-proxy", CLIENT, "request-header-ca"),
+        ("serving-kube-apiserver", "/CN=kube-apiserver", server.as_str(), "server-ca"),
+        ("etcd/server-client", "/CN=etcd-server", &both, "etcd/server-ca"),
+        ("etcd/peer-server-client", "/CN=etcd-peer", &both, "etcd/peer-ca"),
+        ("etcd/client", "/CN=etcd-client", CLIENT, "etcd/server-ca"),
+    ];
+    for (i, (name, subject, extensions, ca)) in leaves.iter().enumerate() {
+        let (name, ca) = (format!("server/tls/{name}"), format!("server/tls/{ca}"));
+        leaf(lab, &name, subject, extensions, &ca, &format!("{:02x}", i + 0x20));
+        let followed = lab.read(&format!("{name}.crt")) + &lab.read(&format!("{ca}.crt"));
+        lab.write(&format!("{name}.crt"), &followed);
+    }
+    fs::create_dir_all(lab.path("server/cred")).expect("a folder");
+    lab.write("server/cred/passwd", "a,b,c\n");
+    // etcd's database, which is not searched.
+    fs::create_dir_all(lab.path("server/db/etcd")).expect("a folder");
+    fs::copy(lab.path("server/tls/client-admin.crt"), lab.path("server/db/etcd/copy.crt")).expect("a copy");
+}
+
+/// Returns the recorded certificates: profile, host and file, sorted.
+fn recorded(report: &Value) -> Vec<(String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let adopted = report["recorded"]["adopted"].as_array().expect("a list").iter();
+    let mut recorded: Vec<_> = adopted
+        .map(|one| {
+            let file = text(&one["file"]);
+            (text(&one["profile"]), text(&one["host"]), file.rsplit('/').next().unwrap_or_default().to_owned())
+        })
+        .collect();
+    recorded.sort();
+    recorded
+}
+
+#[test]
+fn the_certificates_beside_kubeadms_cas_are_in_the_ledger() {
+    needs!("openssl");
+    // Both folders that may be named; of pki alone, the kubeconfigs above it are not looked for.
+    for (named, count) in [("kubernetes", 9), ("kubernetes/pki", 7)] {
+        let lab = Lab::with(CLUSTER);
+        kubeadm(&lab);
+        kubeadms_certificates(&lab);
+        good_tool("mkfifo", &[&lab.path("kubernetes/pipe.conf").display().to_string()]);
+        let ran =
+            lab.good(&["import-ca", "--from-kubeadm", named, "--plaintext-ca-key", "-o", "json", "--host", "master-1"]);
+        forms::conforms("import-ca", &ran.out);
+        let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let recorded = recorded(&report);
+        assert_eq!(recorded.len(), count, "{report:#}");
+        assert_eq!(report["recorded"]["skipped"], serde_json::json!([]), "{report:#}");
+        for profile in ["apiserver", "etcd-server", "etcd-peer", "apiserver-etcd-client", "front-proxy-client"] {
+            let found = recorded.iter().find(|one| one.0 == profile);
+            assert!(found.is_some_and(|one| one.1 == "master-1"), "{profile}: {recorded:?}");
+        }
+        // They can be revoked by their serial numbers, and nothing is left to adopt.
+        let again: Value =
+            serde_json::from_str(&lab.good(&["ledger", "adopt", named, "-o", "json"]).out).expect("JSON");
+        assert_eq!((&again["adopted"], &again["known"]), (&serde_json::json!([]), &serde_json::json!(count)));
+        lab.good(&["revoke", "0x21", "--yes"]);
+        lab.good(&["ledger", "check"]);
+    }
+    let lab = Lab::with(CLUSTER);
+    kubeadm(&lab);
+    let args = ["import-ca", "--from-kubeadm", "kubernetes", "--plaintext-ca-key", "--host", "master-9"];
+    assert_eq!(lab.run(&args).status, 2, "there is no such host");
+    assert!(!lab.path("pki").exists());
+}
+
+#[test]
+fn the_certificates_beside_the_cas_of_k3s_are_in_the_ledger() {
+    needs!("openssl");
+    for named in ["server", "server/tls"] {
+        let lab = Lab::with(CLUSTER);
+        k3s(&lab);
+        certificates_of_k3s(&lab);
+        let report = import(&lab, "--from-k3s", named);
+        let recorded = recorded(&report);
+        assert_eq!(recorded.len(), 7, "{report:#}");
+        assert_eq!(report["recorded"]["skipped"], serde_json::json!([]), "{report:#}");
+        let of =
+            |profile: &str| recorded.iter().find(|one| one.0 == profile).map(|one| (one.1.as_str(), one.2.as_str()));
+        assert_eq!(of("break-glass"), Some(("-", "client-admin.crt")), "{recorded:?}");
+        // The CA of etcd's peers signs no more, and what it signed is known.
+        assert_eq!(of("etcd-peer"), Some(("master-1", "peer-server-client.crt")), "{recorded:?}");
+        assert_eq!(of("etcd-server"), Some(("master-1", "server-client.crt")), "{recorded:?}");
+        lab.good(&["ledger", "check"]);
+    }
+}
+
 /// Makes k3s's `server/tls`.
-fn k3s(lab: &Lab) {
+pub(crate) fn k3s(lab: &Lab) {
     for file in ["server-ca", "client-ca", "request-header-ca", "etcd/server-ca", "etcd/peer-ca"] {
         let subject = format!("/CN=k3s-{}@1790000000", file.replace('/', "-"));
         root(lab, "made", &subject, KUBEADM, P256);

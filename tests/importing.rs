@@ -439,3 +439,37 @@ fn what_cannot_sign_is_refused() {
     violates(error, Violation::is_early);
     assert!(ca::trust(&Layout::new(early.dir().to_owned()), CaRole::Cluster).is_err());
 }
+
+#[test]
+fn keys_with_the_encryption_of_old_tools_are_named_with_the_line_that_converts_them() {
+    needs!("openssl");
+    let lab = Lab::with(CLUSTER);
+    root(&lab, "ca", "/CN=kubernetes", KUBEADM, RSA);
+    lab.write("theirs", "theirs\n");
+    let key = lab.path("ca.key").display().to_string();
+    for (options, name) in [
+        (&["-v2", "des3"][..], "3DES"),
+        (&["-v1", "PBE-SHA1-3DES"], "PBES1"),
+        (&["-v1", "PBE-MD5-DES", "-provider", "legacy", "-provider", "default"], "PBES1"),
+    ] {
+        let to = lab.path("old.key").display().to_string();
+        let args = ["pkcs8", "-topk8", "-in", &key, "-out", &to, "-passout", "pass:theirs"];
+        good_tool("openssl", &[&args[..], options].concat());
+        let import = ["import-ca", "--as", "cluster", "--cert", "ca.crt", "--key", "old.key", "--plaintext-ca-key"];
+        let ran = lab.run(&[&import[..], &["--key-passphrase-file", "theirs"]].concat());
+        assert_eq!(ran.status, 3, "{options:?}: {ran}");
+        assert!(ran.err.contains(name) && ran.err.contains("openssl pkcs8 -topk8"), "{options:?}: {ran}");
+        assert!(!lab.path("pki").exists());
+        // The line converts it.
+        let convert =
+            ["pkcs8", "-topk8", "-in", &to, "-out", &key, "-passin", "pass:theirs", "-passout", "pass:theirs"];
+        let legacy = if options.len() > 2 { &options[2..] } else { &[] };
+        good_tool("openssl", &[&convert[..], legacy].concat());
+        lab.good(
+            &[&import[..5], &["--key", "ca.key", "--plaintext-ca-key", "--key-passphrase-file", "theirs"]].concat()[..],
+        );
+        std::fs::remove_dir_all(lab.path("pki")).expect("removed");
+        let plain = good_tool("openssl", &["pkey", "-in", &key, "-passin", "pass:theirs"]);
+        lab.write("ca.key", &plain);
+    }
+}

@@ -120,3 +120,113 @@ fn the_roots_keys_are_not_written_into_the_cluster_directory_or_over_a_folder() 
     assert_eq!(init(&lab, &safe.path().join("roots"), &["--plaintext-ca-key"]), 3, "there are CAs already");
     assert!(!safe.path().join("roots").exists() && lab.snapshot() == before);
 }
+
+/// Returns the certificate of the CA that signs for a role, from `trust.json`.
+fn active(lab: &Lab, role: CaRole) -> clusterctl::pki::certificate::Certificate {
+    let trust = ca::trust(&Layout::new(lab.dir().to_owned()), role).expect("CAs");
+    trust.active().certificate().clone()
+}
+
+#[test]
+fn an_intermediate_is_replaced_below_its_offline_root() {
+    needs!("openssl");
+    let (mut lab, safe) = (Lab::with(CLUSTER), tempfile::tempdir().expect("a folder"));
+    let out = safe.path().join("roots");
+    lab.write("passphrase", "three in the morning\n");
+    lab.write("new", "four in the afternoon\n");
+    let with = ["--ca-passphrase-file", "passphrase"];
+    assert_eq!(init(&lab, &out, &with), 0);
+    lab.good(&[&["issue-master", "--all"], &with[..]].concat());
+    lab.good(&[&["issue-node", "--all"], &with[..]].concat());
+    lab.good(&["bundle", "--all"]);
+    let old_leaf = lab.read("pki/nodes/on/kubelet-server.crt");
+    let (roots, before) = (["pki/ca.crt", "pki/etcd/ca.crt"].map(|path| lab.read(path)), active(&lab, CaRole::Cluster));
+    let etcd = active(&lab, CaRole::Etcd);
+    lab.now += time::Duration::days(100);
+    // The cluster's root alone is brought.
+    let brought = safe.path().join("brought");
+    std::fs::create_dir(&brought).expect("made");
+    std::fs::rename(out.join("cluster"), brought.join("cluster")).expect("moved");
+    let folder = brought.display().to_string();
+    let renew = ["init-ca", "--intermediate", "--renew", "--root-in", &folder];
+    assert_eq!(
+        lab.run(&[&renew[..], &["--ca-passphrase-file", "new"]].concat()).status,
+        3,
+        "all keys have one passphrase"
+    );
+    assert_eq!(active(&lab, CaRole::Cluster), before);
+    lab.good(&[&renew[..], &with[..]].concat());
+    let after = active(&lab, CaRole::Cluster);
+    assert_eq!(after.subject, before.subject);
+    assert_ne!(after.spki, before.spki, "a new key");
+    assert_eq!(after.not_after, before.not_after, "both are valid as long as the root");
+    assert_eq!(active(&lab, CaRole::Etcd), etcd);
+    assert_eq!(["pki/ca.crt", "pki/etcd/ca.crt"].map(|path| lab.read(path)), roots, "trust files stay as they are");
+    // What the former one signed is accepted, here and by openssl, and stays until it is replaced on purpose.
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    lab.good(&["ledger", "check"]);
+    assert!(lab.good(&["issue-node", "--all", "--dry-run"]).out.is_empty());
+    assert!(openssl_accepts(&lab, "pki/nodes/on/kubelet-server.crt"));
+    lab.good(&[&["issue-node", "on", "--reissue"], &with[..]].concat());
+    let new_leaf = lab.read("pki/nodes/on/kubelet-server.crt");
+    assert_ne!(new_leaf, old_leaf);
+    assert!(new_leaf.contains(after.to_pem().trim()), "the new intermediate follows it");
+    assert!(openssl_accepts(&lab, "pki/nodes/on/kubelet-server.crt"));
+    assert!(openssl_accepts(&lab, "pki/nodes/worker-b1/kubelet-server.crt"));
+    lab.good(&[&["issue-master", "--all", "--reissue"], &with[..]].concat());
+    lab.good(&[&["issue-node", "--all", "--reissue"], &with[..]].concat());
+    lab.good(&[&["revoke", "worker-b1", "--yes"], &with[..]].concat());
+    lab.good(&[&["issue-node", "worker-b1"], &with[..]].concat());
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    lab.good(&["crl", "show"]);
+    // And once more.
+    lab.good(&[&renew[..], &with[..]].concat());
+    assert_ne!(active(&lab, CaRole::Cluster).spki, after.spki);
+    lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn only_the_root_above_an_intermediate_replaces_it() {
+    let (lab, safe) = (Lab::with(CLUSTER), tempfile::tempdir().expect("a folder"));
+    let out = safe.path().join("roots");
+    assert_eq!(init(&lab, &out, &["--plaintext-ca-key"]), 0);
+    let before = lab.snapshot();
+    let renew = |lab: &Lab, folder: &Path| {
+        let folder = folder.display().to_string();
+        lab.run(&["init-ca", "--intermediate", "--renew", "--root-in", &folder, "--plaintext-ca-key"]).status
+    };
+    assert_eq!(renew(&lab, safe.path()), 2, "there are no roots");
+    // Another cluster's roots, another role's, another key, and a damaged certificate.
+    let (other, others) = (Lab::with(CLUSTER), safe.path().join("others"));
+    assert_eq!(init(&other, &others, &["--plaintext-ca-key"]), 0);
+    assert_eq!(renew(&lab, &others), 3);
+    let swapped = safe.path().join("swapped");
+    std::fs::create_dir(&swapped).expect("made");
+    let copy = |from: &Path, to: &Path| {
+        std::fs::create_dir_all(to).expect("made");
+        for name in ["root.crt", "root.key"] {
+            std::fs::copy(from.join(name), to.join(name)).expect("a copy");
+        }
+    };
+    copy(&out.join("etcd"), &swapped.join("cluster"));
+    assert_eq!(renew(&lab, &swapped), 3);
+    copy(&out.join("cluster"), &swapped.join("cluster"));
+    std::fs::copy(others.join("cluster/root.key"), swapped.join("cluster/root.key")).expect("a copy");
+    assert_eq!(renew(&lab, &swapped), 3);
+    std::fs::write(swapped.join("cluster/root.crt"), "nothing").expect("written");
+    assert_eq!(renew(&lab, &swapped), 2);
+    assert_eq!(lab.snapshot(), before);
+    // A root that signs itself has none above it.
+    let plain = Lab::with_roots();
+    assert_eq!(renew(&plain, &out), 3);
+    for args in [
+        &["init-ca", "--intermediate"][..],
+        &["init-ca", "--renew", "--root-in", "x"],
+        &["init-ca", "--intermediate", "--root-in", "x"],
+        &["init-ca", "--intermediate", "--renew", "--root-out", "x"],
+    ] {
+        assert_eq!(lab.run(args).status, 2, "{args:?}");
+    }
+}

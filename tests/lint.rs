@@ -1,6 +1,8 @@
 //! `lint`: rules for the files of any PKI, and what is found in those of kubeadm, k3s, Talos and Kubernetes the hard way,
 //! made by openssl after their layouts.
 
+#[path = "lint/certificate_rules.rs"]
+mod certificate_rules;
 #[path = "lint/make.rs"]
 mod make;
 #[path = "lint/output.rs"]

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use super::admin::AdminError;
 use super::backup::{BackupError, RestoreError};
-use super::ca::{CreateCaError, ImportCaError};
+use super::ca::{CreateCaError, ImportCaError, RenewCaError};
 use super::directory_error::DirectoryError;
 use super::enrol::announce::AnnounceError;
 use super::enrol::join::JoinError;
@@ -43,6 +43,9 @@ pub enum Error {
     /// A CA cannot be imported.
     #[error(transparent)]
     ImportCa(#[from] ImportCaError),
+    /// Intermediates cannot be replaced.
+    #[error(transparent)]
+    RenewCa(#[from] RenewCaError),
     /// No cluster file is written.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -139,6 +142,7 @@ impl Error {
             Self::Directory(error) => error.remedy(),
             Self::CreateCa(error) => error.remedy(),
             Self::ImportCa(error) => error.remedy(),
+            Self::RenewCa(error) => Some(Remedy::OfRenewedCa(error.clone())),
             Self::Init(error) => Some(error.remedy()),
             Self::Inspect(error) => error.remedy(),
             Self::History(error) => error.remedy(),

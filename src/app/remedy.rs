@@ -1,7 +1,7 @@
 //! Remedies of errors, as data; [`crate::cli::remedies`] renders them as text.
 
 use super::backup::{BackupError, RestoreError};
-use super::ca::ImportCaError;
+use super::ca::{ImportCaError, RenewCaError};
 use super::enrol::announce::AnnounceError;
 use super::enrol::join::JoinRemedy;
 use super::enrol::tokens::JoinTokenError;
@@ -44,6 +44,8 @@ pub enum Remedy {
     KeepFilesElsewhere,
     /// Name files of the kinds that are described.
     InspectKnownKinds,
+    /// Decrypt the bundles first.
+    OpenBundles,
     /// Name a host, an account, a serial number or a SHA-256 that the ledger has; perhaps this one.
     NameAKnownHolder(Option<String>),
     /// A remedy of [`verify`].
@@ -92,6 +94,8 @@ pub enum Remedy {
     OfCa(CaError),
     /// The remedy for a CA that cannot be imported; the error is the evidence.
     OfImport(ImportCaError),
+    /// The remedy for intermediates that cannot be replaced; the error is the evidence.
+    OfRenewedCa(RenewCaError),
     /// The remedy for a directory that cannot be backed up; the error is the evidence.
     OfBackup(BackupError),
     /// The remedy for a backup that cannot be restored; the error is the evidence.

@@ -11,6 +11,7 @@ use super::error::{CliError, Result};
 use super::exit::Exit;
 use super::process::Stop;
 use crate::app::{self, directory, input};
+use crate::cluster::name::HostName;
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::pki::ca_set::CaSet;
@@ -125,20 +126,20 @@ pub fn stopped(done: &str) -> CliError {
         .hint("what is done is kept: run the same command again to continue")
 }
 
+/// Like [`input::read_named`].
+///
+/// # Errors
+/// Returns the errors of [`input::read_named`].
+pub fn read_given(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>> {
+    Ok(input::read_named(path, limit, what)?)
+}
+
 /// Like [`input::read_or_wait`].
 ///
 /// # Errors
 /// Returns the errors of [`input::read_or_wait`].
-pub fn read_given(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>> {
+pub fn read_secret(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>> {
     Ok(input::read_or_wait(path, limit, what)?)
-}
-
-/// Like [`input::read`].
-///
-/// # Errors
-/// Returns the errors of [`input::read`].
-pub fn read_named(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>> {
-    Ok(input::read(path, limit, what)?)
 }
 
 /// Returns the hosts of one role that a command is about: the named ones, each once, or all.
@@ -177,6 +178,18 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
         return Err(unknown_host(unknown, role, &known));
     }
     Ok(selected)
+}
+
+/// Refuses a host that is not in the cluster file.
+///
+/// # Errors
+/// Returns a usage error with the most similar name.
+pub fn known_host(name: &HostName, cluster: &Cluster) -> Result<()> {
+    let known: Vec<&str> = cluster.masters.iter().chain(&cluster.nodes).map(|host| host.name.as_str()).collect();
+    match known.contains(&name.as_str()) {
+        true => Ok(()),
+        false => Err(unknown_host(name.as_str(), "host", &known)),
+    }
 }
 
 /// Returns the error for a host that is not in the cluster file, with the most similar name.

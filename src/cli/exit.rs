@@ -4,7 +4,7 @@ use crate::app::DirectoryError;
 use crate::app::Error;
 use crate::app::admin::AdminError;
 use crate::app::backup::{BackupError, RestoreError};
-use crate::app::ca::{CreateCaError, ImportCaError};
+use crate::app::ca::{CreateCaError, ImportCaError, RenewCaError};
 use crate::app::enrol::announce::AnnounceError;
 use crate::app::enrol::join::JoinError;
 #[cfg(feature = "server")]
@@ -86,6 +86,16 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::CreateCa(CreateCaError::SharedKey { .. } | CreateCaError::OtherPassphrase(_)) => Exit::Refused,
         Error::CreateCa(CreateCaError::RootsInside(_)) => Exit::Usage,
         Error::ImportCa(error) => of_import_ca(error),
+        Error::RenewCa(RenewCaError::NoRoots(_) | RenewCaError::Pem { .. } | RenewCaError::Certificate { .. }) => {
+            Exit::Usage
+        }
+        Error::RenewCa(
+            RenewCaError::NotIntermediate(_)
+            | RenewCaError::OtherRoot { .. }
+            | RenewCaError::Key { .. }
+            | RenewCaError::SameKey(_),
+        ) => Exit::Refused,
+        Error::RenewCa(RenewCaError::Trust(_)) => Exit::Bug,
         Error::Init(
             InitError::Invalid { .. }
             | InitError::List { .. }
@@ -123,7 +133,9 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Join(error) => of_join(error),
         Error::Revoke(error) => of_revoke(error),
         Error::Status(StatusError::Host(_) | StatusError::NothingFound) => Exit::Usage,
-        Error::Lint(LintError::UnknownRule { .. } | LintError::NothingFound) => Exit::Usage,
+        Error::Lint(LintError::UnknownRule { .. } | LintError::NothingFound | LintError::OnlyEncrypted(_)) => {
+            Exit::Usage
+        }
         Error::Ca(error) => of_ca(error),
         Error::Issue(error) => of_issue(error),
         Error::Package(error) => of_package(error),
@@ -430,6 +442,7 @@ fn of_signing(error: &SigningError) -> Exit {
 fn of_store(error: &StoreError) -> Exit {
     match error {
         StoreError::Exists(_) | StoreError::InTheWay(_) => Exit::Refused,
+        StoreError::NotPlain(_) => Exit::Usage,
         StoreError::Io { .. }
         | StoreError::Missing(_)
         | StoreError::TooLarge { .. }

@@ -62,6 +62,10 @@ pub(crate) fn of_lint(remedy: LintRemedy) -> &'static str {
     lint::words(remedy)
 }
 
+const OPEN_BUNDLES: &str =
+    "decrypt them first: clusterctl open BUNDLE, on a machine that has the recipient's key; then check what it wrote";
+const LISTEN_ELSEWHERE: &str = "give another address with --listen, or stop the program that listens there";
+
 /// Returns the remedy for a host that alone has its keys: a new request.
 pub(crate) fn send_request(host: &str) -> String {
     format!("run clusterctl request {host} on {host}, and here: clusterctl sign {host}.request")
@@ -102,6 +106,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
             "correct that template; clusterctl bundle --eject-templates DIR writes templates that work".to_owned()
         }
         Remedy::KeepFilesElsewhere => "keep your own files in another folder".to_owned(),
+        Remedy::OpenBundles => OPEN_BUNDLES.to_owned(),
         Remedy::InspectKnownKinds => {
             "show describes PEM and DER certificates, keys, requests and CRLs, PKCS#7, kubeconfigs, and clusterctl's bundles, \
              encrypted or not"
@@ -135,9 +140,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
         Remedy::IssueServingCertificate => "issue the masters' credentials: clusterctl issue-master --all".to_owned(),
         Remedy::NameTheMaster => "name the master on which it runs: --master NAME".to_owned(),
-        Remedy::ListenElsewhere => {
-            "give another address with --listen, or stop the program that listens there".to_owned()
-        }
+        Remedy::ListenElsewhere => LISTEN_ELSEWHERE.to_owned(),
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
         Remedy::ListRules => "clusterctl lint --rules lists the rules".to_owned(),
         Remedy::Revoke(remedy) => revoke::words(remedy),
@@ -145,6 +148,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::OfBackup(error) => backup::of_backup(error),
         Remedy::OfRestore(error) => backup::of_restore(error),
         Remedy::OfImport(error) => import_ca::words(error),
+        Remedy::OfRenewedCa(error) => import_ca::of_renewed(error).to_owned(),
         Remedy::OfStore(error) => return of_store(error),
     })
 }
@@ -177,7 +181,11 @@ fn of_key(error: &KeyError) -> Option<String> {
             Some("give it with --ca-passphrase-file FILE or CLUSTERCTL_CA_PASSPHRASE, or run on a terminal".to_owned())
         }
         KeyError::WrongPassphrase => Some("nothing was changed; try again with the right one".to_owned()),
-        KeyError::Pem(_) | KeyError::NoKey | KeyError::Foreign | KeyError::Damaged | KeyError::Encryption(_) => {
+        KeyError::Encryption(_) => Some(
+            "write it in another form, in the place of the old one: openssl pkcs8 -topk8 -in OLD.key -out NEW.key"
+                .to_owned(),
+        ),
+        KeyError::Pem(_) | KeyError::NoKey | KeyError::Foreign | KeyError::Damaged => {
             Some("put the root's own key back, from a backup".to_owned())
         }
         KeyError::NoRandomness => None,

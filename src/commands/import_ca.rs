@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::app::ca::{self, ImportCaError, ImportOptions, KeyProtection, ToolLayout};
+use crate::app::ledger::{self, AdoptOptions};
 use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::args::passphrase_file::passphrase_of_file;
 use crate::cli::args::pins::PinsOf;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, known_host};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::cli::output::imported;
+use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
 use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
@@ -25,7 +27,8 @@ const TRIES: usize = 3;
 /// Takes over a CA that another tool made, as the cluster's, etcd's or the front proxy's. What Kubernetes accepts is
 /// accepted, with a warning where clusterctl would make it otherwise; what cannot sign is refused. Of an intermediate the
 /// root is in trust files, and the rest of the chain follows every certificate. clusterctl init-ca makes the CAs that are
-/// not imported. --from-kubeadm and --from-k3s take all CAs of a control plane, or none.
+/// not imported. --from-kubeadm and --from-k3s take all CAs of a control plane, or none, and record the certificates that
+/// are found beside them in the ledger, as clusterctl ledger adopt does.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["cert", "from_kubeadm", "from_k3s"]))]
 pub struct ImportCaArgs {
@@ -51,6 +54,9 @@ pub struct ImportCaArgs {
     /// File with the passphrase of the key that is imported [env: CLUSTERCTL_KEY_PASSPHRASE holds the passphrase itself]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     key_passphrase_file: Option<PathBuf>,
+    /// The host that the control plane's files are from, for certificates that do not name their host
+    #[arg(long, value_name = "HOST", value_parser = HostName::parse, conflicts_with = "cert")]
+    host: Option<HostName>,
     #[command(flatten)]
     passphrase: NewPassphraseArgs,
     /// Format of the output
@@ -87,13 +93,24 @@ pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let _lock = context.lock("import-ca")?;
     let env = context.env.clone();
+    if let Some(host) = &args.host {
+        known_host(host, &cluster)?;
+    }
     if let Some((tool, folder)) = args.tool() {
         let plan = ca::plan_directory(tool, &context.path(folder), &cluster, &env)?;
         let keys = open(&|passphrase| plan.open(passphrase), args, context)?;
         let protection = args.passphrase.protection(cluster.name.as_str(), context)?;
+        let files = plan.certificate_files().to_vec();
         let report = plan.apply(&keys, &protection)?;
-        imported::show_directory(&report, args.output, &mut context.screen);
-        return Ok(Exit::Done);
+        let adopted = ledger::adopt(&AdoptOptions { files, host: args.host.clone() }, &env);
+        imported::show_directory(&report, adopted.as_ref().ok(), args.output, &mut context.screen);
+        return match adopted {
+            Ok(_) => Ok(Exit::Done),
+            Err(error) => Err(CliError::from(error).hint(format!(
+                "the CAs are imported; to record the certificates that they issued: clusterctl ledger adopt {}",
+                folder.display()
+            ))),
+        };
     }
     let (Some(cert), Some(role)) = (&args.cert, args.role.map(Role::of_ca)) else {
         return Err(CliError::new(Exit::Usage, "--cert and --as belong together"));

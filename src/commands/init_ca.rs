@@ -1,27 +1,40 @@
 //! `init-ca`: creates the CAs and the ledger, once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::app::ca::{self, CaReport, CreateOptions, KeyProtection, KeyStorage};
+use crate::app::ca::{self, CaReport, CreateOptions, KeyProtection, KeyStorage, RenewCaOptions};
 use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders};
+use crate::cli::args::passphrase_file::passphrase_of_file;
 use crate::cli::args::pins::PinsOf;
 use crate::cli::context::Context;
-use crate::cli::error::Result;
+use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cli::output::signers;
 use crate::cluster::duration::stamp;
+use crate::cluster::spec::Cluster;
 
 /// Creates the root CAs of the cluster, of etcd and of the front proxy, and the ledger of the certificates that they
 /// will sign. Keys for which cluster.yaml names a holder (signers) stay with it, or are made there.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("roots").args(["root_out", "root_in"]))]
 pub struct InitCaArgs {
     #[command(flatten)]
     passphrase: NewPassphraseArgs,
     /// Make intermediates that sign, below roots whose keys are kept away from this machine
-    #[arg(long, requires = "root_out")]
+    #[arg(long, requires = "roots")]
     intermediate: bool,
+    /// Replace the intermediates below the roots in --root-in by new ones with new keys, because the old keys were lost or may be
+    /// in other hands. Trust files stay as they are
+    #[arg(long, requires_all = ["intermediate", "root_in"])]
+    renew: bool,
+    /// Folder with the roots and their keys, as --root-out wrote it; the CAs of the roots in it are replaced
+    #[arg(long, value_name = "DIR", requires = "renew", value_hint = clap::ValueHint::DirPath)]
+    root_in: Option<PathBuf>,
+    /// File with the passphrase of the roots' keys [default: that of the CAs' keys]
+    #[arg(long, value_name = "FILE", requires = "root_in", value_hint = clap::ValueHint::FilePath)]
+    root_passphrase_file: Option<PathBuf>,
     /// New folder for the roots and their keys, outside of the cluster directory: on a medium that goes into a safe
     #[arg(long, value_name = "DIR", requires = "intermediate", value_hint = clap::ValueHint::DirPath)]
     root_out: Option<PathBuf>,
@@ -30,10 +43,17 @@ pub struct InitCaArgs {
 /// Runs `init-ca`.
 ///
 /// # Errors
-/// Returns the errors of [`ca::create`] and `NewPassphraseArgs::protection`.
+/// Returns the errors of [`ca::create`], [`ca::renew`] and `NewPassphraseArgs::protection`.
 pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
+    // clap does not require --root-in beside --root-out, which excludes it.
+    if args.renew && args.root_in.is_none() {
+        return Err(CliError::new(Exit::Usage, "--renew needs the roots: --root-in DIR"));
+    }
     let _lock = context.lock("init-ca")?;
+    if let Some(folder) = &args.root_in {
+        return renew(args, &context.path(folder), &cluster, context);
+    }
     // Checked first, so that the user is not asked for a passphrase in vain.
     let missing = ca::missing(&context.env.layout)?;
     let root_out = args.root_out.as_ref().map(|folder| context.path(folder));
@@ -51,6 +71,39 @@ pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     }
     let options = CreateOptions { protection, elsewhere, root_out };
     show(&ca::create(&context.env, &cluster, &options)?, context);
+    Ok(Exit::Done)
+}
+
+/// Replaces intermediates.
+fn renew(args: &InitCaArgs, root_in: &Path, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
+    let env = context.env.clone();
+    // Checked first, so that the user is not asked for a passphrase in vain.
+    let roles = ca::renewable(root_in, &env)?;
+    let protection = args.passphrase.protection(cluster.name.as_str(), context)?;
+    let given = match &args.root_passphrase_file {
+        Some(path) => Some(passphrase_of_file(path, context)?),
+        None => None,
+    };
+    let mut elsewhere = Vec::new();
+    for holder in holders(&roles, cluster, context) {
+        elsewhere.push((holder.role(), holder.key(Some(cluster.keys), &mut PinsOf(context))?));
+    }
+    let of_new = match &protection {
+        KeyProtection::Passphrase(passphrase) => Some(passphrase),
+        KeyProtection::None => None,
+    };
+    let options = RenewCaOptions {
+        root_in: root_in.to_owned(),
+        root_passphrase: given.as_ref().or(of_new),
+        protection: &protection,
+        elsewhere,
+    };
+    let created = ca::renew(&options, cluster, &env)?;
+    show(&CaReport { created, offline_roots: None }, context);
+    context.screen.step(
+        "The former intermediates stay trusted and sign no more. To replace what they signed: clusterctl issue-master --all \
+         --reissue, clusterctl issue-node --all --reissue, clusterctl bundle --all",
+    );
     Ok(Exit::Done)
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::app::inspect::InputFile;
 use crate::app::ledger::{self, AdoptOptions};
 use crate::cli::args::output::OutputFormat;
-use crate::cli::context::{Context, unknown_host};
+use crate::cli::context::{Context, known_host};
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::{adopted, ledger as ledger_output};
@@ -103,11 +103,7 @@ pub fn run(args: &LedgerArgs, context: &mut Context<'_>) -> Result<Exit> {
 fn adopt(args: &AdoptArgs, context: &mut Context<'_>) -> Result<Exit> {
     let input = |path: &Path| InputFile { label: path.display().to_string(), path: context.input(path) };
     if let Some(host) = &args.host {
-        let cluster = context.cluster()?;
-        let known: Vec<&str> = cluster.masters.iter().chain(&cluster.nodes).map(|host| host.name.as_str()).collect();
-        if !known.contains(&host.as_str()) {
-            return Err(unknown_host(host.as_str(), "host", &known));
-        }
+        known_host(host, &context.cluster()?)?;
     }
     let options = AdoptOptions { files: args.files.iter().map(|path| input(path)).collect(), host: args.host.clone() };
     let _lock = context.lock("ledger adopt")?;

@@ -28,7 +28,8 @@ const PBKDF2_LIMIT: u64 = 5_000_000;
 /// # Errors
 /// Returns an error if it is damaged, encrypted in a way that is not read, or the passphrase is wrong.
 pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| KeyError::Damaged)?;
+    let info = EncryptedPrivateKeyInfoRef::from_der(der)
+        .map_err(|_| obsolete(der).map_or(KeyError::Damaged, |name| KeyError::Encryption(name.to_owned())))?;
     let scheme = info.encryption_algorithm.pbes2();
     let scheme = scheme.ok_or_else(|| KeyError::Encryption("PBES1".to_owned()))?;
     if let pbes2::Kdf::Scrypt(scrypt) = &scheme.kdf {
@@ -55,6 +56,27 @@ pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<V
     let plain = Zeroizing::new(plain.as_bytes().to_vec());
     PrivateKeyInfoRef::from_der(&plain).map_err(|_| KeyError::WrongPassphrase)?;
     Ok(plain)
+}
+
+/// The encryptions of old tools: the OID in DER without its last numbers, and the name.
+const OBSOLETE: [(&[u8], &str); 5] = [
+    // RFC 8018 § B.2.2, § B.2.1, § B.2.3.
+    (&[0x06, 0x08, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x03, 0x07], "3DES"),
+    (&[0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x07], "DES"),
+    (&[0x06, 0x08, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x03, 0x02], "RC2"),
+    // pkcs-12PbeIds (RFC 7292 § C).
+    (&[0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01], "PBES1 of PKCS#12, with 3DES or RC2"),
+    // PBES1 (RFC 8018 § A.3); PBES2 is another number of this arc, and is read.
+    (&[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05], "PBES1, with DES or RC2"),
+];
+/// The algorithm precedes the key, whose bytes are arbitrary.
+const ALGORITHM: usize = 128;
+
+/// Returns the name of the encryption of a key that is not read.
+fn obsolete(der: &[u8]) -> Option<&'static str> {
+    let algorithm = &der[..der.len().min(ALGORITHM)];
+    let is_in = |oid: &[u8]| algorithm.windows(oid.len()).any(|window| window == oid);
+    OBSOLETE.iter().find(|(oid, _)| der.first() == Some(&0x30) && is_in(oid)).map(|(_, name)| *name)
 }
 
 /// Returns PKCS#8 as PEM, encrypted with `passphrase`.

@@ -299,14 +299,42 @@ pub fn write_offline_roots(folder: &Path, roots: &[OfflineRoot]) -> Result<(), S
     }
     let staged = StagedFolder::begin(folder)?;
     for OfflineRoot { root, key_pem } in roots {
-        let below = staged.path().join(root.get().role().name());
-        files::create_folder(&below)?;
-        files::write_new(&below.join("root.key"), key_pem.as_bytes(), files::PRIVATE)?;
-        let certificate = root.get().certificate().to_pem();
-        files::write_new(&below.join("root.crt"), certificate.as_bytes(), files::PUBLIC)?;
+        let role = root.get().role();
+        let (certificate, key) = offline_root_files(staged.path(), role);
+        files::create_folder(&staged.path().join(role.name()))?;
+        files::write_new(&key, key_pem.as_bytes(), files::PRIVATE)?;
+        files::write_new(&certificate, root.get().certificate().to_pem().as_bytes(), files::PUBLIC)?;
     }
     files::sync_all(staged.path())?;
     staged.publish_new()
+}
+
+/// Returns the files of the certificate and of the key of a role's root in a folder of offline roots.
+#[must_use]
+pub fn offline_root_files(folder: &Path, role: CaRole) -> (PathBuf, PathBuf) {
+    let folder = folder.join(role.name());
+    (folder.join("root.crt"), folder.join("root.key"))
+}
+
+/// Records the active CA of `trust`, which is new, and writes the CAs and its key, if the key is not elsewhere.
+///
+/// The caller holds the directory's lock. If the process is killed before the key is written, the CA cannot sign: the same command
+/// makes another one.
+///
+/// # Errors
+/// Returns the ledger's or the system's error.
+pub fn replace_active(
+    layout: &Layout,
+    trust: &TrustBundle,
+    key: Option<&str>,
+    mark: &AuditContext<'_>,
+) -> Result<(), StoreError> {
+    let (role, certificate) = (trust.role(), trust.active().certificate());
+    let mut ledger = Ledger::open(&layout.ledger())?;
+    ledger.record(&[Entry { certificate, profile: role.as_str(), host: None, issuer: certificate }], mark)?;
+    ledger.log_event("renew-ca", role.as_str(), &certificate.fingerprint().to_string(), mark)?;
+    write_trust(layout, trust)?;
+    key.map_or(Ok(()), |key| files::replace(&layout.root_key(role), key.as_bytes(), files::PRIVATE))
 }
 
 /// Removes what [`write_offline_roots`] wrote, where the CAs below the roots could not be written.

@@ -139,3 +139,15 @@ fn hostile_folders_end_and_names_are_escaped() {
         }
     });
 }
+
+#[test]
+fn a_folder_of_encrypted_bundles_alone_is_not_good() {
+    needs!("age-keygen");
+    let lab = Lab::issued();
+    let recipient = crate::support::encryption::age_key(&lab, "key");
+    lab.good(&["bundle", "--all", "--encrypt-to", &recipient]);
+    let ran = lab.run(&["lint", "bundles"]);
+    assert_eq!(ran.status, 2, "nothing was checked: {ran}");
+    lab.good(&["bundle", "on", "--unencrypted"]);
+    assert_eq!(lab.run(&["lint", "bundles"]).status, 0, "what can be read is checked");
+}

@@ -1,5 +1,8 @@
 //! CAs and certificates that openssl makes, after the layouts of other tools.
 
+use std::fs;
+
+use serde_json::json;
 use time::Duration;
 
 use super::{Lab, good_tool};
@@ -11,6 +14,12 @@ pub(crate) const GOOD: &str =
     "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash";
 /// A CA without key identifiers, as old openssl configurations create it.
 pub(crate) const BARE: &str = "basicConstraints=CA:TRUE\nsubjectKeyIdentifier=none\nauthorityKeyIdentifier=none";
+/// The extensions of a client's certificate.
+pub(crate) const CLIENT: &str =
+    "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth";
+/// The extensions of a server's certificate; further usages may follow.
+pub(crate) const SERVER: &str =
+    "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth";
 pub(crate) const RSA: &[&str] = &["genrsa", "-traditional", "2048"];
 pub(crate) const P256: &[&str] = &["ecparam", "-name", "prime256v1", "-genkey", "-noout"];
 pub(crate) const P384: &[&str] = &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
@@ -69,4 +78,22 @@ fn sign(lab: &Lab, name: &str, subject: &str, extensions: &str, above: Option<&s
 pub(crate) fn root(lab: &Lab, name: &str, subject: &str, extensions: &str, how: &[&str]) {
     key(lab, name, how);
     certificate(lab, name, subject, extensions, None, 3650);
+}
+
+/// Makes `NAME.conf` of `NAME.crt` and `NAME.key`, and removes these.
+pub(crate) fn kubeconfig(lab: &Lab, name: &str) {
+    let data = |ending: &str| {
+        let file = lab.path(&format!("{name}.{ending}"));
+        let text = good_tool("openssl", &["base64", "-A", "-in", &file.display().to_string()]);
+        fs::remove_file(file).expect("removed");
+        text
+    };
+    let user =
+        json!({"name": "admin", "user": {"client-certificate-data": data("crt"), "client-key-data": data("key")}});
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "users": [user],
+        "clusters": [{"name": "c", "cluster": {"server": "https://10.20.0.11:6443"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "admin"}}], "current-context": "c",
+    });
+    lab.write(&format!("{name}.conf"), &config.to_string());
 }

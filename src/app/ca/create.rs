@@ -269,7 +269,7 @@ fn sign(
     Ok((ca, Some(OfflineRoot { root, key_pem: key_pem(&root_key, protection)? })))
 }
 
-fn generate(cluster: &Cluster) -> Result<(PrivateKey, LocalKey), IssueError> {
+pub(super) fn generate(cluster: &Cluster) -> Result<(PrivateKey, LocalKey), IssueError> {
     let key = PrivateKey::generate(cluster.keys)?;
     let signing = LocalKey::open(&key)?;
     Ok((key, signing))
@@ -332,7 +332,7 @@ pub(super) fn check_passphrase(layout: &Layout, protection: &KeyProtection) -> R
     Ok(())
 }
 
-fn key_pem(key: &PrivateKey, protection: &KeyProtection) -> Result<Zeroizing<String>, CreateCaError> {
+pub(super) fn key_pem(key: &PrivateKey, protection: &KeyProtection) -> Result<Zeroizing<String>, CreateCaError> {
     match protection {
         KeyProtection::Passphrase(passphrase) => {
             key.to_encrypted_pem(passphrase).map(Zeroizing::new).map_err(CreateCaError::Encryption)

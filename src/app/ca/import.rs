@@ -234,7 +234,7 @@ pub fn plan<'e>(options: ImportOptions, cluster: &'e Cluster, env: &'e Env) -> R
     if let Some((subject, other)) = ca.path().find_map(shared) {
         return Err(ImportCaError::SharedKey { path: path.clone(), subject: sanitized(&subject), other }.into());
     }
-    let read = |path: &PathBuf| input::read_or_wait(path, LIMIT, "key of the CA").map(Zeroizing::new);
+    let read = |path: &PathBuf| input::read_named(path, LIMIT, "key of the CA").map(Zeroizing::new);
     let key = options.key.as_ref().map(read).transpose()?;
     Ok(ImportPlan { env, options, ca, key, cluster })
 }
@@ -419,7 +419,7 @@ fn check_role(layout: &Layout, role: CaRole) -> Result<(), Error> {
 }
 
 fn read(path: &Path, what: &'static str) -> Result<Vec<Certificate>, Error> {
-    let text = input::read_or_wait(path, LIMIT, what)?;
+    let text = input::read_named(path, LIMIT, what)?;
     let ders = pem::certificates(&text).map_err(|source| ImportCaError::Pem { path: path.to_owned(), source })?;
     let parse =
         |der| Certificate::from_der(der).map_err(|source| ImportCaError::Certificate { path: path.to_owned(), source });

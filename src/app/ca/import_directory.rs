@@ -1,4 +1,6 @@
 //! Takes all CAs of a kubeadm or k3s control plane into the cluster directory, with the key of its service accounts.
+//!
+//! The certificates that these CAs issued are found beside them: [`DirectoryPlan::certificate_files`].
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,7 @@ use super::import::{ImportCaError, ImportReport, Usage, key_file, open_key, read
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::input;
+use crate::app::inspect::InputFile;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_certificate::CaCertificate;
@@ -46,6 +49,16 @@ impl ToolLayout {
         }
     }
 
+    /// Returns the folders below the named one, and the ending of files in it, that have certificates which the CAs issued.
+    ///
+    /// Others are not searched: etcd's database and backups are below these folders, too.
+    fn of_certificates(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Self::Kubeadm => (&["pki"], ".conf"),
+            Self::K3s => (&["tls", "cred"], ".kubeconfig"),
+        }
+    }
+
     /// The CAs. k3s has one for servers and one for clients, and of etcd one for peers: the other ones stay trusted.
     fn cas(self) -> &'static [CaFile] {
         match self {
@@ -80,6 +93,7 @@ pub struct DirectoryPlan<'e> {
     cluster: &'e Cluster,
     cas: Vec<FoundCa>,
     token_key: TokenKey,
+    certificate_files: Vec<InputFile>,
 }
 
 #[derive(Debug)]
@@ -119,6 +133,7 @@ pub fn plan_directory<'e>(
     if files::exists(&env.layout.pki()) {
         return Err(StoreError::Exists(env.layout.pki()).into());
     }
+    let certificate_files = certificate_files(tool, folder)?;
     let below = folder.join(tool.folder());
     let folder = if files::is_folder(&below) { below } else { folder.to_owned() };
     let mut cas: Vec<FoundCa> = Vec::new();
@@ -148,7 +163,20 @@ pub fn plan_directory<'e>(
     let path = names.find(|path| files::exists(path)).unwrap_or(last);
     let text = Zeroizing::new(input::read(&path, LIMIT, "key of service accounts")?);
     let token_key = TokenKey::from_pem(&text).map_err(|source| ImportCaError::TokenKey { path, source })?;
-    Ok(DirectoryPlan { env, cluster, cas, token_key })
+    Ok(DirectoryPlan { env, cluster, cas, token_key, certificate_files })
+}
+
+/// Returns the files and folders that may have certificates which the CAs issued.
+fn certificate_files(tool: ToolLayout, named: &Path) -> Result<Vec<InputFile>, StoreError> {
+    let input = |path: PathBuf| InputFile { label: path.display().to_string(), path };
+    if !files::is_folder(&named.join(tool.folder())) {
+        return Ok(vec![input(named.to_owned())]);
+    }
+    let (folders, ending) = tool.of_certificates();
+    let folders = folders.iter().map(|name| named.join(name)).filter(|path| files::is_folder(path));
+    let names = files::names_in(named)?;
+    let kubeconfigs = names.iter().filter(|name| name.ends_with(ending)).map(|name| named.join(name));
+    Ok(folders.chain(kubeconfigs.filter(|path| files::is_plain_file(path))).map(input).collect())
 }
 
 /// Returns the subject of the CA, or of one above it, whose key a CA of another role has, and that role.
@@ -161,6 +189,12 @@ fn shared(ca: &CaCertificate, cas: &[FoundCa]) -> Option<(String, CaRole)> {
 }
 
 impl DirectoryPlan<'_> {
+    /// Returns the files and folders beside the CAs that may have certificates which they issued.
+    #[must_use]
+    pub fn certificate_files(&self) -> &[InputFile] {
+        &self.certificate_files
+    }
+
     /// Opens the CAs' keys, with a passphrase where they need one, and checks that each is its certificate's.
     ///
     /// # Errors
@@ -177,7 +211,7 @@ impl DirectoryPlan<'_> {
     /// # Errors
     /// Returns an error if a key cannot be encrypted, or a file cannot be written. In that case, no file remains.
     pub fn apply(self, keys: &[CaKey], protection: &KeyProtection) -> Result<DirectoryReport, Error> {
-        let Self { env, cluster, cas, token_key } = self;
+        let Self { env, cluster, cas, token_key, .. } = self;
         let mut roles = Vec::new();
         let active: Vec<&FoundCa> = cas.iter().filter(|found| found.state == CaState::Active).collect();
         for (found, key) in active.iter().zip(keys) {

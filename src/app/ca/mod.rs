@@ -4,6 +4,7 @@ mod create;
 mod elsewhere;
 mod import;
 mod import_directory;
+mod renew_intermediate;
 
 pub use create::{
     CaReport, CreateCaError, CreateOptions, CreatedCa, KeyProtection, KeyStorage, check_root_out, create, missing,
@@ -12,3 +13,4 @@ pub(in crate::app) use create::{role_with_key, stored_key_problem};
 pub use elsewhere::Holder;
 pub use import::{CaWarning, CaWarningKind, ImportCaError, ImportOptions, ImportPlan, ImportReport, ImportedKey, plan};
 pub use import_directory::{DirectoryPlan, DirectoryReport, ToolLayout, plan_directory};
+pub use renew_intermediate::{RenewCaError, RenewCaOptions, renew, renewable};

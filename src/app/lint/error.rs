@@ -16,6 +16,17 @@ pub enum LintError {
     /// Nothing that was named is of a known kind.
     #[error("there is no certificate, key, CRL, kubeconfig or bundle in it")]
     NothingFound,
+    /// All files are encrypted, so that nothing was checked.
+    #[error("{} encrypted, so that nothing was checked", are(*.0))]
+    OnlyEncrypted(usize),
+}
+
+fn are(count: usize) -> String {
+    if count == 1 {
+        "the only file of a known kind is".to_owned()
+    } else {
+        format!("all {count} files of known kinds are")
+    }
 }
 
 impl LintError {
@@ -24,6 +35,7 @@ impl LintError {
             Self::UnknownRule { similar: Some(similar), .. } => Remedy::DidYouMean(similar.clone()),
             Self::UnknownRule { similar: None, .. } => Remedy::ListRules,
             Self::NothingFound => Remedy::InspectKnownKinds,
+            Self::OnlyEncrypted(_) => Remedy::OpenBundles,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::options::LintOptions;
 use super::rules::certificate::UNREADABLE;
 use super::{authorities, certificates, identities, keys, kubeconfigs, names, sources, usages};
 use crate::app::Error;
+use crate::app::inspect::content::Content;
 use crate::app::inspect::read_all::read;
 use crate::app::inspect::walk::WalkError;
 use crate::app::inspect::{InputFile, SkipReason};
@@ -20,6 +21,10 @@ use crate::app::inspect::{InputFile, SkipReason};
 pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) -> Result<LintReport, Error> {
     let (files, skipped) = read(inputs)?;
     let count = files.len();
+    let encrypted = files.iter().filter(|file| matches!(file.content, Content::Encrypted(_))).count();
+    if encrypted > 0 && encrypted == count && skipped.is_empty() {
+        return Err(LintError::OnlyEncrypted(count).into());
+    }
     let sources = sources::of(files);
     let material = Material::of(&sources);
     let mut findings = Findings::default();

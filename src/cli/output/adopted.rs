@@ -11,19 +11,33 @@ use crate::ui::Screen;
 
 /// Shows which certificates were recorded, and what was left out.
 pub(crate) fn show(report: &AdoptReport, output: OutputFormat, screen: &mut Screen<'_>) {
-    let AdoptReport { adopted, known, skipped } = report;
-    for one in skipped {
-        screen.warn(sanitized(&words(one)));
-    }
+    warn(report, screen);
     if output == OutputFormat::Json {
-        let value = json!({
-            "schemaVersion": 1,
-            "adopted": adopted.iter().map(adopted_json).collect::<Vec<Value>>(),
-            "known": known,
-            "skipped": skipped.iter().map(skipped_json).collect::<Vec<Value>>(),
-        });
+        let mut value = data(report);
+        value["schemaVersion"] = json!(1);
         return screen.answer(format_args!("{value:#}"));
     }
+    lines(report, screen);
+}
+
+/// Warns of each certificate and file that was left out.
+pub(super) fn warn(report: &AdoptReport, screen: &mut Screen<'_>) {
+    for one in &report.skipped {
+        screen.warn(sanitized(&words(one)));
+    }
+}
+
+/// Returns the report as JSON, without the version of the schema.
+pub(super) fn data(AdoptReport { adopted, known, skipped }: &AdoptReport) -> Value {
+    json!({
+        "adopted": adopted.iter().map(adopted_json).collect::<Vec<Value>>(),
+        "known": known,
+        "skipped": skipped.iter().map(skipped_json).collect::<Vec<Value>>(),
+    })
+}
+
+/// Shows each certificate that was recorded, and the numbers.
+pub(super) fn lines(AdoptReport { adopted, known, skipped }: &AdoptReport, screen: &mut Screen<'_>) {
     for AdoptedCertificate { issued, .. } in adopted {
         let holder = issued.host.as_deref().unwrap_or(&issued.account);
         let (holder, profile) = (sanitized(holder), sanitized(&issued.profile));

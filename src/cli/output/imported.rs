@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::signers;
+use super::{adopted, signers};
 use crate::app::ca::{CaWarning, CaWarningKind, CreatedCa, DirectoryReport, ImportReport, KeyStorage};
+use crate::app::ledger::AdoptReport;
 use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
@@ -38,8 +39,13 @@ pub(crate) fn show(report: &ImportReport, output: OutputFormat, screen: &mut Scr
     screen.step(format_args!("Next: {next}"));
 }
 
-/// Shows all CAs of a control plane that were imported.
-pub(crate) fn show_directory(report: &DirectoryReport, output: OutputFormat, screen: &mut Screen<'_>) {
+/// Shows all CAs of a control plane that were imported, and the certificates that were recorded; `None` if that failed.
+pub(crate) fn show_directory(
+    report: &DirectoryReport,
+    recorded: Option<&AdoptReport>,
+    output: OutputFormat,
+    screen: &mut Screen<'_>,
+) {
     let DirectoryReport { cas, trusted, token_key } = report;
     for warning in cas.iter().flat_map(|ca| &ca.warnings) {
         screen.warn(text(warning));
@@ -47,9 +53,13 @@ pub(crate) fn show_directory(report: &DirectoryReport, output: OutputFormat, scr
     if cas.iter().any(|ca| ca.ca.key == KeyStorage::Plaintext) {
         screen.warn("the CAs' keys are not encrypted: anyone who reads them controls the cluster");
     }
+    if let Some(recorded) = recorded {
+        adopted::warn(recorded, screen);
+    }
     if output == OutputFormat::Json {
         let value = json!({
             "schemaVersion": 1,
+            "recorded": recorded.map(adopted::data),
             "cas": cas.iter().map(data).collect::<Vec<Value>>(),
             "trusted": trusted,
             "serviceAccountKey": token_key.as_pin(),
@@ -61,6 +71,9 @@ pub(crate) fn show_directory(report: &DirectoryReport, output: OutputFormat, scr
         screen.answer(format_args!("trusted besides: {}", sanitized(subject)));
     }
     screen.answer(format_args!("service accounts' key: {}", token_key.as_pin()));
+    if let Some(recorded) = recorded {
+        adopted::lines(recorded, screen);
+    }
     screen.step("Next: clusterctl issue-master --all");
 }
 

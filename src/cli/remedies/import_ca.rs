@@ -1,6 +1,6 @@
 //! The texts of remedies for a CA that cannot be imported.
 
-use crate::app::ca::ImportCaError;
+use crate::app::ca::{ImportCaError, RenewCaError};
 use crate::pki::ca_certificate::CaCertificateError;
 use crate::pki::key::KeyError;
 use crate::pki::pem::PemError;
@@ -45,6 +45,22 @@ pub(super) fn words(error: &ImportCaError) -> String {
         }
     };
     text.to_owned()
+}
+
+/// Returns what helps where an intermediate cannot be replaced.
+pub(super) fn of_renewed(error: &RenewCaError) -> &'static str {
+    match error {
+        RenewCaError::NoRoots(_) => "name the folder that init-ca --intermediate --root-out wrote, with --root-in",
+        RenewCaError::NotIntermediate(_) => "a root is not renewed: plan for new roots",
+        RenewCaError::OtherRoot { .. } => "name the folder with the roots of this cluster directory, with --root-in",
+        RenewCaError::Pem { .. } | RenewCaError::Certificate { .. } => "copy the file again from the other medium",
+        RenewCaError::Key { source: KeyError::PassphraseNeeded | KeyError::WrongPassphrase, .. } => {
+            "give the passphrase of the roots' keys with --root-passphrase-file FILE"
+        }
+        RenewCaError::Key { .. } => "copy the root's key again from the other medium",
+        RenewCaError::SameKey(_) => "make a new key there, and name it in cluster.yaml (signers)",
+        RenewCaError::Trust(_) => "run clusterctl verify --offline",
+    }
 }
 
 fn key(error: &KeyError) -> &'static str {
