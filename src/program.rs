@@ -17,6 +17,10 @@ use crate::commands::{completions, dispatch, hints};
 use crate::pki::key;
 use crate::ui::{ColorChoice, Screen, Verbosity};
 
+/// The last year in which the program runs. The longest lifetime is far shorter than the time until the year 9999, the last
+/// one that certificates can have (RFC 5280 § 4.1.2.5).
+const LAST_YEAR: i32 = 9000;
+
 /// Runs the program with the arguments of `process`, and returns how it ended.
 pub fn run(process: &mut Process) -> Exit {
     if let Some(exit) = completions::answer_shell(Cli::command, process) {
@@ -32,9 +36,13 @@ pub fn run(process: &mut Process) -> Exit {
             return usage(process, &error);
         }
     };
+    let now = (process.clock)();
+    if now.year() > LAST_YEAR {
+        return show(process, &late_clock(now.year()));
+    }
     let no_color = is_without_color(process);
     let dir_from_env: Option<PathBuf> = process.env("CLUSTERCTL_DIR").map(Into::into);
-    let (stop, now) = (process.stop.clone(), (process.clock)());
+    let stop = process.stop.clone();
     let mut context = Context {
         screen: Screen::new(&mut process.out, &mut process.err, cli.global.verbosity(), cli.global.color, no_color),
         prompts: process.prompts.as_deref_mut(),
@@ -66,6 +74,12 @@ pub fn run(process: &mut Process) -> Exit {
         context.screen.failure(&error.report());
         error.exit()
     })
+}
+
+/// Returns the error for a clock after [`LAST_YEAR`].
+fn late_clock(year: i32) -> CliError {
+    CliError::new(Exit::Environment, format!("the clock of this machine is at the year {year}"))
+        .hint("correct the clock: certificates cannot be valid beyond the year 9999")
 }
 
 /// Returns the error for a missing resource of the system that may have caused a panic.

@@ -11,6 +11,7 @@ mod backups;
 mod build_script;
 mod bundle;
 mod certificates;
+mod clocks;
 mod cloud_init;
 mod cluster_file;
 mod cluster_file_commands;

@@ -44,8 +44,49 @@ fn a_directory_that_another_user_owns_is_not_used() {
         lab.good(&["policy"]);
         lab.env.clear();
         chown(&path, Some(ours), None).expect("taken back");
+        // What root wrote belongs to the folder's owner.
+        fs::remove_dir_all(lab.path("policy")).expect("removed");
     }
     lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn root_leaves_no_file_of_its_own_in_the_directory_of_another_user() {
+    needs!("root");
+    let mut lab = Lab::with(CLUSTER);
+    let give = |path: &Path| chown(path, Some(OTHER), Some(OTHER)).expect("given away");
+    give(lab.dir());
+    give(&lab.path("cluster.yaml"));
+    lab.env.insert("SUDO_UID".into(), OTHER.to_string().into());
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["apply"]);
+    lab.good(&["apply", "--format", "dir"]);
+    lab.good(&["issue-admin", "alice"]);
+    lab.good(&["revoke", "on", "--yes"]);
+    lab.good(&["issue-node", "on"]);
+    lab.good(&["bundle", "--verifier"]);
+    lab.write("passphrase", "three in the morning\n");
+    give(&lab.path("passphrase"));
+    lab.good(&["backup", "prod.age", "--passphrase-file", "passphrase"]);
+    fs::create_dir(lab.path("new")).expect("made");
+    give(&lab.path("new"));
+    lab.good(&["--dir", "new/prod", "restore", "prod.age", "--passphrase-file", "passphrase"]);
+    lab.good(&["--dir", "new/prod", "issue-node", "--all", "--reissue"]);
+    let mut open = vec![lab.dir().to_owned()];
+    let mut seen = 0;
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let facts = fs::symlink_metadata(&path).expect("metadata");
+            let owner = (std::os::unix::fs::MetadataExt::uid(&facts), std::os::unix::fs::MetadataExt::gid(&facts));
+            assert_eq!(owner, (OTHER, OTHER), "{}", path.display());
+            seen += 1;
+            if facts.is_dir() {
+                open.push(path);
+            }
+        }
+    }
+    assert!(seen > 100, "{seen}");
 }
 
 #[test]
@@ -68,6 +109,28 @@ fn files_that_other_users_can_change_are_found() {
         set(path, before);
     }
     assert_eq!(offline(&lab, &[]).ids(), [""; 0]);
+}
+
+#[test]
+fn keys_and_folders_that_are_open_to_others_are_warned_of_when_they_are_used() {
+    let lab = Lab::issued();
+    let set = |path: &str, mode| fs::set_permissions(lab.path(path), fs::Permissions::from_mode(mode)).expect("set");
+    let warned = |args: &[&str], path: &str| lab.good(args).err.contains(&format!(" DIR{path}: "));
+    let reissue = ["issue-node", "on", "--reissue"];
+    assert!(!warned(&reissue, "/pki/ca.key") && !warned(&reissue, ""));
+    set("pki/ca.key", 0o644);
+    assert!(warned(&reissue, "/pki/ca.key"));
+    set("pki/ca.key", 0o600);
+    for folder in ["", "/pki"] {
+        set(folder.trim_start_matches('/'), 0o777);
+        assert!(warned(&reissue, folder), "{folder}");
+        set(folder.trim_start_matches('/'), 0o700);
+    }
+    // The key of another role is not used.
+    set("pki/etcd/ca.key", 0o644);
+    assert!(
+        !warned(&reissue, "/pki/etcd/ca.key") && warned(&["issue-master", "--all", "--reissue"], "/pki/etcd/ca.key")
+    );
 }
 
 #[test]

@@ -53,12 +53,14 @@ print(json.dumps({
 }))
 "#;
 
-fn at_a_terminal(lab: &Lab, wanted: &str, typed: &str, args: &[&str]) -> serde_json::Value {
+/// Runs the program at a new terminal, and types `typed` once it shows `wanted`.
+pub(crate) fn at_a_terminal(lab: &Lab, wanted: &str, typed: &str, args: &[&str]) -> serde_json::Value {
     let output = Command::new("/usr/bin/python3")
         .args(["-c", AT_A_TERMINAL, wanted, typed, env!("CARGO_BIN_EXE_clusterctl")])
         .args(args)
         .current_dir(lab.dir())
         .env("TERM", "xterm")
+        .envs(&lab.env)
         .env_remove("CLUSTERCTL_DIR")
         .env_remove("CLUSTERCTL_CA_PASSPHRASE")
         .output()

@@ -3,6 +3,8 @@
 //! A module is loaded once by a process and reads its settings from the environment, so that each run is a process of its
 //! own.
 
+mod faults;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -190,10 +192,43 @@ fn a_token_is_named_by_its_attributes() {
     let lab = with_token();
     lab.write("cluster.yaml", &lab.read("cluster.yaml").replace("object=ca?", "object=ca;serial=0?"));
     insta::assert_snapshot!("no_such_serial", failure(&lab, &["init-ca"]));
-    lab.write(
-        "cluster.yaml",
-        &format!("{}keys: ed25519\n", lab.read("cluster.yaml").replace("serial=0", "model=SoftHSM%20v2")),
-    );
-    insta::assert_snapshot!("a_kind_that_tokens_do_not_make", failure(&lab, &["init-ca"]));
+    assert!(!lab.path("pki").exists());
+    lab.write("cluster.yaml", &lab.read("cluster.yaml").replace("serial=0", "model=SoftHSM%20v2"));
+    good(&lab, &["init-ca"]);
+}
+
+#[test]
+fn ed25519_keys_are_made_in_a_token_and_stay_there() {
+    needs!("softhsm2-util", "pkcs11-tool", "openssl");
+    let lab = with_token();
+    lab.write("cluster.yaml", &format!("{}keys: ed25519\n", lab.read("cluster.yaml")));
+    lives(&lab);
+    let objects = pkcs11_tool(&lab, &["--list-objects", "--type", "privkey"]);
+    assert_eq!(objects.matches("EC_EDWARDS").count(), 3, "{objects}");
+    assert_eq!(objects.matches("never extractable").count(), 3, "{objects}");
+    let root = tool("openssl", &["x509", "-in", &lab.path("pki/ca.crt").display().to_string(), "-noout", "-text"]);
+    assert!(String::from_utf8_lossy(&root.stdout).contains("ED25519"));
+}
+
+#[test]
+fn an_ed25519_key_that_a_token_has_is_used() {
+    needs!("softhsm2-util", "pkcs11-tool", "openssl");
+    let lab = with_token();
+    for (label, id) in [("ca", "01"), ("etcd", "02"), ("proxy", "03")] {
+        pkcs11_tool(&lab, &["--keypairgen", "--key-type", "EC:edwards25519", "--label", label, "--id", id]);
+    }
+    lives(&lab);
+    let objects = pkcs11_tool(&lab, &["--list-objects", "--type", "privkey"]);
+    assert_eq!(objects.matches("label:").count(), 3, "none was made: {objects}");
+}
+
+#[test]
+fn a_token_that_cannot_make_a_kind_of_key_says_so() {
+    needs!("softhsm2-util", "openssl");
+    let lab = with_token();
+    lab.write("cluster.yaml", &format!("{}keys: ed25519\n", lab.read("cluster.yaml")));
+    let without = "slots.mechanisms = -CKM_EC_EDWARDS_KEY_PAIR_GEN,CKM_EDDSA\n";
+    lab.write("softhsm2.conf", &format!("{}{without}", lab.read("softhsm2.conf")));
+    insta::assert_snapshot!("a_kind_that_the_token_does_not_make", failure(&lab, &["init-ca"]));
     assert!(!lab.path("pki").exists());
 }

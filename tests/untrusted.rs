@@ -12,7 +12,7 @@ use crate::cloud_init::decompressed;
 use crate::support::offline::offline;
 use crate::support::outside::needs;
 use crate::support::plans::master_plan;
-use crate::support::{Lab, ends, good_tool};
+use crate::support::{CLUSTER, Lab, ends, good_tool};
 
 #[test]
 fn terminal_escapes_in_bundles_are_not_printed() {
@@ -61,6 +61,42 @@ fn a_kubeconfig_that_names_a_fifo_does_not_block() {
     fs::remove_file(lab.path("pipe")).expect("removed");
     let ran = lab.run(&["verify", "--kubeconfig", "kubeconfig"]);
     insta::assert_snapshot!("verify_with_a_missing_ca", ran.to_string());
+}
+
+#[test]
+fn a_fifo_that_is_named_is_refused_and_not_waited_for() {
+    let lab = Lab::issued();
+    good_tool("mkfifo", &[&lab.path("pipe").display().to_string()]);
+    ends(move || {
+        for (args, status) in [
+            (&["status", "--pki", "pipe"][..], 1),
+            (&["show", "pipe"], 2),
+            (&["lint", "pipe"], 1),
+            (&["crl", "show", "pipe"], 2),
+            (&["ledger", "adopt", "pipe"], 2),
+            (&["revoke", "pipe", "--yes"], 2),
+            (&["open", "pipe", "--to", "there"], 2),
+            (&["verify", "--kubeconfig", "pipe"], 2),
+            (&["verify", "--replay", "pipe"], 2),
+            (&["--dir", "new", "restore", "pipe"], 2),
+        ] {
+            let ran = lab.run(args);
+            assert_eq!(ran.status, status, "{args:?}: {ran}");
+        }
+    });
+}
+
+#[test]
+fn a_passphrase_may_come_through_a_fifo() {
+    let mut lab = Lab::with(CLUSTER);
+    lab.write("passphrase", "three in the morning\n");
+    lab.good(&["init-ca", "--ca-passphrase-file", "passphrase"]);
+    good_tool("mkfifo", &["-m", "600", &lab.path("pipe").display().to_string()]);
+    lab.env.clear();
+    let pipe = lab.path("pipe");
+    let writer = std::thread::spawn(move || fs::write(pipe, "three in the morning\n"));
+    lab.good(&["issue-node", "on", "--ca-passphrase-file", "pipe"]);
+    writer.join().expect("no panic").expect("written");
 }
 
 #[test]

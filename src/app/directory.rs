@@ -66,7 +66,7 @@ pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
 /// # Errors
 /// Returns the errors of [`cluster`], or [`InputError`](super::input::InputError) if the file cannot be read.
 pub fn cluster_in(path: &Path) -> Result<Cluster, Error> {
-    let bytes = input::read_or_wait(path, config::MAX_BYTES as u64, "cluster file")?;
+    let bytes = input::read_named(path, config::MAX_BYTES as u64, "cluster file")?;
     config::read(&bytes).map_err(|source| DirectoryError::ClusterFile { path: path.to_owned(), source }.into())
 }
 

@@ -31,7 +31,15 @@ impl InputError {
     }
 }
 
-/// Reads a file that was named directly. Blocks on a pipe.
+/// Reads a file that was named directly. Blocks on standard input and `<(…)`, and refuses other pipes.
+///
+/// # Errors
+/// Returns an error if it does not exist, is no plain file, is larger than `limit` bytes, or cannot be read.
+pub fn read_named(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, InputError> {
+    files::read_named(path, limit).map_err(|error| of(error, path, what))
+}
+
+/// Reads a file with a secret that was named directly. Blocks on every pipe: another program may write the secret into it.
 ///
 /// # Errors
 /// Returns an error if it does not exist, is larger than `limit` bytes, or cannot be read.
@@ -42,7 +50,7 @@ pub fn read_or_wait(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u
 /// Reads a file that another file refers to. Does not block on a pipe.
 ///
 /// # Errors
-/// Returns the errors of [`read_or_wait`].
+/// Returns the errors of [`read_named`].
 pub fn read(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, InputError> {
     files::read(path, limit).map_err(|error| of(error, path, what))
 }

@@ -7,10 +7,10 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::app::Cancellation;
 use crate::ui::Stream;
@@ -174,7 +174,7 @@ impl Process {
         Self {
             args: std::env::args_os().collect(),
             dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
-            clock: Box::new(OffsetDateTime::now_utc),
+            clock: Box::new(|| time_of(SystemTime::now())),
             user: user_at_machine(&env),
             env,
             out: Stream { sink: Box::new(out), terminal: out_terminal, width: crate::ui::terminal_width() },
@@ -191,9 +191,34 @@ impl Process {
     }
 }
 
+/// Returns the time of the system's clock. A clock after the last year that can be written, 9999, is at its end.
+fn time_of(clock: SystemTime) -> OffsetDateTime {
+    let nanoseconds = match clock.duration_since(UNIX_EPOCH) {
+        Ok(since) => i128::try_from(since.as_nanos()).unwrap_or(i128::MAX),
+        Err(before) => i128::try_from(before.duration().as_nanos()).map_or(i128::MIN, |before| -before),
+    };
+    let limit = if nanoseconds < 0 { PrimitiveDateTime::MIN } else { PrimitiveDateTime::MAX };
+    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(limit.assume_utc())
+}
+
 fn user_at_machine(env: &BTreeMap<String, OsString>) -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| env.get(*name)?.to_str().map(str::to_owned));
     let user = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{machine}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_after_the_last_year_is_at_its_end() {
+        let at = |seconds| time_of(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(1_800_000_000).unix_timestamp(), 1_800_000_000);
+        assert_eq!([at(253_402_300_800).year(), at(1 << 40).year()], [9999, 9999]);
+        assert_eq!(time_of(UNIX_EPOCH - Duration::from_secs(1)).unix_timestamp(), -1);
+    }
 }

@@ -1,7 +1,7 @@
 //! What PKCS#11 tokens take and give, from and to the encodings of X.509.
 
 use pkcs8::ObjectIdentifier;
-use pkcs8::der::asn1::{AnyRef, BitStringRef, OctetStringRef, UintRef};
+use pkcs8::der::asn1::{AnyRef, BitStringRef, OctetStringRef, PrintableStringRef, UintRef};
 use pkcs8::der::{Decode, Encode, Tag};
 use ring::digest;
 
@@ -11,6 +11,13 @@ use crate::cluster::key_kind::KeyKind;
 
 /// rsaEncryption (RFC 8017 § A.1).
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+/// id-Ed25519 (RFC 8410 § 3).
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+/// The name of its curve in CKA_EC_PARAMS (PKCS#11 3.0 § 2.3.5).
+const EDWARDS25519: &str = "edwards25519";
+/// The length of its public keys, in bytes (RFC 8032 § 5.1.5).
+const ED25519_LENGTH: usize = 32;
 
 /// Returns what a token signs of a message by CKM_ECDSA: its digest. `None` for keys of other kinds.
 #[must_use]
@@ -33,30 +40,47 @@ pub fn ecdsa_signature(raw: &[u8]) -> Option<Vec<u8>> {
     two_numbers(first, second)
 }
 
-/// Returns CKA_EC_PARAMS of a kind of key: the OID of its curve. `None` for keys of other kinds.
+/// Returns CKA_EC_PARAMS of a kind of key: the OID of its curve, of Ed25519 the curve's name.
 #[must_use]
 pub fn ec_params(kind: KeyKind) -> Option<Vec<u8>> {
     match kind {
         KeyKind::EcdsaP256 => P256.to_der().ok(),
         KeyKind::EcdsaP384 => P384.to_der().ok(),
-        KeyKind::Ed25519 => None,
+        KeyKind::Ed25519 => PrintableStringRef::new(EDWARDS25519).ok()?.to_der().ok(),
     }
+}
+
+/// Returns true if CKA_EC_PARAMS are those of Ed25519: the name of its curve, or the OID of the algorithm.
+fn is_ed25519(params: &[u8]) -> bool {
+    ObjectIdentifier::from_der(params).is_ok_and(|oid| oid == ED25519)
+        || ec_params(KeyKind::Ed25519).is_some_and(|name| name == params)
 }
 
 /// Returns the SubjectPublicKeyInfo of CKA_EC_PARAMS and CKA_EC_POINT, which is an OCTET STRING, or with some tokens
 /// the point itself.
 #[must_use]
 pub fn ec_public_key(params: &[u8], point: &[u8]) -> Option<Vec<u8>> {
+    if is_ed25519(params) {
+        // An OCTET STRING (PKCS#11 3.0), a BIT STRING (3.1), or with some tokens the key itself.
+        let bits = match point.len() {
+            ED25519_LENGTH => point,
+            _ => match <&OctetStringRef>::from_der(point) {
+                Ok(octets) => octets.as_bytes(),
+                Err(_) => BitStringRef::from_der(point).ok()?.as_bytes()?,
+            },
+        };
+        return if bits.len() == ED25519_LENGTH { spki(ED25519, None, bits) } else { None };
+    }
     // Uncompressed points of P-256 and P-384. They begin with 4, as an OCTET STRING does.
     let is_bare = [65, 97].contains(&point.len());
     let point = if is_bare { point } else { <&OctetStringRef>::from_der(point).ok()?.as_bytes() };
-    spki(EC, AnyRef::from_der(params).ok()?, point)
+    spki(EC, Some(AnyRef::from_der(params).ok()?), point)
 }
 
 /// Returns the SubjectPublicKeyInfo of CKA_MODULUS and CKA_PUBLIC_EXPONENT.
 #[must_use]
 pub fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
-    spki(RSA, AnyRef::NULL, &two_numbers(modulus, exponent)?)
+    spki(RSA, Some(AnyRef::NULL), &two_numbers(modulus, exponent)?)
 }
 
 /// Returns an Ecdsa-Sig-Value (RFC 3279 § 2.2.3) or an RSAPublicKey (RFC 8017 § A.1.1), DER.
@@ -65,8 +89,8 @@ fn two_numbers(first: &[u8], second: &[u8]) -> Option<Vec<u8>> {
     AnyRef::new(Tag::Sequence, &[number(first)?, number(second)?].concat()).ok()?.to_der().ok()
 }
 
-fn spki(oid: ObjectIdentifier, parameters: AnyRef<'_>, bits: &[u8]) -> Option<Vec<u8>> {
-    let algorithm = pkcs8::AlgorithmIdentifierRef { oid, parameters: Some(parameters) };
+fn spki(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, bits: &[u8]) -> Option<Vec<u8>> {
+    let algorithm = pkcs8::AlgorithmIdentifierRef { oid, parameters };
     let subject_public_key = BitStringRef::from_bytes(bits).ok()?;
     pkcs8::spki::SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().ok()
 }
@@ -85,6 +109,21 @@ mod tests {
             let params = ec_params(kind).expect("a curve");
             assert_eq!(ec_public_key(&params, &wrapped).as_ref(), Some(&spki));
             assert_eq!(ec_public_key(&params, point).as_ref(), Some(&spki));
+        }
+    }
+
+    #[test]
+    fn an_ed25519_key_of_a_token_is_that_of_x509() {
+        let spki = PrivateKey::generate(KeyKind::Ed25519).expect("a key").spki();
+        let key = &spki[spki.len() - ED25519_LENGTH..];
+        let octets = OctetStringRef::new(key).expect("a key").to_der().expect("DER");
+        let bits = BitStringRef::from_bytes(key).expect("a key").to_der().expect("DER");
+        let oid = ED25519.to_der().expect("DER");
+        for params in [&ec_params(KeyKind::Ed25519).expect("a curve"), &oid] {
+            for point in [key, &octets, &bits] {
+                assert_eq!(ec_public_key(params, point).as_ref(), Some(&spki), "{point:x?}");
+            }
+            assert_eq!(ec_public_key(params, &key[1..]), None);
         }
     }
 

@@ -26,6 +26,9 @@ pub enum StoreError {
     /// A folder contains an entry that clusterctl did not write and cannot keep.
     #[error("{} is in the way: clusterctl did not write it, or it is not a plain file or folder", .0.display())]
     InTheWay(PathBuf),
+    /// A file that was named is a FIFO, a socket or a device.
+    #[error("{} is a pipe, a socket or a device, and no plain file", .0.display())]
+    NotPlain(PathBuf),
     /// A required file is missing.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),

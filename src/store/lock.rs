@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::error::StoreError;
-use super::files::PRIVATE;
+use super::files::{PRIVATE, give_file};
 
 /// The interval at which a waiting process tries again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
@@ -87,6 +87,7 @@ fn open(path: &Path) -> Result<File, StoreError> {
             Some(code) if code == Errno::LOOP.raw_os_error() => StoreError::InTheWay(path.to_owned()),
             _ => StoreError::io("lock", path, &error),
         })?;
+    give_file(&file, path);
     let metadata = file.metadata().map_err(|error| StoreError::io("lock", path, &error))?;
     let mut begin = Vec::new();
     let is_ours = metadata.is_file()

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::StoreError;
-use super::files::{FOLDER, PRIVATE, exists, parent, remove_own_folder, sync_all, sync_folder};
+use super::files::{FOLDER, PRIVATE, exists, give_file, give_folder, parent, remove_own_folder, sync_all, sync_folder};
 use super::layout::UNFINISHED;
 
 /// How many names of a folder that is not empty are reported.
@@ -75,6 +75,7 @@ impl RestoredFolder {
             }
             created => created.map_err(failed)?,
         }
+        give_folder(&unfinished);
         let lock = Some(lock(&unfinished)?);
         let mode = fs::metadata(place).map_or(FOLDER, |facts| facts.permissions().mode() & 0o777);
         let folders = vec![(unfinished.clone(), mode)];
@@ -94,6 +95,7 @@ impl RestoredFolder {
     pub fn add_folder(&mut self, path: &str, mode: u32) -> Result<(), StoreError> {
         let folder = self.unfinished.join(path);
         DirBuilder::new().mode(FOLDER).create(&folder).map_err(|error| StoreError::io("create", &folder, &error))?;
+        give_folder(&folder);
         self.folders.push((folder, mode));
         Ok(())
     }
@@ -108,6 +110,7 @@ impl RestoredFolder {
         let mode = if path.ends_with(".key") { mode & PRIVATE } else { mode };
         let mut out =
             OpenOptions::new().write(true).create_new(true).mode(mode & PRIVATE).open(&file).map_err(failed)?;
+        give_file(&out, &file);
         io::copy(content, &mut out).map_err(failed)?;
         out.set_permissions(Permissions::from_mode(mode)).map_err(failed)
     }

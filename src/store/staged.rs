@@ -9,7 +9,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::StoreError;
 use super::files::{
-    Durable, FOLDER, create_folder, exists, parent, remove_own_folder, rename, sync_all, sync_folder,
+    Durable, FOLDER, create_folder, exists, give_folder, parent, remove_own_folder, rename, sync_all, sync_folder,
     unfinished_sibling, write_file,
 };
 use super::identity::Identity;
@@ -93,6 +93,7 @@ impl StagedFolder {
             .mode(FOLDER)
             .create(&unfinished)
             .map_err(|error| StoreError::io("create", &unfinished, &error))?;
+        give_folder(&unfinished);
         Ok(Self { unfinished, place: place.to_owned(), published: false })
     }
 

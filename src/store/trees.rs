@@ -72,7 +72,10 @@ fn fill(top: &Path, tree: &[TreeFile<'_>], folder_mode: fn(&str) -> u32) -> Resu
 
 fn make_folder(path: &Path, mode: u32) -> Result<(), StoreError> {
     match DirBuilder::new().mode(files::FOLDER).create(path) {
-        Ok(()) => set_mode(path, mode),
+        Ok(()) => {
+            files::give_folder(path);
+            set_mode(path, mode)
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(StoreError::io("create", path, &error)),
     }

@@ -97,7 +97,7 @@ fn content_of(file: &FoundPath, left: &mut u64) -> Result<Option<Content>, SkipR
     }
     let bytes = match file.is_named {
         // It may be standard input.
-        true => input::read_or_wait(&file.path, LIMIT, "file").map_err(InspectError::from)?,
+        true => input::read_named(&file.path, LIMIT, "file").map_err(InspectError::from)?,
         false => match files::read(&file.path, LIMIT) {
             Err(StoreError::InTheWay(_)) => return Err(WalkError::NotAFile.into()),
             other => other?,

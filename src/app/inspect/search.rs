@@ -50,7 +50,7 @@ pub(super) fn find(input: &InputFile) -> Vec<FoundFile> {
 }
 
 fn read(path: &Path) -> Result<Content, InspectError> {
-    let bytes = Zeroizing::new(input::read_or_wait(path, LIMIT, "file")?);
+    let bytes = Zeroizing::new(input::read_named(path, LIMIT, "file")?);
     Content::of_file(path, &bytes)
 }
 

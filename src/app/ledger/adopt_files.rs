@@ -119,7 +119,7 @@ impl Contents {
         let FoundPath { label, path, is_named } = file;
         let bytes = match is_named {
             // It may be standard input.
-            true => input::read_or_wait(path, MAX_BYTES, "file")?,
+            true => input::read_named(path, MAX_BYTES, "file")?,
             false => match files::read(path, LIMIT) {
                 Ok(bytes) => bytes,
                 Err(StoreError::InTheWay(_)) => {

@@ -183,7 +183,7 @@ fn host_of(user: &str) -> Option<&str> {
 /// # Errors
 /// Returns [`RevokeError::NoCertificate`], or an error if it cannot be read.
 pub(crate) fn read(path: &Path) -> Result<Vec<Certificate>, Error> {
-    parse(&Zeroizing::new(input::read_or_wait(path, MAX_BYTES, "file")?), path)
+    parse(&Zeroizing::new(input::read_named(path, MAX_BYTES, "file")?), path)
 }
 
 /// Returns all certificates in the bytes of the file at `path`.

@@ -64,7 +64,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<(Vec<ParsedRequest>, Vec<Refused
 
 /// Reads one file. The inner error is the reason for which the file is refused.
 fn requests_in(file: &Path) -> Result<Result<Contents, RequestProblem>, Error> {
-    let bytes = match input::read_or_wait(file, MAX_REQUEST, "request") {
+    let bytes = match input::read_named(file, MAX_REQUEST, "request") {
         Ok(bytes) => bytes,
         Err(InputError::Missing { .. }) => return Ok(Err(RequestProblem::Missing)),
         Err(InputError::Store(StoreError::TooLarge { limit, .. })) => {

@@ -35,7 +35,7 @@ const KUBELET_CLIENT: &str = "var/lib/kubelet/pki/kubelet-client";
 /// Returns an error if the bundle cannot be read or used, or does not have one of `nodes`.
 pub(super) fn target(path: &Path, nodes: &[String]) -> Result<AssembledTarget, Error> {
     let unusable = |reason| TargetError::Bundle { path: path.to_owned(), reason };
-    let bytes = Zeroizing::new(input::read_or_wait(path, LIMIT, "bundle")?);
+    let bytes = Zeroizing::new(input::read_named(path, LIMIT, "bundle")?);
     let bundle =
         archive::read(&bytes).map_err(|error| VerifyError::Target(unusable(UnusableBundle::Archive(error))))?;
     let target = match bundle.file(verifier::CLUSTER_FILE) {

@@ -30,7 +30,7 @@ pub(super) fn target(named: &TargetFiles, nodes: &[String]) -> Result<AssembledT
         }
     };
     if let Some(path) = &named.ca {
-        assembled.target.take_trust_file(&input::read_or_wait(path, LIMIT, "trust file")?);
+        assembled.target.take_trust_file(&input::read_named(path, LIMIT, "trust file")?);
     }
     add_nodes(&mut assembled.target, nodes).map_err(VerifyError::Target)?;
     if let Some(files) = &named.master {
@@ -63,8 +63,8 @@ fn add_nodes(target: &mut Target, nodes: &[String]) -> Result<(), TargetError> {
 }
 
 fn identity(owner: &'static str, files: &CredentialFiles) -> Result<Identity, Error> {
-    let pem = input::read_or_wait(&files.certificate, LIMIT, "certificate")?;
-    let key = Zeroizing::new(input::read_or_wait(&files.key, LIMIT, "key")?);
+    let pem = input::read_named(&files.certificate, LIMIT, "certificate")?;
+    let key = Zeroizing::new(input::read_named(&files.key, LIMIT, "key")?);
     let path: &Path = &files.certificate;
     let unusable = |reason| VerifyError::Target(TargetError::Identity { owner, path: path.to_owned(), reason });
     Ok(Identity::from_pem(&pem, &key).map_err(unusable)?)

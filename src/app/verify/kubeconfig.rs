@@ -22,7 +22,7 @@ use crate::verify::target::{Identity, Peer, Place, Target};
 /// Returns an error if the kubeconfig, or a file that it names, cannot be read or used.
 pub(super) fn target(path: &Path, context: Option<&str>) -> Result<AssembledTarget, Error> {
     let unusable = |reason| VerifyError::Target(TargetError::Kubeconfig { path: path.to_owned(), reason });
-    let bytes = Zeroizing::new(input::read_or_wait(path, LIMIT, "kubeconfig")?);
+    let bytes = Zeroizing::new(input::read_named(path, LIMIT, "kubeconfig")?);
     let config = kubeconfig::read(&bytes).map_err(|error| unusable(UnusableKubeconfig::Kubeconfig(error)))?;
     let used = config.used(context).map_err(|source| {
         let contexts = config.context_names().into_iter().map(ToString::to_string).collect();

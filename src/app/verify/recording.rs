@@ -37,7 +37,7 @@ pub fn write(path: &Path, recording: &Recording) -> Result<(), Error> {
 /// # Errors
 /// Returns an error if the file does not exist, cannot be read, or is not a recording.
 pub fn read(path: &Path) -> Result<Recording, Error> {
-    let bytes = match files::read_or_wait(path, MAX_BYTES) {
+    let bytes = match files::read_named(path, MAX_BYTES) {
         Err(StoreError::Missing(_)) => {
             return Err(InputError::Missing { what: "recording", path: path.to_owned() }.into());
         }

@@ -22,7 +22,7 @@ pub(super) fn add(target: &mut Target, env: &Env, options: &TargetOptions) -> Re
     let own = env.layout.revocation_list(CaRole::Cluster);
     let own = (in_directory && files::exists(&own)).then_some(&own);
     for path in options.crls.iter().chain(own) {
-        match crl::read_all(&input::read_or_wait(path, revoke::crl_file::MAX_BYTES, "CRL")?) {
+        match crl::read_all(&input::read_named(path, revoke::crl_file::MAX_BYTES, "CRL")?) {
             Ok(crls) => target.crls.extend(crls),
             Err(error) => target.crl_faults.push(format!("{}: {error}", path.display())),
         }

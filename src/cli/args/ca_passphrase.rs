@@ -1,5 +1,6 @@
 //! The source of the passphrase of the CA's keys: a file, the environment, or a prompt.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -19,9 +20,13 @@ use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
 use crate::pki::violation::{COMPARE_CLOCKS, Violation};
 use crate::store::ca::{self, CaError, OpenedCa};
+use crate::store::credentials::{self, CredentialProblem};
+use crate::store::files;
 
 /// The environment variable that may hold the passphrase.
 const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
+/// The bit of a mode that lets all users write.
+const OTHERS_WRITE: u32 = 0o002;
 /// The number of attempts to type it.
 const TRIES: usize = 3;
 
@@ -165,6 +170,7 @@ impl PassphraseArgs {
         if kinds.is_empty() {
             return Ok(Vec::new());
         }
+        warn_of_modes(kinds, context);
         let mut at_hand = self.given(context)?;
         let may_ask = at_hand.is_none();
         let (mut opened, mut others) = (Vec::with_capacity(kinds.len()), kinds);
@@ -182,6 +188,30 @@ impl PassphraseArgs {
             opened.push((kind, root));
         }
         Ok(opened)
+    }
+}
+
+/// Warns of CAs' keys that other users can read, and of folders in which others can replace them.
+fn warn_of_modes(kinds: &[CaRole], context: &mut Context<'_>) {
+    let layout = context.env.layout.clone();
+    for path in kinds.iter().map(|kind| layout.root_key(*kind)) {
+        if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_readable_by_others(&path) {
+            context.screen.warn(format_args!(
+                "others can read the CA's key {0}: it has mode {mode:04o}. Close it with: chmod 600 {0}",
+                path.display()
+            ));
+        }
+    }
+    let folders: BTreeSet<PathBuf> = kinds.iter().map(|kind| layout.root_folder(*kind)).collect();
+    for folder in [layout.dir().to_owned(), layout.pki()].into_iter().chain(folders).collect::<BTreeSet<_>>() {
+        let mode = files::mode(&folder).unwrap_or_default();
+        // In a folder with the sticky bit, as /tmp, others cannot replace files, but put new ones into it.
+        if mode & OTHERS_WRITE != 0 {
+            context.screen.warn(format_args!(
+                "every user can replace files in {0}: it has mode {mode:04o}. Close it with: chmod o-w {0}",
+                folder.display()
+            ));
+        }
     }
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn recipients_named(text: &str, context: &Context<'_>) -> Result<Vec<
 /// Reads a file with one recipient per line; `#` begins a comment.
 fn recipients_in(given: &str, path: &Path) -> Result<Vec<Recipient>> {
     secrets::not_one(given, path)?;
-    let bytes = match files::read_or_wait(path, MAX_BYTES) {
+    let bytes = match files::read_named(path, MAX_BYTES) {
         Err(StoreError::Missing(_)) => {
             let what = format!("--encrypt-to {given:?} is neither a recipient nor a file");
             let hint = "a recipient is age1…, or ssh-ed25519 or ssh-rsa and a public key in one pair of quotes";

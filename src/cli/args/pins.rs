@@ -1,6 +1,6 @@
 //! The source of a token's PIN: the file that the cluster file names, the environment, or a prompt.
 
-use super::passphrase_file::passphrase_of_file;
+use super::passphrase_file::pin_of_file;
 use crate::cli::context::Context;
 use crate::pki::passphrase::Passphrase;
 use crate::signers::Surroundings;
@@ -23,7 +23,7 @@ impl Pins for PinsOf<'_, '_> {
     fn pin(&mut self, question: &PinQuestion) -> Result<Passphrase, String> {
         let Self(context) = self;
         if let Some(path) = &question.source {
-            return passphrase_of_file(path, context).map_err(|error| error.to_string());
+            return pin_of_file(path, context).map_err(|error| error.to_string());
         }
         if let Some(pin) = context.variable(VARIABLE) {
             return Ok(Passphrase::new(pin.to_owned()));

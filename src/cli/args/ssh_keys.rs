@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::passphrase_file::passphrase_of_file;
-use crate::cli::context::{Context, read_given};
+use crate::cli::context::{Context, read_secret};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::pki::ssh::{SshError, SshKey};
@@ -33,7 +33,7 @@ impl NamedKey<'_> {
     /// # Errors
     /// Returns a usage error if it does not exist, else the error of the system.
     pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>> {
-        Ok(Zeroizing::new(read_given(self.path, KEY_LIMIT, self.what)?))
+        Ok(Zeroizing::new(read_secret(self.path, KEY_LIMIT, self.what)?))
     }
 
     /// Parses the key in `bytes`, and unlocks it with its passphrase file or a prompt.

@@ -70,9 +70,12 @@ fn of_token(error: &TokenError) -> String {
         TokenError::PinLocked => "unlock it with the security officer's PIN or the PUK, by the manufacturer's program",
         TokenError::NoUser => "set it: pkcs11-tool --login --login-type so --init-pin",
         TokenError::UnsupportedKey(_) => {
-            "RSA, P-256 and P-384 are used in tokens, and P-256 and P-384 are made there (keys in cluster.yaml)"
+            "RSA, P-256, P-384 and Ed25519 are used in tokens, and all but RSA are made there (keys in cluster.yaml)"
         }
-        TokenError::Mechanism(_) => "use a key that may sign, RSA (CKM_SHA256_RSA_PKCS) or P-256 or P-384 (CKM_ECDSA)",
+        TokenError::Mechanism(_) => {
+            "use a key that may sign, and a kind that the token knows: RSA (CKM_SHA256_RSA_PKCS), P-256 or P-384 (CKM_ECDSA), \
+             Ed25519 (CKM_EDDSA); pkcs11-tool --list-mechanisms shows them"
+        }
         TokenError::Gone => return format!("plug it in, then {AGAIN}"),
         TokenError::WrongSignature => "name the key of the CA's certificate: object and id in cluster.yaml (signers)",
         TokenError::Refused(_) => return format!("the manufacturer's documentation tells what it means. Then {AGAIN}"),

@@ -9,6 +9,9 @@ pub(super) fn words(error: &StoreError) -> Option<String> {
     Some(match error {
         StoreError::Io { kind, path, .. } => return of_system(*kind, path, error.staging_folder()),
         StoreError::TooLarge { .. } | StoreError::Missing(_) => return None,
+        StoreError::NotPlain(path) => {
+            format!("give its content on standard input: clusterctl … - < {}", path.display())
+        }
         StoreError::Exists(path) => format!("move {} away yourself if it really is to go", path.display()),
         StoreError::InTheWay(path) => format!("move {} somewhere else, then try again", path.display()),
         StoreError::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),

@@ -54,7 +54,11 @@ pub(super) fn make(session: &Session, uri: &Pkcs11Uri, kind: KeyKind) -> Result<
         ],
         named,
     ];
-    let made = session.generate_key_pair(&Mechanism::EccKeyPairGen, &public.concat(), &private.concat());
+    let mechanism = match kind {
+        KeyKind::EcdsaP256 | KeyKind::EcdsaP384 => Mechanism::EccKeyPairGen,
+        KeyKind::Ed25519 => Mechanism::EccEdwardsKeyPairGen,
+    };
+    let made = session.generate_key_pair(&mechanism, &public.concat(), &private.concat());
     made.map(|(_, private)| private).map_err(|error| refused(&error))
 }
 

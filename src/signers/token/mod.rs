@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
 
@@ -81,7 +82,11 @@ impl TokenKey {
             SignatureAlgorithm::RsaSha256 => {
                 session.sign(&Mechanism::Sha256RsaPkcs, self.private, message).map_err(refused)?
             }
-            algorithm => {
+            SignatureAlgorithm::Ed25519 => {
+                let pure = Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure));
+                session.sign(&pure, self.private, message).map_err(refused)?
+            }
+            algorithm @ (SignatureAlgorithm::EcdsaP256Sha256 | SignatureAlgorithm::EcdsaP384Sha384) => {
                 let digest = ecdsa_digest(algorithm, message).ok_or_else(unsupported)?;
                 let raw = session.sign(&Mechanism::Ecdsa, self.private, &digest).map_err(refused)?;
                 ecdsa_signature(&raw).ok_or(TokenError::WrongSignature)?

@@ -3,6 +3,7 @@
 mod list;
 mod metadata;
 mod new_file;
+mod owner;
 mod read;
 mod remove;
 mod sync;
@@ -15,7 +16,7 @@ pub use metadata::{
 };
 pub use new_file::NewFile;
 pub use read::{
-    Input, begins_with, digest_of_private, holds, holds_exactly, open, read, read_one_of_many, read_or_wait,
+    Input, begins_with, digest_of_private, holds, holds_exactly, open, read, read_named, read_one_of_many, read_or_wait,
 };
 pub use remove::{remove_all, sweep};
 pub use sync::sync_all;
@@ -23,6 +24,7 @@ pub use write::{FOLDER, PRIVATE, PUBLIC, create_folder, create_folders_below, cr
 
 pub(super) use list::list;
 pub(super) use metadata::is_empty;
+pub(super) use owner::{give_file, give_folder};
 pub(super) use remove::remove_own_folder;
 pub(super) use sync::sync_folder;
 pub(super) use write::{Durable, parent, rename, unfinished_sibling, write_file, write_with_the_batch};

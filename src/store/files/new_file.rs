@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, linkat};
 
+use super::owner::give_file;
 use super::write::{parent, rename, unfinished_sibling};
 use super::{exists, sync_folder};
 use crate::store::error::StoreError;
@@ -38,12 +39,14 @@ impl NewFile {
             let flags = OFlags::TMPFILE.bits().cast_signed();
             let opened = OpenOptions::new().write(true).mode(mode).custom_flags(flags).open(parent(place));
             if let Ok(file) = opened {
+                give_file(&file, place);
                 return Ok(Self { file, place: place.to_owned(), unfinished: None });
             }
         }
         let unfinished = unfinished_sibling(place);
         let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished);
         let file = opened.map_err(|error| StoreError::io("write", &unfinished, &error))?;
+        give_file(&file, place);
         Ok(Self { file, place: place.to_owned(), unfinished: Some(unfinished) })
     }
 

@@ -21,8 +21,22 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     read_opened(open_with(path, OFlags::NONBLOCK), path, limit, is_in_the_way).map(|(bytes, _)| bytes)
 }
 
-/// Like [`read`], but also reads pipes and devices, and blocks on them: a path from the command line may be
-/// `/dev/stdin`, or `<(…)`.
+/// Like [`read`], for a file that was named on the command line: what is below `/dev` and `/proc` may be a pipe, and is
+/// waited for, because `/dev/stdin` and `<(…)` are paths there. Other pipes may have no writer.
+///
+/// # Errors
+/// Returns the errors of [`read`]; [`StoreError::NotPlain`] instead of [`StoreError::InTheWay`].
+pub fn read_named(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    if path.starts_with("/dev") || path.starts_with("/proc") {
+        return read_or_wait(path, limit);
+    }
+    read(path, limit).map_err(|error| match error {
+        StoreError::InTheWay(path) => StoreError::NotPlain(path),
+        other => other,
+    })
+}
+
+/// Like [`read`], but also reads pipes and devices, and blocks on them: another program may write a secret into one.
 ///
 /// # Errors
 /// Returns the errors of [`read`].
@@ -92,15 +106,22 @@ fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
 /// A file that is read a piece at a time.
 pub type Input = BufReader<File>;
 
-/// Opens a file to read it a piece at a time.
+/// Opens a file that was named on the command line, to read it a piece at a time. It waits as [`read_named`] does.
 ///
 /// # Errors
-/// Returns [`StoreError::Missing`], or the system's error.
+/// Returns [`StoreError::Missing`], [`StoreError::NotPlain`], or the system's error.
 pub fn open(path: &Path) -> Result<Input, StoreError> {
-    File::open(path).map(Input::new).map_err(|error| match error.kind() {
+    let may_wait = path.starts_with("/dev") || path.starts_with("/proc");
+    let opened = if may_wait { File::open(path) } else { open_with(path, OFlags::NONBLOCK) };
+    let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
         _ => StoreError::io("read", path, &error),
-    })
+    };
+    let file = opened.map_err(failed)?;
+    match !may_wait && is_in_the_way(&file.metadata().map_err(failed)?) {
+        true => Err(StoreError::NotPlain(path.to_owned())),
+        false => Ok(Input::new(file)),
+    }
 }
 
 /// Returns true if `path` is a plain file, not a link, with exactly these bytes and this mode.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::exists;
+use super::owner::{give_file, give_folder};
 use super::sync::sync_folder;
 use crate::store::error::StoreError;
 use crate::store::layout::UNFINISHED;
@@ -26,7 +27,7 @@ pub const FOLDER: u32 = 0o700;
 /// # Errors
 /// Returns the system's error.
 pub fn create_folder(path: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).mode(FOLDER).create(path).map_err(|error| StoreError::io("create", path, &error))
+    create(DirBuilder::new().recursive(true).mode(FOLDER), path)
 }
 
 /// Creates a folder and its missing parents, readable by all users as far as the umask allows.
@@ -34,7 +35,16 @@ pub fn create_folder(path: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// Returns the system's error.
 pub fn create_open_folder(path: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).create(path).map_err(|error| StoreError::io("create", path, &error))
+    create(DirBuilder::new().recursive(true), path)
+}
+
+/// Creates a folder and its missing parents. They belong to the owner of the folder above them.
+fn create(builder: &DirBuilder, path: &Path) -> Result<(), StoreError> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !exists(path)).collect();
+    builder.create(path).map_err(|error| StoreError::io("create", path, &error))?;
+    missing.into_iter().rev().for_each(give_folder);
+    Ok(())
 }
 
 /// Creates the missing folders of `path` below `root`, each with the mode that `mode` returns for its path below
@@ -47,7 +57,10 @@ pub fn create_folders_below(root: &Path, path: &str, mode: impl Fn(&str) -> u32)
         let below = &path[..at];
         let folder = root.join(below);
         match DirBuilder::new().mode(mode(below)).create(&folder) {
-            Ok(()) => sync_folder(parent(&folder))?,
+            Ok(()) => {
+                give_folder(&folder);
+                sync_folder(parent(&folder))?;
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(StoreError::io("create", &folder, &error)),
         }
@@ -98,6 +111,7 @@ pub(in crate::store) enum Durable {
 pub(in crate::store) fn write_file(path: &Path, bytes: &[u8], mode: u32, durable: Durable) -> Result<File, StoreError> {
     let failed = |error: io::Error| StoreError::io("write", path, &error);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    give_file(&file, path);
     file.write_all(bytes).map_err(failed)?;
     match durable {
         Durable::Now => file.sync_all().map_err(failed)?,

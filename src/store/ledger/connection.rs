@@ -49,12 +49,14 @@ impl Ledger {
     /// Returns the errors of [`Ledger::open`].
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         // SQLite would create it readable by all users. The log inherits the mode.
-        OpenOptions::new()
+        let file = OpenOptions::new()
             .create(true)
             .append(true)
             .mode(PRIVATE)
             .open(path)
             .map_err(|error| StoreError::io("create", path, &error))?;
+        // SQLite gives the files beside it the same owner.
+        files::give_file(&file, path);
         let mut ledger = Self::connect(path)?;
         ledger.migrate()?;
         ledger.check_format()?;
