@@ -60,7 +60,7 @@ pub(crate) fn run(dir: &Path) -> Result<Reports, Box<dyn Error>> {
 }
 
 fn issue(subjects: Subjects<'_>, cluster: &Cluster, env: &Env) -> Result<IssueReport, Box<dyn Error>> {
-    let options = IssueOptions { subjects, reissue: false, renew_within: None };
+    let options = IssueOptions { subjects, reissue: false, renew_within: None, skips_unreadable: false };
     let plan = issue::plan(options, "issue", cluster, env, &mut Silent)?;
     let mut issuers = Vec::new();
     for role in plan.signers() {

@@ -23,7 +23,7 @@
 //! ca::create(&env, &cluster, &CreateOptions::default())?;
 //!
 //! let subjects = Subjects::Nodes(cluster.nodes.iter().collect());
-//! let options = IssueOptions { subjects, reissue: false, renew_within: None };
+//! let options = IssueOptions { subjects, reissue: false, renew_within: None, skips_unreadable: false };
 //! let plan = issue::plan(options, "example", &cluster, &env, &mut Silent)?;
 //! let mut issuers = Vec::new();
 //! for role in plan.signers() {

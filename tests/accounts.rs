@@ -80,6 +80,33 @@ fn certificates_replaced_by_an_older_version_are_revoked_by_the_next_issue() {
 }
 
 #[test]
+fn more_certificates_than_api_servers_can_deny_stay_valid_and_are_named_once_a_run() {
+    needs!("sqlite3");
+    let lab = lab("kubelet");
+    // As many revoked clients as rules hold, but for two.
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    let sql = format!(
+        "BEGIN; INSERT INTO certificates (serial, sha256, spki_sha256, profile, host, account, not_before, not_after, \
+         issuer_sha256, issued_at, issued_by, der) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
+         SELECT printf('%032x', i), printf('%064x', i), printf('%064x', i), 'kubelet-client', 'gone', 'kubelet:gone', \
+         '2026-01-01T00:00:00Z', '2027-12-01T00:00:00Z', (SELECT sha256 FROM certificates WHERE seq = 1), \
+         '2026-01-01T00:00:00Z', 'x', x'00' FROM n; INSERT INTO revocations (sha256, reason, revoked_at, revoked_by) \
+         SELECT sha256, 'superseded', '2026-11-01T00:00:00Z', 'x' FROM certificates WHERE host = 'gone'; COMMIT;",
+        76_800 - 2
+    );
+    good_tool("sqlite3", &[&ledger, &sql]);
+    scheme(&lab, "system-node");
+    let first = lab.good(&["issue-node", "--all"]);
+    let warned = |ran: &super::support::Ran| ran.err.matches("stay valid").count();
+    assert_eq!(warned(&first), 1, "{first}");
+    // There is nothing to do that would be done.
+    let again = lab.good(&["issue-node", "--all", "--output", "json"]);
+    assert_eq!(warned(&again), 1, "{again}");
+    let report: serde_json::Value = serde_json::from_str(&again.out).expect("JSON");
+    assert_eq!((&report["certificates"], &report["revoked"]), (&serde_json::json!([]), &serde_json::json!([])));
+}
+
+#[test]
 fn policy_lists_the_objects_of_removed_accounts_for_deletion() {
     needs!("python3-yaml");
     let lab = lab("kubelet");

@@ -13,7 +13,7 @@ use time::Duration;
 
 use crate::support::offline::offline;
 use crate::support::outside::needs;
-use crate::support::{CLUSTER, Lab, forms};
+use crate::support::{CLUSTER, Lab, forms, good_tool};
 
 /// The exit status of `--exit-code` when something was to do.
 const CHANGED: u8 = 10;
@@ -153,6 +153,44 @@ fn a_changed_address_is_named_as_the_reason() {
     assert_eq!(bundles(&plan), [("on", "certificates")]);
     assert_eq!(run(&lab, "apply", &[])["certificates"], plan["certificates"]);
     converged(&lab, &[]);
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_everything_else_is_done() {
+    for (host, file) in [
+        ("on", "pki/nodes/on/kubelet-client.crt"),
+        ("on", "pki/nodes/on/kubelet-server.key"),
+        ("master-2", "pki/masters/master-2/apiserver.crt"),
+        // The verifier's credential is no host's.
+        ("", "pki/verifier/verifier.crt"),
+    ] {
+        for is_fifo in [true, false] {
+            let lab = applied();
+            let aside = lab.path("aside");
+            fs::rename(lab.path(file), &aside).unwrap_or_else(|error| panic!("{file}: {error}"));
+            match is_fifo {
+                true => drop(good_tool("mkfifo", &[&lab.path(file).display().to_string()])),
+                false => fs::create_dir(lab.path(file)).expect("made"),
+            }
+            // There is something to do for another host, too.
+            lab.write("cluster.yaml", &CLUSTER.replace("10.20.2.11]", "10.20.2.12]"));
+            let ran = lab.run(&["apply", "--output", "json"]);
+            assert!([3, 4].contains(&ran.status), "{file}: {ran}");
+            forms::conforms("apply", &ran.out);
+            let done: Value = serde_json::from_str(&ran.out).expect("JSON");
+            assert_eq!(certificates(&done), [("worker-b1", "kubelet-server", vec!["names"])], "{file}");
+            assert!(texts(&done, "hostsToDeliver").contains(&"worker-b1"), "{done:#}");
+            assert_eq!(texts(&done, "hostsRefused"), if host.is_empty() { vec![] } else { vec![host] });
+            assert!(ran.err.contains(file), "{ran}");
+            match is_fifo {
+                true => fs::remove_file(lab.path(file)).expect("removed"),
+                false => fs::remove_dir(lab.path(file)).expect("removed"),
+            }
+            fs::rename(&aside, lab.path(file)).expect("back");
+            run(&lab, "apply", &[]);
+            converged(&lab, &[]);
+        }
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn ask(lab: &Lab, query: &str) -> String {
 }
 
 #[test]
-fn log_has_every_row_of_the_ledger_in_order_of_time() {
+fn log_has_every_row_of_the_ledger_in_the_order_of_recording() {
     crate::support::outside::needs!("sqlite3");
     let lab = lived_in();
     let report = json(&lab, &["log"]);
@@ -47,6 +47,31 @@ fn log_has_every_row_of_the_ledger_in_order_of_time() {
     let times: Vec<&str> =
         report["entries"].as_array().expect("entries").iter().filter_map(|entry| entry["at"].as_str()).collect();
     assert!(times.is_sorted());
+}
+
+#[test]
+fn a_wrong_clock_does_not_hide_later_entries() {
+    let mut lab = lived_in();
+    let right = lab.now;
+    // One command runs while the clock is a year ahead, the next ones after it was set right, and a day back.
+    lab.now = right + time::Duration::days(300);
+    lab.good(&["issue-admin", "ahead"]);
+    lab.now = right;
+    lab.good(&["issue-admin", "right"]);
+    lab.now = right - time::Duration::days(1);
+    lab.good(&["revoke", "worker-b1", "--yes"]);
+    let report = json(&lab, &["log"]);
+    let entries = report["entries"].as_array().expect("entries");
+    let places = |name: &str| -> Vec<usize> {
+        let is_of =
+            |entry: &&Value| [&entry["account"], &entry["host"], &entry["subject"]].contains(&&Value::from(name));
+        entries.iter().enumerate().filter(|(_, entry)| is_of(entry)).map(|(place, _)| place).collect()
+    };
+    let (ahead, right, revoked) = (places("ahead"), places("right"), places("worker-b1"));
+    assert!(ahead.iter().max() < right.iter().min(), "{report:#}");
+    assert!(right.iter().max() < revoked.iter().max(), "{report:#}");
+    let last = json(&lab, &["log", "--last", "1"]);
+    assert_eq!((&last["entries"][0]["kind"], &last["entries"][0]["subject"]), (&"revoke".into(), &"worker-b1".into()));
 }
 
 #[test]

@@ -136,3 +136,10 @@ fn the_plan_and_the_result_are_lists_for_people() {
     insta::assert_snapshot!("renew", lab.good(&["renew", "on"]));
     insta::assert_snapshot!("renew_nothing_due", lab.good(&["renew", "on"]));
 }
+
+#[test]
+fn a_limit_beyond_the_lifetime_of_certificates_gives_a_warning() {
+    let lab = Lab::issued();
+    let warned = |within: &str| lab.good(&["renew", "on", "--within", within, "--dry-run"]).err.contains("--within");
+    assert_eq!(["364d", "365d", "400d"].map(warned), [false, true, true]);
+}

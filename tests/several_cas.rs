@@ -330,6 +330,52 @@ fn the_crl_of_a_ca_that_signs_no_more_is_kept_beside_the_one_of_the_ca_that_sign
 }
 
 #[test]
+fn a_ca_that_signs_no_more_has_no_crl_that_is_due() {
+    let mut lab = Lab::issued();
+    let old = ca::trust(&layout(&lab), CaRole::Cluster).expect("the CAs").into_active();
+    lab.good(&["revoke", "on", "--yes"]);
+    let new = root(&lab, "prod root 2", KeyPair::generate().expect("a key"));
+    install(&lab, vec![(imported(&new, &[]), CaState::Active), (old.clone(), CaState::Trusted)], new.key());
+    lab.good(&["apply"]);
+    let states = |lab: &Lab| {
+        let report: Value = serde_json::from_str(&lab.run(&["status", "-o", "json"]).out).expect("JSON");
+        let is_old = |row: &&Value| row["issuerSha256"] == old.certificate().fingerprint().to_string();
+        let rows = report["rows"].as_array().expect("rows").iter();
+        let crls = rows.filter(|row| row["kind"] == "crl");
+        crls.filter(is_old).map(|row| row["state"].as_str().expect("a state").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&lab), ["valid"]);
+    // Past the time of its renewal, and past its end: no run of apply can do anything about it.
+    for days in [70, 40] {
+        lab.now += Duration::days(days);
+        lab.good(&["apply"]);
+        let plan: Value = serde_json::from_str(&lab.good(&["plan", "-o", "json"]).out).expect("JSON");
+        assert_eq!(plan["crls"], serde_json::json!([]), "after {days} days more");
+    }
+    assert_eq!(states(&lab), [""; 0]);
+    // Without any CRL of it, either.
+    std::fs::remove_file(lab.path("pki/crl.pem")).expect("removed");
+    lab.good(&["crl", "renew"]);
+    let plan: Value = serde_json::from_str(&lab.good(&["plan", "-o", "json"]).out).expect("JSON");
+    assert_eq!(plan["crls"], serde_json::json!([]));
+}
+
+#[test]
+fn a_revocation_of_a_ca_that_signs_no_more_signs_no_crl() {
+    let lab = Lab::issued();
+    let old = ca::trust(&layout(&lab), CaRole::Cluster).expect("the CAs").into_active();
+    let new = root(&lab, "prod root 2", KeyPair::generate().expect("a key"));
+    install(&lab, vec![(imported(&new, &[]), CaState::Active), (old, CaState::Retired)], new.key());
+    lab.good(&["crl", "renew"]);
+    let before = lab.read("pki/crl.pem");
+    let ran = lab.good(&["revoke", "on", "--yes"]);
+    assert!(ran.err.contains("warning: "), "{ran}");
+    let again = lab.run(&["revoke", "on", "--yes"]);
+    assert_eq!(again.status, 3, "{again}");
+    assert_eq!(lab.read("pki/crl.pem"), before);
+}
+
+#[test]
 fn damaged_and_mismatched_trust_files_are_refused() {
     let lab = Lab::with_roots();
     let old = ca::trust(&layout(&lab), CaRole::Cluster).expect("the CAs").into_active();

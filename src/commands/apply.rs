@@ -1,5 +1,6 @@
 //! `apply` and `plan`: make everything in the cluster directory match the cluster file, or print what differs.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use clap::Args;
 use super::bundle::formats;
 use crate::app::apply::{self, ApplyPlan, Changes};
 use crate::app::package::encryption::Encryption;
-use crate::app::package::{PackageError, PackageOptions, Selection, versions};
+use crate::app::package::{MissingRecipient, PackageError, PackageOptions, Selection, versions};
 use crate::bundle::format::Format;
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::args::encryption::EncryptionArgs;
@@ -18,6 +19,7 @@ use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::changes;
+use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 
 /// Makes the directory match cluster.yaml: issues what is missing, does not match or is due, signs CRLs that are due,
@@ -67,15 +69,14 @@ pub fn run(args: &ApplyArgs, context: &mut Context<'_>) -> Result<Exit> {
         return run_plan(&args.plan, context);
     }
     let (cluster, env) = (context.cluster()?, context.env.clone());
-    let options = args.plan.options(&cluster, context)?;
-    let plan = apply::plan(options, &cluster, &env, &mut context.observer())?;
-    let was_empty = plan.changes().is_empty();
+    let (options, left_out) = args.plan.options(&cluster, context)?;
+    let plan = apply::plan(options, left_out, &cluster, &env, &mut context.observer())?;
     let done = match plan.is_empty() {
         true => plan.tidy(&mut context.observer())?,
         false => apply(args, plan, &cluster, context)?,
     };
     changes::show(&done, false, args.plan.output, context);
-    args.plan.exit(&done, was_empty)
+    args.plan.exit(&done, done.is_empty())
 }
 
 fn apply(args: &ApplyArgs, plan: ApplyPlan<'_>, cluster: &Cluster, context: &mut Context<'_>) -> Result<Changes> {
@@ -93,18 +94,24 @@ fn apply(args: &ApplyArgs, plan: ApplyPlan<'_>, cluster: &Cluster, context: &mut
 /// Returns the errors of [`apply::plan`], or a refusal if some hosts cannot be packed.
 pub fn run_plan(args: &PlanArgs, context: &mut Context<'_>) -> Result<Exit> {
     let (cluster, env) = (context.cluster()?, context.env.clone());
-    let options = args.options(&cluster, context)?;
-    let plan = apply::plan(options, &cluster, &env, &mut context.observer())?;
+    let (options, left_out) = args.options(&cluster, context)?;
+    let plan = apply::plan(options, left_out, &cluster, &env, &mut context.observer())?;
     changes::show(plan.changes(), true, args.output, context);
     args.exit(plan.changes(), plan.changes().is_empty())
 }
 
 impl PlanArgs {
-    fn options<'c>(&self, cluster: &'c Cluster, context: &mut Context<'_>) -> Result<PackageOptions<'c>> {
-        let hosts = Selection::all(cluster);
-        let encryption = Encryption::plan(&hosts, cluster, self.format, &self.encryption.recipients(context)?)?;
-        Ok(PackageOptions {
-            hosts,
+    /// Returns the options of packing, and the hosts that are left out because they have no recipient.
+    fn options<'c>(
+        &self,
+        cluster: &'c Cluster,
+        context: &mut Context<'_>,
+    ) -> Result<(PackageOptions<'c>, Vec<MissingRecipient>)> {
+        let (hosts, recipients) = (Selection::all(cluster), self.encryption.recipients(context)?);
+        let (encryption, left_out) = Encryption::plan_partly(&hosts, cluster, self.format, &recipients)?;
+        let is_left_out: HashSet<&HostName> = left_out.iter().map(|one| &one.host).collect();
+        let options = PackageOptions {
+            hosts: hosts.only(|host| !is_left_out.contains(host)),
             format: self.format,
             settings: versions::settings(cluster, &[], false)?,
             overrides_versions: false,
@@ -112,12 +119,23 @@ impl PlanArgs {
             encryption,
             discard_keys: self.encryption.discard_keys,
             signing_key: self.signing.key(self.format, context)?.map(Arc::new),
-        })
+        };
+        Ok((options, left_out))
     }
 
     fn exit(&self, changes: &Changes, was_empty: bool) -> Result<Exit> {
+        if let (None, Some(error)) = (changes.refusal(), &changes.verifier_unreadable) {
+            return Err(error.clone().into());
+        }
+        let without = &changes.without_recipients;
         match changes.refusal() {
             Some(refusal) => Err(PackageError::Refused(refusal).into()),
+            None if !without.is_empty() => Err(PackageError::NoRecipients {
+                hosts: without.clone(),
+                by_known_hosts: without.iter().any(|one| one.why.is_some()),
+                is_partial: true,
+            }
+            .into()),
             None if self.exit_code && !was_empty => Ok(Exit::Changed),
             None => Ok(Exit::Done),
         }

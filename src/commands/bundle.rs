@@ -7,7 +7,9 @@ use std::time::Instant;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::app;
 use crate::app::package::encryption::Encryption;
+use crate::app::package::verifier::is_verifier_bundle_stale;
 use crate::app::package::{PackageError, PackageOptions, Packager, Selection, templates, versions};
 use crate::bundle::format::Format;
 use crate::cli::args::encryption::EncryptionArgs;
@@ -19,6 +21,7 @@ use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::bundles;
 use crate::cluster::spec::Cluster;
+use crate::pki::ssh::SshKey;
 
 /// Renders and packs bundles/HOST.tar.gz for each host: the same bytes for the same input. A host that is master and
 /// node gets one bundle with both.
@@ -84,14 +87,42 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
 }
 
 fn pack(args: &BundleArgs, packager: &Packager, templates: Option<PathBuf>, context: &mut Context<'_>) -> Result<Exit> {
-    let options = options(args, &packager.cluster, templates, context)?;
+    let options = options(args, &packager.cluster, templates.clone(), context)?;
+    let key = options.signing_key.clone();
     let began = Instant::now();
     let report = packager.plan(options, &mut context.observer())?.apply(&mut context.observer())?;
     bundles::show(&report, args.output, began.elapsed().as_secs_f64(), context);
+    if args.all {
+        refresh_verifier(packager, templates.as_deref(), key.as_deref(), context)?;
+    }
     match report.refusal() {
         Some(refusal) => Err(PackageError::Refused(refusal).into()),
         None => Ok(Exit::Done),
     }
+}
+
+/// Packs the verifier bundle again, if there is one that is not up to date.
+fn refresh_verifier(
+    packager: &Packager,
+    templates: Option<&Path>,
+    key: Option<&SshKey>,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    let Packager { env, cluster } = packager;
+    match is_verifier_bundle_stale(env, cluster, templates) {
+        Ok(false) => return Ok(()),
+        Err(app::Error::Package(error @ PackageError::VerifierCredential { .. })) => {
+            context.screen.warn(format_args!("{} stays as it is: {error}", env.layout.verifier_bundle().display()));
+            return Ok(());
+        }
+        other => other?,
+    };
+    let report = packager.verifier_bundle(templates, key, &mut context.observer())?;
+    context.screen.step(format_args!("packed {} again", report.path.display()));
+    for warning in &report.warnings {
+        bundles::warn(warning, &env.layout, &mut context.screen);
+    }
+    Ok(())
 }
 
 fn options<'c>(

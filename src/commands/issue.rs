@@ -48,7 +48,8 @@ pub(super) fn run(
     cluster: &Cluster,
     context: &mut Context<'_>,
 ) -> Result<Exit> {
-    let options = IssueOptions { subjects, reissue: args.reissue, renew_within: args.renew_within };
+    let options =
+        IssueOptions { subjects, reissue: args.reissue, renew_within: args.renew_within, skips_unreadable: false };
     let env = context.env.clone();
     if args.dry_run {
         let preview = issue::preview(options, cluster, &env, &mut context.observer())?;
@@ -121,22 +122,13 @@ fn show_report(
 }
 
 fn show_superseded(report: &SupersededReport, scheme: AccountScheme, output: OutputFormat, context: &mut Context<'_>) {
-    let old = scheme.other().prefix();
-    match report {
-        SupersededReport::Kept { count, error } => context.screen.warn(format_args!(
-            "{} of accounts {old}HOST stay valid, because the API servers' rules cannot hold them: {error}. Delete the objects that \
-             give them rights: clusterctl policy names them",
-            certificates(*count),
-        )),
-        SupersededReport::Revoked { count, written } => {
-            for path in written.iter().filter(|_| output == OutputFormat::Human) {
-                context.screen.answer(path.display());
-            }
-            context.screen.warn(format_args!(
-                "revoked {} of accounts {old}HOST, which accounts: {scheme} replaces. Apply the policy and install the nodes' bundles \
-                 before the masters', which deny them: clusterctl policy",
-                certificates(*count),
-            ));
-        }
+    let (old, SupersededReport { count, written }) = (scheme.other().prefix(), report);
+    for path in written.iter().filter(|_| output == OutputFormat::Human) {
+        context.screen.answer(path.display());
     }
+    context.screen.warn(format_args!(
+        "revoked {} of accounts {old}HOST, which accounts: {scheme} replaces. Apply the policy and install the nodes' bundles \
+         before the masters', which deny them: clusterctl policy",
+        certificates(*count),
+    ));
 }

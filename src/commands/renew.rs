@@ -54,6 +54,7 @@ pub struct RenewArgs {
 pub fn run(args: &RenewArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let options = args.options(&cluster, context)?;
+    args.warn_of_long_limit(&options, &cluster, context);
     let env = context.env.clone();
     let plan = renew::plan(options, &cluster, &env, &mut context.observer())?;
     if args.dry_run || plan.is_empty() {
@@ -67,6 +68,20 @@ pub fn run(args: &RenewArgs, context: &mut Context<'_>) -> Result<Exit> {
 }
 
 impl RenewArgs {
+    /// Warns of a limit within which new certificates expire, too: every run would renew all of them.
+    fn warn_of_long_limit(&self, options: &RenewOptions<'_>, cluster: &Cluster, context: &mut Context<'_>) {
+        let of_masters = (!options.masters.is_empty()).then_some(cluster.validity.master);
+        let of_nodes = (!options.nodes.is_empty()).then_some(cluster.validity.node);
+        let shortest = of_masters.into_iter().chain(of_nodes).min();
+        if let (Some(within), Some(lifetime)) = (self.within, shortest)
+            && within >= lifetime
+        {
+            context.screen.warn(format_args!(
+                "--within {within} is not shorter than the lifetime of new certificates ({lifetime}): each run renews them again"
+            ));
+        }
+    }
+
     fn options<'c>(&self, cluster: &'c Cluster, context: &Context<'_>) -> Result<RenewOptions<'c>> {
         if !self.all && !self.admins && self.hosts.is_empty() {
             let hint = "name some of the cluster file's hosts, or use --all or --admins";

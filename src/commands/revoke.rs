@@ -25,7 +25,7 @@ pub struct RevokeArgs {
     /// kubeconfig
     #[arg(value_name = "HOST|SERIAL|FILE", required_unless_present_any = ["renew", "from"], add = super::completions::hosts())]
     name: Option<String>,
-    /// The reason, by RFC 5280's name
+    /// The reason, by RFC 5280's name. keyCompromise also replaces the reason of what was revoked before
     #[arg(long, value_name = "REASON", value_parser = reasons(), default_value = "unspecified")]
     reason: Reason,
     /// The CA that signed the certificate with that serial number, if the ledger does not have it
@@ -124,18 +124,27 @@ fn confirm(plan: &RevokePreview<'_>, confirmed: bool, context: &mut Context<'_>)
         let (profile, serial, until) = (&one.profile, &one.serial, stamp(one.not_after));
         context.screen.step(format_args!("{name} {profile} (serial {serial}, until {until})"));
     }
-    if confirmed || plan.count() == 0 {
+    for one in plan.raised() {
+        let name = one.host.as_deref().unwrap_or(&one.account);
+        let reason = one.revocation.as_ref().map_or_else(String::new, |known| format!(", {}", known.reason));
+        context.screen.step(format_args!("{name} {} (serial {}, revoked before{reason})", one.profile, one.serial));
+    }
+    let count = plan.count() + plan.raised().len();
+    if confirmed || count == 0 {
         return Ok(());
     }
     let Some(prompts) = &mut context.prompts else {
         let what = "revoking asks for confirmation, and there is no terminal to ask on";
         return Err(CliError::new(Exit::Usage, what).hint("use --yes to confirm it"));
     };
-    let these = match plan.count() {
+    let these = match count {
         1 => "this certificate".to_owned(),
         count => format!("these {count} certificates"),
     };
-    let question = format!("Revoke {these}? It cannot be undone");
+    let question = match plan.count() {
+        0 => format!("Change the reason for the revocation of {these}? It cannot be undone"),
+        _ => format!("Revoke {these}? It cannot be undone"),
+    };
     if prompts.confirm(&question).map_err(no_answer("it was not confirmed"))? {
         return Ok(());
     }

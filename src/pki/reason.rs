@@ -36,6 +36,13 @@ impl Reason {
         Self::PrivilegeWithdrawn,
     ];
 
+    /// Returns true if a certificate that was revoked for `former` can be revoked for this reason instead: its key may be in
+    /// other hands, which was not known before.
+    #[must_use]
+    pub fn raises(self, former: Self) -> bool {
+        self == Self::KeyCompromise && former != Self::KeyCompromise
+    }
+
     /// RFC 5280's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -79,8 +79,81 @@ fn seal_to_in_the_cluster_file_is_used() {
     assert!(folder_of(&lab, "bundles").iter().all(|name| name.ends_with(".age")));
     assert!(age_opens(&lab, "bundles/on.tar.gz.age", "age").is_some());
     converged(&lab, &[]);
-    lab.write("cluster.yaml", &cluster_with(&recipient));
-    assert_eq!(lab.run(&["plan"]).status, 3, "some hosts have no recipient");
+    // Some hosts have no recipient: they are named, and everything else is done.
+    lab.write("cluster.yaml", &cluster_with(&recipient).replace("10.20.4.1]", "10.20.4.7]"));
+    for command in ["plan", "apply"] {
+        let ran = lab.run(&[command, "--output", "json"]);
+        assert_eq!(ran.status, 3, "{command}: {ran}");
+        crate::support::forms::conforms("apply", &ran.out);
+        let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let without = texts(&report, "hostsWithoutRecipients");
+        assert!(!without.is_empty() && !without.contains(&"on"), "{report:#}");
+        assert_eq!(texts(&report, "hostsToDeliver"), ["on"], "{report:#}");
+    }
+    assert!(age_opens(&lab, "bundles/on.tar.gz.age", "age").is_some());
+}
+
+#[test]
+fn the_verifier_bundle_is_packed_again_where_there_is_one() {
+    let lab = applied();
+    converged(&lab, &[]);
+    lab.good(&["bundle", "--verifier"]);
+    converged(&lab, &[]);
+    let before = fs::read(lab.path("verifier.tar.gz")).expect("a bundle");
+    // The cluster file is in it.
+    lab.write("cluster.yaml", &format!("{CLUSTER}- {{name: new, addresses: [10.20.9.9]}}\n"));
+    let plan = run(&lab, "plan", &[]);
+    assert!(plan["verifierBundle"].as_str().is_some_and(|path| path.ends_with("verifier.tar.gz")), "{plan:#}");
+    let done = run(&lab, "apply", &[]);
+    assert_eq!(done["verifierBundle"], plan["verifierBundle"]);
+    assert_ne!(fs::read(lab.path("verifier.tar.gz")).expect("a bundle"), before);
+    converged(&lab, &[]);
+    // So does bundle --all, and new certificates are a reason, too.
+    lab.good(&["issue-master", "--all", "--reissue"]);
+    let stale = fs::read(lab.path("verifier.tar.gz")).expect("a bundle");
+    lab.good(&["bundle", "--all"]);
+    assert_ne!(fs::read(lab.path("verifier.tar.gz")).expect("a bundle"), stale);
+    converged(&lab, &[]);
+    lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn a_run_beside_another_reports_its_own_work() {
+    use clusterctl::app::apply;
+    use clusterctl::app::package::encryption::Encryption;
+    use clusterctl::app::package::{PackageOptions, Selection, versions};
+    use clusterctl::app::{Env, Silent};
+    use clusterctl::bundle::format::Format;
+
+    let lab = applied();
+    lab.good(&["revoke", "worker-b1", "--yes"]);
+    lab.write("cluster.yaml", &CLUSTER.replace("10.20.4.1]", "10.20.4.2]"));
+    let (env, cluster): (Env, _) = (crate::support::packages::env(&lab), crate::support::packages::cluster(&lab));
+    let plan = || {
+        let options = PackageOptions {
+            hosts: Selection::all(&cluster),
+            format: Format::TarGz,
+            templates: None,
+            settings: versions::settings(&cluster, &[], false).expect("settings"),
+            overrides_versions: false,
+            encryption: Encryption::None { requested: false },
+            signing_key: None,
+            discard_keys: false,
+        };
+        apply::plan(options, Vec::new(), &cluster, &env, &mut Silent).expect("a plan")
+    };
+    let issuers = || {
+        let roles = clusterctl::cluster::profile::CaRole::ALL;
+        let open = |role| clusterctl::store::ca::open(&env.layout, role, None).expect("a CA").into_issuer(env.now);
+        roles.map(|role| open(role).expect("an issuer"))
+    };
+    let (first, second) = (plan(), plan());
+    assert_eq!(first.changes(), second.changes());
+    let done = first.apply(&issuers(), &mut Silent).expect("applied");
+    assert!(!done.is_empty() && !done.certificates.is_empty() && !done.bundles.is_empty(), "{done:#?}");
+    let nothing = second.apply(&issuers(), &mut Silent).expect("applied");
+    assert!(nothing.is_empty(), "{nothing:#?}");
+    assert_eq!(nothing.to_deliver, []);
 }
 
 #[test]

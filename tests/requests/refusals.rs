@@ -8,13 +8,14 @@ use clusterctl::app;
 use clusterctl::app::sign::{self, RefusedRequest, RequestProblem, SignError, SignOptions};
 use clusterctl::cluster::name::HostName;
 use clusterctl::cluster::profile::Profile;
+use clusterctl::pki::reason::Reason;
 use clusterctl::pki::request::RequestError;
 use serde_json::Value;
 
 use super::{CLIENT, EC, SERVER, csr, install, leaks, request, sign, signed};
 use crate::support::outside::needs;
 use crate::support::packages::{cluster, env};
-use crate::support::{CLUSTER, Lab, good_tool};
+use crate::support::{CLUSTER, Lab, forms, good_tool};
 
 /// Returns why requests are refused; nothing is changed.
 #[track_caller]
@@ -118,6 +119,69 @@ fn keys_that_are_weak_or_of_others_or_revoked_are_refused() {
     lab.good(&["revoke", "on", "--yes"]);
     let found = problems(&lab, "x.csr");
     assert!(matches!(found[..], [RequestProblem::KeyRevoked { .. }]), "{found:?}");
+}
+
+#[test]
+fn a_key_is_refused_when_its_revocation_is_raised_to_a_compromise() {
+    needs!("openssl");
+    let lab = Lab::issued();
+    lab.good(&["bundle", "--all"]);
+    let key = lab.path("pki/nodes/on/kubelet-server.key").display().to_string();
+    let (client, out) = (lab.read("pki/nodes/on/kubelet-client.crt"), lab.path("x.csr").display().to_string());
+    good_tool("openssl", &["req", "-new", "-key", &key, "-subj", "/CN=on", "-out", &out]);
+    lab.good(&["revoke", "on", "--reason", "superseded", "--yes"]);
+    let options = SignOptions {
+        files: vec![lab.path("x.csr")],
+        host: Some(HostName::parse("on").expect("a name")),
+        profile: Some(Profile::KubeletServer),
+        ..SignOptions::default()
+    };
+    assert!(sign::preview(&options, &cluster(&lab), &env(&lab)).is_ok(), "its successor may have the same key");
+    let entries = |lab: &Lab| {
+        let list = lab.path("pki/crl.pem").display().to_string();
+        let text = good_tool("openssl", &["crl", "-in", &list, "-noout", "-text"]);
+        let dates: Vec<&str> = text.lines().filter(|line| line.contains("Revocation Date")).collect();
+        (["Superseded", "Key Compromise"].map(|reason| text.matches(reason).count()), dates.join("\n"))
+    };
+    let (reasons, dates) = entries(&lab);
+    assert_eq!(reasons, [2, 0]);
+    let rules = lab.read("policy/masters/authorization.yaml");
+    let mut later = lab;
+    later.now += time::Duration::days(2);
+    let lab = later;
+    // A lesser reason changes nothing.
+    assert_eq!(lab.run(&["revoke", "on", "--reason", "superseded", "--yes"]).status, 3);
+    assert_eq!(lab.run(&["revoke", "on", "--reason", "keyCompromise"]).status, 2, "it asks");
+    lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+    let raised = problems(&lab, "x.csr");
+    assert!(matches!(raised[..], [RequestProblem::KeyRevoked { reason: Reason::KeyCompromise, .. }]), "{raised:?}");
+    // The CRL has the new reason with the time of the revocation, and API servers deny as before.
+    assert_eq!(entries(&lab), ([0, 2], dates));
+    assert_eq!(lab.read("policy/masters/authorization.yaml"), rules);
+    lab.good(&["crl", "show"]);
+    lab.good(&["ledger", "check"]);
+    assert_eq!(lab.read("pki/nodes/on/kubelet-client.crt"), client);
+    let log: Value = serde_json::from_str(&lab.good(&["log", "on", "-o", "json"]).out).expect("JSON");
+    forms::conforms("log", &log.to_string());
+    let changes: Vec<&Value> = log["entries"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .filter(|entry| entry["kind"] == "change-reason" && entry["reason"] == "keyCompromise")
+        .collect();
+    assert_eq!(changes.len(), 2, "{log:#}");
+    let again = lab.run(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+    assert_eq!(again.status, 3, "{again}");
+    // A run that was interrupted before the CRL was signed is completed.
+    let (list, with_reason) = (lab.path("pki/crl.pem"), lab.read("pki/crl.pem"));
+    fs::remove_file(&list).expect("removed");
+    lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+    assert_ne!(lab.read("pki/crl.pem"), with_reason);
+    assert_eq!(entries(&lab).0, [0, 2]);
+    // A ledger that is made anew has the reason from the CRL.
+    fs::remove_file(lab.path("pki/ledger.sqlite3")).expect("removed");
+    lab.good(&["ledger", "rebuild"]);
+    assert!(!problems(&lab, "x.csr").is_empty());
 }
 
 #[test]

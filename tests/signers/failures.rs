@@ -33,7 +33,7 @@ fn with_script(script: &str) -> Lab {
 fn failure(lab: &Lab) -> ProgramError {
     let (cluster, env) = (cluster(lab), env(lab));
     let subjects = Subjects::Nodes(vec![&cluster.nodes[1]]);
-    let options = IssueOptions { subjects, reissue: false, renew_within: None };
+    let options = IssueOptions { subjects, reissue: false, renew_within: None, skips_unreadable: false };
     let plan = issue::plan(options, "test", &cluster, &env, &mut Silent).expect("a plan");
     let holder = Holder::of(CaRole::Cluster, &cluster, &env, &Surroundings::default()).expect("a holder");
     let issuer = holder.open(&env, &mut NoPins).expect("a CA").into_issuer(env.now).expect("an issuer");

@@ -58,7 +58,8 @@ pub(crate) fn master_plan(lab: &Lab) -> Plan {
 
 fn plan(lab: &Lab, subjects: impl for<'c> FnOnce(&'c Cluster) -> Subjects<'c>) -> Plan {
     let cluster = cluster(lab);
-    let options = IssueOptions { subjects: subjects(&cluster), reissue: false, renew_within: None };
+    let options =
+        IssueOptions { subjects: subjects(&cluster), reissue: false, renew_within: None, skips_unreadable: false };
     let preview = issue::preview(options, &cluster, &env(lab), &mut Silent).expect("a plan");
     let certificates = preview.certificates().map(|planned| (planned.credential.to_string(), planned.reasons));
     Plan { certificates: certificates.collect(), kept: preview.kept(), service_account: preview.service_account() }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use crate::app::issue::{PlannedCertificate, ServiceAccountStep};
-use crate::app::package::{PackReason, Refusal, RefusedHost, Warning};
+use crate::app::package::{MissingRecipient, PackReason, Refusal, RefusedHost, Warning};
 use crate::app::policy::PolicyChange;
 use crate::app::renew::DueCrl;
 use crate::app::revoke::removed_host::RemovedHost;
 use crate::cluster::name::HostName;
+use crate::store::error::StoreError;
 use crate::store::ledger::certificates::IssuedCertificate;
 
 /// What was changed, or would be, and what only a person or a host can do.
@@ -31,6 +32,8 @@ pub struct Changes {
     pub deletions: Option<PathBuf>,
     /// The bundles.
     pub bundles: Vec<BundleChange>,
+    /// The verifier bundle, if it is packed again.
+    pub verifier_bundle: Option<PathBuf>,
     /// The number of keys that were deleted, where that was asked for.
     pub discarded: Option<usize>,
     /// The hosts that need their new bundles.
@@ -41,6 +44,10 @@ pub struct Changes {
     pub kept: Vec<HostName>,
     /// The hosts whose bundles cannot be packed.
     pub refused: Vec<RefusedHost>,
+    /// The hosts whose bundles cannot be encrypted, because they have no recipient, while others have.
+    pub without_recipients: Vec<MissingRecipient>,
+    /// The error of reading the verifier's credential, which is left as it is.
+    pub verifier_unreadable: Option<StoreError>,
     /// The hosts that are no longer in the cluster file and still have something.
     pub left: Vec<RemovedHost>,
     /// What the user should know about bundles and access rules.
@@ -100,6 +107,7 @@ impl Changes {
             && self.crls.is_empty()
             && self.policy.is_empty()
             && self.bundles.is_empty()
+            && self.verifier_bundle.is_none()
     }
 
     /// Returns the hosts that cannot be packed, as the error that the run ends with.

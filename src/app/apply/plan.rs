@@ -10,7 +10,7 @@ use crate::app::issue::{self, IssueOptions, IssuePreview, Subjects};
 use crate::app::notice::Notice;
 use crate::app::observer::Observer;
 use crate::app::once::Once;
-use crate::app::package::{self, PackReason, PackageOptions, PackagePreview};
+use crate::app::package::{self, MissingRecipient, PackReason, PackageError, PackageOptions, PackagePreview, verifier};
 use crate::app::policy::{self, ChangeKind, PolicyChange};
 use crate::app::renew::{due_crls, renew_crls};
 use crate::app::revoke::removed_hosts;
@@ -40,19 +40,20 @@ pub struct ApplyPlan<'a> {
 
 /// Finds what differs from the cluster file, and changes nothing.
 ///
-/// `options` are those of packing all hosts.
+/// `options` are those of packing all hosts but the ones in `without_recipients`, which are reported.
 ///
 /// # Errors
 /// Returns the errors of [`issue::preview`], [`policy::preview`] and of planning to pack; hosts that cannot be packed
 /// are reported.
 pub fn plan<'a>(
     options: PackageOptions<'a>,
+    without_recipients: Vec<MissingRecipient>,
     cluster: &'a Cluster,
     env: &'a Env,
     observer: &mut dyn Observer,
 ) -> Result<ApplyPlan<'a>, Error> {
     let mut plan = ApplyPlan {
-        changes: Changes { policy_folder: env.layout.policy(), ..Changes::default() },
+        changes: Changes { policy_folder: env.layout.policy(), without_recipients, ..Changes::default() },
         options,
         cluster,
         env,
@@ -72,6 +73,7 @@ pub fn plan<'a>(
     }
     plan.add_policy(observer)?;
     plan.add_bundles(observer)?;
+    plan.add_verifier_bundle()?;
     let (ledger, _) = directory::cas(&env.layout, cluster)?;
     let folders = HostFolders::list(&env.layout)?;
     plan.changes.left = removed_hosts::find(&env.layout, cluster, &folders, &ledger, env.now)?;
@@ -83,12 +85,16 @@ fn issue_options(role: Role, cluster: &Cluster) -> IssueOptions<'_> {
         Role::Master => Subjects::Masters(cluster.masters.iter().collect()),
         Role::Node => Subjects::Nodes(cluster.nodes.iter().collect()),
     };
-    IssueOptions { subjects, reissue: false, renew_within: None }
+    IssueOptions { subjects, reissue: false, renew_within: None, skips_unreadable: true }
 }
 
 impl<'a> ApplyPlan<'a> {
     fn add_issue(&mut self, role: Role, preview: &IssuePreview<'_>) {
         self.changes.to_request.extend(preview.to_request());
+        // A host that cannot be read is refused when it is to be packed.
+        let of_verifier = preview.unreadable().find(|(host, _)| host.is_none());
+        self.changes.verifier_unreadable =
+            self.changes.verifier_unreadable.take().or(of_verifier.map(|(_, error)| error.clone()));
         if preview.is_empty() {
             return;
         }
@@ -142,6 +148,27 @@ impl<'a> ApplyPlan<'a> {
         self.changes.kept = kept;
         self.changes.warn(warnings);
         self.is_packing_unrecorded = is_unrecorded;
+        Ok(())
+    }
+
+    /// Adds the verifier bundle, if there is one that differs, or will differ.
+    fn add_verifier_bundle(&mut self) -> Result<(), Error> {
+        let path = self.env.layout.verifier_bundle();
+        if !files::is_plain_file(&path) {
+            return Ok(());
+        }
+        let masters: HashSet<&HostName> = self.cluster.masters.iter().map(|host| &host.name).collect();
+        let is_in_it = |host: &Option<HostName>| host.as_ref().is_none_or(|host| masters.contains(host));
+        let is_changed = !self.changes.revoked.is_empty()
+            || self.changes.certificates.iter().any(|one| is_in_it(&one.credential.host));
+        let templates = self.options.templates.as_deref();
+        let is_stale = is_changed
+            || match verifier::is_verifier_bundle_stale(self.env, self.cluster, templates) {
+                // What cannot be read is named with its host, or as the verifier's.
+                Err(Error::Package(PackageError::VerifierCredential { .. })) => false,
+                other => other?,
+            };
+        self.changes.verifier_bundle = is_stale.then_some(path);
         Ok(())
     }
 
@@ -205,15 +232,25 @@ impl<'a> ApplyPlan<'a> {
     /// Returns the errors of the use cases of each kind. What was changed until then is complete; the same run
     /// continues.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<Changes, Error> {
-        // Those of the plan are found again by each use case.
+        // Those of the plan are found again by each use case. Another run may have done some of it meanwhile: what this run
+        // did is what is found under the lock.
         self.changes.warnings.clear();
+        self.changes.certificates.clear();
+        self.changes.revoked.clear();
+        self.changes.service_account = None;
         for role in std::mem::take(&mut self.issues) {
-            let mut observer = Once::new(observer, &mut self.seen);
             let options = issue_options(role, self.cluster);
-            let plan = issue::plan(options, "apply", self.cluster, self.env, &mut observer)?;
-            if !plan.preview().is_empty() {
-                plan.apply(issuers, &mut observer)?;
+            let plan = issue::plan(options, "apply", self.cluster, self.env, &mut Once::new(observer, &mut self.seen))?;
+            let preview = plan.preview();
+            self.changes.certificates.extend(preview.certificates());
+            self.changes.service_account = self.changes.service_account.or(preview.service_account());
+            self.changes.revoked.extend(preview.superseded().0.iter().cloned());
+            if !preview.is_empty() {
+                plan.apply(issuers, &mut Once::new(observer, &mut self.seen))?;
             }
+        }
+        if !self.changes.crls.is_empty() {
+            self.changes.crls = due_crls(self.env, self.cluster, None)?;
         }
         if let Some(validity) = self.changes.crls.iter().map(|due| due.validity).max() {
             let (templates, mut observer) = (self.options.templates.clone(), Once::new(observer, &mut self.seen));
@@ -226,19 +263,40 @@ impl<'a> ApplyPlan<'a> {
         if !self.changes.bundles.is_empty() || self.is_packing_unrecorded {
             self.pack(observer)?;
         }
+        if self.changes.verifier_bundle.is_some() {
+            self.pack_verifier(observer)?;
+        }
         Ok(self.changes)
     }
 
     fn write_policy(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let mut observer = Once::new(observer, &mut self.seen);
         let report = policy::write(self.env, self.cluster, self.options.templates.as_deref(), &mut observer)?;
-        // What issuing and revoking wrote before is up to date now.
+        // The rules were written when certificates were revoked or CRLs were signed, and are up to date now.
+        let wrote_rules = !self.changes.revoked.is_empty() || !self.changes.crls.is_empty();
+        let is_written = |change: &PolicyChange| {
+            report.changes.contains(change)
+                || (wrote_rules && [ACCOUNTS, AUTHORIZATION].contains(&change.path.as_str()))
+        };
+        self.changes.policy.retain(is_written);
         for change in report.changes {
             if !self.changes.policy.contains(&change) {
                 self.changes.policy.push(change);
             }
         }
         self.changes.deletions = report.deletions;
+        self.changes.warn(report.warnings);
+        Ok(())
+    }
+
+    fn pack_verifier(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let templates = self.options.templates.as_deref();
+        if !verifier::is_verifier_bundle_stale(self.env, self.cluster, templates)? {
+            self.changes.verifier_bundle = None;
+            return Ok(());
+        }
+        let key = self.options.signing_key.as_deref();
+        let report = verifier::pack_verifier(self.env, self.cluster, templates, key, observer)?;
         self.changes.warn(report.warnings);
         Ok(())
     }
@@ -256,7 +314,11 @@ impl<'a> ApplyPlan<'a> {
         self.changes.to_deliver =
             report.bundles.iter().filter(|bundle| bundle.changed).map(|bundle| bundle.host.clone()).collect();
         let again: HashSet<&HostName> = report.refused.iter().map(|refused| &refused.host).collect();
-        self.changes.bundles.retain(|change| !again.contains(&change.host));
+        let changed: HashSet<&HostName> = self.changes.to_deliver.iter().collect();
+        // Where the form alone changes, the bundle itself is as it was.
+        self.changes.bundles.retain(|change| {
+            !again.contains(&change.host) && (changed.contains(&change.host) || !change.reason.needs_delivery())
+        });
         self.changes.refused.extend(report.refused);
         self.changes.discarded = report.discarded;
         self.changes.warn(report.warnings);

@@ -34,11 +34,13 @@ pub(super) struct SubjectPlan {
     /// The numbers of the certificates whose keys only the host has, each with all reasons for which it needs a new
     /// one.
     pub(super) on_host: Vec<(usize, Vec<IssueReason>)>,
+    /// A file that cannot be read, for which the subject is left as it is.
+    pub(super) unreadable: Option<StoreError>,
 }
 
 impl SubjectPlan {
     fn new(subject: usize, issue: Vec<(usize, Vec<IssueReason>)>, kept: usize) -> Self {
-        Self { subject, issue, kept, on_host: Vec::new() }
+        Self { subject, issue, kept, on_host: Vec::new(), unreadable: None }
     }
 }
 
@@ -176,7 +178,13 @@ impl Comparer<'_> {
             if matches!(found.as_ref().map_err(Vec::as_slice), Err([CredentialProblem::KeyDiscarded { .. }])) {
                 discarded.push(i);
             }
-            let reasons = self.reasons(spec, &found)?;
+            let reasons = match self.reasons(spec, &found) {
+                Err(error) if self.wanted.options.skips_unreadable => {
+                    let plan = SubjectPlan { unreadable: Some(error), ..SubjectPlan::new(subject, Vec::new(), 0) };
+                    return Ok((plan, None, Vec::new()));
+                }
+                other => other?,
+            };
             if found.is_err() && credentials::is_key_on_host(self.layout, spec, inventory) {
                 // A key generated here would not be the key of the host.
                 plan.kept += usize::from(reasons.is_empty());

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use super::reason::PlannedCertificate;
+use crate::app::revoke::superseded::SupersededKept;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
@@ -34,6 +35,8 @@ pub enum Notice {
         /// The cluster's CA expires at this time.
         ca_not_after: OffsetDateTime,
     },
+    /// Certificates of the former account scheme stay valid.
+    SupersededKept(SupersededKept),
     /// Certificates that were being replaced but were missing in the ledger were added to it.
     Recorded {
         /// The number of certificates.

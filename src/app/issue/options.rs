@@ -17,6 +17,8 @@ pub struct IssueOptions<'a> {
     pub reissue: bool,
     /// Credentials that expire within this time are replaced; overrides the cluster file.
     pub renew_within: Option<Lifetime>,
+    /// Whether subjects with a file that cannot be read are left as they are, instead of an error for all.
+    pub skips_unreadable: bool,
 }
 
 /// The subjects whose credentials are issued.

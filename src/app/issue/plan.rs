@@ -16,7 +16,7 @@ use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::observer::Observer;
-use crate::app::revoke::superseded::{Superseded, SupersededReport};
+use crate::app::revoke::superseded::{Superseded, SupersededKept, SupersededReport};
 use crate::app::revoke::{check_ledger_is_current, removed_hosts};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
@@ -42,6 +42,7 @@ pub struct IssuePreview<'a> {
     superseded: Superseded,
     /// The verification cache's entries for the files that were read.
     verified: Vec<CacheEntry>,
+    superseded_kept: Option<SupersededKept>,
 }
 
 impl<'a> IssuePreview<'a> {
@@ -70,7 +71,19 @@ impl<'a> IssuePreview<'a> {
         })
     }
 
-    fn report_requests(&self, observer: &mut dyn Observer) {
+    /// Returns the subjects that are left as they are, because a file of theirs cannot be read: the host, `None` for the
+    /// verifier, and the error.
+    pub fn unreadable(&self) -> impl Iterator<Item = (Option<HostName>, &StoreError)> {
+        self.plans.iter().filter_map(|plan| {
+            let host = || self.wanted.specs(plan.subject).into_iter().find_map(|spec| spec.host);
+            plan.unreadable.as_ref().map(|error| (host(), error))
+        })
+    }
+
+    fn report(&self, observer: &mut dyn Observer) {
+        if let Some(kept) = &self.superseded_kept {
+            observer.notice(Notice::SupersededKept(kept.clone()).into());
+        }
         let certificates: Vec<PlannedCertificate> = self.to_request().collect();
         if !certificates.is_empty() {
             observer.notice(Notice::RequestNeeded { certificates }.into());
@@ -145,7 +158,9 @@ impl<'a> IssuePreview<'a> {
             Role::Master => (service_account::step(&env.layout)?, Superseded::default()),
             Role::Node => {
                 // A host that still has to request a new certificate needs its present one.
-                let waits = |plan: &&SubjectPlan| plan.on_host.iter().any(|(_, reasons)| !reasons.is_empty());
+                let waits = |plan: &&SubjectPlan| {
+                    plan.unreadable.is_some() || plan.on_host.iter().any(|(_, reasons)| !reasons.is_empty())
+                };
                 let hosts = || {
                     let replaced = plans.iter().filter(|plan| !waits(plan));
                     let specs = replaced.flat_map(|plan| wanted.specs(plan.subject));
@@ -154,7 +169,8 @@ impl<'a> IssuePreview<'a> {
                 (None, Superseded::of_hosts(hosts, wanted.cluster, ledger, env)?)
             }
         };
-        Ok(Self { wanted, plans, unrecorded, service_account, superseded, verified })
+        let (superseded, superseded_kept) = superseded.that_fit(wanted.cluster, &cas.cluster, ledger, env)?;
+        Ok(Self { wanted, plans, unrecorded, service_account, superseded, superseded_kept, verified })
     }
 }
 
@@ -173,7 +189,7 @@ pub fn preview<'a>(
     let wanted = Wanted { options, cluster, now: env.now };
     let preview = IssuePreview::new(wanted, &cas, &ledger, env, observer)?;
     removed_hosts::report(env, cluster, &HostFolders::list(&env.layout)?, &ledger, observer)?;
-    preview.report_requests(observer);
+    preview.report(observer);
     Ok(preview)
 }
 
@@ -229,7 +245,7 @@ pub(in crate::app) fn plan_after<'a>(
     let (folders, mut preview) = (folders?, preview?);
     cache(&std::mem::take(&mut preview.verified), &mut ledger, observer);
     removed_hosts::report(env, cluster, &folders, &ledger, observer)?;
-    preview.report_requests(observer);
+    preview.report(observer);
     Ok(IssuePlan { preview, env, ledger, cas, _lock: lock })
 }
 

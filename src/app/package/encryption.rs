@@ -76,11 +76,30 @@ impl<'c> Encryption<'c> {
         format: Format,
         recipients: &Recipients,
     ) -> Result<Self, PackageError> {
+        let by_known_hosts = matches!(recipients, Recipients::Given { known_hosts: Some(_), .. });
+        let (encryption, missing) = Self::plan_partly(hosts, cluster, format, recipients)?;
+        match missing.is_empty() {
+            true => Ok(encryption),
+            false => Err(PackageError::NoRecipients { hosts: missing, by_known_hosts, is_partial: false }),
+        }
+    }
+
+    /// Like [`Encryption::plan`], but also returns the hosts without a recipient instead of an error. They have to be left
+    /// out.
+    ///
+    /// # Errors
+    /// Returns the other errors of [`Encryption::plan`].
+    pub fn plan_partly(
+        hosts: &Selection<'c>,
+        cluster: &Cluster,
+        format: Format,
+        recipients: &Recipients,
+    ) -> Result<(Self, Vec<MissingRecipient>), PackageError> {
         let hosts = hosts.hosts();
         let (everyone, known_hosts) = match recipients {
-            Recipients::None => return Ok(Self::None { requested: true }),
+            Recipients::None => return Ok((Self::None { requested: true }, Vec::new())),
             Recipients::OfClusterFile if hosts.iter().all(|roles| declared(roles).is_empty()) => {
-                return Ok(Self::None { requested: false });
+                return Ok((Self::None { requested: false }, Vec::new()));
             }
             Recipients::OfClusterFile => (&[][..], None),
             Recipients::Given { everyone, known_hosts } => (everyone.as_slice(), known_hosts.as_ref()),
@@ -109,16 +128,13 @@ impl<'c> Encryption<'c> {
                 Err(one) => missing.push(one),
             }
         }
-        if !missing.is_empty() {
-            return Err(PackageError::NoRecipients { hosts: missing, by_known_hosts: known_hosts.is_some() });
-        }
         if let Some(known) = known_hosts {
             check_keys_differ(&plan, everyone, cluster, known)?;
         }
         let plan = RecipientPlan(Arc::new(plan));
         // Every key is tried before the first bundle is written.
         plan.0.par_iter().try_for_each(|(host, _)| plan.encryptor(host).map(drop))?;
-        Ok(Self::To(plan))
+        Ok((Self::To(plan), missing))
     }
 
     /// Returns true if bundles are encrypted.

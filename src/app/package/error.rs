@@ -66,12 +66,14 @@ pub enum PackageError {
         format: Format,
     },
     /// Some hosts have no recipient.
-    #[error("{}, so nothing was packed:{}", without_recipients(hosts), lines(hosts, NAMED))]
+    #[error("{}, so {} packed:{}", without_recipients(hosts), left_out(hosts, *is_partial), lines(hosts, NAMED))]
     NoRecipients {
         /// The hosts, with the reasons.
         hosts: Vec<MissingRecipient>,
         /// Whether their keys were looked for in a `known_hosts` file.
         by_known_hosts: bool,
+        /// Whether other hosts were packed.
+        is_partial: bool,
     },
     /// Two hosts have the same SSH host key.
     #[error("{one} and {other} have the same SSH host key, so each could decrypt the other's bundle")]
@@ -183,6 +185,14 @@ fn without_recipients(hosts: &[MissingRecipient]) -> String {
     match hosts.len() {
         1 => "one host has no recipient for its bundle".to_owned(),
         count => format!("{count} hosts have no recipients for their bundles"),
+    }
+}
+
+fn left_out(hosts: &[MissingRecipient], is_partial: bool) -> &'static str {
+    match (is_partial, hosts.len()) {
+        (false, _) => "nothing was",
+        (true, 1) => "it was not",
+        (true, _) => "they were not",
     }
 }
 

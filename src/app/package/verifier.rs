@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::PackageError;
 use super::permissions::ExposedKeys;
 use super::plan::Packager;
+use super::reader;
 use super::report::Warning;
 use super::templates;
 use super::templates_error::TemplatesError;
@@ -15,7 +16,9 @@ use crate::app::observer::Observer;
 use crate::app::revoke::{self, denials};
 use crate::app::verify::denials as expected;
 use crate::bundle::input::CredentialPem;
+use crate::bundle::model::{Bundle, BundleFile, SIGNATURE};
 use crate::bundle::packer;
+use crate::bundle::render::Templates;
 use crate::bundle::signature;
 use crate::bundle::verifier::{self, VerifierInput};
 use crate::cluster::profile::{CertificateSpec, Profile};
@@ -25,6 +28,7 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::ssh::SshKey;
 use crate::store::credentials;
 use crate::store::files::{self, PRIVATE};
+use crate::store::ledger::Ledger;
 use crate::store::ledger::inventory::Inventory;
 
 /// The verifier bundle that was packed.
@@ -47,39 +51,79 @@ impl Packager {
         signing_key: Option<&SshKey>,
         observer: &mut dyn Observer,
     ) -> Result<VerifierReport, Error> {
-        let Self { env, cluster } = self;
-        let layout = &env.layout;
-        let templates = templates::load(templates, cluster, layout)?;
-        let _lock = directory::lock(env, "bundle --verifier", observer)?;
-        files::sweep(layout.dir())?;
-        let (mut ledger, known, cas) = directory::trust(layout, cluster)?;
-        revoke::check_ledger_is_current(layout, &cas, &ledger, env.now)?;
-        let trust = &cas.cluster;
-        let Credentials { pems, generation, exposed } = credentials(env, cluster, &cas, &known)?;
-        let cluster_file = files::read(&layout.cluster_file(), config::MAX_BYTES as u64)?;
-        let policy = templates
-            .verifier_policy()
-            .map_err(|source| TemplatesError::Render { output: "the verifier's policy", source })?;
-        let rules = denials::authorization(cluster, &denials::of_ledger(&ledger, trust, env.now)?, &templates)?;
-        let expected_denials = expected::of_ledger(&rules, &ledger, trust, env.now)?.to_json();
-        let input = VerifierInput {
-            policy,
-            denials: expected_denials,
-            cluster,
-            cluster_file: &cluster_file,
-            trust,
-            credentials: pems,
-            generation,
-        };
-        let mut bundle = verifier::render(input).map_err(PackageError::VerifierBundle)?;
-        if let Some(key) = signing_key {
-            signature::sign(&mut bundle, key).map_err(PackageError::Signing)?;
-        }
-        let path = layout.verifier_bundle();
-        files::replace(&path, &packer::pack(&bundle), PRIVATE)?;
-        ledger.log_event("bundle", "verifier", &path.display().to_string(), &env.audit())?;
-        Ok(VerifierReport { path, warnings: exposed.warning().into_iter().collect() })
+        pack_verifier(&self.env, &self.cluster, templates, signing_key, observer)
     }
+}
+
+/// Like [`Packager::verifier_bundle`].
+///
+/// # Errors
+/// Returns the errors of [`Packager::verifier_bundle`].
+pub(in crate::app) fn pack_verifier(
+    env: &Env,
+    cluster: &Cluster,
+    templates: Option<&Path>,
+    signing_key: Option<&SshKey>,
+    observer: &mut dyn Observer,
+) -> Result<VerifierReport, Error> {
+    let layout = &env.layout;
+    let templates = templates::load(templates, cluster, layout)?;
+    let _lock = directory::lock(env, "bundle --verifier", observer)?;
+    files::sweep(layout.dir())?;
+    let (mut ledger, known, cas) = directory::trust(layout, cluster)?;
+    revoke::check_ledger_is_current(layout, &cas, &ledger, env.now)?;
+    let (mut bundle, exposed) = render(env, cluster, &templates, (&ledger, &known, &cas))?;
+    let path = layout.verifier_bundle();
+    let mut warnings: Vec<Warning> = exposed.warning().into_iter().collect();
+    match signing_key {
+        Some(key) => signature::sign(&mut bundle, key).map_err(PackageError::Signing)?,
+        None if reader::read(&path).is_ok_and(|there| there.file(SIGNATURE).is_some()) => {
+            warnings.push(Warning::SignatureRemoved { hosts: vec![bundle.manifest.host.clone()] });
+        }
+        None => {}
+    }
+    files::replace(&path, &packer::pack(&bundle), PRIVATE)?;
+    ledger.log_event("bundle", "verifier", &path.display().to_string(), &env.audit())?;
+    Ok(VerifierReport { path, warnings })
+}
+
+/// Returns true if there is a verifier bundle whose files are others than would be packed now.
+///
+/// # Errors
+/// Returns an error if one of the credentials cannot be used, or a template fails.
+pub fn is_verifier_bundle_stale(env: &Env, cluster: &Cluster, templates: Option<&Path>) -> Result<bool, Error> {
+    let path = env.layout.verifier_bundle();
+    if !files::is_plain_file(&path) {
+        return Ok(false);
+    }
+    let templates = templates::load(templates, cluster, &env.layout)?;
+    let (ledger, known, cas) = directory::trust(&env.layout, cluster)?;
+    let (wanted, _) = render(env, cluster, &templates, (&ledger, &known, &cas))?;
+    let is_current = |there: Bundle| {
+        let files = there.files.iter().filter(|file| file.path != SIGNATURE);
+        let plain = |file: &BundleFile| (file.path.clone(), file.mode, file.bytes.to_vec());
+        files.map(plain).eq(wanted.files.iter().map(plain))
+    };
+    Ok(!reader::read(&path).is_ok_and(is_current))
+}
+
+fn render(
+    env: &Env,
+    cluster: &Cluster,
+    templates: &Templates,
+    (ledger, known, cas): (&Ledger, &Inventory, &CaSet),
+) -> Result<(Bundle, ExposedKeys), Error> {
+    let trust = &cas.cluster;
+    let Credentials { pems, generation, exposed } = credentials(env, cluster, cas, known)?;
+    let cluster_file = files::read(&env.layout.cluster_file(), config::MAX_BYTES as u64)?;
+    let policy = templates
+        .verifier_policy()
+        .map_err(|source| TemplatesError::Render { output: "the verifier's policy", source })?;
+    let rules = denials::authorization(cluster, &denials::of_ledger(ledger, trust, env.now)?, templates)?;
+    let denials = expected::of_ledger(&rules, ledger, trust, env.now)?.to_json();
+    let input =
+        VerifierInput { policy, denials, cluster, cluster_file: &cluster_file, trust, credentials: pems, generation };
+    Ok((verifier::render(input).map_err(PackageError::VerifierBundle)?, exposed))
 }
 
 /// The credentials of the verifier bundle.

@@ -106,7 +106,7 @@ fn subjects<'a>(options: &RenewOptions<'a>, layout: &Layout) -> Vec<Subjects<'a>
 }
 
 fn issue_options(subjects: Subjects<'_>, within: Option<Lifetime>) -> IssueOptions<'_> {
-    IssueOptions { subjects, reissue: false, renew_within: within }
+    IssueOptions { subjects, reissue: false, renew_within: within, skips_unreadable: false }
 }
 
 /// Returns the administrators' kubeconfigs that are due.

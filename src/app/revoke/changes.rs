@@ -1,6 +1,6 @@
 //! Plans what is revoked and recorded, and which CRLs have to list it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::certificates::OwnCertificate;
 use super::crl_file::StoredCrls;
@@ -18,6 +18,7 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::IssueError;
+use crate::pki::reason::Reason;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
@@ -28,6 +29,8 @@ use crate::store::ledger::certificates::IssuedCertificate;
 pub(super) struct Changes {
     /// The certificates that are revoked now.
     pub(super) revoked: Vec<IssuedCertificate>,
+    /// The certificates that were revoked for a lesser reason, which is replaced.
+    pub(super) raised: Vec<IssuedCertificate>,
     /// The certificates that the ledger does not have, and that are recorded.
     pub(super) recorded: Vec<OwnCertificate>,
     /// The issuers and serial numbers that are revoked without a certificate.
@@ -78,7 +81,7 @@ impl Changes {
     /// Returns [`RevokeError::Ca`], [`RevokeError::Expired`], [`RevokeError::AlreadyRevoked`], or an error if the
     /// ledger cannot be used.
     pub(super) fn revoking(
-        name: &str,
+        (name, reason): (&str, Reason),
         found: Found,
         not_in_ledger: &NotInLedger,
         cas: &CaSet,
@@ -88,7 +91,7 @@ impl Changes {
         match found {
             Found::Serial(role, serial) => Self::of_serial(name, role, serial, cas, ledger),
             Found::Certificates { issued, unrecorded } => {
-                Ok(Self::of_certificates(name, issued, unrecorded, not_in_ledger, cas, env)?)
+                Ok(Self::of_certificates((name, Some(reason)), issued, unrecorded, not_in_ledger, cas, env)?)
             }
         }
     }
@@ -105,7 +108,7 @@ impl Changes {
         env: &Env,
     ) -> Result<Self, RevokeError> {
         let name = hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ");
-        match Self::of_certificates(&name, issued, unrecorded, not_in_ledger, cas, env) {
+        match Self::of_certificates((&name, None), issued, unrecorded, not_in_ledger, cas, env) {
             Err(RevokeError::Expired { .. } | RevokeError::AlreadyRevoked { .. }) => {
                 Ok(Self { is_settled: true, ..Self::default() })
             }
@@ -125,8 +128,9 @@ impl Changes {
         Ok(Self { serials: vec![serial], ..Self::of_crls(vec![role]) })
     }
 
+    /// Plans to revoke certificates. `reason` replaces lesser ones of revocations that were recorded before.
     fn of_certificates(
-        name: &str,
+        (name, reason): (&str, Option<Reason>),
         mut issued: Vec<IssuedCertificate>,
         recorded: Vec<OwnCertificate>,
         not_in_ledger: &NotInLedger,
@@ -149,19 +153,25 @@ impl Changes {
         if issued.is_empty() {
             return Err(RevokeError::Expired { name: name(), last });
         }
-        let signed_by = |role: &CaRole| issued.iter().any(|one| cas.of(*role).has(one.issuer));
+        // No CRL of a CA that no longer signs is signed.
+        let is_active = |role: CaRole, issuer| cas.of(role).active().certificate().fingerprint() == issuer;
+        let signed_by = |role: &CaRole| issued.iter().any(|one| is_active(*role, one.issuer));
         let mut crls: Vec<CaRole> =
             CaRole::ALL.into_iter().filter(signed_by).filter(|role| signs_crls(*role, cas)).collect();
         let (before, revoked): (Vec<IssuedCertificate>, Vec<IssuedCertificate>) =
             issued.into_iter().partition(|one| one.revocation.is_some());
-        if revoked.is_empty() {
+        let is_lesser = |one: &&IssuedCertificate| {
+            one.revocation.as_ref().zip(reason).is_some_and(|(known, reason)| reason.raises(known.reason))
+        };
+        let raised: Vec<IssuedCertificate> = before.iter().filter(is_lesser).cloned().collect();
+        if revoked.is_empty() && raised.is_empty() {
             crls.retain(|role| !is_listed(*role, &before, cas, env));
             if crls.is_empty() && !is_forgotten && is_denied(&before, cas, env) {
                 let since = before.iter().filter_map(|one| one.revocation.as_ref()).map(|one| one.at).min();
                 return Err(RevokeError::AlreadyRevoked { name: name(), since });
             }
         }
-        Ok(Self { revoked, recorded, ..Self::of_crls(crls) })
+        Ok(Self { revoked, raised, recorded, ..Self::of_crls(crls) })
     }
 
     /// Returns the number of certificates that are revoked now.
@@ -175,13 +185,18 @@ fn signs_crls(role: CaRole, cas: &CaSet) -> bool {
     cas.of(role).active().certificate().can_sign_crls()
 }
 
-/// Returns true if the CRL of a CA is current and lists all of these certificates that the CA issued.
+/// Returns true if the CRL of a CA is current and lists all of these certificates that the CA issued, each with its reason.
 fn is_listed(role: CaRole, revoked: &[IssuedCertificate], cas: &CaSet, env: &Env) -> bool {
     let ca = cas.of(role).active().certificate().fingerprint();
     StoredCrls::read(&env.layout, cas.of(role)).is_ok_and(|crls| {
         let mut issued = revoked.iter().filter(|one| one.issuer == ca);
         crls.of(ca).is_some_and(|crl| {
-            crl.next_update.is_some_and(|next| next > env.now) && issued.all(|one| crl.serials.contains(&one.serial))
+            let listed: BTreeMap<Serial, Reason> =
+                crl.entries().into_iter().map(|entry| (entry.serial, entry.reason)).collect();
+            let has = |one: &IssuedCertificate| {
+                one.revocation.as_ref().is_some_and(|known| listed.get(&one.serial) == Some(&known.reason))
+            };
+            crl.next_update.is_some_and(|next| next > env.now) && issued.all(has)
         })
     })
 }

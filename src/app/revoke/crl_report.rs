@@ -141,7 +141,8 @@ impl Directory {
                 }
             };
             for (ca, ca_state) in self.cas.of(role).all() {
-                let has_crls = ca_state != CaState::Retired && ca.certificate().can_sign_crls();
+                // A CA that no longer signs cannot sign the CRL that is missing.
+                let has_crls = ca_state == CaState::Active && ca.certificate().can_sign_crls();
                 let ca = ca.certificate().fingerprint();
                 match (crls.of(ca), self.revoked.of(ca).count()) {
                     (Some(crl), _) => found.push(state(Ok(crl.clone()), Some(self.compare(crl, ca)?))),
@@ -178,7 +179,7 @@ impl Directory {
 
 /// Describes the CRLs of a file.
 fn of_file(path: &Path, directory: Option<&Directory>) -> Result<Vec<CrlState>, Error> {
-    let bytes = input::read_or_wait(path, MAX_BYTES, "CRL")?;
+    let bytes = input::read_named(path, MAX_BYTES, "CRL")?;
     let not_a_crl = |source| RevokeError::NotACrl { path: path.to_owned(), source };
     let mut found = Vec::new();
     for der in crl::read_all(&bytes).map_err(not_a_crl)? {

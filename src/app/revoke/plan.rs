@@ -23,6 +23,7 @@ use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Serial;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::Issuer;
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -137,9 +138,9 @@ impl<'a> RevokePreview<'a> {
         }
         let lookup = Lookup { cluster, layout: &env.layout, cas: &cas, ledger: &ledger };
         let changes = match &request {
-            Request::Revoke { subject, .. } => {
+            Request::Revoke { subject, reason } => {
                 let found = lookup.find(subject)?;
-                Changes::revoking(&subject.name, found, &not_in_ledger, &cas, &ledger, env)?
+                Changes::revoking((&subject.name, *reason), found, &not_in_ledger, &cas, &ledger, env)?
             }
             Request::Remove { hosts, .. } => {
                 Changes::removing(hosts, lookup.of_hosts(hosts)?, &not_in_ledger, &cas, env)?
@@ -157,6 +158,12 @@ impl<'a> RevokePreview<'a> {
     #[must_use]
     pub fn certificates(&self) -> &[IssuedCertificate] {
         &self.changes.revoked
+    }
+
+    /// Returns the certificates that were revoked before, and whose revocation gets another reason.
+    #[must_use]
+    pub fn raised(&self) -> &[IssuedCertificate] {
+        &self.changes.raised
     }
 
     /// Returns the serial numbers to revoke whose certificates the ledger does not have.
@@ -186,7 +193,7 @@ impl<'a> RevokePreview<'a> {
         let Self { request, changes, cas, .. } = self;
         let is_wanted = |role: &CaRole| match request {
             Request::RenewCrls => true,
-            _ => changes.revoked.iter().any(|one| cas.of(*role).has(one.issuer)),
+            _ => changes.revoked.iter().chain(&changes.raised).any(|one| cas.of(*role).has(one.issuer)),
         };
         let cannot = |role: &CaRole| !cas.of(*role).active().certificate().can_sign_crls();
         CaRole::ALL.into_iter().filter(cannot).filter(is_wanted).collect()
@@ -225,6 +232,8 @@ impl<'a> RevokePreview<'a> {
         let known = not_in_ledger.recorded.iter().filter_map(|one| Some((one.fingerprint, one.revocation.clone()?)));
         let new = changes.revoked.iter().map(|one| (one.fingerprint, revocation.clone()));
         ledger.revoke(&known.chain(new).collect::<Vec<_>>(), &audit)?;
+        let raised: Vec<Fingerprint> = changes.raised.iter().map(|one| one.fingerprint).collect();
+        ledger.change_reason(&raised, request.reason(), &audit)?;
         let serials = changes.serials.iter().map(|serial| UnrecordedRevocation {
             fingerprint: None,
             serial: Some(serial.clone()),
@@ -257,7 +266,8 @@ impl<'a> RevokePlan<'a> {
     pub fn apply(self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RevokeReport, Error> {
         let RevokePreview { request, changes, env, .. } = &self.preview;
         let (env, subject) = (*env, request.event_subject().to_owned());
-        let detail = format!("{}, {}", count::certificates(changes.count()), request.reason());
+        let count = changes.count() + changes.raised.len();
+        let detail = format!("{}, {}", count::certificates(count), request.reason());
         let (report, mut applied) = self.apply_under_lock(issuers, observer)?;
         applied.ledger.log_event("revoke", &subject, &detail, &env.audit())?;
         Ok(report)
@@ -303,6 +313,7 @@ impl<'a> RevokePlan<'a> {
         written.extend(rules);
         let report = RevokeReport {
             outcome: Outcome::of(&request, &changes),
+            raised: changes.raised.len(),
             written,
             next_update: is_signed.then(|| env.now + crl_validity.duration()),
             advice: if is_settled { Vec::new() } else { Advice::of(&request, &changes, &cas) },

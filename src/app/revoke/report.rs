@@ -17,6 +17,8 @@ use crate::store::ledger::certificates::IssuedCertificate;
 pub struct RevokeReport {
     /// The outcome of a revocation.
     pub outcome: Outcome,
+    /// The number of certificates that were revoked before, and whose revocation has another reason now.
+    pub raised: usize,
     /// The files that were written: the CRLs, then the authorization configuration.
     pub written: Vec<PathBuf>,
     /// The nextUpdate of the CRLs; `None` if none was signed.
@@ -80,7 +82,7 @@ impl Outcome {
         match (request, changes.count()) {
             (Request::RecordForgotten(_), _) => Self::Recorded { from_bundles: changes.recorded.len() },
             (Request::RenewCrls, _) => Self::Renewed,
-            (Request::Revoke { .. } | Request::Remove { .. }, 0) => Self::Completed,
+            (Request::Revoke { .. } | Request::Remove { .. }, 0) if changes.raised.is_empty() => Self::Completed,
             (Request::Revoke { .. } | Request::Remove { .. }, count) => Self::Revoked(count),
         }
     }
@@ -118,7 +120,7 @@ impl Advice {
         let denied =
             changes.crls.contains(&CaRole::Cluster) || changes.revoked.iter().any(|one| cas.cluster.has(one.issuer));
         let applies = [
-            (changes.revoked.iter().any(is_of_inactive_ca), Self::NotInCrl),
+            (changes.revoked.iter().chain(&changes.raised).any(is_of_inactive_ca), Self::NotInCrl),
             (!changes.serials.is_empty(), Self::NameFile),
             (denied || changes.revoked.is_empty(), Self::CopyAuthorization),
             (changes.crls.contains(&CaRole::Etcd), Self::CopyEtcdCrl),

@@ -62,6 +62,30 @@ impl Superseded {
         Ok(Self(found))
     }
 
+    /// Returns these certificates if API servers can deny all of them besides what is revoked; else none, and why.
+    ///
+    /// # Errors
+    /// Returns an error if the ledger cannot be used.
+    pub(in crate::app) fn that_fit(
+        self,
+        cluster: &Cluster,
+        root: &TrustBundle,
+        ledger: &Ledger,
+        env: &Env,
+    ) -> Result<(Self, Option<SupersededKept>), Error> {
+        let count = self.0.len();
+        if count == 0 {
+            return Ok((self, None));
+        }
+        Ok(match denials::of_ledger(ledger, root, env.now)?.room_for(count) {
+            Ok(_) => (self, None),
+            Err(error) => {
+                let prefix = cluster.accounts.other().prefix();
+                (Self::default(), Some(SupersededKept { count, prefix, error }))
+            }
+        })
+    }
+
     /// Returns true if there are no such certificates.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -93,9 +117,6 @@ impl Superseded {
         observer: &mut dyn Observer,
     ) -> Result<SupersededReport, Error> {
         let count = self.0.len();
-        if let Err(error) = denials::of_ledger(ledger, root, env.now)?.room_for(count) {
-            return Ok(SupersededReport::Kept { count, error });
-        }
         let revocation = Revocation { reason: Reason::Superseded, at: env.now };
         let revoked: Vec<_> = self.0.iter().map(|issued| (issued.fingerprint, revocation.clone())).collect();
         ledger.revoke(&revoked, &env.audit())?;
@@ -105,27 +126,28 @@ impl Superseded {
         let rules = denials::write_authorization(cluster, &denials, &templates, &env.layout)?;
         let detail = format!("{}, {}", certificates(count), Reason::Superseded);
         ledger.log_event("revoke", "accounts", &detail, &env.audit())?;
-        Ok(SupersededReport::Revoked { count, written: vec![crl, rules] })
+        Ok(SupersededReport { count, written: vec![crl, rules] })
     }
 }
 
-/// The result for superseded certificates.
+/// The result for superseded certificates, which were revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SupersededReport {
-    /// They were revoked.
-    Revoked {
-        /// Their number.
-        count: usize,
-        /// The files that list or deny them.
-        written: Vec<PathBuf>,
-    },
-    /// They stay valid, because API servers cannot deny so many certificates.
-    Kept {
-        /// Their number.
-        count: usize,
-        /// The number of certificates that would have to be denied.
-        error: TooMany,
-    },
+pub struct SupersededReport {
+    /// Their number.
+    pub count: usize,
+    /// The files that list or deny them.
+    pub written: Vec<PathBuf>,
+}
+
+/// Superseded certificates that stay valid, because API servers cannot deny so many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupersededKept {
+    /// Their number.
+    pub count: usize,
+    /// The beginning of their accounts.
+    pub prefix: &'static str,
+    /// The number of certificates that would have to be denied.
+    pub error: TooMany,
 }
 
 /// Returns a finding of `store.credential` for them, if there are any.

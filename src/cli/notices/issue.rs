@@ -2,6 +2,7 @@
 
 use crate::app::count::{certificates, counted};
 use crate::app::issue::{Notice, PlannedCertificate};
+use crate::app::revoke::superseded::SupersededKept;
 use crate::cli::output::reasons;
 use crate::cli::remedies::send_request;
 use crate::cluster::duration::stamp;
@@ -26,6 +27,11 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
             certificates(*count),
         )),
         Notice::RequestNeeded { certificates } => show_requests(certificates, screen),
+        Notice::SupersededKept(SupersededKept { count, prefix, error }) => screen.warn(format_args!(
+            "{} of accounts {prefix}HOST stay valid, because the API servers' rules cannot hold them: {error}. Delete the objects \
+             that give them rights: clusterctl policy names them",
+            certificates(*count),
+        )),
         Notice::Recorded { count, serial } => screen.warn(format_args!(
             "{} that the ledger lacked {} recorded in it, and can be revoked, for example with: clusterctl revoke {serial}",
             certificates(*count),

@@ -67,6 +67,7 @@ fn lines(changes: &Changes, is_dry_run: bool) -> Vec<String> {
     };
     lines.extend(changes.policy.iter().map(rule));
     let pack = verb("pack", "packed");
+    lines.extend(changes.verifier_bundle.iter().map(|path| format!("{pack} {}: changed", path.display())));
     lines.extend(changes.bundles.iter().map(|change| format!("{pack} {}: {}", change.host, in_words(&change.reason))));
     lines
 }
@@ -105,6 +106,9 @@ fn summary(changes: &Changes, is_dry_run: bool) -> String {
     }
     if !changes.bundles.is_empty() {
         parts.push(format!("{} {}", verb("pack", "packed"), counted(changes.bundles.len(), "bundle")));
+    }
+    if changes.verifier_bundle.is_some() {
+        parts.push(format!("{} the verifier bundle", verb("pack", "packed")));
     }
     match (parts.is_empty(), is_dry_run) {
         (true, _) => "nothing to do".to_owned(),
@@ -175,10 +179,12 @@ fn json_of(changes: &Changes, is_dry_run: bool) -> Value {
         "crlFiles": changes.crl_files,
         "policy": changes.policy.iter().map(rule).collect::<Vec<_>>(),
         "bundles": changes.bundles.iter().map(bundle).collect::<Vec<_>>(),
+        "verifierBundle": changes.verifier_bundle,
         "hostsToDeliver": changes.to_deliver.iter().map(|host| host.as_str()).collect::<Vec<_>>(),
         "hostsToRequest": certificates::hosts(&changes.to_request),
         "hostsThatKeepTheirBundles": changes.kept.iter().map(|host| host.as_str()).collect::<Vec<_>>(),
         "hostsRefused": changes.refused.iter().map(|one| one.host.as_str()).collect::<Vec<_>>(),
+        "hostsWithoutRecipients": changes.without_recipients.iter().map(|one| one.host.as_str()).collect::<Vec<_>>(),
         "hostsThatLeft": changes.left.iter().map(|one| one.host.as_str()).collect::<Vec<_>>(),
     })
 }

@@ -38,6 +38,7 @@ fn verb(change: &Change) -> &str {
         Change::Issued(_) => "issue",
         Change::Adopted(_) => "adopt",
         Change::Revoked { .. } | Change::RevokedUnrecorded { .. } => "revoke",
+        Change::ReasonChanged { .. } => "change-reason",
         Change::KeyDiscarded { .. } => "discard-key",
         Change::Done { kind, .. } => kind,
     }
@@ -56,7 +57,9 @@ fn line(group: &[HistoryEntry]) -> String {
 fn details(change: &Change) -> String {
     match change {
         Change::Issued(certificate) | Change::Adopted(certificate) => named(certificate),
-        Change::Revoked { certificate, reason } => format!("{}, {}", named(certificate), reason.as_str()),
+        Change::Revoked { certificate, reason } | Change::ReasonChanged { certificate, reason } => {
+            format!("{}, {}", named(certificate), reason.as_str())
+        }
         Change::RevokedUnrecorded { fingerprint, serial, reason } => {
             let name = match (serial, fingerprint) {
                 (Some(serial), _) => format!("serial {serial}"),
@@ -90,9 +93,13 @@ fn several_details(group: &[HistoryEntry]) -> String {
     let certificates = group.iter().filter(is_of_a_certificate).count();
     let count = if certificates == 0 { group.len() } else { certificates };
     let (one, many) = match group.first().map(|entry| &entry.change) {
-        Some(Change::Issued(_) | Change::Adopted(_) | Change::Revoked { .. } | Change::RevokedUnrecorded { .. }) => {
-            ("certificate", "certificates")
-        }
+        Some(
+            Change::Issued(_)
+            | Change::Adopted(_)
+            | Change::Revoked { .. }
+            | Change::ReasonChanged { .. }
+            | Change::RevokedUnrecorded { .. },
+        ) => ("certificate", "certificates"),
         Some(Change::KeyDiscarded { .. }) => ("key", "keys"),
         Some(Change::Done { kind, .. }) if kind == "bundle" => ("bundle", "bundles"),
         _ => ("entry", "entries"),
@@ -110,7 +117,10 @@ fn several_details(group: &[HistoryEntry]) -> String {
 
 fn holder(change: &Change) -> Option<&str> {
     match change {
-        Change::Issued(certificate) | Change::Adopted(certificate) | Change::Revoked { certificate, .. } => {
+        Change::Issued(certificate)
+        | Change::Adopted(certificate)
+        | Change::Revoked { certificate, .. }
+        | Change::ReasonChanged { certificate, .. } => {
             Some(certificate.host.as_deref().unwrap_or(&certificate.account))
         }
         Change::KeyDiscarded { host: subject, .. } | Change::Done { subject, .. } => Some(subject),
@@ -132,7 +142,7 @@ fn entry_json(entry: &HistoryEntry) -> Value {
     });
     match change {
         Change::Issued(certificate) | Change::Adopted(certificate) => identify(&mut json, certificate),
-        Change::Revoked { certificate, reason } => {
+        Change::Revoked { certificate, reason } | Change::ReasonChanged { certificate, reason } => {
             identify(&mut json, certificate);
             json["reason"] = reason.as_str().into();
         }

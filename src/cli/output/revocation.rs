@@ -11,7 +11,14 @@ pub(crate) fn show(report: &RevokeReport, screen: &mut Screen<'_>) {
         screen.answer(path.display());
     }
     let next_update = report.next_update.map(stamp);
+    if report.raised > 0 {
+        screen.step(format_args!("changed the reason for the revocation of {}", certificates(report.raised)));
+    }
     match (report.outcome, next_update) {
+        (Outcome::Revoked(0), Some(next_update)) => {
+            screen.step(format_args!("the CRLs expire at {next_update}, renew them with: clusterctl crl renew"));
+        }
+        (Outcome::Revoked(0), None) => screen.step("no CRL was signed"),
         (Outcome::Revoked(count), Some(next_update)) => screen.step(format_args!(
             "revoked {}; the CRLs expire at {next_update}, renew them with: clusterctl crl renew",
             certificates(count)

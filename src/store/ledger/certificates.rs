@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::columns::Column;
 use super::enrolments::EnrolmentRecord;
-use super::events::{KEY_ON_HOST, RANK};
+use super::events::{KEY_ON_HOST, RANK, REASON};
 use super::query::RowQuery;
 use super::revocations::Revocation;
 use super::{AuditContext, Ledger, cache, enrolments, events};
@@ -59,7 +59,7 @@ impl IssuedCertificate {
         self.issuer == self.fingerprint
     }
 
-    /// Reads the columns of [`COLUMNS`].
+    /// Reads the columns of [`columns`].
     pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         let revocation = match (row.get(7)?, row.get(8)?) {
             (Some(Column(reason)), Some(Column(at))) => Some(Revocation { reason, at }),
@@ -78,8 +78,10 @@ impl IssuedCertificate {
     }
 }
 
-pub(super) const COLUMNS: &str =
-    "c.serial, c.sha256, c.profile, c.host, c.account, c.not_after, c.issuer_sha256, r.reason, r.revoked_at";
+/// The columns of certificates and their revocations, `r`.
+pub(super) fn columns() -> String {
+    format!("c.serial, c.sha256, c.profile, c.host, c.account, c.not_after, c.issuer_sha256, {REASON}, r.revoked_at")
+}
 pub(super) const WITH_REVOCATIONS: &str = "certificates c LEFT JOIN revocations r ON r.sha256 = c.sha256";
 
 /// A query for certificates, which reads them one at a time.
@@ -215,7 +217,7 @@ impl Ledger {
     }
 
     fn query(&self, from: &str, values: &[&dyn ToSql]) -> Result<CertificateQuery<'_>, StoreError> {
-        RowQuery::new(self, &format!("SELECT {COLUMNS} FROM {from}"), values, IssuedCertificate::of)
+        RowQuery::new(self, &format!("SELECT {} FROM {from}", columns()), values, IssuedCertificate::of)
     }
 
     /// Returns true if this certificate was recorded as the root CA of that role.
@@ -226,6 +228,27 @@ impl Ledger {
         let query = "SELECT 1 FROM certificates WHERE sha256 = ?1 AND issuer_sha256 = ?1 AND profile = ?2";
         let values = params![certificate.to_string(), role.as_str()];
         self.read(|connection| connection.query_row(query, values, |_| Ok(())).optional()).map(|found| found.is_some())
+    }
+
+    /// Returns when the last of the certificates expires that a CA signed and that are neither expired nor revoked; `None` if
+    /// there is none.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
+    pub fn last_valid_of_issuer(
+        &self,
+        issuer: Fingerprint,
+        now: OffsetDateTime,
+    ) -> Result<Option<OffsetDateTime>, StoreError> {
+        let last = self.read(|connection| {
+            let query = format!(
+                "SELECT max(c.not_after) FROM {WITH_REVOCATIONS} WHERE c.issuer_sha256 = ?1 AND c.sha256 != ?1 \
+                 AND c.not_after > ?2 AND r.sha256 IS NULL"
+            );
+            let values = params![issuer.to_string(), stamp(now)];
+            connection.query_row(&query, values, |row| row.get::<_, Option<Column<OffsetDateTime>>>(0))
+        })?;
+        Ok(last.map(|column| column.0))
     }
 
     /// Returns the newest certificate of this profile for each host.

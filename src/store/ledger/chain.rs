@@ -36,6 +36,11 @@ const UNRECORDED: &str = "unrecorded_revocations";
 /// The source of links that list rows of [`UNRECORDED`] that clusterctl removed because the certificates were recorded.
 const RESOLVED: &str = "resolved";
 
+/// Returns the number of a source of links, in the order in which a transaction adds its links.
+pub(super) fn source_number(name: &str) -> Option<usize> {
+    SOURCES.iter().position(|source| source.table == name)
+}
+
 /// The length of a row's entry in a link: its number and its digest.
 const ENTRY: usize = 8 + 32;
 

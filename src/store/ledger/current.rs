@@ -6,7 +6,7 @@ use rusqlite::Row;
 use time::OffsetDateTime;
 
 use super::Ledger;
-use super::certificates::{COLUMNS, IssuedCertificate, WITH_REVOCATIONS};
+use super::certificates::{IssuedCertificate, WITH_REVOCATIONS, columns};
 use super::columns::Column;
 use super::events::RANK;
 use super::query::RowQuery;
@@ -126,8 +126,9 @@ impl Ledger {
             Holder::Account => ("c.account", "c.host IS NULL"),
         };
         let query = format!(
-            "SELECT {COLUMNS}, c.not_before, c.issued_at, {RANK} FROM {WITH_REVOCATIONS} \
-             WHERE c.profile = ?1 AND {is_of_host} ORDER BY {column}"
+            "SELECT {}, c.not_before, c.issued_at, {RANK} FROM {WITH_REVOCATIONS} \
+             WHERE c.profile = ?1 AND {is_of_host} ORDER BY {column}",
+            columns()
         );
         Ok(CurrentQuery { query: RowQuery::new(self, &query, &[&profile], Ranked::of)?, holder })
     }

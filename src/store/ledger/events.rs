@@ -21,6 +21,14 @@ pub(super) const KEY_ON_HOST: &str = "sign";
 /// The kind of the events that record that a certificate was issued elsewhere; their detail is the certificate's SHA-256.
 pub(super) const ADOPTED: &str = "adopt";
 
+/// The kind of the events that record another reason for a revocation; their subject is the certificate's SHA-256, their
+/// detail the reason. The row of the revocation, which the hash chain covers, stays as it is.
+pub(super) const REASON_CHANGED: &str = "change-reason";
+
+/// The reason of the revocation `r`: the last one that was recorded; null where nothing was revoked.
+pub(super) const REASON: &str = "CASE WHEN r.sha256 IS NOT NULL THEN coalesce((SELECT e.detail FROM events e \
+    WHERE e.kind = 'change-reason' AND e.subject = r.sha256 ORDER BY e.seq DESC LIMIT 1), r.reason) END";
+
 /// The order of issue of `certificates c`: those that were issued elsewhere precede all that clusterctl issued, because they
 /// are recorded later than they were issued.
 pub(super) const RANK: &str = "c.seq - CASE WHEN c.sha256 IN (SELECT detail FROM events WHERE kind = 'adopt') \
@@ -126,6 +134,20 @@ impl Ledger {
     /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn keys_on_hosts(&self) -> Result<HashSet<Fingerprint>, StoreError> {
         self.certificates_of(KEY_ON_HOST)
+    }
+
+    /// Returns the certificates whose keys were deleted on purpose before the directory was restored from a backup last.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
+    pub fn keys_discarded_before_restore(&self) -> Result<HashSet<Fingerprint>, StoreError> {
+        self.read(|connection| {
+            let query = "SELECT detail FROM events WHERE kind = ?1 \
+                AND seq < (SELECT max(seq) FROM events WHERE kind = 'restore')";
+            let mut select = connection.prepare(query)?;
+            let certificate = |row: &Row<'_>| row.get::<_, Column<Fingerprint>>(0).map(|column| column.0);
+            select.query_map([KEY_DISCARDED], certificate)?.collect()
+        })
     }
 
     fn certificates_of(&self, kind: &str) -> Result<HashSet<Fingerprint>, StoreError> {

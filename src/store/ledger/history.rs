@@ -1,12 +1,14 @@
-//! The history of a cluster directory: certificates, revocations and other actions, in the order of time.
+//! The history of a cluster directory: certificates, revocations and other actions, in the order in which they were
+//! recorded.
 
-use rusqlite::{Row, Statement, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, Statement, params};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::Ledger;
 use super::columns::Column;
-use super::events::{ADOPTED, KEY_DISCARDED};
+use super::events::{ADOPTED, KEY_DISCARDED, REASON_CHANGED};
+use super::{Ledger, chain};
 use crate::cluster::duration::stamp;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
@@ -36,6 +38,13 @@ pub enum Change {
         /// The certificate.
         certificate: CertificateId,
         /// The reason.
+        reason: Reason,
+    },
+    /// The revocation of a certificate got another reason.
+    ReasonChanged {
+        /// The certificate.
+        certificate: CertificateId,
+        /// The new reason.
         reason: Reason,
     },
     /// A certificate that the ledger does not have was revoked.
@@ -89,58 +98,141 @@ pub struct HistoryFilter {
     pub since: Option<OffsetDateTime>,
 }
 
-const ISSUED: i64 = 0;
-const REVOKED: i64 = 1;
-const REVOKED_UNRECORDED: i64 = 2;
+/// The tables that record changes, with the names that the hash chain has for them, as queries with equal columns. Entries
+/// of one transaction are in this order, then in that of their rows.
+const TABLES: [(&str, &str); 4] = [
+    (
+        "certificates",
+        "SELECT seq, issued_at AS at, issued_by AS by, host, account, profile, serial, sha256,
+            CASE WHEN sha256 IN (SELECT detail FROM events WHERE kind = 'adopt') THEN 'adopt' END AS kind, NULL AS detail
+            FROM certificates",
+    ),
+    (
+        "revocations",
+        "SELECT r.seq, r.revoked_at AS at, r.revoked_by AS by, c.host, c.account, c.profile, c.serial, c.sha256, NULL AS kind,
+            r.reason AS detail FROM revocations r JOIN certificates c ON c.sha256 = r.sha256",
+    ),
+    (
+        "unrecorded_revocations",
+        "SELECT seq, revoked_at AS at, revoked_by AS by, NULL AS host, NULL AS account, NULL AS profile, serial, sha256,
+            NULL AS kind, reason AS detail FROM unrecorded_revocations",
+    ),
+    (
+        "events",
+        "SELECT e.seq, e.at, e.by, CASE WHEN c.sha256 IS NULL THEN e.subject ELSE c.host END AS host, c.account, c.profile,
+            c.serial, CASE WHEN e.kind = 'forget-key' THEN e.detail ELSE c.sha256 END AS sha256, e.kind, e.detail FROM events e
+            LEFT JOIN certificates c ON e.kind = 'change-reason' AND c.sha256 = e.subject WHERE e.kind != 'adopt'",
+    ),
+];
 
-/// The union of all tables that record changes. Entries of the same second are in the order of the tables, then of
-/// their rows.
-const HISTORY: &str = "
-WITH history (at, source, seq, by, host, account, profile, serial, sha256, kind, detail) AS (
-    SELECT issued_at, 0, seq, issued_by, host, account, profile, serial, sha256,
-        CASE WHEN sha256 IN (SELECT detail FROM events WHERE kind = 'adopt') THEN 'adopt' END, NULL FROM certificates
-    UNION ALL
-    SELECT r.revoked_at, 1, r.seq, r.revoked_by, c.host, c.account, c.profile, c.serial, c.sha256, NULL, r.reason
-        FROM revocations r JOIN certificates c ON c.sha256 = r.sha256
-    UNION ALL
-    SELECT revoked_at, 2, seq, revoked_by, NULL, NULL, NULL, serial, sha256, NULL, reason FROM unrecorded_revocations
-    UNION ALL
-    SELECT at, 3, seq, by, subject, NULL, NULL, NULL, CASE kind WHEN ?5 THEN detail END, kind, detail FROM events
-        WHERE kind != 'adopt'
-)
-SELECT at, source, by, host, account, profile, serial, sha256, kind, detail FROM history
-WHERE (?1 IS NULL OR at >= ?1) AND (?2 IS NULL
-    OR host IN (SELECT value FROM json_each(?2)) OR account IN (SELECT value FROM json_each(?2))
-    OR serial IN (SELECT value FROM json_each(?3)) OR sha256 IN (SELECT value FROM json_each(?4)))
-ORDER BY at, source, seq";
+const CERTIFICATES: usize = 0;
+const REVOCATIONS: usize = 1;
+const UNRECORDED: usize = 2;
+
+fn query_of(table: &str) -> String {
+    format!(
+        "SELECT seq, at, by, host, account, profile, serial, sha256, kind, detail FROM ({table})
+         WHERE (?1 IS NULL OR at >= ?1) AND (?2 IS NULL
+            OR host IN (SELECT value FROM json_each(?2)) OR account IN (SELECT value FROM json_each(?2))
+            OR serial IN (SELECT value FROM json_each(?3)) OR sha256 IN (SELECT value FROM json_each(?4)))
+         ORDER BY seq"
+    )
+}
+
+/// The order in which rows of all tables were recorded, by the links of the hash chain: each names the rows of one
+/// transaction. The clock may have been wrong, so that the times of the rows tell less.
+#[derive(Debug)]
+struct RecordingOrder {
+    /// Of each table, the first row of each link, and the link.
+    links: [Vec<(i64, i64)>; TABLES.len()],
+    /// The last link of the first transaction. Where an earlier format was migrated, it has all rows of that ledger.
+    first_transaction: i64,
+}
+
+/// The place of an entry: its transaction; its time, within the first one; its table; its row.
+type Place = (i64, Option<OffsetDateTime>, usize, i64);
+
+impl RecordingOrder {
+    fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut order = Self { links: Default::default(), first_transaction: 0 };
+        let mut select = connection.prepare("SELECT seq, source, substr(entries, 1, 8) FROM chain ORDER BY seq")?;
+        let mut rows = select.query([])?;
+        let (mut in_first, mut last_source) = (true, None);
+        while let Some(row) = rows.next()? {
+            let (link, source, first): (i64, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            // A transaction adds one link of each table, in one order.
+            let source_number = chain::source_number(&source);
+            in_first &= source_number.is_some() && last_source < source_number;
+            last_source = source_number;
+            if in_first {
+                order.first_transaction = link;
+            }
+            let table = TABLES.iter().position(|(name, _)| *name == source);
+            if let (Some(table), Ok(first)) = (table, <[u8; 8]>::try_from(first)) {
+                order.links[table].push((i64::from_be_bytes(first), link));
+            }
+        }
+        Ok(order)
+    }
+
+    fn place(&self, table: usize, seq: i64, at: OffsetDateTime) -> Place {
+        let links = &self.links[table];
+        let after = links.partition_point(|(first, _)| *first <= seq);
+        let link = after.checked_sub(1).map_or(0, |index| links[index].1);
+        match link <= self.first_transaction {
+            true => (0, Some(at), table, seq),
+            false => (link, None, table, seq),
+        }
+    }
+}
 
 /// A query for the history, which reads its entries one at a time.
 #[derive(Debug)]
 pub struct HistoryQuery<'l> {
     ledger: &'l Ledger,
-    statement: Statement<'l>,
+    statements: Vec<Statement<'l>>,
+    order: RecordingOrder,
     filter: HistoryFilter,
 }
 
 impl HistoryQuery<'_> {
-    /// Passes the entries to `each`, from the oldest on.
+    /// Passes the entries to `each`, in the order in which they were recorded.
     ///
     /// # Errors
     /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn for_each(&mut self, mut each: impl FnMut(HistoryEntry)) -> Result<(), StoreError> {
-        let about = &self.filter.about;
+        let Self { ledger, statements, order, filter } = self;
+        let failed = |error: rusqlite::Error| ledger.error(&error);
+        let about = &filter.about;
         let list = |texts: Vec<String>| Value::from(texts).to_string();
-        let values = params![
-            self.filter.since.map(stamp),
-            (!about.is_empty()).then(|| list(about.clone())),
-            list(about.iter().filter_map(|text| Serial::parse(text)).map(|serial| serial.to_string()).collect()),
-            list(about.iter().filter_map(|text| fingerprint(text)).map(|digest| digest.to_string()).collect()),
-            KEY_DISCARDED,
-        ];
-        let ledger = self.ledger;
-        let mut rows = self.statement.query(values).map_err(|error| ledger.error(&error))?;
-        while let Some(row) = rows.next().map_err(|error| ledger.error(&error))? {
-            each(HistoryEntry::of(row).map_err(|error| ledger.error(&error))?);
+        let since = filter.since.map(stamp);
+        let names = (!about.is_empty()).then(|| list(about.clone()));
+        let serials = about.iter().filter_map(|text| Serial::parse(text)).map(|serial| serial.to_string()).collect();
+        let digests = about.iter().filter_map(|text| fingerprint(text)).map(|digest| digest.to_string()).collect();
+        let (serials, digests) = (list(serials), list(digests));
+        let mut tables = Vec::with_capacity(statements.len());
+        for statement in statements {
+            tables.push(statement.query(params![since, names, serials, digests]).map_err(failed)?);
+        }
+        let mut next = |table: usize| -> Result<Option<(Place, HistoryEntry)>, StoreError> {
+            let Some(row) = tables[table].next().map_err(failed)? else { return Ok(None) };
+            let entry = HistoryEntry::of(table, row).map_err(failed)?;
+            let seq = row.get(0).map_err(failed)?;
+            Ok(Some((order.place(table, seq, entry.at), entry)))
+        };
+        let mut heads = Vec::with_capacity(TABLES.len());
+        for table in 0..TABLES.len() {
+            heads.push(next(table)?);
+        }
+        let first = |heads: &[Option<(Place, HistoryEntry)>]| {
+            let places = heads.iter().enumerate().filter_map(|(table, head)| Some((head.as_ref()?.0, table)));
+            places.min().map(|(_, table)| table)
+        };
+        while let Some(table) = first(&heads) {
+            let following = next(table)?;
+            if let Some((_, entry)) = std::mem::replace(&mut heads[table], following) {
+                each(entry);
+            }
         }
         Ok(())
     }
@@ -152,28 +244,37 @@ pub(super) fn fingerprint(text: &str) -> Option<Fingerprint> {
 }
 
 impl HistoryEntry {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let Column(at) = row.get(0)?;
-        let change = match row.get(1)? {
-            ISSUED => match row.get::<_, Option<String>>(8)?.as_deref() {
+    fn of(table: usize, row: &Row<'_>) -> rusqlite::Result<Self> {
+        let Column(at) = row.get(1)?;
+        let change = match table {
+            CERTIFICATES => match row.get::<_, Option<String>>(8)?.as_deref() {
                 Some(ADOPTED) => Change::Adopted(CertificateId::of(row)?),
                 _ => Change::Issued(CertificateId::of(row)?),
             },
-            REVOKED => Change::Revoked { certificate: CertificateId::of(row)?, reason: row.get::<_, Column<_>>(9)?.0 },
-            REVOKED_UNRECORDED => Change::RevokedUnrecorded {
+            REVOCATIONS => {
+                Change::Revoked { certificate: CertificateId::of(row)?, reason: row.get::<_, Column<_>>(9)?.0 }
+            }
+            UNRECORDED => Change::RevokedUnrecorded {
                 fingerprint: row.get::<_, Option<Column<_>>>(7)?.map(|column| column.0),
                 serial: row.get::<_, Option<Column<_>>>(6)?.map(|column| column.0),
                 reason: row.get::<_, Column<_>>(9)?.0,
             },
-            _ => {
-                let (subject, kind, detail): (String, String, String) = (row.get(3)?, row.get(8)?, row.get(9)?);
-                match kind.as_str() {
-                    KEY_DISCARDED => Change::KeyDiscarded { host: subject, certificate: detail },
-                    _ => Change::Done { kind, subject, detail },
-                }
-            }
+            _ => Self::event(row)?,
         };
         Ok(Self { at, by: row.get(2)?, change })
+    }
+
+    fn event(row: &Row<'_>) -> rusqlite::Result<Change> {
+        let kind: String = row.get(8)?;
+        if kind == REASON_CHANGED && row.get_ref(6)? != ValueRef::Null {
+            let reason = row.get::<_, Column<_>>(9)?.0;
+            return Ok(Change::ReasonChanged { certificate: CertificateId::of(row)?, reason });
+        }
+        let (subject, detail): (String, String) = (row.get(3)?, row.get(9)?);
+        Ok(match kind.as_str() {
+            KEY_DISCARDED => Change::KeyDiscarded { host: subject, certificate: detail },
+            _ => Change::Done { kind, subject, detail },
+        })
     }
 }
 
@@ -195,7 +296,10 @@ impl Ledger {
     /// # Errors
     /// Returns an error if SQLite fails.
     pub fn history(&self, filter: HistoryFilter) -> Result<HistoryQuery<'_>, StoreError> {
-        let statement = self.read(|connection| connection.prepare(HISTORY))?;
-        Ok(HistoryQuery { ledger: self, statement, filter })
+        self.read(|connection| {
+            let statements = TABLES.iter().map(|(_, table)| connection.prepare(&query_of(table)));
+            let statements = statements.collect::<Result<_, _>>()?;
+            Ok(HistoryQuery { ledger: self, statements, order: RecordingOrder::read(connection)?, filter })
+        })
     }
 }

@@ -6,7 +6,8 @@ use rusqlite::{Row, params};
 use time::OffsetDateTime;
 
 use super::columns::Column;
-use super::{AuditContext, Ledger, sequence};
+use super::events::{REASON, REASON_CHANGED};
+use super::{AuditContext, Ledger, events, sequence};
 use crate::cluster::duration::stamp;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::reason::Reason;
@@ -44,6 +45,26 @@ impl Ledger {
         })
     }
 
+    /// Records another reason for revocations, all or none, durable on return. They keep their time.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails. In that case, nothing is recorded.
+    pub fn change_reason(
+        &mut self,
+        revoked: &[Fingerprint],
+        reason: Reason,
+        audit: &AuditContext<'_>,
+    ) -> Result<(), StoreError> {
+        if revoked.is_empty() {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            revoked.iter().try_for_each(|certificate| {
+                events::insert(transaction, REASON_CHANGED, &certificate.to_string(), reason.as_str(), audit)
+            })
+        })
+    }
+
     /// Returns the number of all revocations, which never decreases.
     ///
     /// # Errors
@@ -59,7 +80,8 @@ impl Ledger {
     /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn revocations(&self) -> Result<HashMap<Fingerprint, Revocation>, StoreError> {
         self.read(|connection| {
-            let mut select = connection.prepare("SELECT sha256, reason, revoked_at FROM revocations")?;
+            let mut select =
+                connection.prepare(&format!("SELECT r.sha256, {REASON}, r.revoked_at FROM revocations r"))?;
             let row = |row: &Row<'_>| {
                 let (Column(certificate), Column(reason), Column(at)) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 Ok((certificate, Revocation { reason, at }))
