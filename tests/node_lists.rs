@@ -277,3 +277,44 @@ fn every_recorded_list_becomes_bundles() {
         lab.good(&["verify", "--offline"]);
     }
 }
+
+/// Imports two nodes with these versions of their kubelets, and returns the lines about Kubernetes's version.
+fn imported_version(versions: [Option<&str>; 2]) -> Vec<String> {
+    let lab = Lab::empty();
+    let node = |(i, version): (usize, Option<&str>)| {
+        serde_json::json!({
+            "metadata": {"name": format!("n{i}"), "labels": {"node-role.kubernetes.io/control-plane": ""}},
+            "status": {
+                "addresses": [{"type": "InternalIP", "address": format!("10.1.0.{i}")}],
+                "nodeInfo": {"kubeletVersion": version},
+            },
+        })
+    };
+    let items: Vec<_> = (1..).zip(versions).map(node).collect();
+    lab.write("nodes.json", &serde_json::json!({"kind": "List", "items": items}).to_string());
+    let endpoint = ["--endpoint", "https://api.example.org:6443"];
+    lab.good(&[&["init", "--name", "prod", "--from-kubectl", "nodes.json"], &endpoint[..]].concat());
+    lab.good(&["validate"]);
+    let text = lab.read("cluster.yaml");
+    let lines = text.lines().skip_while(|line| !line.trim_start_matches("# ").starts_with("kubernetes:"));
+    lines.take_while(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_version_of_all_nodes_is_imported_and_another_is_a_comment() {
+    assert_eq!(imported_version([Some("v1.35.1"); 2])[..2], ["kubernetes:", "  version: \"v1.35.1\""]);
+    // Distributions append their own.
+    assert_eq!(imported_version([Some("v1.35.1+k3s1"), Some("v1.35.1+k3s1")])[1], "  version: \"v1.35.1\"");
+    for (versions, named) in [
+        ([Some("v1.35.1"), Some("v1.34.7")], vec!["v1.34.7", "v1.35.1", "n1", "n2"]),
+        ([Some("v1.17.0"); 2], vec!["v1.17.0"]),
+        ([Some("next"); 2], vec!["next"]),
+    ] {
+        let lines = imported_version(versions);
+        assert!(lines.iter().all(|line| line.starts_with('#')), "{lines:#?}");
+        let text = lines.join(" ");
+        assert!(named.iter().all(|name| text.contains(name)), "{text}");
+    }
+    let nothing = imported_version([None, None]);
+    assert!(nothing.iter().all(|line| line.starts_with('#')) && nothing.len() == 4, "{nothing:#?}");
+}

@@ -1,6 +1,7 @@
 //! What is published, and the packages. The ignored tests try the static binary that `CLUSTERCTL_STATIC_BINARY` names, a Debian package of it,
 //! and a container image; `tests/run` runs them when it is set.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -76,6 +77,37 @@ fn the_debian_package_is_reproducible_and_installs() {
     let bytes = packages.each_ref().map(|path| std::fs::read(path).expect("a package"));
     assert!(bytes[0] == bytes[1], "the packages differ");
     good_tool(&format!("{ROOT}/packaging/try-deb"), &[&packages[0]]);
+}
+
+#[test]
+fn the_debian_package_has_all_examples() {
+    needs!("dpkg-deb", "strip", "man");
+    let folder = tempfile::tempdir().expect("a folder");
+    // The documents do not depend on the program, and a small one is packed at once.
+    let mut deb = Command::new(format!("{ROOT}/packaging/deb"));
+    deb.args(["/bin/true", &folder.path().display().to_string()]).env("NATIVE", env!("CARGO_BIN_EXE_clusterctl"));
+    let made = stdout(&mut deb);
+    let listed = good_tool("dpkg-deb", &["--contents", made.trim()]);
+    let packed: BTreeSet<&str> = listed
+        .lines()
+        .filter_map(|line| line.split_once("/usr/share/doc/clusterctl/examples/"))
+        .map(|(_, path)| path)
+        .collect();
+    let mut open = vec![Path::new(ROOT).join("examples")];
+    let mut count = 0;
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(Path::new(ROOT).join("examples")).expect("below").display().to_string();
+            assert_eq!(packed.contains(name.as_str()), !name.ends_with(".rs"), "{name}: {packed:?}");
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `status`: what expires in a cluster directory, what is due, and what to do about it.
 
+mod bundles;
 mod formats;
 mod html;
 mod pki;

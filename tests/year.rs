@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use clusterctl::config;
 use clusterctl::fake_cluster::cluster::{Reserved, reserve};
@@ -160,6 +161,19 @@ impl Year {
         self.lab.good(&["sign", &format!("{host}.request")]);
     }
 
+    /// Loses the machine with the directory, and restores it from the backup in `safe`. What hosts have stays.
+    fn lose_and_restore(&self, safe: &Path) {
+        fs::rename(self.lab.path("hosts"), safe.join("hosts")).expect("moved");
+        for entry in fs::read_dir(self.lab.dir()).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+        let text = |name: &str| safe.join(name).display().to_string();
+        self.lab.good(&["restore", &text("prod.age"), "--passphrase-file", &text("passphrase")]);
+        fs::rename(safe.join("hosts"), self.lab.path("hosts")).expect("moved");
+    }
+
     /// Returns true if `status` told this.
     fn told(&self, what: &str, state: &str, remedy: &str) -> bool {
         self.told.contains(&(what.to_owned(), state.to_owned(), remedy.to_owned()))
@@ -225,6 +239,30 @@ fn a_year_and_a_half_in_the_life_of_a_cluster() {
         assert!(year.told(host, "due", "issue") || year.told(host, "due", "renew-host"), "{host}: {:#?}", year.told);
     }
 
+    // The machine with the directory is lost. A backup exists, and what was revoked after it is in the rules of a master.
+    let safe = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| safe.path().join(name).display().to_string();
+    fs::write(file("passphrase"), "three in the morning\n").expect("written");
+    year.lab.good(&["backup", &file("prod.age"), "--passphrase-file", &file("passphrase")]);
+    year.lab.now += Duration::DAY;
+    year.lab.good(&["revoke", "node-5", "--reason", "keyCompromise", "--yes"]);
+    year.lab.good(&["issue-node", "node-5"]);
+    year.pack();
+    fs::copy(year.lab.path(RULES), file("authorization.yaml")).expect("a copy");
+    let revoked = year.lab.read(RULES).matches("X509SHA256=").count();
+    year.lab.now += Duration::DAY;
+    year.lose_and_restore(safe.path());
+    year.lab.good(&["ledger", "check"]);
+    assert_eq!(year.lab.read(RULES).matches("X509SHA256=").count(), revoked - 1, "the backup is older");
+    year.lab.good(&["revoke", "--from", &file("authorization.yaml"), "--yes"]);
+    assert_eq!(year.lab.read(RULES).matches("X509SHA256=").count(), revoked);
+    year.due();
+    assert!(year.told("node-5 kubelet-client", "revoked", "issue"), "{:#?}", year.told);
+    year.lab.good(&["issue-node", "--all"]);
+    year.pack();
+    year.verify();
+    year.weeks(4);
+
     // The ledger is lost.
     fs::remove_file(year.lab.path(LEDGER)).expect("removed");
     assert_ne!(year.lab.run(&["issue-node", "--all"]).status, 0);
@@ -235,7 +273,7 @@ fn a_year_and_a_half_in_the_life_of_a_cluster() {
     assert!(year.lab.read(RULES).matches("X509SHA256=").count() >= 2, "revocations are kept");
 
     // The node that joined asks again, and everything is renewed a second time.
-    year.weeks(40);
+    year.weeks(36);
     assert!(year.told("node-13 kubelet-client", "due", "send-request"), "{:#?}", year.told);
     assert_eq!(year.due(), Vec::<Value>::new());
     year.lab.good(&["ledger", "check"]);

@@ -8,7 +8,7 @@ mod listed;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::address::Address;
 use super::name::{HostName, NameError};
@@ -46,6 +46,8 @@ pub struct Inventory {
     pub windows: Vec<String>,
     /// The kinds of other objects in the list.
     pub other_kinds: BTreeSet<String>,
+    /// The versions of the kubelets, each with the names of the hosts that reported it.
+    pub kubelet_versions: BTreeMap<String, BTreeSet<String>>,
     /// Every InternalIP in use. Two hosts with the same one are an error in the list, which is kept for the user to
     /// correct.
     pub internal: HashSet<Address>,

@@ -2,7 +2,7 @@
 //!
 //! [`crate::cluster::inventory`] selects those that a cluster file can have.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -104,8 +104,21 @@ pub fn from_kubectl(bytes: &[u8], external: ExternalIps) -> Result<Inventory, Ku
             None => KubectlError::NoNodes,
         });
     }
+    let kubelet_versions = kubelet_versions(&nodes);
     let listed = nodes.into_iter().enumerate().map(|(index, node)| node.listed(index)).collect::<Result<_, _>>()?;
-    Ok(Inventory { windows, other_kinds, ..Inventory::from_list(listed, external) })
+    Ok(Inventory { windows, other_kinds, kubelet_versions, ..Inventory::from_list(listed, external) })
+}
+
+fn kubelet_versions(nodes: &[Node]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for node in nodes {
+        let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
+        let version = info.and_then(|info| info.kubelet_version.clone()).filter(|version| !version.is_empty());
+        if let (Some(name), Some(version)) = (&node.metadata.name, version) {
+            versions.entry(version).or_default().insert(name.clone());
+        }
+    }
+    versions
 }
 
 fn nodes(text: &str) -> Result<Vec<Node>, KubectlError> {
@@ -223,6 +236,13 @@ struct Taint {
 struct Status {
     addresses: Option<Vec<NodeAddress>>,
     daemon_endpoints: Option<DaemonEndpoints>,
+    node_info: Option<NodeInfo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeInfo {
+    kubelet_version: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -19,4 +19,4 @@ mod write;
 pub use csr_list::{CsrListError, ListedRequest, may_be_csr_list, requests_from_kubectl};
 pub use kubectl::{KubectlError, MASTER_KEYS, MASTER_LABELS, from_kubectl};
 pub use read::{MAX_BYTES, ReadError, read};
-pub use write::write;
+pub use write::{write, write_noting};

@@ -15,6 +15,12 @@ const WIDTH: usize = 118;
 /// Writes the cluster file for `raw`. An absent key is written as a comment with its default or an example.
 #[must_use]
 pub fn write(raw: &RawCluster) -> String {
+    write_noting(raw, None)
+}
+
+/// Like [`write`], with a comment about the version of Kubernetes.
+#[must_use]
+pub fn write_noting(raw: &RawCluster, about_version: Option<&str>) -> String {
     let mut file = File(String::with_capacity(4096 + 120 * (raw.masters.len() + raw.nodes.len())));
     file.comment(
         "The hosts of this cluster, and how their certificates are made: clusterctl issues what this file describes. \
@@ -37,6 +43,9 @@ pub fn write(raw: &RawCluster) -> String {
     file.mapping("validity", &VALIDITY, [&raw.validity_ca, &raw.validity_master, &raw.validity_node]);
     let kubernetes = [&raw.kubernetes_version, &raw.image_repository, &raw.etcd_version];
     file.mapping("kubernetes", &KUBERNETES, kubernetes);
+    if let Some(note) = about_version {
+        file.wrapped("# ", "# ", note);
+    }
     file.text("templates", raw.templates.as_deref());
     file.text("withUnits", raw.with_units.as_deref());
     file.text("renewBefore", raw.renew_before.as_deref());

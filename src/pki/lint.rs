@@ -126,6 +126,17 @@ pub fn violations_except_signature(
     violations
 }
 
+/// Returns true if a certificate has another account, or other subject alternative names, than it should have.
+#[must_use]
+pub fn has_other_names(leaf: &Certificate, wanted: &CertificateSpec) -> bool {
+    let mut violations = Vec::new();
+    profile(leaf, wanted, &mut violations);
+    let is_of_names = |one: &Violation| {
+        matches!(one, Violation::OtherAccount { .. } | Violation::NameMissing(_) | Violation::NameTooMany(_))
+    };
+    violations.iter().any(is_of_names)
+}
+
 /// Returns the rules for any certificate that this one breaks at `now`: its dates and its strength.
 #[must_use]
 pub fn general_violations(certificate: &Certificate, now: OffsetDateTime) -> Vec<Violation> {

@@ -13,11 +13,14 @@ use crate::app::observer::Observer;
 use crate::bundle::backup::{BackupWriter, WriteBackupError};
 use crate::bundle::backup_manifest::{BackupFacts, BackupManifest, FileEntry, FolderEntry};
 use crate::bundle::encryption::Encryptor;
+use crate::bundle::format::encrypted_name;
+use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
-use crate::cluster::spec::Cluster;
+use crate::cluster::spec::{Cluster, Host};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::hasher::Hasher;
 use crate::store::backup_source::{self, LedgerCopy, Source, SourceEntry};
+use crate::store::credentials;
 use crate::store::error::StoreError;
 use crate::store::files::{self, Input, NewFile, PRIVATE};
 use crate::store::layout::Layout;
@@ -44,6 +47,13 @@ pub enum LeftOut {
     Templates(PathBuf),
     /// The key of a CA is not in the cluster directory.
     Key(PathBuf),
+    /// An encrypted bundle that alone has the keys of its host: they were deleted with `--discard-keys`.
+    Bundle {
+        /// The host.
+        host: HostName,
+        /// The bundle, which may be gone.
+        path: PathBuf,
+    },
 }
 
 /// What was backed up.
@@ -103,6 +113,9 @@ pub fn backup(options: &BackupOptions, env: &Env, observer: &mut dyn Observer) -
     let keys = CaRole::ALL.into_iter().filter(|role| checked.cluster.signer(*role).is_none());
     let keys = keys.map(|role| layout.root_key(role));
     left_out.extend(keys.filter(|key| !files::exists(key)).map(LeftOut::Key));
+    if !bundles {
+        left_out.extend(only_in_bundles(&checked.cluster, &ledger, layout)?);
+    }
     let certificates = checked.ledger.certificates;
     Ok(BackupReport {
         file: file.clone(),
@@ -113,6 +126,26 @@ pub fn backup(options: &BackupOptions, env: &Env, observer: &mut dyn Observer) -
         left_out,
         warnings: checked.warnings(),
     })
+}
+
+/// Returns the bundles that alone have the keys of current certificates.
+fn only_in_bundles(cluster: &Cluster, ledger: &Ledger, layout: &Layout) -> Result<Vec<LeftOut>, StoreError> {
+    let discarded = ledger.discarded_keys()?;
+    if discarded.is_empty() {
+        return Ok(Vec::new());
+    }
+    let has_no_key = |host: &&Host| {
+        cluster.node_specs(host).iter().any(|spec| {
+            let certificate = credentials::read_certificate(layout, spec);
+            credentials::key_file(layout, spec).is_none()
+                && certificate.is_ok_and(|certificate| discarded.contains(&certificate.fingerprint()))
+        })
+    };
+    let bundle = |host: &Host| {
+        let path = layout.bundles().join(encrypted_name(&host.name));
+        LeftOut::Bundle { host: host.name.clone(), path }
+    };
+    Ok(cluster.nodes.iter().filter(has_no_key).map(bundle).collect())
 }
 
 /// The folder of templates that the cluster file names.

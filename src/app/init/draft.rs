@@ -22,6 +22,8 @@ pub struct Draft {
     pub(super) values: RawCluster,
     /// Whether some of the values were imported from kubectl.
     pub(super) imported: bool,
+    /// Why the version of Kubernetes was not imported.
+    pub(super) version_note: Option<String>,
 }
 
 /// The result of writing a cluster file.
@@ -77,7 +79,7 @@ impl Draft {
     /// Returns [`InitError::Invalid`] with all errors of the values that are present.
     pub fn new(values: RawCluster) -> Result<Self, InitError> {
         let endpoint = values.endpoint.as_deref().map(str::to_ascii_lowercase);
-        let draft = Self { values: RawCluster { endpoint, ..values }, imported: false };
+        let draft = Self { values: RawCluster { endpoint, ..values }, imported: false, version_note: None };
         let mut errors = draft.errors();
         errors.retain(|error| !matches!(error.reason, Reason::Missing { .. } | Reason::EndpointNeeded { .. }));
         if errors.is_empty() { Ok(draft) } else { Err(InitError::Invalid { errors, imported: false }) }
@@ -165,7 +167,11 @@ impl Draft {
         let cluster = self.values.check().map_err(|errors| InitError::Invalid { errors, imported: self.imported })?;
         let path = layout.cluster_file();
         files::create_folder(layout.dir())?;
-        files::write_new(&path, config::write(&self.values).as_bytes(), files::PUBLIC)?;
+        files::write_new(
+            &path,
+            config::write_noting(&self.values, self.version_note.as_deref()).as_bytes(),
+            files::PUBLIC,
+        )?;
         Ok(InitReport { path, name: cluster.name, masters: cluster.masters.len(), nodes: cluster.nodes.len() })
     }
 

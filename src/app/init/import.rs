@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
+use super::abbreviated_list;
 use super::draft::Draft;
 use super::error::InitError;
 use crate::app::{self, Observer};
@@ -10,7 +11,9 @@ use crate::cluster::address::Address;
 use crate::cluster::config_error::{ConfigError, Reason};
 use crate::cluster::inventory::addresses::{AdjustedAddress, Adjustment};
 use crate::cluster::inventory::{ExternalIps, Inventory, SkipReason};
+use crate::cluster::kubernetes::Version;
 use crate::config;
+use crate::sanitize::sanitized;
 
 /// A notice of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub enum Notice {
     OtherKinds(BTreeSet<String>),
     /// Hosts run Windows, for which bundles have no installer.
     Windows(Vec<String>),
+    /// The version of Kubernetes was not imported, with the reason as a sentence.
+    VersionUnknown(String),
     /// The default service range is used, because kubectl does not list the range.
     ServiceRangeAssumed,
 }
@@ -68,12 +73,50 @@ impl Draft {
         }
         let is_named = |name: &Option<String>| name.as_ref().is_some_and(|name| named.contains(name));
         self.values.nodes.extend(found.nodes.into_iter().filter(|node| !is_named(&node.name)));
+        self.import_version(&found.kubelet_versions, observer);
         self.leave_out_long_accounts(observer);
         self.leave_out_taken_addresses(&found.internal, observer);
         if self.values.service_cidrs.is_none() {
             observer.notice(app::Notice::Init(Notice::ServiceRangeAssumed));
         }
         Ok(())
+    }
+
+    /// Takes the version of Kubernetes that all nodes of the draft run. Where they differ, or clusterctl has no such release,
+    /// the cluster file says so.
+    fn import_version(&mut self, listed: &BTreeMap<String, BTreeSet<String>>, observer: &mut dyn Observer) {
+        if self.values.kubernetes_version.is_some() {
+            return;
+        }
+        let nodes: BTreeSet<&str> = self.values.nodes.iter().filter_map(|node| node.name.as_deref()).collect();
+        let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (version, hosts) in listed {
+            let hosts = hosts.iter().map(String::as_str).filter(|host| nodes.contains(host));
+            // Distributions append their own: v1.36.2+k3s1. Images are tagged without it.
+            let release = version.split_once('+').map_or(version.as_str(), |(release, _)| release);
+            versions.entry(release).or_default().extend(hosts);
+        }
+        versions.retain(|_, hosts| !hosts.is_empty());
+        let note = match versions.keys().copied().collect::<Vec<_>>()[..] {
+            [] => return,
+            [release] => match Version::parse(release) {
+                Ok(_) => {
+                    self.values.kubernetes_version = Some(release.to_owned());
+                    return;
+                }
+                Err(error) => format!("The nodes run {}: {error}.", sanitized(release)),
+            },
+            _ => {
+                let of_version = |(version, hosts): (&&str, &BTreeSet<&str>)| {
+                    let hosts: Vec<String> = hosts.iter().map(|host| sanitized(host)).collect();
+                    format!("{} ({})", sanitized(version), abbreviated_list(&hosts))
+                };
+                let all: Vec<String> = versions.iter().map(of_version).collect();
+                format!("The nodes run different versions: {}. Set the one of the control plane.", all.join("; "))
+            }
+        };
+        observer.notice(app::Notice::Init(Notice::VersionUnknown(note.clone())));
+        self.version_note = Some(note);
     }
 
     /// Leaves out the nodes whose accounts no certificate can carry.

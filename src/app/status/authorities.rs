@@ -53,7 +53,22 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
         }
     }
     for trust in cas.0.iter().filter_map(|(_, trust)| trust.as_ref().ok()) {
+        rotation(source, trust, sink)?;
         crls(source, trust, sink)?;
+    }
+    Ok(())
+}
+
+/// Reports the CAs that are trusted beside the one that signs.
+fn rotation(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), StoreError> {
+    let active = trust.active().certificate().fingerprint();
+    for ca in trust.accepted().map(CaCertificate::certificate).filter(|ca| ca.fingerprint() != active) {
+        let not_after = source.ledger.last_valid_of_issuer(ca.fingerprint(), source.rule.now)?;
+        sink(StatusRow {
+            certificate: Some(CertificateId::from(ca)),
+            not_after,
+            ..StatusRow::new(Subject::Cluster, Credential::Rotation(trust.role()), State::Valid)
+        });
     }
     Ok(())
 }
@@ -88,6 +103,8 @@ fn ca_row(source: &Source<'_>, credential: Credential, certificate: &Certificate
 }
 
 /// Reports the CRLs of accepted CAs, and missing CRLs. A CA without revocations needs no CRL.
+///
+/// The CRL of a CA that no longer signs cannot be renewed here: it is reported while it is current, and is never due.
 fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), StoreError> {
     let row = |state| StatusRow {
         file: Some(source.layout.revocation_list(trust.role())),
@@ -101,12 +118,21 @@ fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), 
             return Ok(());
         }
     };
+    let active = trust.active().certificate().fingerprint();
     for ca in trust.accepted().map(CaCertificate::certificate) {
+        let signs = ca.fingerprint() == active;
         match stored.of(ca.fingerprint()) {
+            Some(crl) if !signs => {
+                if crl.is_current(source.rule.now) {
+                    let (not_before, not_after) = (Some(crl.this_update), crl.next_update);
+                    let crl_issuer = Some(ca.fingerprint());
+                    sink(StatusRow { crl_issuer, not_before, not_after, ..row(State::Valid) });
+                }
+            }
             Some(crl) => {
                 sink(StatusRow { crl_issuer: Some(ca.fingerprint()), ..crl_row(source, crl, row) });
             }
-            None if ca.can_sign_crls() && has_revoked(source, ca)? => {
+            None if signs && ca.can_sign_crls() && has_revoked(source, ca)? => {
                 sink(row(State::Missing).remedy(FileRemedy::RenewCrl))
             }
             None => {}

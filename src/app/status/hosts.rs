@@ -9,6 +9,7 @@ use std::iter::Peekable;
 use time::OffsetDateTime;
 
 use super::authorities::Cas;
+use super::bundles::Bundles;
 use super::expiry::Validity;
 use super::row::{CertificateId, Credential, StatusRow, Subject};
 use super::source::{Sink, Source};
@@ -18,9 +19,11 @@ use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Policy, TABLE};
 use crate::cluster::spec::Role;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::lint::has_other_names;
+use crate::store::credentials;
 use crate::store::error::StoreError;
 use crate::store::ledger::current::CurrentCertificate;
-use crate::verify::remedy::{DirectoryRemedy, FileRemedy, Server};
+use crate::verify::remedy::{DirectoryRemedy, Server};
 use crate::verify::target::Place;
 
 /// Reports the credentials and outdated bundles of the selected hosts, sorted by name.
@@ -52,23 +55,35 @@ pub(super) fn rows(
     let mut generations = source.ledger.packed_generations()?;
     let mut generations = Ordered(generations.rows().peekable());
     let (discarded, on_hosts) = (source.ledger.discarded_keys()?, source.ledger.keys_on_hosts()?);
+    let discarded_before_restore = source.ledger.keys_discarded_before_restore()?;
     let hosts = Hosts { source, cas, discarded, on_hosts };
+    let bundles = Bundles::list(source)?;
     for member in members.chunk_by(|(one, _), (other, _)| one == other) {
         let [(name, _), ..] = member else { continue };
         let mut newest: Option<OffsetDateTime> = None;
+        let mut is_key_lost = false;
         for (policy, role, column) in &mut columns {
             if !member.iter().any(|(_, of)| of == role) {
                 continue;
             }
             let current = column.take(name.as_str(), |row| row.issued.host.as_deref().unwrap_or_default())?;
             newest = newest.max(current.as_ref().map(|current| current.issued_at));
+            is_key_lost |=
+                current.as_ref().is_some_and(|one| discarded_before_restore.contains(&one.issued.fingerprint));
             sink(hosts.row(name, *role, policy, current));
         }
         let packed = generations.take(name.as_str(), |(host, _)| host)?;
-        if let (Some((_, generation)), Some(issued_at)) = (packed, newest)
-            && is_older(generation, issued_at)
+        // The backup had no bundles, and only they had the keys.
+        if is_key_lost && !bundles.has_encrypted(name) {
+            let remedy = DirectoryRemedy::ReissueUnlessInstalled { host: name.to_string() };
+            let row = StatusRow::new(Subject::Host(name.to_string()), Credential::Bundle, State::Missing);
+            sink(row.remedy(remedy));
+            continue;
+        }
+        if let Some(issued_at) = newest
+            && let Some(row) = bundles.row(name, packed.map(|(_, generation)| generation), issued_at)?
         {
-            sink(outdated(name));
+            sink(row);
         }
     }
     Ok(())
@@ -81,19 +96,6 @@ fn role_of(holder: Holder) -> Option<Role> {
         Holder::Node => Some(Role::Node),
         Holder::Cluster | Holder::Person => None,
     }
-}
-
-/// Returns true if the last bundle with changed content was packed before a certificate was issued.
-///
-/// A generation is at least the time in Unix seconds. A bundle that is packed after a certificate was issued has
-/// changed content and therefore a later generation.
-fn is_older(generation: u64, issued_at: OffsetDateTime) -> bool {
-    generation < u64::try_from(issued_at.unix_timestamp()).unwrap_or(0)
-}
-
-fn outdated(name: &HostName) -> StatusRow {
-    let remedy = FileRemedy::PackBundle { host: name.to_string(), format: None };
-    StatusRow::new(Subject::Host(name.to_string()), Credential::Bundle, State::Outdated).remedy(remedy)
 }
 
 /// The sources of the hosts' rows.
@@ -132,6 +134,11 @@ impl Hosts<'_> {
             Some(_) if not_after > self.source.rule.now => State::Revoked,
             _ => self.source.rule.state(&Validity { not_before, not_after, renew_from }),
         };
+        // What the directory issues, clusterctl plan compares. Nobody but the host can ask for this one.
+        let state = match state {
+            State::Valid if is_on_host && self.differs(name, role, policy) => State::Outdated,
+            other => other,
+        };
         let row = StatusRow {
             is_key_discarded: self.discarded.contains(&issued.fingerprint),
             certificate: Some(CertificateId::from(issued)),
@@ -149,6 +156,22 @@ impl Hosts<'_> {
             State::Expiring if !is_due && !is_on_host => row.remedy(DirectoryRemedy::RenewHost(server())),
             _ => row.remedy(issue()),
         }
+    }
+}
+
+impl Hosts<'_> {
+    /// Returns true if the stored certificate of a host has another account or other names than the cluster file asks for.
+    fn differs(&self, name: &HostName, role: Role, policy: &Policy) -> bool {
+        let cluster = self.source.cluster;
+        let specs = match role {
+            Role::Master => cluster.master(name.as_str()).map(|host| cluster.master_specs(host)),
+            Role::Node => cluster.node(name.as_str()).map(|host| cluster.node_specs(host)),
+        };
+        let spec = specs.into_iter().flatten().find(|spec| spec.profile == policy.profile);
+        spec.is_some_and(|spec| {
+            let stored = credentials::read_certificate(self.source.layout, &spec);
+            stored.is_ok_and(|certificate| has_other_names(&certificate, &spec))
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod admins;
 mod authorities;
+mod bundles;
 mod directory;
 mod error;
 mod expiry;

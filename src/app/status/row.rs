@@ -8,11 +8,13 @@ use time::{Duration, OffsetDateTime};
 use super::remedy::Remedy;
 use super::state::State;
 use crate::app::admin::kubeconfig::AdminFileError;
+use crate::app::package::reader::ReadBundleError;
 use crate::app::revoke::crl_file::CrlFileError;
 use crate::cluster::profile::{CaRole, Profile};
 use crate::pki::certificate::{Certificate, Serial};
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::ca::CaError;
+use crate::store::error::StoreError;
 use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::remedy::CertificateRemedy;
 
@@ -89,6 +91,9 @@ pub enum Credential {
     Crl(CaRole),
     /// A host's bundle.
     Bundle,
+    /// A CA that is trusted beside the one that signs: the role's CA is being replaced, or was. It is over when the last
+    /// certificate that it signed expires.
+    Rotation(CaRole),
     /// A certificate or a CRL in a file of any tool.
     File {
         /// Its name on the command line, or its path below the named folder.
@@ -128,11 +133,12 @@ impl Credential {
             Self::Leaf(profile) => Cow::Borrowed(profile.policy().name),
             Self::Crl(role) => of_role(*role, "crl"),
             Self::Bundle => Cow::Borrowed("bundle"),
+            Self::Rotation(role) => of_role(*role, "ca-rotation"),
             Self::File { name, .. } => Cow::Borrowed(name),
         }
     }
 
-    /// Returns the kind: `root`, `intermediate`, `certificate`, `kubeconfig`, `crl` or `bundle`.
+    /// Returns the kind: `root`, `intermediate`, `certificate`, `kubeconfig`, `crl`, `bundle` or `rotation`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -144,6 +150,7 @@ impl Credential {
             Self::Leaf(_) | Self::File { kind: FileKind::Certificate, .. } => "certificate",
             Self::Crl(_) | Self::File { kind: FileKind::Crl, .. } => "crl",
             Self::Bundle => "bundle",
+            Self::Rotation(_) => "rotation",
         }
     }
 }
@@ -188,6 +195,12 @@ pub enum Problem {
     /// A CRL.
     #[error(transparent)]
     Crl(#[from] CrlFileError),
+    /// A bundle that is not encrypted.
+    #[error(transparent)]
+    Bundle(#[from] ReadBundleError),
+    /// A file of another kind.
+    #[error(transparent)]
+    Store(StoreError),
     /// A CRL without nextUpdate: an old CRL looks like the newest.
     #[error("it does not say when the next one is due")]
     NoNextUpdate,

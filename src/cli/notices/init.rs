@@ -22,6 +22,9 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
             "bundles have no installer for Windows, which these hosts run: {}; verify checks them like all others",
             abbreviated_list(hosts)
         )),
+        Notice::VersionUnknown(note) => {
+            screen.warn(format_args!("kubernetes.version is not set: {}", note.trim_end_matches('.')));
+        }
         Notice::ServiceRangeAssumed => screen.warn(format_args!(
             "kubectl does not list the service range; {DEFAULT_SERVICE_CIDR} is assumed, the default of kubeadm, kind, minikube \
              and Talos. k3s and RKE2 have 10.43.0.0/16, MicroK8s 10.152.183.0/24, Kubespray 10.233.0.0/18, OpenShift \

@@ -82,6 +82,9 @@ fn words(left_out: &LeftOut) -> String {
             format!("the templates in {} are outside of the cluster directory, and not in the backup", path.display())
         }
         LeftOut::Key(path) => format!("there is no key {}, so it is not in the backup", path.display()),
+        LeftOut::Bundle { host, path } => {
+            format!("the keys of {host} are only on the host and in {}, which is not in the backup", path.display())
+        }
     }
 }
 
@@ -89,6 +92,7 @@ fn left_out_json(left_out: &LeftOut) -> Value {
     let (kind, path) = match left_out {
         LeftOut::Templates(path) => ("templates", path),
         LeftOut::Key(path) => ("key", path),
+        LeftOut::Bundle { path, .. } => ("bundle", path),
     };
     json!({ "kind": kind, "path": path.display().to_string() })
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::reasons;
 use crate::app::issue::{PlannedCertificate, ServiceAccountStep};
 use crate::cluster::name::HostName;
 use crate::store::ledger::certificates::IssuedCertificate;
 
 /// Returns a certificate with the ids of its reasons.
 pub(crate) fn json(one: &PlannedCertificate) -> Value {
-    let mut reasons: Vec<&str> = one.reasons.iter().map(|reason| reason.id()).collect();
-    reasons.dedup();
+    let reasons = reasons::ids(one);
     json!({
         "host": one.credential.host.as_ref().map(HostName::as_str),
         "profile": one.credential.profile.policy().name,

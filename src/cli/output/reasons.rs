@@ -9,6 +9,13 @@ pub(crate) fn of(certificate: &PlannedCertificate) -> String {
     reasons.join("; ")
 }
 
+/// Returns the ids of all reasons, each once.
+pub(crate) fn ids(certificate: &PlannedCertificate) -> Vec<&'static str> {
+    let mut ids: Vec<&str> = certificate.reasons.iter().map(IssueReason::id).collect();
+    ids.dedup();
+    ids
+}
+
 /// Returns one reason.
 pub(crate) fn reason(reason: &IssueReason) -> String {
     match reason {

@@ -96,6 +96,7 @@ fn json_of(
             "host": one.credential.host.as_ref().map(HostName::as_str),
             "profile": one.credential.profile.policy().name,
             "reasons": one.reasons.iter().map(reasons::reason).collect::<Vec<_>>(),
+            "reasonIds": reasons::ids(one),
         })
     };
     json!({

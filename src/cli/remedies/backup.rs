@@ -36,8 +36,8 @@ pub(super) fn of_restore(error: &RestoreError) -> String {
             "name a file that clusterctl backup wrote"
         }
         RestoreError::Content { .. } | RestoreError::Directory { .. } => {
-            "nothing was restored. Use another backup. age -d -i KEY FILE | tar -x unpacks this one without checks, for what can be \
-             saved by hand"
+            "nothing was restored. Use another backup. If there is none and you trust whoever wrote this one: age -d -i KEY FILE | tar \
+             -tv lists what is in it"
         }
         RestoreError::OtherCluster { .. } => {
             "name the backup of the cluster that is meant, or its own pin; clusterctl show ca.crt prints it"

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
+use time::OffsetDateTime;
+
 use super::head::Head;
-use crate::app::status::{Credential, FileKind, State, StatusRow, Summary};
+use crate::app::status::{Credential, FileKind, State, StatusReport, StatusRow, Summary};
 use crate::metrics::{head, labels};
 use crate::ui::Screen;
 
@@ -55,6 +57,8 @@ impl PrometheusWriter {
                 issuer = row.crl_issuer.map(|issuer| issuer.to_string());
                 &mut self.crls
             }
+            // Its CA has a series already.
+            Credential::Rotation(_) => return,
             Credential::Leaf(_)
             | Credential::Bundle
             | Credential::File { kind: FileKind::Certificate | FileKind::Kubeconfig, .. } => {
@@ -72,11 +76,11 @@ impl PrometheusWriter {
         series.add(&labels, not_after.unix_timestamp());
     }
 
-    pub(super) fn end(self, summary: &Summary, skipped: usize, screen: &mut Screen<'_>) {
-        screen.answer(self.text(summary, skipped));
+    pub(super) fn end(self, report: &StatusReport, screen: &mut Screen<'_>) {
+        screen.answer(self.text(&report.summary, report.skipped.len(), report.last_backup));
     }
 
-    fn text(&self, summary: &Summary, skipped: usize) -> String {
+    fn text(&self, summary: &Summary, skipped: usize, last_backup: Option<OffsetDateTime>) -> String {
         let cluster = labels(&[("cluster", &self.head.cluster)]);
         let mut text = String::new();
         for series in [&self.cas, &self.crls] {
@@ -102,6 +106,11 @@ impl PrometheusWriter {
         }
         head(&mut text, "clusterctl_status_skipped_files", "gauge", "How many files could not be read.");
         let _ = writeln!(text, "clusterctl_status_skipped_files{{{cluster}}} {skipped}");
+        if let Some(at) = last_backup {
+            let name = "clusterctl_last_backup_time_seconds";
+            head(&mut text, name, "gauge", "Unix time of the last backup of the cluster directory.");
+            let _ = writeln!(text, "{name}{{{cluster}}} {}", at.unix_timestamp());
+        }
         head(&mut text, "clusterctl_status_time_seconds", "gauge", "Unix time of these metrics.");
         let _ = writeln!(text, "clusterctl_status_time_seconds{{{cluster}}} {}", self.head.now.unix_timestamp());
         text
@@ -192,7 +201,7 @@ mod tests {
                 remedy: None,
             });
         }
-        writer.text(&Summary::default(), 0)
+        writer.text(&Summary::default(), 0, None)
     }
 
     #[test]

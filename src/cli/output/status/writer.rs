@@ -92,7 +92,7 @@ impl Writer {
             Form::Human(writer) => writer.end(summary, *last_backup, screen),
             Form::Json(writer) => writer.end(report, screen),
             Form::Csv(writer) => writer.end(screen),
-            Form::Prometheus(writer) => writer.end(summary, skipped.len(), screen),
+            Form::Prometheus(writer) => writer.end(report, screen),
             Form::Html(writer) => writer.end(report, screen),
         }
     }

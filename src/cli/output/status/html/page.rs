@@ -81,6 +81,9 @@ impl HtmlWriter {
                 }
             }
             (counts(&report.summary))
+            @if let Some(at) = report.last_backup {
+                p { "Last backup: " time datetime=(stamp(at)) { (stamp(at)) } }
+            }
         }
     }
 

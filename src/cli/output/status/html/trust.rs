@@ -49,7 +49,10 @@ impl Trust {
             Credential::Root(_)
             | Credential::Intermediate(_)
             | Credential::File { kind: FileKind::Root | FileKind::Intermediate, .. } => true,
-            Credential::Crl(_) | Credential::Bundle | Credential::File { kind: FileKind::Crl, .. } => return,
+            Credential::Crl(_)
+            | Credential::Bundle
+            | Credential::Rotation(_)
+            | Credential::File { kind: FileKind::Crl, .. } => return,
             _ => false,
         };
         if is_ca {
