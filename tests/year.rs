@@ -253,7 +253,7 @@ fn a_year_and_a_half_in_the_life_of_a_cluster() {
     year.lab.now += Duration::DAY;
     year.lose_and_restore(safe.path());
     year.lab.good(&["ledger", "check"]);
-    assert_eq!(year.lab.read(RULES).matches("X509SHA256=").count(), revoked - 1, "the backup is older");
+    assert!(year.lab.read(RULES).matches("X509SHA256=").count() < revoked, "the backup is older");
     year.lab.good(&["revoke", "--from", &file("authorization.yaml"), "--yes"]);
     assert_eq!(year.lab.read(RULES).matches("X509SHA256=").count(), revoked);
     year.due();
