@@ -368,6 +368,12 @@ fn foreign_newer_and_edited_archives_are_refused() {
     assert_eq!(linked, Content::Unexpected(name()));
     let outside = content(&|top, _| change_manifest(top, |manifest| manifest["files"][0]["path"] = "../x".into()));
     assert_eq!(outside, Content::Manifest(BackupManifestError::Path("../x".to_owned())));
+    // What its author could choose is not unpacked on the advice of an error.
+    let file = repacked(&lab, &recipient, |_, names| names.push(name()));
+    let ran = lab.run(&["--dir", "new", "restore", &file, "--identity", "admin.key"]);
+    let words: Vec<&str> = ran.err.split_whitespace().collect();
+    let unpacks = |pair: &[&str]| pair[0] == "tar" && (pair[1].contains('x') || pair[1].starts_with("--ex"));
+    assert!(ran.status == 3 && words.contains(&"tar") && !words.windows(2).any(unpacks), "{ran}");
     // Not an archive at all.
     let path = |name: &str| lab.path(name).display().to_string();
     good_tool("age", &["-r", &recipient, "-o", &path("text.age"), &path("cluster.yaml")]);

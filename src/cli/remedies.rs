@@ -62,6 +62,8 @@ pub(crate) fn of_lint(remedy: LintRemedy) -> &'static str {
     lint::words(remedy)
 }
 
+const CHANGE_OWNER: &str = "run it as that user, or chown the directory; or say --trust-owner, if its owner may decide what is \
+     trusted, issued and packed";
 const OPEN_BUNDLES: &str =
     "decrypt them first: clusterctl open BUNDLE, on a machine that has the recipient's key; then check what it wrote";
 const LISTEN_ELSEWHERE: &str = "give another address with --listen, or stop the program that listens there";
@@ -75,11 +77,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {
         Remedy::WriteClusterFile => WRITE_CLUSTER_FILE.to_owned(),
         Remedy::CorrectClusterFile(error) => error.hint().to_owned(),
-        Remedy::ChangeOwner => {
-            "run it as that user, or chown the directory; or say --trust-owner, if its owner may decide what is \
-                                trusted, issued and packed"
-                .to_owned()
-        }
+        Remedy::ChangeOwner => CHANGE_OWNER.to_owned(),
         Remedy::RestoreClusterName => {
             "put the name back into cluster.yaml; a cluster of another name has its own directory and roots".to_owned()
         }
