@@ -146,6 +146,11 @@ fn cluster_files_hold_their_invariants() {
 }
 
 #[test]
+fn requests_at_the_enrolment_ca_hold_their_invariants() {
+    hold("enrolment", entrances::enrolment, CHANGED);
+}
+
+#[test]
 fn kubectl_output_holds_its_invariants() {
     hold("kubectl", entrances::kubectl, CHANGED);
 }
@@ -164,6 +169,7 @@ fn every_corpus_has_accepted_inputs() {
     use clusterctl::pki::certificate::Certificate;
     use clusterctl::pki::crl::{Crl, read_all};
     use clusterctl::pki::pem;
+    use clusterctl::server::read_request;
     use clusterctl::verify::recording::Recording;
     let taken = |name: &str, takes: fn(&[u8]) -> bool| corpus(name).iter().filter(|(_, bytes)| takes(bytes)).count();
     assert!(taken("recordings", |bytes| Recording::from_bytes(bytes).is_ok()) >= 3);
@@ -176,6 +182,8 @@ fn every_corpus_has_accepted_inputs() {
     assert!(taken("cluster_files", |bytes| config::read(bytes).is_ok()) >= 3);
     assert!(taken("kubectl", |bytes| config::from_kubectl(bytes, ExternalIps::default()).is_ok()) >= 2);
     assert!(taken("bundles", |bytes| archive::read(bytes).is_ok()) >= 2);
+    assert!(taken("enrolment", |bytes| read_request("application/json", bytes).is_ok()) >= 2);
+    assert!(taken("enrolment", |bytes| read_request("application/vnd.kubernetes.protobuf", bytes).is_ok()) >= 1);
 }
 
 /// Every fuzz target has its entry point, its corpus and its test here.

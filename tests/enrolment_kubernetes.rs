@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ::clusterctl::pki::certificate::Certificate;
+use ::clusterctl::pki::pem;
 use serde_json::json;
 
-use crate::support::enrolment::{CSRS, Served, directory, signed};
+use crate::support::enrolment::{CSRS, Served, clusterctl, directory, signed};
 
 fn binary(name: &str) -> PathBuf {
     Path::new(&std::env::var_os("KUBE_BIN").expect("KUBE_BIN names the folder")).join(name)
@@ -87,4 +89,44 @@ fn bootstraps(served: &Served, user: &str, requester: &str) {
 fn a_kubelet_without_credentials_bootstraps() {
     let dir = directory();
     bootstraps(&Served::start(dir.path()), "{}", "system:anonymous");
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN"]
+fn a_kubelet_with_a_bootstrap_token_bootstraps() {
+    let dir = directory();
+    let token = clusterctl(dir.path(), &["token", "create", "node-1", "--bearer"]);
+    let token = token.trim();
+    let (id, _) = token.split_once('.').expect("a token");
+    bootstraps(&Served::start(dir.path()), &format!("{{token: \"{token}\"}}"), &format!("system:bootstrap:{id}"));
+}
+
+/// Runs the phase of `kubeadm join` that begins with the discovery, and returns what it says.
+fn kubeadm(served: &Served, token: &str, pin: &str) -> String {
+    let mut command = Command::new("timeout");
+    command.arg("20").arg(binary("kubeadm")).args(["join", "phase", "preflight", "-v", "5", "--token", token]);
+    command.args(["--ignore-preflight-errors", "all", "--discovery-token-ca-cert-hash", pin, "--node-name", "node-1"]);
+    let output = command.arg(served.url.trim_start_matches("https://")).stdin(Stdio::null()).output().expect("it runs");
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN"]
+fn kubeadm_discovers_by_token_and_pin_and_refuses_others() {
+    let dir = directory();
+    let token = clusterctl(dir.path(), &["token", "create", "node-1", "--bearer"]);
+    let served = Served::start(dir.path());
+    let der = pem::certificates(&std::fs::read(dir.path().join("pki/ca.crt")).expect("a CA")).expect("PEM");
+    let root = Certificate::from_der(der[0].clone()).expect("a certificate");
+    let pin = root.spki_fingerprint().as_pin();
+    let found = "validated against pinned public keys";
+    let begun = Instant::now();
+    let good = kubeadm(&served, token.trim(), &pin);
+    eprintln!("kubeadm: {:?}", begun.elapsed());
+    assert!(good.contains(found), "{good}");
+    let other_pin = kubeadm(&served, token.trim(), &format!("sha256:{}", "0".repeat(64)));
+    assert!(!other_pin.contains(found), "{other_pin}");
+    let (id, secret) = token.trim().split_once('.').expect("a token");
+    let other_secret = kubeadm(&served, &format!("{id}.{}", secret.chars().rev().collect::<String>()), &pin);
+    assert!(!other_secret.contains(found), "{other_secret}");
 }

@@ -1,5 +1,6 @@
 //! The enrolment CA's server, judged by kubectl, curl, openssl and promtool.
 
+use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -366,6 +367,68 @@ fn metrics_are_prometheus_and_change() {
         Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).spawn().expect("it runs");
     std::io::Write::write_all(&mut promtool.stdin.take().expect("a pipe"), text.as_bytes()).expect("written");
     assert!(promtool.wait().expect("it ends").success(), "{text}");
+}
+
+#[test]
+fn a_bearer_token_is_that_of_its_host_and_signs_the_discovery() {
+    needs!("openssl");
+    let dir = directory();
+    let token = clusterctl(dir.path(), &["token", "create", "node-1", "--bearer"]);
+    let (id, secret) = token.trim().split_once('.').expect("a token");
+    let served = Served::start(dir.path());
+    let post = |token: &str, name: &str, host: &str| {
+        let (api, body) = (served.api(None), request(name, host).to_string());
+        let sent = runtime().block_on(async {
+            let request = api.client.post(format!("{}{CSRS}", api.url)).bearer_auth(token);
+            request.header("content-type", "application/json").body(body).send().await
+        });
+        sent.expect("an answer").status().as_u16()
+    };
+    assert_eq!(post(token.trim(), "own", "node-1"), 201);
+    assert_eq!(post(token.trim(), "foreign", "node-2"), 403, "the token is for another host");
+    assert_eq!(post(&format!("{id}.{}", "a".repeat(secret.len())), "wrong", "node-1"), 401);
+    assert_eq!(served.api(None).get(&format!("{CSRS}/own")).0, 404, "others do not see it");
+
+    let (_, info) = served.api(None).get("/api/v1/namespaces/kube-public/configmaps/cluster-info");
+    let data = &info["data"];
+    let jws = data[format!("jws-kubeconfig-{id}")].as_str().expect("a signature");
+    let (header, signature) = jws.split_once("..").expect("a detached JWS");
+    let encode = |bytes: &[u8]| <base64ct::Base64UrlUnpadded as base64ct::Encoding>::encode_string(bytes);
+    assert_eq!(header, encode(format!("{{\"alg\":\"HS256\",\"kid\":\"{id}\"}}").as_bytes()));
+    let signed = format!("{header}.{}", encode(data["kubeconfig"].as_str().expect("a kubeconfig").as_bytes()));
+    fs::write(dir.path().join("signed"), signed).expect("written");
+    let mut openssl = Command::new("openssl");
+    openssl.args(["dgst", "-sha256", "-mac", "HMAC", "-macopt", &format!("key:{secret}"), "-binary"]);
+    let made = openssl.arg(dir.path().join("signed")).output().expect("it runs").stdout;
+    assert_eq!(signature, encode(&made), "openssl makes the same HMAC");
+    clusterctl(dir.path(), &["token", "revoke", id]);
+    eventually("a revoked token is rejected", || post(token.trim(), "later", "node-1") == 401);
+}
+
+/// With `enrolment` in the cluster file, each master has a serving certificate of its own for this.
+#[test]
+fn the_server_presents_a_certificate_of_its_own() {
+    needs!("openssl");
+    let dir = directory();
+    let file = dir.path().join("cluster.yaml");
+    let text = fs::read_to_string(&file).expect("a file");
+    fs::write(&file, text + "enrolment: {endpoint: \"https://ca.example.net:6444\", policy: queue}\n")
+        .expect("written");
+    clusterctl(dir.path(), &["issue-master", "--all"]);
+    let served = Served::start(dir.path());
+    let mut client = Command::new("openssl");
+    client.args(["s_client", "-connect", served.url.trim_start_matches("https://"), "-verify_return_error"]);
+    client.args(["-verify_hostname", "ca.example.net", "-CAfile"]).arg(dir.path().join("pki/ca.crt"));
+    let shown = stdout(client.stdin(Stdio::null()));
+    assert!(shown.contains("CN = clusterctl-enrolment") || shown.contains("CN=clusterctl-enrolment"), "{shown}");
+    clusterctl(dir.path(), &["issue-admin", "bob", "--approver"]);
+    let kubeconfig = fs::read_to_string(dir.path().join("pki/admins/bob.conf")).expect("a kubeconfig");
+    assert!(kubeconfig.contains("https://ca.example.net:6444"), "approvers connect to the enrolment CA");
+    clusterctl(dir.path(), &["bundle", "--all"]);
+    let mut tar = Command::new("tar");
+    let files = stdout(tar.arg("tzf").arg(dir.path().join("bundles/master-1.tar.gz")));
+    assert!(files.contains("etc/kubernetes/clusterctl/enrolment-server.key"), "{files}");
+    clusterctl(dir.path(), &["verify", "--offline"]);
 }
 
 #[test]

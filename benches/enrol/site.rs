@@ -38,7 +38,6 @@ const SIGNER_CONNECTIONS: usize = 16;
 pub(crate) struct Site {
     folder: TempDir,
     issuer: Issuer,
-    cluster: Cluster,
     pub(crate) csrs: Vec<(String, VerifiedRequest, CertificateSpec)>,
     anonymous: Arc<rustls::ClientConfig>,
     signer: Arc<rustls::ClientConfig>,
@@ -87,7 +86,7 @@ impl Site {
         let spec = cluster.enrolment_spec(&name, AdminAccount::Signer.group(), cluster.validity.node);
         let credential = issuer.issue_credential(&spec, cluster.keys, env.now).expect("issued");
         let signer = tls(&env.layout, Some(credential.get()));
-        Self { folder, issuer, cluster, csrs, anonymous, signer }
+        Self { folder, issuer, csrs, anonymous, signer }
     }
 
     pub(crate) fn folder(&self) -> &Path {

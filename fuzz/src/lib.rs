@@ -150,6 +150,15 @@ pub fn cluster_files(data: &[u8]) {
     }
 }
 
+/// The body of a new request at the enrolment CA: JSON, or protobuf if it begins as Kubernetes's does.
+pub fn enrolment(data: &[u8]) {
+    let media_type = if data.starts_with(b"k8s") { "application/vnd.kubernetes.protobuf" } else { "application/json" };
+    match clusterctl::server::read_request(media_type, data) {
+        Ok(content) => assert!(content.pem.len() <= 64 * 1024 && content.host.as_str().len() <= 253),
+        Err(error) => harmless(&sanitized(&error)),
+    }
+}
+
 /// What `kubectl get nodes -o json` is said to have said.
 pub fn kubectl(data: &[u8]) {
     match config::from_kubectl(data, ExternalIps::default()) {

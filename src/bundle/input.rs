@@ -271,7 +271,8 @@ impl BundleInput<'_> {
     ///
     /// [`crate::pki::lint`] checks the names and the validity of the certificates.
     pub(super) fn checked(&self) -> Result<Vec<&HostCredential>, InputError> {
-        let wanted: Vec<Profile> = self.roles.profiles().collect();
+        let has = |profile: &Profile| self.cluster.has_profile(*profile);
+        let wanted: Vec<Profile> = self.roles.profiles().filter(has).collect();
         for (i, credential) in self.credentials.iter().enumerate() {
             let twice = self.credentials[..i].iter().any(|earlier| earlier.profile == credential.profile);
             if twice || !wanted.contains(&credential.profile) {

@@ -5,6 +5,7 @@
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
+use crate::cluster::endpoint::Endpoint;
 use crate::cluster::spec::Cluster;
 use crate::pki::issuer::Credential;
 use crate::pki::trust_bundle::TrustBundle;
@@ -15,9 +16,20 @@ use crate::pki::trust_bundle::TrustBundle;
 /// Strings are quoted as in JSON, so that a YAML 1.1 reader also reads them as strings.
 #[must_use]
 pub fn embedded(cluster: &Cluster, trust: &TrustBundle, credential: &Credential) -> Zeroizing<String> {
+    embedded_for(&cluster.endpoint, cluster, trust, credential)
+}
+
+/// Like [`embedded`], for another server than the API servers' endpoint.
+#[must_use]
+pub fn embedded_for(
+    endpoint: &Endpoint,
+    cluster: &Cluster,
+    trust: &TrustBundle,
+    credential: &Credential,
+) -> Zeroizing<String> {
     let user = credential.certificate.account().user;
     let (cluster_name, context) = (quoted(cluster.name.as_str()), quoted(&format!("{user}@{}", cluster.name)));
-    let (server, user) = (quoted(&cluster.endpoint.to_string()), quoted(&user));
+    let (server, user) = (quoted(&endpoint.to_string()), quoted(&user));
     let ca = data(trust.to_pem().as_bytes());
     let certificate = data(credential.certificate_pem().as_bytes());
     let key = data(credential.key.to_pem().as_bytes());

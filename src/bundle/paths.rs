@@ -62,6 +62,7 @@ pub(super) fn kept_at(profile: Profile) -> Option<&'static str> {
         Profile::EtcdHealthcheckClient => "etc/kubernetes/pki/etcd/healthcheck-client",
         Profile::ControllerManager => "etc/kubernetes/pki/controller-manager/controller-manager",
         Profile::Scheduler => "etc/kubernetes/pki/scheduler/scheduler",
+        Profile::EnrolmentServer => "etc/kubernetes/clusterctl/enrolment-server",
         Profile::KubeletClient => "var/lib/kubelet/pki/kubelet-client",
         Profile::KubeletServer => "var/lib/kubelet/pki/kubelet-server",
         Profile::Verifier | Profile::Admin | Profile::BreakGlass => return None,

@@ -86,6 +86,8 @@ pub enum Profile {
     ControllerManager,
     /// The scheduler's client certificate.
     Scheduler,
+    /// The serving certificate of the enrolment CA, where `enrolment` is set.
+    EnrolmentServer,
     /// A kubelet's client certificate.
     KubeletClient,
     /// A kubelet's serving certificate.
@@ -152,7 +154,7 @@ pub struct Policy {
 /// The profiles of all certificates that can be issued.
 ///
 /// A control plane's rows are kubeadm's (Kubernetes `cmd/kubeadm/app/phases/certs/certlist.go`).
-pub const TABLE: [Policy; 14] = [
+pub const TABLE: [Policy; 15] = [
     row(Profile::Apiserver, "apiserver", Holder::Master, Usage::Server, CaRole::Cluster),
     row(Profile::ApiserverKubeletClient, "apiserver-kubelet-client", Holder::Master, Usage::Client, CaRole::Cluster),
     row(Profile::ApiserverEtcdClient, "apiserver-etcd-client", Holder::Master, Usage::Client, CaRole::Etcd),
@@ -162,6 +164,7 @@ pub const TABLE: [Policy; 14] = [
     row(Profile::EtcdHealthcheckClient, "etcd-healthcheck-client", Holder::Master, Usage::Client, CaRole::Etcd),
     row(Profile::ControllerManager, "controller-manager", Holder::Master, Usage::Client, CaRole::Cluster),
     row(Profile::Scheduler, "scheduler", Holder::Master, Usage::Client, CaRole::Cluster),
+    row(Profile::EnrolmentServer, "enrolment-server", Holder::Master, Usage::Server, CaRole::Cluster),
     row(Profile::KubeletClient, "kubelet-client", Holder::Node, Usage::Client, CaRole::Cluster),
     row(Profile::KubeletServer, "kubelet-server", Holder::Node, Usage::Server, CaRole::Cluster),
     row(Profile::Verifier, "verifier", Holder::Cluster, Usage::Client, CaRole::Cluster),
@@ -216,6 +219,9 @@ impl CertificateSpec {
     }
 }
 
+/// The common name of the enrolment CA's serving certificate.
+pub const ENROLMENT_SERVER: &str = "clusterctl-enrolment";
+
 /// The common name whose headers extension API servers trust (`--requestheader-allowed-names`).
 pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
 
@@ -242,7 +248,7 @@ impl Cluster {
         };
         let client = |profile, user| spec(profile, user, Vec::new());
         let etcd = |profile| spec(profile, master.name.as_str(), etcd_names(master));
-        vec![
+        let mut specs = vec![
             spec(Profile::Apiserver, "kube-apiserver", self.apiserver_names(master)),
             client(Profile::ApiserverKubeletClient, "kube-apiserver-kubelet-client"),
             client(Profile::ApiserverEtcdClient, "kube-apiserver-etcd-client"),
@@ -252,7 +258,20 @@ impl Cluster {
             client(Profile::EtcdHealthcheckClient, "kube-etcd-healthcheck-client"),
             client(Profile::ControllerManager, "system:kube-controller-manager"),
             client(Profile::Scheduler, "system:kube-scheduler"),
-        ]
+        ];
+        if let Some(enrolment) = &self.enrolment {
+            let endpoint = enrolment.endpoint.iter().map(|endpoint| endpoint.host.clone());
+            let own = [master.name.to_address()].into_iter().chain(master.addresses.iter().cloned());
+            let names = each_once(endpoint.chain(own).chain(loopback()));
+            specs.push(spec(Profile::EnrolmentServer, ENROLMENT_SERVER, names));
+        }
+        specs
+    }
+
+    /// Returns false for the profiles that this cluster's hosts do not have.
+    #[must_use]
+    pub fn has_profile(&self, profile: Profile) -> bool {
+        profile != Profile::EnrolmentServer || self.enrolment.is_some()
     }
 
     /// Returns the certificates of `node`, in the table's order.

@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use super::api;
 use super::clock::Clock;
 use super::credential::TlsError;
+use super::descriptors;
 use super::site::Site;
 use super::state::{Connection, State};
 use super::tls;
@@ -119,6 +120,7 @@ impl Server {
     /// Returns [`ServerError`].
     pub fn start(options: Options, site: Arc<dyn Site>, clock: Clock) -> Result<Self, ServerError> {
         let listen = |source| ServerError::Listen { address: options.listen, source };
+        descriptors::raise();
         let queue = Queue::open(&options.queue)?;
         let readers = (0..READERS).map(|_| Queue::reader(&options.queue)).collect::<Result<_, _>>()?;
         let acceptor = TlsAcceptor::from(Arc::new(tls::configuration(site.clone())?));

@@ -13,6 +13,7 @@ pub mod site;
 pub mod trust;
 
 mod api;
+mod descriptors;
 mod figures;
 mod metrics;
 mod state;
@@ -20,4 +21,5 @@ mod tls;
 mod watchers;
 mod writer;
 
+pub use api::read_request;
 pub use listener::{Options, Server, ServerError};

@@ -70,6 +70,7 @@ fn copy(from: &Path, to: &Path) {
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
             fs::create_dir(&target).expect("created");
+            fs::set_permissions(&target, entry.metadata().expect("facts").permissions()).expect("set");
             copy(&entry.path(), &target);
         } else {
             fs::copy(entry.path(), &target).expect("copied");

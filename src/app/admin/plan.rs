@@ -13,6 +13,7 @@ use crate::app::observer::Observer;
 use crate::app::revoke::{certificates, check_ledger_is_current};
 use crate::bundle::kubeconfig;
 use crate::cluster::duration::stamp;
+use crate::cluster::endpoint::Endpoint;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{ADMINS, ANNOUNCERS, APPROVERS, CertificateSpec, SIGNERS, SYSTEM_MASTERS};
@@ -201,7 +202,7 @@ impl AdminPlan<'_> {
         let Self { spec, path, account, cluster, env, .. } = &self;
         let issued = issuer.issue_credential(spec, cluster.keys, env.now)?;
         let credential = issued.get();
-        let text = kubeconfig::embedded(cluster, &self.cas.cluster, credential);
+        let text = kubeconfig::embedded_for(endpoint(*account, cluster), cluster, &self.cas.cluster, credential);
         let report = AdminReport {
             path: path.clone(),
             name: spec.subject.user.clone(),
@@ -227,6 +228,17 @@ impl AdminPlan<'_> {
         let detail = format!("group {group}, until {until}, sha256 {sha256}");
         let kind = if group == SYSTEM_MASTERS { "BREAK-GLASS" } else { "issue-admin" };
         ledger.log_event(kind, &spec.subject.user, &detail, &env.audit())
+    }
+}
+
+/// Returns the server of a kubeconfig: approvers and signers connect to the enrolment CA, if the cluster file names it.
+fn endpoint(account: AdminAccount, cluster: &Cluster) -> &Endpoint {
+    let enrolment = cluster.enrolment.as_ref().and_then(|enrolment| enrolment.endpoint.as_ref());
+    match account {
+        AdminAccount::Approver | AdminAccount::Signer | AdminAccount::Announcer => {
+            enrolment.unwrap_or(&cluster.endpoint)
+        }
+        AdminAccount::Admin | AdminAccount::BreakGlass => &cluster.endpoint,
     }
 }
 

@@ -8,7 +8,7 @@ use super::error::{NoCertificate, RevokeError};
 use crate::app::error::Error;
 use crate::app::input;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{ADMINS, APPROVERS, CaRole, Profile, SIGNERS, SYSTEM_MASTERS};
+use crate::cluster::profile::{ADMINS, APPROVERS, CaRole, ENROLMENT_SERVER, Profile, SIGNERS, SYSTEM_MASTERS};
 use crate::cluster::spec::Role;
 use crate::config::kubeconfig::{self, Credential};
 use crate::pki::ca_set::CaSet;
@@ -157,6 +157,7 @@ fn profile(certificate: &Certificate, signed_by: CaRole) -> &'static str {
     let serves_only = certificate.has_extended_usage("serverAuth") && !certificate.has_extended_usage("clientAuth");
     let profile = match (signed_by, user.as_str()) {
         (CaRole::Cluster, "kube-apiserver") if serves_only => Profile::Apiserver,
+        (CaRole::Cluster, ENROLMENT_SERVER) if serves_only => Profile::EnrolmentServer,
         (CaRole::Cluster, _) if serves_only => Profile::KubeletServer,
         (CaRole::Cluster, _) if has(SYSTEM_MASTERS) => Profile::BreakGlass,
         (CaRole::Cluster, _) if [ADMINS, APPROVERS, SIGNERS].into_iter().any(has) => Profile::Admin,

@@ -41,8 +41,9 @@ pub(super) fn rows(
     members.extend(source.cluster.nodes.iter().map(|host| (&host.name, Role::Node)));
     members.retain(|(name, _)| is_wanted(name.as_str()));
     members.sort_unstable();
+    let of_hosts = TABLE.iter().filter(|policy| source.cluster.has_profile(policy.profile));
     let profiles: Vec<(&Policy, Role)> =
-        TABLE.iter().filter_map(|policy| Some((policy, role_of(policy.holder)?))).collect();
+        of_hosts.filter_map(|policy| Some((policy, role_of(policy.holder)?))).collect();
     let mut queries = profiles
         .iter()
         .map(|(policy, _)| source.ledger.current_of_hosts(policy.name))

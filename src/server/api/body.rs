@@ -12,6 +12,7 @@ use super::call::Call;
 use super::incoming::{Incoming, read_json};
 use super::protobuf;
 use super::status::Failed;
+use crate::enrol::request::{RequestContent, RequestFields};
 
 /// The largest body, in bytes.
 pub(super) const MAX_BODY: usize = 64 * 1024;
@@ -46,4 +47,18 @@ impl Call {
         };
         read.map_err(|reason| Failed::bad_request(format!("the body cannot be read: {reason}")))
     }
+}
+
+/// Reads a new request as the server does: the body of a POST, then the request in it.
+///
+/// # Errors
+/// Returns the reason as text.
+pub fn read_request(media_type: &str, body: &[u8]) -> Result<RequestContent, String> {
+    let incoming = match media_type {
+        protobuf::MEDIA_TYPE => protobuf::read(body)?,
+        _ => read_json(body)?,
+    };
+    incoming.check_sizes().map_err(|(field, reason)| format!("{field}: {reason}"))?;
+    let fields = RequestFields { signer: &incoming.signer, usages: &incoming.usages, pem: &incoming.request };
+    RequestContent::read(fields).map_err(|refusal| refusal.to_string())
 }

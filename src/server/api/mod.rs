@@ -18,6 +18,8 @@ pub(super) mod status;
 mod update;
 mod watch;
 
+pub use body::read_request;
+
 use std::sync::Arc;
 
 use axum::Router;

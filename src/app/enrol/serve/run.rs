@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The options of the server.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// The address to listen on; `None` is port 6444 on all addresses.
+    /// The address to listen on; `None` is that of the cluster file, else port 6444 on all addresses.
     pub listen: Option<SocketAddr>,
     /// The folder of the queue; `None` is the cluster directory.
     pub state: Option<PathBuf>,
@@ -48,7 +48,10 @@ pub fn serve(options: &ServeOptions, cluster: &Cluster, env: &Env, clock: Clock)
     let site = Arc::new(DirectorySite::open(&env.layout, cluster, options.master.as_ref())?);
     let folder = options.state.clone().unwrap_or_else(|| env.layout.dir().to_owned());
     files::create_folder(&folder)?;
-    let listen = options.listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 0], PORT)));
+    let listen = options
+        .listen
+        .or(cluster.enrolment.as_ref().and_then(|enrolment| enrolment.listen))
+        .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 0], PORT)));
     let options = Options {
         listen,
         queue: folder.join(QUEUE),

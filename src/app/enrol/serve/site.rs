@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::cluster_info::{KUBECONFIG, kubeconfig};
 use super::error::ServeError;
+use super::proofs;
 use crate::app::directory;
 use crate::app::error::Error;
 use crate::app::revoke::crl_file::StoredCrls;
@@ -21,13 +22,14 @@ use crate::enrol::request::RequestContent;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::trust_bundle::TrustBundle;
-use crate::server::client::{BOOTSTRAPPERS, Client};
+use crate::server::client::Client;
 use crate::server::credential::ServingCredential;
 use crate::server::site::{BearerToken, HostBundle, Proof, Site};
 use crate::server::trust::ClientTrust;
 use crate::store::error::StoreError;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
+use crate::store::tokens::{self, Tokens};
 use crate::store::{ca, credentials, files};
 
 /// The largest bundle that is served, in bytes.
@@ -49,6 +51,7 @@ struct Present {
     roots: Arc<TrustBundle>,
     trust: Arc<ClientTrust>,
     credential: Arc<ServingCredential>,
+    tokens: Arc<Tokens>,
 }
 
 impl DirectorySite {
@@ -72,7 +75,9 @@ impl DirectorySite {
 /// Returns the specification of the certificate that the server presents.
 fn serving_spec(cluster: &Cluster, master: &HostName) -> Option<CertificateSpec> {
     let host = cluster.masters.iter().find(|host| host.name == *master)?;
-    cluster.master_specs(host).into_iter().find(|spec| spec.profile == Profile::Apiserver)
+    // Without the key `enrolment` in the cluster file, there is only the API server's, which has the same names.
+    let profile = if cluster.enrolment.is_some() { Profile::EnrolmentServer } else { Profile::Apiserver };
+    cluster.master_specs(host).into_iter().find(|spec| spec.profile == profile)
 }
 
 /// Returns the named master, else the only one whose serving credential is in the directory.
@@ -101,6 +106,7 @@ fn stamps(layout: &Layout, cluster: &Cluster, master: &HostName) -> Vec<Option<S
         layout.root_certificate(CaRole::Cluster),
         layout.trust_file(CaRole::Cluster),
         layout.revocation_list(CaRole::Cluster),
+        layout.tokens(),
         layout.ledger(),
         layout.ledger().with_extension("sqlite3-wal"),
     ];
@@ -131,6 +137,7 @@ impl Present {
             roots: Arc::new(roots),
             trust: Arc::new(trust),
             credential: Arc::new(credential),
+            tokens: Arc::new(tokens::read(layout)?),
         })
     }
 
@@ -189,13 +196,13 @@ impl Site for DirectorySite {
         self.present.read().unwrap_or_else(PoisonError::into_inner).knows(host)
     }
 
-    fn prove(&self, content: &RequestContent, client: &Client, _: OffsetDateTime) -> Proof {
-        let by_certificate = client.host.as_ref() == Some(&content.host) && !client.requester.is_in(BOOTSTRAPPERS);
-        Proof { is_proven: by_certificate, ..Proof::default() }
+    fn prove(&self, content: &RequestContent, client: &Client, now: OffsetDateTime) -> Proof {
+        let Present { cluster, roots, tokens, .. } = self.present();
+        proofs::prove(content, client, &cluster, &roots.pins(), &tokens, now)
     }
 
-    fn bearer(&self, _: &str, _: OffsetDateTime) -> Option<BearerToken> {
-        None
+    fn bearer(&self, token: &str, now: OffsetDateTime) -> Option<BearerToken> {
+        proofs::bearer(token, &self.present().tokens, now)
     }
 
     fn preview(&self, _: &RequestContent, _: &Client, _: OffsetDateTime) -> Option<Value> {
@@ -223,8 +230,10 @@ impl Site for DirectorySite {
         HostBundle::Archive(bytes)
     }
 
-    fn cluster_info(&self, _: OffsetDateTime) -> Vec<(String, String)> {
+    fn cluster_info(&self, now: OffsetDateTime) -> Vec<(String, String)> {
         let present = self.present();
-        vec![(KUBECONFIG.to_owned(), kubeconfig(&present.cluster, &present.roots))]
+        let text = kubeconfig(&present.cluster, &present.roots);
+        let signatures = proofs::signatures(&text, &present.tokens, now);
+        [(KUBECONFIG.to_owned(), text)].into_iter().chain(signatures).collect()
     }
 }
