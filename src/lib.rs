@@ -53,6 +53,7 @@
 //! - [`verify`]: checks of a live cluster
 //! - [`explain`]: descriptions of certificates, keys, CRLs, kubeconfigs and bundles
 //! - [`fake_cluster`]: a simulated cluster on loopback, for the demo and the tests
+//! - `mailbox`: a client of the API at which hosts leave their requests
 //! - `server`: the server of the enrolment CA
 //! - [`app`]: the use cases
 //! - [`ui`]: the terminal
@@ -71,6 +72,8 @@ pub mod explain;
 pub mod fake_cluster;
 mod html;
 pub mod https;
+#[cfg(feature = "server")]
+pub mod mailbox;
 mod metrics;
 pub mod pki;
 pub mod program;

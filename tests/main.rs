@@ -27,11 +27,17 @@ mod documentation;
 mod durability;
 mod encryption;
 #[cfg(feature = "server")]
+mod enrolment;
+#[cfg(feature = "server")]
+mod enrolment_api_server;
+#[cfg(feature = "server")]
 mod enrolment_failures;
 #[cfg(feature = "server")]
 mod enrolment_kubernetes;
 #[cfg(feature = "server")]
 mod enrolment_server;
+#[cfg(feature = "server")]
+mod enrolment_signer;
 mod etcd_members;
 mod generations;
 mod html;

@@ -33,8 +33,8 @@ const LAYERS: [(&str, &[&str]); 24] = [
     (
         "cli",
         &[
-            "sanitize", "html", "metrics", "cluster", "pki", "signers", "config", "enrol", "store", "rbac", "bundle",
-            "verify", "server", "app", "ui",
+            "sanitize", "html", "metrics", "cluster", "pki", "signers", "config", "enrol", "mailbox", "store", "rbac",
+            "bundle", "verify", "server", "app", "ui",
         ],
     ),
     (
@@ -45,6 +45,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
             "pki",
             "config",
             "enrol",
+            "mailbox",
             "store",
             "rbac",
             "bundle",

@@ -11,6 +11,8 @@ use super::enrol::join::JoinError;
 #[cfg(feature = "server")]
 use super::enrol::serve::ServeError;
 use super::enrol::tokens::JoinTokenError;
+#[cfg(feature = "server")]
+use super::enrol::{ConnectionError, DecisionError, ReviewRemedy, SignerError};
 use super::history::HistoryError;
 use super::init::InitError;
 use super::input::InputError;
@@ -101,6 +103,18 @@ pub enum Error {
     /// A host cannot join, or its certificates are not renewed.
     #[error(transparent)]
     Join(#[from] JoinError),
+    /// A signer cannot work.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// A kubeconfig cannot be used.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// A person's decision is not written.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Decision(#[from] DecisionError),
     /// Requests are refused.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -148,6 +162,12 @@ impl Error {
             Self::History(error) => error.remedy(),
             Self::Verify(error) => error.remedy(),
             Self::Policy(error) => Some(error.remedy()),
+            #[cfg(feature = "server")]
+            Self::Signer(error) => Some(Remedy::Review(error.remedy())),
+            #[cfg(feature = "server")]
+            Self::Connection(_) => Some(Remedy::Review(ReviewRemedy::CorrectKubeconfig)),
+            #[cfg(feature = "server")]
+            Self::Decision(error) => Some(Remedy::Review(error.remedy())),
             Self::Input(error) => error.remedy(),
             Self::Admin(error) => error.remedy(),
             Self::Issuance(error) => error.remedy(),

@@ -5,7 +5,7 @@ use super::ca::{ImportCaError, RenewCaError};
 use super::enrol::announce::AnnounceError;
 use super::enrol::join::JoinRemedy;
 use super::enrol::tokens::JoinTokenError;
-use super::{init, package, request, revoke, verify};
+use super::{enrol, init, package, request, revoke, verify};
 use crate::config::ReadError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
@@ -86,6 +86,8 @@ pub enum Remedy {
     OfToken(JoinTokenError),
     /// A remedy for hosts that join.
     Join(JoinRemedy),
+    /// A remedy for the signer, and for the review of requests.
+    Review(enrol::ReviewRemedy),
     /// List the rules.
     ListRules,
     /// A remedy of [`revoke`].

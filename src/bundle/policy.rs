@@ -10,8 +10,10 @@ use super::images::Settings;
 use super::paths;
 use super::render::{ReleaseValues, TemplateError, Templates};
 use crate::cluster::account::AccountScheme;
+use crate::cluster::profile::{APPROVERS, SIGNERS};
 use crate::cluster::spec::{Cluster, Host};
 use crate::rbac::denials::Denials;
+use crate::rbac::enrolment;
 use crate::rbac::rights::{EVERY_NODE, EVERY_NODES_LEASE, GRANTS, Grant, NODE_LEASES, OWN_LEASE, OWN_NODE, Rule};
 
 /// The API servers' authorization configuration, in a folder that `kubectl apply -f` does not read.
@@ -24,6 +26,8 @@ const AUTHORIZATION_TEMPLATE: &str = "master/etc/kubernetes/clusterctl/authoriza
 const NODES_GROUP: &str = "kubelets";
 /// The objects that do not depend on the number of nodes. Files are applied in the order of their names.
 pub const ACCOUNTS: &str = "10-accounts.yaml";
+/// The rights of signers and approvers, where the cluster file has `enrolment`.
+pub const ENROLMENT: &str = "15-enrolment.yaml";
 /// The objects of accounts that were removed from the cluster file, for `kubectl delete -f`.
 pub const DELETIONS: &str = "delete/rbac.yaml";
 /// The folder of [`DELETIONS`], which `kubectl apply -f policy/` does not read.
@@ -45,7 +49,7 @@ pub struct PolicyFile {
 pub fn is_ours(path: &str) -> bool {
     let number = path.strip_prefix("20-nodes-").and_then(|rest| rest.strip_suffix(".yaml"));
     let numbered = number.is_some_and(|digits| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()));
-    numbered || [ACCOUNTS, AUTHORIZATION, DELETIONS].contains(&path)
+    numbered || [ACCOUNTS, ENROLMENT, AUTHORIZATION, DELETIONS].contains(&path)
 }
 
 /// Returns a file with the RBAC objects of these accounts, for deletion; `None` if there are none.
@@ -98,7 +102,9 @@ impl Templates {
             Ok(file(format!("20-nodes-{:04}.yaml", i + 1), self.nodes(cluster.accounts, nodes)?))
         });
         let authorization = move || Ok(file(AUTHORIZATION.to_owned(), self.authorization(cluster, denials)?));
-        std::iter::once_with(accounts).chain(of_nodes).chain(std::iter::once_with(authorization))
+        let enrolment = cluster.enrolment.as_ref().map(|_| self.enrolment(cluster.accounts));
+        let enrolment = enrolment.map(move |text| Ok(file(ENROLMENT.to_owned(), text?)));
+        std::iter::once_with(accounts).chain(enrolment).chain(of_nodes).chain(std::iter::once_with(authorization))
     }
 
     /// Renders the API servers' authorization configuration: the same file as in every master's bundle.
@@ -129,6 +135,24 @@ impl Templates {
             kubernetes: release(cluster),
         };
         self.fill("policy/accounts.yaml", &values)
+    }
+
+    fn enrolment(&self, accounts: AccountScheme) -> Result<String, TemplateError> {
+        let values = EnrolmentValues {
+            signers: SIGNERS,
+            approvers: APPROVERS,
+            signer_names: enrolment::signer_names(accounts),
+            lease_namespace: enrolment::LEASE_NAMESPACE,
+            lease: enrolment::LEASE,
+            // Kubernetes itself lets the group `system:nodes` ask (`plugin/pkg/auth/authorizer/node`).
+            nodes_group: (accounts == AccountScheme::Kubelet).then_some(NODES_GROUP),
+            rules: EnrolmentRules {
+                of_signers: &enrolment::OF_SIGNERS,
+                of_approvers: &enrolment::OF_APPROVERS,
+                of_nodes: &enrolment::OF_NODES,
+            },
+        };
+        self.fill("policy/enrolment.yaml", &values)
     }
 
     /// Renders the verifier's RBAC, which is also in the verifier bundle.
@@ -184,6 +208,24 @@ struct AccountsValues<'a> {
 struct GroupRules {
     every_node: &'static [Rule],
     every_nodes_lease: &'static [Rule],
+}
+
+#[derive(Serialize)]
+struct EnrolmentValues {
+    signers: &'static str,
+    approvers: &'static str,
+    signer_names: &'static [&'static str],
+    lease_namespace: &'static str,
+    lease: &'static str,
+    nodes_group: Option<&'static str>,
+    rules: EnrolmentRules,
+}
+
+#[derive(Serialize)]
+struct EnrolmentRules {
+    of_signers: &'static [Rule],
+    of_approvers: &'static [Rule],
+    of_nodes: &'static [Rule],
 }
 
 #[derive(Serialize)]

@@ -31,7 +31,7 @@ macro_rules! template {
 }
 
 /// The built-in templates by their path below `templates/`. Those in `node/` and `master/` have the path on the host.
-const COMPILED_IN: [(&str, &str); 28] = [
+const COMPILED_IN: [(&str, &str); 29] = [
     template!("install.sh"),
     template!("master/etc/kubernetes/clusterctl/apiserver.env"),
     template!("master/etc/kubernetes/clusterctl/authorization.yaml"),
@@ -58,6 +58,7 @@ const COMPILED_IN: [(&str, &str); 28] = [
     template!("node/etc/systemd/system/kubelet.service.d/99-clusterctl.conf"),
     template!("node/var/lib/kubelet/config.yaml"),
     template!("policy/accounts.yaml"),
+    template!("policy/enrolment.yaml"),
     template!("policy/nodes.yaml"),
     template!("verifier/policy/clusterctl-verifier.yaml"),
 ];

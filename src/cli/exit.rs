@@ -10,6 +10,8 @@ use crate::app::enrol::join::JoinError;
 #[cfg(feature = "server")]
 use crate::app::enrol::serve::ServeError;
 use crate::app::enrol::tokens::JoinTokenError;
+#[cfg(feature = "server")]
+use crate::app::enrol::{DecisionError, SignerError};
 use crate::app::history::HistoryError;
 use crate::app::init::InitError;
 use crate::app::input::InputError;
@@ -27,6 +29,8 @@ use crate::app::status::StatusError;
 use crate::app::verify::{TargetError, VerifyError};
 use crate::bundle::encrypted_stream::StreamError;
 use crate::bundle::encryption::DecryptError;
+#[cfg(feature = "server")]
+use crate::mailbox::MailboxError;
 use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
 use crate::pki::signer_error::TokenError;
@@ -144,6 +148,35 @@ pub(super) fn of(error: &Error) -> Exit {
         #[cfg(feature = "server")]
         Error::Serve(error) => of_serve(error),
         Error::Store(error) => of_store(error),
+        #[cfg(feature = "server")]
+        Error::Signer(error) => of_signer(error),
+        #[cfg(feature = "server")]
+        Error::Connection(_) => Exit::Usage,
+        #[cfg(feature = "server")]
+        Error::Decision(
+            DecisionError::Decided { .. } | DecisionError::NoCertificate { .. } | DecisionError::Decisions(_),
+        ) => Exit::Refused,
+        #[cfg(feature = "server")]
+        Error::Decision(DecisionError::Ssh(_)) => Exit::Usage,
+    }
+}
+
+#[cfg(feature = "server")]
+fn of_signer(error: &SignerError) -> Exit {
+    match error {
+        SignerError::NotEnabled | SignerError::Mailbox(MailboxError::Kubeconfig(_) | MailboxError::Gone(_)) => {
+            Exit::Usage
+        }
+        SignerError::Mailbox(error) if error.is_forbidden() => Exit::Refused,
+        SignerError::Mailbox(MailboxError::Unreadable { .. }) => Exit::Refused,
+        SignerError::Mailbox(
+            MailboxError::Unreachable { .. }
+            | MailboxError::Refused { .. }
+            | MailboxError::Conflict(_)
+            | MailboxError::Setup(_),
+        )
+        | SignerError::Standby(_)
+        | SignerError::Thread(_) => Exit::Environment,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod announce;
 mod backup;
+mod enrolment;
 mod import_ca;
 mod init;
 mod join;
@@ -140,6 +141,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::NameTheMaster => "name the master on which it runs: --master NAME".to_owned(),
         Remedy::ListenElsewhere => LISTEN_ELSEWHERE.to_owned(),
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
+        Remedy::Review(remedy) => enrolment::words(*remedy).to_owned(),
         Remedy::ListRules => "clusterctl lint --rules lists the rules".to_owned(),
         Remedy::Revoke(remedy) => revoke::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),

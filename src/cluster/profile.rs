@@ -284,8 +284,11 @@ impl Cluster {
             names,
             lifetime: self.validity.node,
         };
-        // Kubernetes 1.38 will require `system:node:<host>` in a kubelet's serving certificate; the group does not matter.
-        let server = Account { group: None, ..AccountScheme::SystemNode.account(&node.name) };
+        // Kubernetes 1.38 will require `system:node:<host>` in a kubelet's serving certificate. A kubelet that asks for it by
+        // itself also wants its group there, and asks again for ever without it.
+        let account = AccountScheme::SystemNode.account(&node.name);
+        let group = account.group.filter(|_| self.accounts == AccountScheme::SystemNode && self.enrolment.is_some());
+        let server = Account { group, user: account.user };
         let names = each_once([node.name.to_address()].into_iter().chain(node.addresses.iter().cloned()));
         vec![
             spec(Profile::KubeletClient, self.accounts.account(&node.name), Vec::new()),

@@ -8,6 +8,8 @@ use super::{
     issue_master, issue_node, join, ledger, lint, log, man, open, policy, register, remove, renew, request, restore,
     revoke, show, sign, status, token, validate, verify, version,
 };
+#[cfg(feature = "server")]
+use super::{csr, signer};
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
@@ -46,6 +48,10 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Show(args) => show::run(&args, context),
         Command::Ledger(args) => ledger::run(&args, context),
         Command::Lint(args) => lint::run(&args, context),
+        #[cfg(feature = "server")]
+        Command::Signer(args) => signer::run(&args, context),
+        #[cfg(feature = "server")]
+        Command::Csr(args) => csr::run(&args, context),
         Command::Backup(args) => backup::run(&args, context),
         Command::Restore(args) => restore::run(&args, context),
         Command::Log(args) => log::run(&args, context),

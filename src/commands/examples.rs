@@ -298,6 +298,23 @@ Examples:
   $ clusterctl version
   $ clusterctl version --output json";
 
+/// `signer`
+#[cfg(feature = "server")]
+pub const SIGNER: &str = "\
+Examples:
+  $ clusterctl signer --kubeconfig signer.conf
+  $ clusterctl signer --kubeconfig enrolment.conf --kubeconfig api-server.conf --ca-passphrase-file /run/credentials/ca-passphrase
+  $ clusterctl signer --kubeconfig signer.conf --once";
+
+/// `csr`
+#[cfg(feature = "server")]
+pub const CSR: &str = "\
+Examples:
+  $ clusterctl csr list --kubeconfig approver.conf
+  $ clusterctl csr explain clusterctl-worker-1-client-0123456789abcdef --kubeconfig approver.conf
+  $ clusterctl csr approve clusterctl-worker-1-client-0123456789abcdef --sign-with ~/.ssh/id_ed25519 --kubeconfig approver.conf
+  $ clusterctl csr replay --since 30d --policy proposed.yaml --kubeconfig approver.conf";
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};

@@ -6,6 +6,8 @@ pub mod backup;
 pub mod bundle;
 pub mod completions;
 pub mod crl;
+#[cfg(feature = "server")]
+pub mod csr;
 pub mod demo;
 mod dispatch;
 pub mod examples;
@@ -35,6 +37,8 @@ pub mod revoke;
 pub mod serve;
 pub mod show;
 pub mod sign;
+#[cfg(feature = "server")]
+pub mod signer;
 pub mod status;
 pub mod token;
 pub mod tree;

@@ -11,8 +11,10 @@ use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::status::{Head, StatusFormat, Writer};
+use crate::cluster::enrolment::Policy;
 use crate::cluster::host_pattern::HostPattern;
 use crate::cluster::lifetime::Lifetime;
+use crate::enrol::policy::insecure;
 
 /// Reports everything in the cluster directory that expires or is due. It needs no passphrase and changes nothing.
 ///
@@ -86,6 +88,11 @@ fn of_directory(args: &StatusArgs, options: &StatusOptions, context: &mut Contex
     let screen = &mut context.screen;
     let report = status::of_directory(&context.env, &cluster, options, &mut |row| writer.row(row, screen))?;
     writer.end(&report, screen);
+    if let Some(Policy::InsecureAlwaysApprove { until }) = cluster.enrolment.as_ref().map(|enrolment| &enrolment.policy)
+        && let Ok(reason) = insecure(*until, context.env.now)
+    {
+        screen.warn(format_args!("enrolment: {reason}"));
+    }
     Ok(report)
 }
 

@@ -9,6 +9,8 @@ use super::{
     issue_master, issue_node, join, ledger, lint, log, man, open, policy, register, remove, renew, request, restore,
     revoke, show, sign, status, token, validate, verify, version,
 };
+#[cfg(feature = "server")]
+use super::{csr, signer};
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
 
@@ -171,6 +173,14 @@ pub enum Command {
     /// Check the ledger, the record of every certificate and revocation, make it anew, or add certificates
     #[command(after_help = examples::LEDGER)]
     Ledger(ledger::LedgerArgs),
+    /// Approve and sign requests that hosts send, by the policy in the cluster file
+    #[cfg(feature = "server")]
+    #[command(after_help = examples::SIGNER)]
+    Signer(signer::SignerArgs),
+    /// Review requests that hosts send: list, explain, approve, deny
+    #[cfg(feature = "server")]
+    #[command(after_help = examples::CSR)]
+    Csr(csr::CsrArgs),
     /// Write the whole cluster directory into one encrypted file
     #[command(after_help = examples::BACKUP)]
     Backup(backup::BackupArgs),

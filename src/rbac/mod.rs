@@ -3,6 +3,7 @@
 //! This module writes neither YAML nor files; the `bundle` module renders the templates.
 
 pub mod denials;
+pub mod enrolment;
 pub mod explain;
 pub mod mark;
 pub mod rights;

@@ -4,7 +4,7 @@
 
 mod exec;
 pub mod pins;
-mod process;
+pub(crate) mod process;
 mod protocol;
 // A static binary cannot load the module of a token.
 #[cfg(all(feature = "pkcs11", not(target_feature = "crt-static")))]

@@ -24,23 +24,23 @@ const SHOWN: usize = 500;
 const AFTER_THE_END: Duration = Duration::from_millis(500);
 
 /// A program to run.
-pub(super) struct Call<'a> {
-    pub(super) program: &'a str,
-    pub(super) args: &'a [String],
-    pub(super) folder: &'a Path,
+pub(crate) struct Call<'a> {
+    pub(crate) program: &'a str,
+    pub(crate) args: &'a [String],
+    pub(crate) folder: &'a Path,
     /// Whether it and its children are a process group of their own, which is ended as a whole. Such a group cannot
     /// read from the terminal.
-    pub(super) own_group: bool,
+    pub(crate) own_group: bool,
     /// The largest output, in bytes.
-    pub(super) limit: usize,
-    pub(super) timeout: Duration,
+    pub(crate) limit: usize,
+    pub(crate) timeout: Duration,
 }
 
 /// Runs the program with `input` on its standard input, and returns its standard output.
 ///
 /// # Errors
 /// Returns an error if it is not found, fails, does not end in time, or writes nothing or too much. It has ended then.
-pub(super) fn run(call: &Call<'_>, input: Vec<u8>) -> Result<Vec<u8>, ProgramError> {
+pub(crate) fn run(call: &Call<'_>, input: Vec<u8>) -> Result<Vec<u8>, ProgramError> {
     let deadline = Instant::now() + call.timeout;
     let mut running = Running::start(call)?;
     if let Some(stdin) = running.child.stdin.take() {

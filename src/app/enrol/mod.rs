@@ -1,9 +1,31 @@
 //! Enrolment: hosts join a running cluster, and the office decides about their requests.
 
+pub mod issue;
+pub mod judge;
+pub mod persons;
+pub mod prepared;
+mod proofs;
+pub mod remedy;
+pub mod review;
+
 pub mod announce;
 #[cfg(feature = "server")]
 pub mod bootstrap;
+#[cfg(feature = "server")]
+pub mod connection;
+#[cfg(feature = "server")]
+pub mod decide;
 pub mod join;
 #[cfg(feature = "server")]
 pub mod serve;
+#[cfg(feature = "server")]
+pub mod signer;
 pub mod tokens;
+
+#[cfg(feature = "server")]
+pub use connection::{ConnectionError, ConnectionProblem};
+#[cfg(feature = "server")]
+pub use decide::DecisionError;
+pub use remedy::ReviewRemedy;
+#[cfg(feature = "server")]
+pub use signer::SignerError;

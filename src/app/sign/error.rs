@@ -3,10 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use time::OffsetDateTime;
+
 use crate::app::issue::CredentialName;
 use crate::app::package;
 use crate::app::remedy::Remedy;
 use crate::app::request::{self, StatementError};
+use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
 use crate::pki::certificate::{CertificateError, Serial};
@@ -107,6 +110,14 @@ pub enum RequestProblem {
         /// The reason.
         reason: Reason,
     },
+    /// The same request got a certificate before, which has expired.
+    #[error("it got the certificate with serial {serial} before, which expired at {}", stamp(*not_after))]
+    IssuedBefore {
+        /// The serial number of the certificate.
+        serial: Serial,
+        /// When it expired.
+        not_after: OffsetDateTime,
+    },
     /// Its SSH signature is not valid.
     #[error("{0}")]
     Statement(StatementError),
@@ -143,7 +154,11 @@ impl RequestProblem {
     fn is_of_key(&self) -> bool {
         matches!(
             self,
-            Self::KeyOfAnother { .. } | Self::KeyMadeHere { .. } | Self::KeyOfServiceAccounts | Self::KeyRevoked { .. }
+            Self::KeyOfAnother { .. }
+                | Self::KeyMadeHere { .. }
+                | Self::KeyOfServiceAccounts
+                | Self::KeyRevoked { .. }
+                | Self::IssuedBefore { .. }
         )
     }
 

@@ -7,6 +7,8 @@ pub(crate) mod bundles;
 pub(crate) mod certificates;
 pub(crate) mod changes;
 pub(crate) mod crls;
+#[cfg(feature = "server")]
+pub(crate) mod enrolment;
 pub(crate) mod history;
 pub(crate) mod imported;
 pub(crate) mod issued;

@@ -1,0 +1,111 @@
+//! A person decides about a request.
+
+use std::collections::BTreeMap;
+
+use super::judge::{Inventory, Judge};
+use super::persons::{BY_PERSON, Persons};
+use super::remedy::ReviewRemedy;
+use super::signer::SignerError;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::enrol::approval::{self, ANNOTATION, Choice, DecisionsError};
+use crate::enrol::request::{EnrolmentRequest, State};
+use crate::mailbox::{ApiMailbox, Mailbox, Ruling, RulingKind};
+use crate::pki::ssh::{SshError, SshKey};
+
+/// A person's decision.
+#[derive(Debug)]
+pub struct PersonalDecision<'a> {
+    /// The decision.
+    pub choice: Choice,
+    /// The reason; may be empty.
+    pub reason: &'a str,
+    /// The key that signs it; without one, the mailbox's own approval is written.
+    pub key: Option<&'a SshKey>,
+}
+
+/// Reasons why a decision is not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecisionError {
+    /// The request is decided.
+    #[error("the request {name} is {state} already")]
+    Decided {
+        /// The request.
+        name: String,
+        /// Its state.
+        state: State,
+    },
+    /// The request cannot get a certificate.
+    #[error("the request {name} cannot get a certificate: {reason}")]
+    NoCertificate {
+        /// The request.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The key does not sign.
+    #[error("the decision cannot be signed: {0}")]
+    Ssh(SshError),
+    /// The decisions of the request cannot be read, or there are too many.
+    #[error(transparent)]
+    Decisions(DecisionsError),
+}
+
+impl DecisionError {
+    pub(in crate::app) fn remedy(&self) -> ReviewRemedy {
+        match self {
+            Self::Decided { .. } | Self::Decisions(_) => ReviewRemedy::ListRequests,
+            Self::NoCertificate { .. } => ReviewRemedy::CorrectRequest,
+            Self::Ssh(_) => ReviewRemedy::UseAnotherKey,
+        }
+    }
+}
+
+/// Writes a decision. A signed one is added to the request, and counts when the signer has enough of them.
+///
+/// # Errors
+/// Returns an error if the request is decided, cannot get a certificate, or the API refuses.
+pub fn decide(
+    mailbox: &ApiMailbox,
+    request: &EnrolmentRequest,
+    decision: &PersonalDecision<'_>,
+    env: &Env,
+) -> Result<EnrolmentRequest, Error> {
+    let name = request.name.clone();
+    let may_change = request.state == State::Pending || (decision.key.is_some() && request.state == State::Approved);
+    if !may_change {
+        return Err(DecisionError::Decided { name, state: request.state }.into());
+    }
+    let judge = Judge::open(env)?;
+    let inventory = judge.inventory(request)?;
+    let refused = match &inventory {
+        Inventory::Granted(_) => None,
+        Inventory::Unknown(problem) => Some(problem.to_string()),
+        Inventory::Refused(problems) => Some(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+    };
+    if let Some(reason) = refused.filter(|_| decision.choice == Choice::Approve) {
+        return Err(DecisionError::NoCertificate { name, reason }.into());
+    }
+    let mut ruling = Ruling {
+        kind: if decision.choice == Choice::Approve { RulingKind::Approved } else { RulingKind::Denied },
+        reason: BY_PERSON.to_owned(),
+        message: format!("by {}{}", env.actor, said(decision.reason)),
+        annotations: BTreeMap::new(),
+    };
+    let subject = Persons::read(&judge, env).subject(request, &inventory);
+    let written = match (decision.key, subject) {
+        (Some(key), Some(subject)) => {
+            let signed = approval::sign(&subject, decision.choice, env.now, key).map_err(DecisionError::Ssh)?;
+            let present = request.annotations.get(ANNOTATION).map(String::as_str).unwrap_or_default();
+            let all = approval::added(present, signed).map_err(DecisionError::Decisions)?;
+            ruling.annotations.insert(ANNOTATION.to_owned(), all);
+            mailbox.annotate(request, ruling)
+        }
+        _ => mailbox.rule(&[(request.clone(), ruling)]).pop().unwrap_or(Err(crate::mailbox::MailboxError::Gone(name))),
+    };
+    Ok(written.map_err(SignerError::from)?)
+}
+
+fn said(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}

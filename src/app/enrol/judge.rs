@@ -1,0 +1,205 @@
+//! What the cluster directory says about a request: the certificate that its host may have, and what is proven.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::revoke::check_ledger_is_current;
+use crate::app::sign::RequestProblem;
+use crate::app::sign::judge::{Records, problems_of, spec_of};
+use crate::cluster::enrolment::{Enrolment, Policy, RequestKind};
+use crate::cluster::profile::{CertificateSpec, Profile};
+use crate::cluster::similar::nearest;
+use crate::cluster::spec::Cluster;
+use crate::enrol::policy::review::{PastCertificate, Review};
+use crate::enrol::request::{EnrolmentRequest, SignerName};
+use crate::pki::ca_set::CaSet;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::reason::Reason;
+use crate::sanitize::sanitized;
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::IssuedCertificate;
+use crate::store::service_account;
+use crate::store::tokens::{self, Tokens};
+
+use super::prepared::{Prepared, Proofs};
+use super::proofs;
+
+/// The number of a host's past certificates that reviewers are told.
+const HISTORY: usize = 20;
+
+/// The cluster file, the CAs and the ledger, as they are now.
+#[derive(Debug)]
+pub struct Judge {
+    pub(super) cluster: Cluster,
+    pub(super) policy: Arc<Policy>,
+    pub(super) cas: CaSet,
+    pub(super) ledger: Ledger,
+    discarded: HashSet<Fingerprint>,
+    service_accounts: Option<Fingerprint>,
+    pub(super) tokens: Tokens,
+    env: Env,
+}
+
+/// What the cluster file grants to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inventory {
+    /// The certificate that the request gets if it is approved.
+    Granted(Box<CertificateSpec>),
+    /// The cluster file does not have the host, or not yet.
+    Unknown(RequestProblem),
+    /// The request asks for more than its host may have, or its key cannot be certified.
+    Refused(Vec<RequestProblem>),
+}
+
+impl Judge {
+    /// Reads the cluster directory.
+    ///
+    /// # Errors
+    /// Returns an error if the cluster file cannot be read, there is no CA, or the ledger is not current.
+    pub fn open(env: &Env) -> Result<Self, Error> {
+        let cluster = directory::cluster(&env.layout)?;
+        let (ledger, cas) = directory::cas(&env.layout, &cluster)?;
+        check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
+        let policy = cluster.enrolment.as_ref().map_or(Policy::Queue, |enrolment| enrolment.policy.clone());
+        Ok(Self {
+            policy: Arc::new(policy),
+            discarded: ledger.discarded_keys()?,
+            service_accounts: service_account::public_key(&env.layout),
+            tokens: tokens::read(&env.layout)?,
+            cluster,
+            cas,
+            ledger,
+            env: env.clone(),
+        })
+    }
+
+    /// Judges by another policy.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy: Arc::new(policy), ..self }
+    }
+
+    /// Returns the cluster file's settings of enrolment.
+    #[must_use]
+    pub fn enrolment(&self) -> Option<&Enrolment> {
+        self.cluster.enrolment.as_ref()
+    }
+
+    /// Returns the pin of the cluster's root, which is the cluster's id.
+    #[must_use]
+    pub fn pin(&self) -> Fingerprint {
+        self.cas.cluster.pin()
+    }
+
+    /// Returns true for a signer whose accounts are those of the cluster file. Requests for others are left alone.
+    #[must_use]
+    pub fn signs_for(&self, signer: SignerName) -> bool {
+        signer.accounts() == self.cluster.accounts
+    }
+
+    /// Returns what the cluster file grants to a request.
+    ///
+    /// # Errors
+    /// Returns an error if the ledger cannot be read.
+    pub fn inventory(&self, request: &EnrolmentRequest) -> Result<Inventory, StoreError> {
+        let content = &request.content;
+        let name = content.host.as_str();
+        let Some(host) = self.cluster.node(name) else {
+            let similar = nearest(name, self.cluster.nodes.iter().map(|host| host.name.as_str())).map(str::to_owned);
+            return Ok(Inventory::Unknown(RequestProblem::UnknownHost { name: sanitized(name), similar }));
+        };
+        let Some(spec) = spec_of(&self.cluster, host, content.profile()) else {
+            return Ok(Inventory::Refused(vec![RequestProblem::NoProfile]));
+        };
+        let records = Records {
+            ledger: &self.ledger,
+            layout: &self.env.layout,
+            discarded: &self.discarded,
+            service_accounts: self.service_accounts,
+        };
+        let problems = problems_of(content.csr.request(), &spec, &self.cluster, &records)?;
+        Ok(if problems.is_empty() { Inventory::Granted(Box::new(spec)) } else { Inventory::Refused(problems) })
+    }
+
+    /// Reads everything that a policy may ask about a request, except for the answers of programs and services.
+    ///
+    /// # Errors
+    /// Returns an error if the ledger cannot be read.
+    pub fn prepare(&self, request: &EnrolmentRequest) -> Result<Prepared, Error> {
+        let inventory = self.inventory(request)?;
+        let of_host = self.ledger.by_host(request.content.host.as_str())?.all()?;
+        let same_host = proofs::same_host(request, &self.ledger, self.env.now)?;
+        let kind = if same_host.is_ok() { RequestKind::Renewal } else { RequestKind::First };
+        let proofs = Proofs {
+            same_host,
+            ssh_host_key: proofs::ssh_host_key(request, &self.cluster, &self.cas, self.env.now),
+            token: proofs::token(request, &self.tokens, &self.cas, self.env.now),
+            source_address: proofs::source_address(request, &self.cluster),
+        };
+        let revoked_since = revoked_since(&of_host, request);
+        let review = self.review(request, kind, &inventory, of_host);
+        Ok(Prepared {
+            request: request.clone(),
+            policy: Arc::clone(&self.policy),
+            folder: self.env.layout.dir().to_owned(),
+            now: self.env.now,
+            kind,
+            inventory,
+            revoked_since,
+            proofs,
+            review,
+        })
+    }
+
+    fn review(
+        &self,
+        request: &EnrolmentRequest,
+        kind: RequestKind,
+        inventory: &Inventory,
+        mut of_host: Vec<IssuedCertificate>,
+    ) -> Option<serde_json::Value> {
+        let Inventory::Granted(spec) = inventory else { return None };
+        let past = |issued: IssuedCertificate| PastCertificate {
+            profile: issued.profile,
+            serial: issued.serial.to_string(),
+            not_after: issued.not_after,
+            revoked: issued.revocation.map(|revocation| revocation.reason.as_str().to_owned()),
+        };
+        of_host.reverse();
+        let review = Review {
+            cluster: &self.cluster.name,
+            pin: self.pin(),
+            request,
+            kind,
+            spec,
+            not_after: self.latest_end(spec),
+            host: self.cluster.node(request.content.host.as_str())?,
+            history: of_host.into_iter().take(HISTORY).map(past).collect(),
+        };
+        Some(review.to_json())
+    }
+
+    fn latest_end(&self, spec: &CertificateSpec) -> OffsetDateTime {
+        let ca = self.cas.of(spec.policy().signed_by).active().not_after();
+        (self.env.now + spec.lifetime.duration()).min(ca)
+    }
+}
+
+/// Returns why a host's open request is closed: its certificates were revoked after it asked.
+fn revoked_since(of_host: &[IssuedCertificate], request: &EnrolmentRequest) -> Option<String> {
+    let is_of_a_node = |issued: &&IssuedCertificate| {
+        [Profile::KubeletClient, Profile::KubeletServer].iter().any(|profile| issued.profile == profile.policy().name)
+    };
+    let revoked = of_host.iter().filter(is_of_a_node).filter_map(|issued| issued.revocation.as_ref());
+    let later =
+        revoked.filter(|revocation| revocation.reason != Reason::Superseded && revocation.at >= request.created);
+    later.map(|revocation| revocation.reason).next().map(|reason| {
+        format!("certificates of {} were revoked ({}) after it asked", request.content.host, reason.as_str())
+    })
+}

@@ -1,0 +1,22 @@
+//! Remedies for the signer and for the review of requests, as data.
+
+/// The remedy for a signer that cannot work, or a decision that is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReviewRemedy {
+    /// Write `enrolment` into the cluster file.
+    EnableEnrolment,
+    /// Correct the kubeconfig.
+    CorrectKubeconfig,
+    /// Give the account its rights.
+    GrantRights,
+    /// See whether the API can be reached, and run again.
+    CheckConnection,
+    /// Wait until the other signer ends.
+    EndTheOtherSigner,
+    /// List the requests.
+    ListRequests,
+    /// Correct the cluster file, or let the host ask again.
+    CorrectRequest,
+    /// Use another SSH key.
+    UseAnotherKey,
+}

@@ -1,0 +1,86 @@
+//! Reviews requests: what a policy says about each, and why.
+
+use crate::app::enrol::judge::{Inventory, Judge};
+use crate::app::enrol::persons::Persons;
+use crate::app::enrol::prepared::{Prepared, Reviewers};
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::cluster::enrolment::{Policy, RequestKind};
+use crate::enrol::approval::Tally;
+use crate::enrol::policy::Decision;
+use crate::enrol::request::EnrolmentRequest;
+
+/// A request, and what is known and decided about it.
+#[derive(Debug, Clone)]
+pub struct ReviewedRequest {
+    /// The request.
+    pub request: EnrolmentRequest,
+    /// Its kind.
+    pub kind: RequestKind,
+    /// What the cluster file grants to it.
+    pub inventory: Inventory,
+    /// The decision of the policy; `None` if a program or a service has to be asked, and was not.
+    pub decision: Option<Decision>,
+    /// The signed decisions of persons, or why they cannot be read.
+    pub tally: Result<Tally, String>,
+    /// Whether the signer acts for its `signerName` in this cluster.
+    pub is_ours: bool,
+}
+
+/// Reviews requests by the cluster file's policy, or another. Programs and services are asked if `reviewers` are given.
+///
+/// # Errors
+/// Returns an error if the cluster directory cannot be used.
+pub fn review(
+    requests: Vec<EnrolmentRequest>,
+    policy: Option<&Policy>,
+    reviewers: Option<&dyn Reviewers>,
+    env: &Env,
+) -> Result<Vec<ReviewedRequest>, Error> {
+    let judge = Judge::open(env)?;
+    let judge = match policy {
+        Some(policy) => judge.with_policy(policy.clone()),
+        None => judge,
+    };
+    let persons = Persons::read(&judge, env);
+    let one = |request: EnrolmentRequest| {
+        let prepared = judge.prepare(&request)?;
+        let decision = match reviewers {
+            Some(reviewers) => Some(prepared.decide(reviewers)),
+            None => prepared.decide_alone(),
+        };
+        let tally = persons.tally(&prepared, env.now);
+        let is_ours = judge.signs_for(request.content.signer);
+        let Prepared { request, kind, inventory, .. } = prepared;
+        Ok(ReviewedRequest { request, kind, inventory, decision, tally, is_ours })
+    };
+    requests.into_iter().map(one).collect()
+}
+
+/// A request about which two policies decide differently.
+#[derive(Debug, Clone)]
+pub struct ReplayedRequest {
+    /// By the present policy.
+    pub before: ReviewedRequest,
+    /// By the other one.
+    pub after: ReviewedRequest,
+}
+
+impl ReplayedRequest {
+    /// Returns true if the verdicts differ.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        let verdict = |one: &ReviewedRequest| one.decision.as_ref().map(|decision| decision.verdict);
+        verdict(&self.before) != verdict(&self.after)
+    }
+}
+
+/// Reviews requests by the cluster file's policy and by another. Programs and services are not asked.
+///
+/// # Errors
+/// Returns the errors of [`review`].
+pub fn replay(requests: Vec<EnrolmentRequest>, policy: &Policy, env: &Env) -> Result<Vec<ReplayedRequest>, Error> {
+    let before = review(requests.clone(), None, None, env)?;
+    let after = review(requests, Some(policy), None, env)?;
+    Ok(before.into_iter().zip(after).map(|(before, after)| ReplayedRequest { before, after }).collect())
+}

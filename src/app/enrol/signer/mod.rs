@@ -1,0 +1,11 @@
+//! The signer: approves and signs what a policy approves, at one mailbox or several.
+
+mod event;
+mod reviewers;
+mod round;
+mod run;
+mod waiting;
+
+pub use event::{Counts, SignerEvent};
+pub use reviewers::LocalReviewers;
+pub use run::{SignerError, SignerOptions, run};

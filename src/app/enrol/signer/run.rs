@@ -1,0 +1,203 @@
+//! Works at mailboxes until it is stopped, or once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use super::event::{Counts, SignerEvent};
+use super::round::Worker;
+use crate::app::enrol::prepared::Reviewers;
+use crate::app::enrol::remedy::ReviewRemedy;
+use crate::app::env::Env;
+use crate::app::error::{Error, with_causes};
+use crate::mailbox::{LeaseTerms, Mailbox, MailboxError};
+use crate::pki::issuer::Issuer;
+use crate::store::layout::Layout;
+
+/// How long a mailbox is waited for when there is nothing to do.
+const WAIT: Duration = Duration::from_millis(500);
+/// How long a mailbox is waited for while something is being judged.
+const SHORT_WAIT: Duration = Duration::from_millis(20);
+/// The first pause after a failure, which doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What a signer works with.
+pub struct SignerOptions<'a> {
+    /// The cluster directory.
+    pub layout: Layout,
+    /// The actor, as the ledger records it.
+    pub actor: String,
+    /// The CAs that sign.
+    pub issuers: &'a [Issuer],
+    /// Returns the current time.
+    pub clock: &'a (dyn Fn() -> OffsetDateTime + Send + Sync),
+    /// Whether it ends when nothing can be done.
+    pub once: bool,
+    /// The Lease that it holds while it works.
+    pub lease: LeaseTerms,
+    /// Returns true when it is to end.
+    pub stop: &'a (dyn Fn() -> bool + Send + Sync),
+    /// Is told what happens.
+    pub report: &'a (dyn Fn(SignerEvent) + Send + Sync),
+    /// The programs and services of the policy.
+    pub reviewers: Arc<dyn Reviewers + Send + Sync>,
+    /// Held while certificates are issued, so that the work for several mailboxes does not wait for the directory's lock.
+    pub turn: Mutex<()>,
+}
+
+impl SignerOptions<'_> {
+    pub(super) fn env(&self) -> Env {
+        Env { layout: self.layout.clone(), now: (self.clock)(), actor: self.actor.clone() }
+    }
+
+    pub(super) fn alone<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+}
+
+/// Errors of a signer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignerError {
+    /// A mailbox cannot be used.
+    #[error(transparent)]
+    Mailbox(#[from] MailboxError),
+    /// Another signer works there.
+    #[error("another signer works at {0}")]
+    Standby(String),
+    /// The cluster file has no settings of enrolment.
+    #[error("the cluster file has no enrolment")]
+    NotEnabled,
+    /// A thread cannot be started.
+    #[error("a thread cannot be started: {0}")]
+    Thread(String),
+}
+
+impl SignerError {
+    pub(in crate::app) fn remedy(&self) -> ReviewRemedy {
+        match self {
+            Self::NotEnabled => ReviewRemedy::EnableEnrolment,
+            Self::Standby(_) => ReviewRemedy::EndTheOtherSigner,
+            Self::Mailbox(MailboxError::Kubeconfig(_)) => ReviewRemedy::CorrectKubeconfig,
+            Self::Mailbox(error) if error.is_forbidden() => ReviewRemedy::GrantRights,
+            Self::Mailbox(MailboxError::Gone(_) | MailboxError::Unreadable { .. }) => ReviewRemedy::ListRequests,
+            Self::Mailbox(_) | Self::Thread(_) => ReviewRemedy::CheckConnection,
+        }
+    }
+}
+
+/// Works at all mailboxes, each on its own: until it is stopped, or until nothing can be done if `once` is set.
+///
+/// # Errors
+/// Returns the first error, if `once` is set: a mailbox or the cluster directory cannot be used. Otherwise failures are
+/// reported, and tried again.
+pub fn run(mailboxes: &[Box<dyn Mailbox>], options: &SignerOptions<'_>) -> Result<Counts, Error> {
+    std::thread::scope(|scope| {
+        let mut running = Vec::new();
+        for mailbox in mailboxes {
+            let work = move || work(&**mailbox, options);
+            let thread = std::thread::Builder::new().name("signer".to_owned()).spawn_scoped(scope, work);
+            running.push(thread.map_err(|error| SignerError::Thread(error.to_string()))?);
+        }
+        let mut counts = Counts::default();
+        let mut first_error = None;
+        for thread in running {
+            match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                Ok(done) => counts.add(done),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        first_error.map_or(Ok(counts), Err)
+    })
+}
+
+/// The state of the Lease.
+#[derive(Default)]
+struct Held {
+    until: Option<Instant>,
+    is_standby: bool,
+}
+
+fn work(mailbox: &dyn Mailbox, options: &SignerOptions<'_>) -> Result<Counts, Error> {
+    let mut worker = Worker::new(mailbox, options);
+    let (mut counts, mut held, mut pause) = (Counts::default(), Held::default(), FIRST_PAUSE);
+    let mut has_listed = false;
+    while !(options.stop)() {
+        match turn(&mut worker, &mut held, &mut has_listed, options) {
+            Ok(Some(done)) => {
+                counts.add(done);
+                pause = FIRST_PAUSE;
+                if options.once && has_listed && worker.is_idle() {
+                    break;
+                }
+            }
+            Ok(None) if options.once => return Err(SignerError::Standby(mailbox.name().to_owned()).into()),
+            Ok(None) => sleep(Duration::from_secs(1), options),
+            Err(error) if options.once => {
+                let _ = mailbox.release_lease(&options.lease);
+                return Err(error);
+            }
+            Err(error) => {
+                (options.report)(SignerEvent::Retry {
+                    subject: mailbox.name().to_owned(),
+                    reason: with_causes(&error),
+                });
+                sleep(pause, options);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+    drop(worker);
+    if held.until.is_some() {
+        // Another signer takes it over at once; if this fails, after its time.
+        let _ = mailbox.release_lease(&options.lease);
+    }
+    Ok(counts)
+}
+
+/// Does one round; `None` if another signer has the Lease.
+fn turn(
+    worker: &mut Worker<'_>,
+    held: &mut Held,
+    has_listed: &mut bool,
+    options: &SignerOptions<'_>,
+) -> Result<Option<Counts>, Error> {
+    let mailbox = worker.mailbox;
+    let third = Duration::from_secs(options.lease.seconds.into()) / 3;
+    if held.until.is_none_or(|until| Instant::now() >= until) {
+        let asked = Instant::now();
+        let was_held = held.until.take().is_some();
+        if !mailbox.hold_lease(&options.lease).map_err(SignerError::from)? {
+            if !std::mem::replace(&mut held.is_standby, true) {
+                (options.report)(SignerEvent::Standby { mailbox: mailbox.name().to_owned() });
+            }
+            return Ok(None);
+        }
+        held.until = Some(asked + third);
+        worker.lease_until = Some(asked + third * 3);
+        held.is_standby = false;
+        if !was_held {
+            (options.report)(SignerEvent::Working { mailbox: mailbox.name().to_owned() });
+        }
+    }
+    let wait = if worker.is_idle() { WAIT } else { SHORT_WAIT };
+    // The first list may take long.
+    let wait = if *has_listed { wait } else { third };
+    let changes = mailbox.changes(wait).map_err(SignerError::from)?;
+    *has_listed |= changes.iter().any(|change| matches!(change, crate::mailbox::Change::All(_)));
+    for (request, reason) in worker.waiting.take(changes) {
+        (options.report)(SignerEvent::Unreadable { request, reason });
+    }
+    worker.round().map(Some)
+}
+
+/// Sleeps, or until it is stopped.
+fn sleep(time: Duration, options: &SignerOptions<'_>) {
+    let end = Instant::now() + time;
+    while Instant::now() < end && !(options.stop)() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

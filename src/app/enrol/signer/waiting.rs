@@ -1,0 +1,145 @@
+//! The open requests of a mailbox, and when each is looked at again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::enrol::request::EnrolmentRequest;
+use crate::mailbox::{Arrived, Change};
+
+/// The first wait after a failure, which doubles with each.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait after a failure.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// A queued request is judged again after this time: the cluster file or the ledger may have changed.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// The number of finished requests that are remembered.
+const MOST_DONE: usize = 100_000;
+/// A request that needs a reviewer is looked at again after this time.
+const POSTPONED: Duration = Duration::from_millis(250);
+/// After so many failures of reviewers, a person decides.
+pub(super) const TRIES: u32 = 5;
+
+/// The open requests of a mailbox.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    requests: BTreeMap<String, EnrolmentRequest>,
+    /// By uid.
+    schedule: HashMap<String, Schedule>,
+    /// The uids of those that are done: an older state may still arrive.
+    done: HashSet<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    due: Instant,
+    failures: u32,
+    /// Whether it was said that it waits for a person.
+    is_announced: bool,
+    /// Whether it waits for a reviewer.
+    is_postponed: bool,
+}
+
+impl Waiting {
+    /// Takes changes over; returns the requests that are none, each with the reason.
+    pub(super) fn take(&mut self, changes: Vec<Change>) -> Vec<(String, String)> {
+        let mut unreadable = Vec::new();
+        for change in changes {
+            match change {
+                Change::All(all) => {
+                    self.requests.clear();
+                    self.done.clear();
+                    all.into_iter().for_each(|one| self.one(one, &mut unreadable));
+                    let known: HashSet<&str> = self.requests.values().map(|request| request.uid.as_str()).collect();
+                    self.schedule.retain(|uid, _| known.contains(uid.as_str()));
+                }
+                Change::One(one) => self.one(one, &mut unreadable),
+                Change::Gone(name) => self.remove(&name),
+            }
+        }
+        unreadable
+    }
+
+    fn one(&mut self, arrived: Arrived, unreadable: &mut Vec<(String, String)>) {
+        match arrived {
+            Arrived::Unreadable { name, reason } => unreadable.push((name, reason.to_string())),
+            Arrived::Request(request) if self.done.contains(&request.uid) => self.remove(&request.name),
+            Arrived::Request(request) if request.state.is_open() => {
+                let changed = self.requests.get(&request.name).is_none_or(|known| *known != *request);
+                if changed && let Some(schedule) = self.schedule.get_mut(&request.uid) {
+                    schedule.due = Instant::now();
+                }
+                self.requests.insert(request.name.clone(), *request);
+            }
+            Arrived::Request(request) => self.remove(&request.name),
+        }
+    }
+
+    /// Forgets a request that is decided.
+    pub(super) fn remove(&mut self, name: &str) {
+        if let Some(request) = self.requests.remove(name) {
+            self.schedule.remove(&request.uid);
+            if self.done.len() >= MOST_DONE {
+                self.done.clear();
+            }
+            self.done.insert(request.uid);
+        }
+    }
+
+    /// Returns the requests that are due, at most `most`.
+    pub(super) fn due(&self, most: usize) -> Vec<EnrolmentRequest> {
+        let now = Instant::now();
+        let is_due = |request: &&EnrolmentRequest| self.schedule.get(&request.uid).is_none_or(|one| one.due <= now);
+        self.requests.values().filter(is_due).take(most).cloned().collect()
+    }
+
+    /// Notes that a person decides. Returns true the first time.
+    pub(super) fn queue(&mut self, request: &EnrolmentRequest) -> bool {
+        let schedule = self.schedule_of(request);
+        let is_first = !std::mem::replace(&mut schedule.is_announced, true);
+        schedule.due = Instant::now() + LOOK_AGAIN;
+        is_first
+    }
+
+    /// Notes a failure, and returns the number of failures so far.
+    pub(super) fn fail(&mut self, request: &EnrolmentRequest) -> u32 {
+        let schedule = self.schedule_of(request);
+        let wait = FIRST_WAIT.saturating_mul(1 << schedule.failures.min(10)).min(LONGEST_WAIT);
+        schedule.due = Instant::now() + wait;
+        schedule.failures = schedule.failures.saturating_add(1);
+        schedule.failures
+    }
+
+    /// Returns the number of failures of a request.
+    pub(super) fn failures(&self, request: &EnrolmentRequest) -> u32 {
+        self.schedule.get(&request.uid).map_or(0, |schedule| schedule.failures)
+    }
+
+    /// Notes that a request is being judged elsewhere.
+    pub(super) fn hold(&mut self, request: &EnrolmentRequest) {
+        let schedule = self.schedule_of(request);
+        schedule.due = Instant::now() + LONGEST_WAIT;
+        schedule.is_postponed = false;
+    }
+
+    /// Notes that all reviewers are busy, so that others get their turn.
+    pub(super) fn postpone(&mut self, request: &EnrolmentRequest) {
+        let schedule = self.schedule_of(request);
+        schedule.due = Instant::now() + POSTPONED;
+        schedule.is_postponed = true;
+    }
+
+    /// Returns true if a request waits for a reviewer.
+    pub(super) fn has_postponed(&self) -> bool {
+        self.schedule.values().any(|schedule| schedule.is_postponed)
+    }
+
+    /// Returns the latest state of a request, if it is still open and the same.
+    pub(super) fn current(&self, request: &EnrolmentRequest) -> Option<&EnrolmentRequest> {
+        self.requests.get(&request.name).filter(|known| known.uid == request.uid)
+    }
+
+    fn schedule_of(&mut self, request: &EnrolmentRequest) -> &mut Schedule {
+        let new = Schedule { due: Instant::now(), failures: 0, is_announced: false, is_postponed: false };
+        self.schedule.entry(request.uid.clone()).or_insert(new)
+    }
+}

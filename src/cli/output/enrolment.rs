@@ -1,0 +1,203 @@
+//! Requests of hosts and what a signer does, as text and JSON.
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::app::enrol::judge::Inventory;
+use crate::app::enrol::review::{ReplayedRequest, ReviewedRequest};
+use crate::app::enrol::signer::{Counts, SignerEvent};
+use crate::cli::args::output::OutputFormat;
+use crate::cluster::duration::{in_words, stamp};
+use crate::enrol::approval::Choice;
+use crate::enrol::policy::Decision;
+use crate::enrol::request::EnrolmentRequest;
+use crate::sanitize::sanitized;
+use crate::ui::Screen;
+
+/// Prints an event of a signer on one line.
+pub(crate) fn show_event(event: &SignerEvent, screen: &mut Screen<'_>) {
+    match event {
+        SignerEvent::Working { mailbox } => screen.step(format_args!("works at {mailbox}")),
+        SignerEvent::Standby { mailbox } => screen.step(format_args!("another signer works at {mailbox}")),
+        SignerEvent::Queued { request, host, reason } => {
+            screen.answer(format_args!("queued    {host}  {}  {}", sanitized(request), sanitized(reason)));
+        }
+        SignerEvent::Approved { request, host, reason } => {
+            screen.answer(format_args!("approved  {host}  {}  {}", sanitized(request), sanitized(reason)));
+        }
+        SignerEvent::Denied { request, host, reason } => {
+            screen.answer(format_args!("denied    {host}  {}  {}", sanitized(request), sanitized(reason)));
+        }
+        SignerEvent::Issued { request, host, profile, serial, not_after, again } => {
+            let word = if *again { "again     " } else { "issued    " };
+            let (request, name, end) = (sanitized(request), profile.policy().name, stamp(*not_after));
+            screen.answer(format_args!("{word}{host}  {request}  {name}, serial {serial}, until {end}"));
+        }
+        SignerEvent::Unreadable { request, reason } => {
+            screen.warn(format_args!("{} is no request: {}", sanitized(request), sanitized(reason)));
+        }
+        SignerEvent::Retry { subject, reason } => {
+            screen.warn(format_args!("{}: {}; it is tried again", sanitized(subject), sanitized(reason)));
+        }
+        SignerEvent::Insecure { reason } => screen.warn(reason),
+    }
+}
+
+/// Prints what a signer did in all.
+pub(crate) fn show_counts(counts: Counts, screen: &mut Screen<'_>) {
+    let Counts { issued, denied, queued, retried } = counts;
+    screen.step(format_args!(
+        "{issued} issued, {denied} denied or refused, {queued} waiting for a person, {retried} to be tried again"
+    ));
+}
+
+/// Prints a list of requests.
+pub(crate) fn show_list(all: &[ReviewedRequest], now: OffsetDateTime, output: OutputFormat, screen: &mut Screen<'_>) {
+    if output == OutputFormat::Json {
+        let requests: Vec<Value> = all.iter().map(json_of).collect();
+        screen.answer(format_args!("{:#}", json!({ "schemaVersion": 1, "requests": requests })));
+        return;
+    }
+    if all.is_empty() {
+        screen.step("no requests");
+        return;
+    }
+    let rows: Vec<[String; 6]> = all
+        .iter()
+        .map(|one| {
+            let request = &one.request;
+            [
+                sanitized(&request.name),
+                request.content.host.to_string(),
+                request.content.profile().policy().name.to_owned(),
+                request.state.to_string(),
+                in_words(now - request.created),
+                verdict(one),
+            ]
+        })
+        .collect();
+    let head = ["NAME", "HOST", "PROFILE", "STATE", "AGE", "POLICY"].map(str::to_owned);
+    let mut widths = head.clone().map(|text| text.len());
+    for row in &rows {
+        for (width, text) in widths.iter_mut().zip(row) {
+            *width = (*width).max(text.chars().count());
+        }
+    }
+    for row in [head].iter().chain(&rows) {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(text, width)| format!("{text:<width$}")).collect();
+        screen.answer(cells.join("  ").trim_end());
+    }
+}
+
+fn verdict(one: &ReviewedRequest) -> String {
+    match &one.decision {
+        _ if !one.is_ours => "not signed here".to_owned(),
+        None => "asks a program".to_owned(),
+        Some(decision) => match &decision.rule {
+            Some(rule) => format!("{} ({rule})", decision.verdict.as_str()),
+            None => decision.verdict.as_str().to_owned(),
+        },
+    }
+}
+
+fn json_of(one: &ReviewedRequest) -> Value {
+    let request = &one.request;
+    let decision = one.decision.as_ref();
+    json!({
+        "name": request.name,
+        "host": request.content.host.as_str(),
+        "profile": request.content.profile().policy().name,
+        "signerName": request.content.signer.as_str(),
+        "state": request.state.as_str(),
+        "kind": one.kind.as_str(),
+        "created": stamp(request.created),
+        "requester": request.requester.username,
+        "key": request.content.key().to_string(),
+        "verdict": decision.map(|decision| decision.verdict.as_str()),
+        "rule": decision.and_then(|decision| decision.rule.clone()),
+        "reason": decision.map(|decision| decision.reason.clone()),
+    })
+}
+
+/// Prints what a request asks for, and what it would get.
+pub(crate) fn show_request(one: &ReviewedRequest, screen: &mut Screen<'_>) {
+    let request = &one.request;
+    let asked = request.content.csr.request();
+    let line = |name: &str, text: &str| format!("  {name:<10} {}", sanitized(text));
+    screen.answer(format_args!("{} ({}, {})", sanitized(&request.name), request.state, one.kind.as_str()));
+    let names: Vec<String> = asked.names.iter().map(ToString::to_string).collect();
+    screen.answer(line("host", request.content.host.as_str()));
+    screen.answer(line("signer", request.content.signer.as_str()));
+    screen.answer(line("sent by", &format!("{}, {}", request.requester.username, stamp(request.created))));
+    screen.answer(line("key", &format!("{}, SHA-256 {}", asked.key, request.content.key())));
+    screen.answer(line("asks for", &format!("{} {}", asked.subject.text, names.join(", "))));
+    match &one.inventory {
+        Inventory::Granted(spec) => {
+            let names: Vec<String> = spec.names.iter().map(ToString::to_string).collect();
+            let group = spec.subject.group.as_deref().map(|group| format!(", O={group}")).unwrap_or_default();
+            let text = format!("CN={}{group} {} for {}", spec.subject.user, names.join(", "), spec.lifetime);
+            screen.answer(line("would get", &text));
+        }
+        Inventory::Unknown(problem) => screen.answer(line("gets none", &problem.to_string())),
+        Inventory::Refused(problems) => {
+            problems.iter().for_each(|problem| screen.answer(line("gets none", &problem.to_string())));
+        }
+    }
+    for condition in &request.conditions {
+        screen.answer(line(&condition.kind.to_lowercase(), &format!("{}: {}", condition.reason, condition.message)));
+    }
+    match &one.tally {
+        Err(reason) => screen.answer(line("approvals", reason)),
+        Ok(tally) => {
+            for (name, all) in [("approved", &tally.approved), ("denied", &tally.denied), ("ignored", &tally.ignored)] {
+                all.iter().for_each(|text| screen.answer(line(name, text)));
+            }
+        }
+    }
+}
+
+/// Prints what the policy says about a request, rule by rule.
+pub(crate) fn show_decision(one: &ReviewedRequest, screen: &mut Screen<'_>) {
+    let Some(Decision { verdict, rule, reason, rules }) = &one.decision else { return };
+    for trace in rules {
+        match &trace.other {
+            Some(reason) => screen.answer(format_args!("  rule {}: is not about it, {reason}", trace.name)),
+            None => {
+                let outcome = if trace.decided { "decides" } else { "does not decide" };
+                screen.answer(format_args!("  rule {}: {outcome}", trace.name));
+                for requirement in &trace.requirements {
+                    let (answer, evidence) = requirement
+                        .answer
+                        .as_ref()
+                        .map_or(("not asked", String::new()), |answer| (answer.as_str(), sanitized(answer.evidence())));
+                    screen.answer(
+                        format_args!("    {:<15} {answer:<9} {evidence}", requirement.name).to_string().trim_end(),
+                    );
+                }
+            }
+        }
+    }
+    let by = rule.as_ref().map(|rule| format!(" ({rule})")).unwrap_or_default();
+    screen.answer(format_args!("  {}{by}: {}", verdict.as_str(), sanitized(reason)));
+}
+
+/// Prints that a person's decision was written.
+pub(crate) fn show_decided(request: &EnrolmentRequest, choice: Choice, is_signed: bool, screen: &mut Screen<'_>) {
+    let word = match choice {
+        Choice::Approve => "approved",
+        Choice::Deny => "denied",
+    };
+    let signed = if is_signed { ", signed" } else { "" };
+    screen.answer(format_args!("{word}{signed}: {}", sanitized(&request.name)));
+}
+
+/// Prints the requests about which another policy decides differently.
+pub(crate) fn show_replay(all: &[ReplayedRequest], screen: &mut Screen<'_>) {
+    let different: Vec<&ReplayedRequest> = all.iter().filter(|one| one.differs()).collect();
+    for one in &different {
+        let request = &one.before.request;
+        let (name, host) = (sanitized(&request.name), &request.content.host);
+        screen.answer(format_args!("{name}  {host}  {} → {}", verdict(&one.before), verdict(&one.after)));
+    }
+    screen.step(format_args!("{} of {} requests are decided differently", different.len(), all.len()));
+}

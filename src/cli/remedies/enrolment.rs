@@ -1,0 +1,29 @@
+//! The remedies for the signer and for the review of requests, in words.
+
+use crate::app::enrol::ReviewRemedy;
+
+pub(super) fn words(remedy: ReviewRemedy) -> &'static str {
+    match remedy {
+        ReviewRemedy::EnableEnrolment => {
+            "write it into cluster.yaml, for example enrolment: {policy: queue}; clusterctl explain enrolment"
+        }
+        ReviewRemedy::CorrectKubeconfig => {
+            "name a kubeconfig with a CA, a client certificate and its key, such as those of clusterctl issue-admin"
+        }
+        ReviewRemedy::GrantRights => {
+            "the account needs rights: at an API server those of policy/, which kubectl apply -f policy/ grants to the groups \
+             clusterctl:signers and clusterctl:approvers; clusterctl issue-admin NAME --signer or --approver makes such an account"
+        }
+        ReviewRemedy::CheckConnection => {
+            "see whether it runs and can be reached from here, and run the same command again"
+        }
+        ReviewRemedy::EndTheOtherSigner => {
+            "end the other signer, or wait until it ends: its Lease then ends in 15 seconds"
+        }
+        ReviewRemedy::ListRequests => "clusterctl csr list --all shows the requests",
+        ReviewRemedy::CorrectRequest => {
+            "correct cluster.yaml, or let the host ask again for what its entry there allows"
+        }
+        ReviewRemedy::UseAnotherKey => "use an ed25519 or ECDSA key, or create one: ssh-keygen -t ed25519",
+    }
+}

@@ -1,0 +1,116 @@
+//! `signer`: approves and signs requests of hosts.
+
+use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+
+use clap::Args;
+
+use crate::app::enrol::connection::connect;
+use crate::app::enrol::signer::{self, LocalReviewers, SignerError, SignerOptions};
+use crate::cli::args::ca_passphrase::PassphraseArgs;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
+use crate::cli::output::enrolment;
+use crate::cluster::profile::CaRole;
+use crate::mailbox::{LeaseTerms, Mailbox};
+
+/// The variable that names a kubeconfig.
+const KUBECONFIG: &str = "KUBECONFIG";
+/// How long the Lease lasts without being extended, in seconds.
+const LEASE_SECONDS: u16 = 15;
+
+/// Approves requests of hosts by the policy in cluster.yaml, and signs them: at clusterctl's enrolment CA, at API servers of
+/// Kubernetes, or at several of them. It connects to them, so that the CA's key is where nothing listens. Only the public key is
+/// taken from a request. A failure never denies a request. It works until a signal ends it.
+#[derive(Debug, Args)]
+pub struct SignerArgs {
+    /// A kubeconfig of an API at which hosts leave their requests, with a CA and a client certificate; may be repeated [env:
+    /// KUBECONFIG names one]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    kubeconfig: Vec<PathBuf>,
+    /// End when nothing can be done any more
+    #[arg(long)]
+    once: bool,
+    /// The namespace of the Lease, which one of several signers holds
+    #[arg(long, value_name = "NAMESPACE", default_value = "kube-system")]
+    lease_namespace: String,
+    /// The name of the Lease
+    #[arg(long, value_name = "NAME", default_value = "clusterctl-signer")]
+    lease_name: String,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// Returns the kubeconfigs that flags or the variable name.
+pub(super) fn kubeconfigs(given: &[PathBuf], context: &Context<'_>) -> Result<Vec<PathBuf>> {
+    let named: Vec<PathBuf> = given.iter().map(|path| context.path(path)).collect();
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    match context.variable(KUBECONFIG) {
+        Some(path) => Ok(vec![context.path(path.as_ref())]),
+        None => Err(CliError::new(Exit::Usage, "no kubeconfig is named")
+            .hint("name that of the enrolment CA, or of an API server, with --kubeconfig FILE")),
+    }
+}
+
+/// Runs `signer`.
+///
+/// # Errors
+/// Returns the errors of [`connect`], `PassphraseArgs::issuers` and [`signer::run`].
+pub fn run(args: &SignerArgs, context: &mut Context<'_>) -> Result<Exit> {
+    let cluster = context.cluster()?;
+    if cluster.enrolment.is_none() {
+        return Err(crate::app::Error::from(SignerError::NotEnabled).into());
+    }
+    let mut mailboxes: Vec<Box<dyn Mailbox>> = Vec::new();
+    for path in kubeconfigs(&args.kubeconfig, context)? {
+        mailboxes.push(Box::new(connect(&path)?));
+    }
+    let issuers = args.passphrase.issuers(&[CaRole::Cluster], &cluster, context)?;
+    context.stop.listen();
+    let holder = format!("{}/{}", context.env.actor, std::process::id());
+    let (sender, events) = channel();
+    let sender = Mutex::new(sender);
+    let report = |event| {
+        if let Ok(sender) = sender.lock() {
+            // The receiver is this process.
+            let _ = sender.send(event);
+        }
+    };
+    let (stop, clock) = (context.stop.clone(), context.clock);
+    let options = SignerOptions {
+        layout: context.env.layout.clone(),
+        actor: context.env.actor.clone(),
+        issuers: &issuers,
+        clock,
+        once: args.once,
+        lease: LeaseTerms {
+            namespace: args.lease_namespace.clone(),
+            name: args.lease_name.clone(),
+            holder,
+            seconds: LEASE_SECONDS,
+        },
+        stop: &|| stop.asked(),
+        report: &report,
+        reviewers: Arc::new(LocalReviewers),
+        turn: Mutex::new(()),
+    };
+    let screen = &mut context.screen;
+    let counts = std::thread::scope(|scope| {
+        let working = scope.spawn(|| signer::run(&mailboxes, &options));
+        loop {
+            while let Ok(event) = events.recv_timeout(std::time::Duration::from_millis(100)) {
+                enrolment::show_event(&event, screen);
+            }
+            if working.is_finished() {
+                events.try_iter().for_each(|event| enrolment::show_event(&event, screen));
+                return working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            }
+        }
+    })?;
+    enrolment::show_counts(counts, screen);
+    Ok(Exit::Done)
+}

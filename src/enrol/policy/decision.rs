@@ -1,0 +1,269 @@
+//! Finds the first rule of a policy that decides about a request.
+
+use std::num::NonZeroU8;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::cluster::duration::stamp;
+use crate::cluster::enrolment::{Policy, RequestKind, Requirement, Rule, Then, When};
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::Profile;
+
+/// `insecure-always-approve` may end this far ahead.
+const LONGEST_INSECURE: Duration = Duration::hours(24);
+
+/// What a policy's conditions are compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The host.
+    pub host: &'a HostName,
+    /// What the certificate is for.
+    pub profile: Profile,
+    /// A first certificate, or a renewal.
+    pub kind: RequestKind,
+}
+
+/// The answer of a requirement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The request has what is required.
+    Ok {
+        /// What shows it.
+        evidence: String,
+        /// The longest lifetime that a reviewer allows; `None` for no limit.
+        validity: Option<Lifetime>,
+    },
+    /// The request does not have it.
+    Failed(String),
+    /// A reviewer denies the request.
+    Denied(String),
+    /// A reviewer wants a person to decide.
+    Queued(String),
+    /// There is no answer now.
+    Unknown(String),
+}
+
+impl Answer {
+    /// Returns an answer without a limit of the lifetime.
+    pub fn ok(evidence: impl Into<String>) -> Self {
+        Self::Ok { evidence: evidence.into(), validity: None }
+    }
+
+    /// Returns the answer in a word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ok { .. } => "ok",
+            Self::Failed(_) => "failed",
+            Self::Denied(_) => "denied",
+            Self::Queued(_) => "queued",
+            Self::Unknown(_) => "no answer",
+        }
+    }
+
+    /// Returns what shows it, or the reason.
+    #[must_use]
+    pub fn evidence(&self) -> &str {
+        match self {
+            Self::Ok { evidence: text, .. }
+            | Self::Failed(text)
+            | Self::Denied(text)
+            | Self::Queued(text)
+            | Self::Unknown(text) => text,
+        }
+    }
+}
+
+/// What happens to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is approved.
+    Approve {
+        /// The longest lifetime that reviewers allow.
+        validity: Option<Lifetime>,
+    },
+    /// It is denied.
+    Deny,
+    /// A person decides.
+    Queue {
+        /// The number of approvals signed by SSH keys that are needed; `None` if the mailbox's approval is enough.
+        approvals: Option<NonZeroU8>,
+    },
+    /// A reviewer gave no answer: it is asked again.
+    Retry,
+}
+
+impl Verdict {
+    /// Returns the verdict in a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve { .. } => "approve",
+            Self::Deny => "deny",
+            Self::Queue { .. } => "queue",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// A requirement, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequirementTrace {
+    /// The requirement as the cluster file spells it.
+    pub name: &'static str,
+    /// The answer; `None` if it was not asked.
+    pub answer: Option<Answer>,
+}
+
+/// A rule, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleTrace {
+    /// The rule's name.
+    pub name: String,
+    /// Why the rule is not about the request; `None` if it is.
+    pub other: Option<String>,
+    /// Its requirements.
+    pub requirements: Vec<RequirementTrace>,
+    /// Whether it decided.
+    pub decided: bool,
+}
+
+/// A decision, and how it was reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The rule that decided, or the policy that is one word; `None` if no rule did.
+    pub rule: Option<String>,
+    /// The reason in words.
+    pub reason: String,
+    /// All rules up to the one that decided.
+    pub rules: Vec<RuleTrace>,
+}
+
+impl Decision {
+    fn by_word(verdict: Verdict, word: &str, reason: String) -> Self {
+        Self { verdict, rule: Some(word.to_owned()), reason, rules: Vec::new() }
+    }
+}
+
+/// Decides about a request. Each requirement is asked once, when the first rule needs it.
+///
+/// A rule whose requirement has no answer decides for now: a later rule must not deny, or approve, what it might have
+/// decided otherwise.
+pub fn decide(
+    policy: &Policy,
+    target: &Target<'_>,
+    now: OffsetDateTime,
+    ask: &mut dyn FnMut(&Requirement) -> Answer,
+) -> Decision {
+    let word = policy.word().unwrap_or_default();
+    match policy {
+        Policy::AlwaysReject => Decision::by_word(Verdict::Deny, word, "the policy rejects every request".to_owned()),
+        Policy::Queue => Decision::by_word(Verdict::Queue { approvals: None }, word, "a person decides".to_owned()),
+        Policy::InsecureAlwaysApprove { until } => match insecure(*until, now) {
+            Ok(reason) => Decision::by_word(Verdict::Approve { validity: None }, word, reason),
+            Err(reason) => Decision::by_word(Verdict::Queue { approvals: None }, word, reason),
+        },
+        Policy::Rules(rules) => by_rules(rules, target, ask),
+    }
+}
+
+/// Returns why `insecure-always-approve` applies now.
+///
+/// # Errors
+/// Returns why it does not.
+pub fn insecure(until: OffsetDateTime, now: OffsetDateTime) -> Result<String, String> {
+    if until <= now {
+        Err(format!("insecure-always-approve ended at {}", stamp(until)))
+    } else if until - now > LONGEST_INSECURE {
+        Err(format!("insecure-always-approve is to last until {}, more than 24 hours from now", stamp(until)))
+    } else {
+        Ok(format!("every host is approved without a proof until {}", stamp(until)))
+    }
+}
+
+fn by_rules(rules: &[Rule], target: &Target<'_>, ask: &mut dyn FnMut(&Requirement) -> Answer) -> Decision {
+    let mut asked: Vec<(&Requirement, Answer)> = Vec::new();
+    let mut traces = Vec::new();
+    for rule in rules {
+        let not_asked = rule.require.iter().map(|one| RequirementTrace { name: one.name(), answer: None });
+        let mut trace = RuleTrace {
+            name: rule.name.clone(),
+            other: is_about_another(&rule.when, target),
+            requirements: not_asked.collect(),
+            decided: false,
+        };
+        let verdict = if trace.other.is_some() {
+            None
+        } else {
+            let mut answer_of = |requirement| match asked.iter().find(|(known, _)| *known == requirement) {
+                Some((_, answer)) => answer.clone(),
+                None => {
+                    let answer = ask(requirement);
+                    asked.push((requirement, answer.clone()));
+                    answer
+                }
+            };
+            verdict_of(rule, &mut trace.requirements, &mut answer_of)
+        };
+        trace.decided = verdict.is_some();
+        traces.push(trace);
+        if let Some((verdict, reason)) = verdict {
+            return Decision { verdict, rule: Some(rule.name.clone()), reason, rules: traces };
+        }
+    }
+    let reason = "no rule decides, so a person does".to_owned();
+    Decision { verdict: Verdict::Queue { approvals: None }, rule: None, reason, rules: traces }
+}
+
+/// Returns the verdict of a rule with its reason; `None` if the request lacks something that the rule requires.
+fn verdict_of<'r>(
+    rule: &'r Rule,
+    traces: &mut [RequirementTrace],
+    answer_of: &mut dyn FnMut(&'r Requirement) -> Answer,
+) -> Option<(Verdict, String)> {
+    let mut validity: Option<Lifetime> = None;
+    for (requirement, trace) in rule.require.iter().zip(traces) {
+        let answer = trace.answer.insert(answer_of(requirement));
+        let with_name = |reason: &str| format!("{}: {reason}", requirement.name());
+        match answer {
+            Answer::Ok { validity: limit, .. } => validity = validity.into_iter().chain(*limit).min(),
+            Answer::Failed(_) => return None,
+            Answer::Denied(reason) => return Some((Verdict::Deny, with_name(reason))),
+            Answer::Queued(reason) => return Some((Verdict::Queue { approvals: approvals(rule) }, with_name(reason))),
+            Answer::Unknown(reason) => return Some((Verdict::Retry, with_name(reason))),
+        }
+    }
+    let has = rule.require.iter().map(Requirement::name).collect::<Vec<_>>().join(", ");
+    let reason = if has.is_empty() { "the rule requires nothing".to_owned() } else { format!("it has {has}") };
+    let verdict = match rule.then {
+        Then::Approve => Verdict::Approve { validity },
+        Then::Queue { approvals } => Verdict::Queue { approvals },
+        Then::Deny => Verdict::Deny,
+    };
+    Some((verdict, reason))
+}
+
+fn approvals(rule: &Rule) -> Option<NonZeroU8> {
+    match rule.then {
+        Then::Queue { approvals } => approvals,
+        Then::Approve | Then::Deny => None,
+    }
+}
+
+/// Returns why a rule is not about a request.
+fn is_about_another(when: &When, target: &Target<'_>) -> Option<String> {
+    if when.kind.is_some_and(|kind| kind != target.kind) {
+        return Some(format!("its kind is {}", target.kind.as_str()));
+    }
+    if when.profile.is_some_and(|profile| profile != target.profile) {
+        return Some(format!("it is for {}", target.profile.policy().name));
+    }
+    let named = when.hosts.is_empty() || when.hosts.iter().any(|pattern| pattern.matches(target.host.as_str()));
+    (!named).then(|| format!("its host is {}", target.host))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Kubernetes's objects, and the model's requests.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestCondition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use time::OffsetDateTime;
+
+use super::{Arrived, Ruling};
+use crate::enrol::request::{
+    Condition, EnrolmentRequest, RequestContent, RequestFields, Requester, SignerName, state_of,
+};
+use crate::sanitize::sanitized;
+
+/// Reads an object; `None` if it is for another signer.
+pub(super) fn arrived(object: &CertificateSigningRequest) -> Option<Arrived> {
+    SignerName::parse(&object.spec.signer_name)?;
+    let name = object.metadata.name.clone().unwrap_or_default();
+    let usages = object.spec.usages.clone().unwrap_or_default();
+    let fields = RequestFields { signer: &object.spec.signer_name, usages: &usages, pem: &object.spec.request.0 };
+    let content = match RequestContent::read(fields) {
+        Ok(content) => content,
+        Err(reason) => return Some(Arrived::Unreadable { name: sanitized(&name), reason }),
+    };
+    let status = object.status.clone().unwrap_or_default();
+    let conditions: Vec<Condition> = status.conditions.unwrap_or_default().into_iter().map(condition).collect();
+    let certificate = status.certificate.map(|bytes| bytes.0).unwrap_or_default();
+    let requester = Requester {
+        username: object.spec.username.clone().unwrap_or_default(),
+        groups: object.spec.groups.clone().unwrap_or_default(),
+        extra: object.spec.extra.clone().unwrap_or_default(),
+    };
+    Some(Arrived::Request(Box::new(EnrolmentRequest {
+        name,
+        uid: object.metadata.uid.clone().unwrap_or_default(),
+        resource_version: object.metadata.resource_version.clone().unwrap_or_default(),
+        annotations: object.metadata.annotations.clone().unwrap_or_default(),
+        created: object.metadata.creation_timestamp.as_ref().map_or(OffsetDateTime::UNIX_EPOCH, time_of),
+        state: state_of(&conditions, !certificate.is_empty()),
+        content,
+        requester,
+        conditions,
+        certificate,
+    })))
+}
+
+fn condition(condition: CertificateSigningRequestCondition) -> Condition {
+    Condition {
+        kind: condition.type_,
+        status: condition.status,
+        reason: condition.reason.unwrap_or_default(),
+        message: condition.message.unwrap_or_default(),
+        last_update: condition.last_update_time.as_ref().map(time_of),
+        last_transition: condition.last_transition_time.as_ref().map(time_of),
+    }
+}
+
+fn time_of(time: &Time) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(time.0.as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Returns the object with a condition and annotations more.
+pub(super) fn ruled(object: &CertificateSigningRequest, ruling: &Ruling, now: Timestamp) -> CertificateSigningRequest {
+    let mut object = object.clone();
+    let condition = CertificateSigningRequestCondition {
+        type_: ruling.kind.as_str().to_owned(),
+        status: "True".to_owned(),
+        reason: Some(ruling.reason.clone()),
+        message: Some(ruling.message.clone()),
+        last_update_time: Some(Time(now)),
+        last_transition_time: Some(Time(now)),
+    };
+    object.status.get_or_insert_default().conditions.get_or_insert_default().push(condition);
+    annotate(&mut object, &ruling.annotations);
+    object
+}
+
+/// Adds annotations to an object.
+pub(super) fn annotate(object: &mut CertificateSigningRequest, annotations: &BTreeMap<String, String>) {
+    if !annotations.is_empty() {
+        object.metadata.annotations.get_or_insert_default().extend(annotations.clone());
+    }
+}

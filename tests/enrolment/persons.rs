@@ -1,0 +1,117 @@
+//! Proofs and persons: SSH host keys, present certificates, and approvals that SSH keys sign.
+
+use std::process::Command;
+
+use clusterctl::enrol::approval::ANNOTATION;
+use clusterctl::enrol::request::{EnrolmentRequest, State};
+use clusterctl::pki::ssh::SshKey;
+
+use super::site::{Ask, Site};
+use crate::support::{CLUSTER, outside::needs};
+
+/// Makes an SSH key with ssh-keygen; returns the private key, and the public one as a line.
+fn ssh_key(site: &crate::support::Lab, name: &str) -> (SshKey, String) {
+    let path = site.path(name);
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(&path).status();
+    assert!(made.expect("ssh-keygen").success());
+    let public = site.read(&format!("{name}.pub")).trim().to_owned();
+    (SshKey::from_pem(site.read(name).as_bytes()).expect("a key"), public)
+}
+
+#[test]
+fn two_persons_approve_by_ssh_and_the_mailbox_alone_approves_nothing() {
+    needs!("ssh-keygen");
+    let rules = "[{name: rest, require: [inventory], then: queue, approvals: 2}]";
+    let site = Site::with(&format!("{{allowedSigners: approvers, policy: {rules}}}"));
+    let keys: Vec<(SshKey, String)> = ["ann", "bob", "eve"].iter().map(|name| ssh_key(&site.lab, name)).collect();
+    site.lab.write("approvers", &format!("ann {}\nbob namespaces=\"clusterctl-approval\" {}\n", keys[0].1, keys[1].1));
+    site.mailbox.put(Ask::client("a", "kubelet:on").make());
+    // Whoever took over the mailbox says that it is approved.
+    site.mailbox.put(Ask::client("b", "kubelet:worker-b1").make());
+    site.mailbox.condition("b", "Approved");
+    let approve = |request: &EnrolmentRequest, key: &SshKey| site.approval(request, key);
+    for (key, state) in [
+        (&keys[0].0, State::Pending),
+        (&keys[0].0, State::Pending),
+        (&keys[2].0, State::Pending),
+        (&keys[1].0, State::Issued),
+    ] {
+        let request = site.mailbox.get("a");
+        let annotation = approve(&request, key);
+        let mut changed = request.clone();
+        changed.annotations.insert(ANNOTATION.to_owned(), annotation);
+        site.mailbox.put(changed);
+        site.sign();
+        assert_eq!(site.state("a"), state);
+    }
+    assert_eq!(site.state("b"), State::Approved, "it has no signature");
+    let log = site.lab.good(&["log", "on"]).out;
+    assert!(log.contains("ann, bob"), "{log}");
+    // The signatures are about another request.
+    let mut moved = site.mailbox.get("b");
+    moved.annotations.clone_from(&site.mailbox.get("a").annotations);
+    site.mailbox.put(moved);
+    site.sign();
+    assert_eq!(site.state("b"), State::Approved);
+}
+
+#[test]
+fn the_present_certificate_of_the_host_renews_it_and_others_do_not() {
+    let rules = "[{name: renewals, when: {kind: renewal}, require: [inventory, same-host], then: approve}]";
+    let site = Site::with(&format!("{{policy: {rules}}}"));
+    site.mailbox.put(Ask::client("first", "kubelet:on").make());
+    site.mailbox.condition("first", "Approved");
+    site.sign();
+    let certificate = site.certificate("first");
+    let with_certificate = |name: &str, user: &str, id: String| {
+        let mut request = Ask::client(name, user).make();
+        request.requester.username = "kubelet:on".to_owned();
+        request.requester.extra.insert("authentication.kubernetes.io/credential-id".to_owned(), vec![id]);
+        request
+    };
+    let id = format!("X509SHA256={}", certificate.fingerprint());
+    site.mailbox.put(with_certificate("renewal", "kubelet:on", id.clone()));
+    site.mailbox.put(with_certificate("other", "kubelet:worker-b1", id.clone()));
+    site.mailbox.put(with_certificate("invented", "kubelet:on", format!("X509SHA256={}", "0".repeat(64))));
+    site.sign();
+    assert_eq!(site.state("renewal"), State::Issued);
+    assert_eq!((site.state("other"), site.state("invented")), (State::Pending, State::Pending));
+    site.lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+    let mut late = with_certificate("late", "kubelet:on", id);
+    late.created += time::Duration::hours(1);
+    site.mailbox.put(late);
+    site.sign();
+    assert_eq!(site.state("late"), State::Pending, "a revoked certificate proves nothing");
+}
+
+#[test]
+fn the_hosts_ssh_key_proves_its_host_unless_it_is_cloned() {
+    needs!("ssh-keygen");
+    let keys = crate::support::Lab::empty();
+    let (own, own_public) = ssh_key(&keys, "own");
+    let (cloned, cloned_public) = ssh_key(&keys, "cloned");
+    let (stranger, _) = ssh_key(&keys, "stranger");
+    let nodes = CLUSTER
+        .replace("{name: on, addresses: [10.20.4.1]}", &format!("{{name: on, addresses: [10.20.4.1], sealTo: \"{own_public}\"}}"))
+        .replace("{name: worker-b1, addresses: [10.20.2.11]}", &format!(
+            "{{name: worker-b1, addresses: [10.20.2.11], sealTo: \"{cloned_public}\"}}\n- {{name: clone, addresses: [10.20.2.12], sealTo: \"{cloned_public}\"}}"
+        ));
+    let rules = "[{name: racks, require: [inventory, ssh-host-key], then: approve}]";
+    let site = Site::of(&format!("{nodes}enrolment: {{policy: {rules}}}\n"));
+    let now = site.lab.now;
+    let ask = |name: &'static str, user: &'static str, host: &str, key: &SshKey, time| {
+        site.asked_by(name, user, host, key, time)
+    };
+    site.mailbox.put(ask("own", "kubelet:on", "on", &own, now));
+    site.mailbox.put(ask("stranger", "kubelet:on", "on", &stranger, now));
+    site.mailbox.put(ask("of-another", "kubelet:worker-b1", "worker-b1", &own, now));
+    site.mailbox.put(ask("cloned", "kubelet:worker-b1", "worker-b1", &cloned, now));
+    site.mailbox.put(ask("other-statement", "kubelet:on", "worker-b1", &own, now));
+    site.mailbox.put(ask("old", "kubelet:on", "on", &own, now - time::Duration::days(2)));
+    site.mailbox.put(ask("ahead", "kubelet:on", "on", &own, now + time::Duration::days(2)));
+    site.sign();
+    assert_eq!(site.state("own"), State::Issued);
+    for name in ["stranger", "of-another", "cloned", "other-statement", "old", "ahead"] {
+        assert_eq!(site.state(name), State::Pending, "{name}");
+    }
+}

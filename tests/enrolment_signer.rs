@@ -1,0 +1,188 @@
+//! The signer and the review of requests at the enrolment CA's server, each as a process of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use base64ct::{Base64, Encoding};
+use clusterctl::pki::certificate::Certificate;
+use clusterctl::pki::pem;
+use clusterctl::store::ledger::Ledger;
+use clusterctl::store::ledger::certificates::CertificateQuery;
+use serde_json::Value;
+
+use crate::support::enrolment::{CSRS, Served, clusterctl, csr, directory, object, program};
+use crate::support::forms;
+
+/// Writes a policy into the cluster file, and returns the kubeconfig of an account for the server.
+fn with_policy(dir: &Path, policy: &str) {
+    let file = dir.join("cluster.yaml");
+    let text = fs::read_to_string(&file).expect("a cluster file");
+    fs::write(&file, format!("{text}enrolment: {{policy: {policy}}}\n")).expect("written");
+}
+
+fn kubeconfig(served: &Served, admin: &str) -> PathBuf {
+    let text = fs::read_to_string(served.dir.join(format!("pki/admins/{admin}.conf"))).expect("a kubeconfig");
+    let path = served.dir.join(format!("{admin}-at-the-server.conf"));
+    fs::write(&path, text.replace("https://127.0.0.1:6443", &served.url)).expect("written");
+    path
+}
+
+fn sign(served: &Served) -> String {
+    let office = kubeconfig(served, "office").display().to_string();
+    clusterctl(&served.dir, &["signer", "--kubeconfig", &office, "--once"])
+}
+
+fn certificate(object: &Value) -> Certificate {
+    let text = object["status"]["certificate"].as_str().unwrap_or_else(|| panic!("no certificate: {object}"));
+    let pem_text = Base64::decode_vec(text).expect("base64");
+    Certificate::from_der(pem::certificates(&pem_text).expect("PEM").swap_remove(0)).expect("a certificate")
+}
+
+fn issued(dir: &Path, host: &str) -> Vec<String> {
+    let ledger = Ledger::open_read_only(&dir.join("pki/ledger.sqlite3")).expect("a ledger");
+    let all = ledger.by_host(host).and_then(CertificateQuery::all).expect("rows");
+    all.into_iter().map(|one| one.fingerprint.to_string()).collect()
+}
+
+#[test]
+fn requests_are_reviewed_approved_and_signed() {
+    let dir = directory();
+    with_policy(
+        dir.path(),
+        "[{name: renewals, when: {kind: renewal}, require: [inventory, same-host], then: approve}]",
+    );
+    let served = Served::start(dir.path());
+    let (anonymous, node) = (served.api(None), served.api_of_node("node-1"));
+    let before = issued(dir.path(), "node-2").len();
+    assert_eq!(anonymous.post(CSRS, &object("first", &csr("kubelet:node-2").0)).0, 201);
+    assert_eq!(node.post(CSRS, &object("renewal", &csr("kubelet:node-1").0)).0, 201);
+    let done = sign(&served);
+    assert!(done.contains("queued") && done.contains("issued"), "{done}");
+    let renewed = certificate(&node.get(&format!("{CSRS}/renewal")).1);
+    assert_eq!(renewed.account().user, "kubelet:node-1");
+    assert!(issued(dir.path(), "node-1").contains(&renewed.fingerprint().to_string()));
+
+    let alice = kubeconfig(&served, "alice").display().to_string();
+    let list = clusterctl(dir.path(), &["csr", "list", "--kubeconfig", &alice, "-o", "json"]);
+    forms::conforms("csr", &list);
+    let list: Value = serde_json::from_str(&list).expect("JSON");
+    assert_eq!(list["requests"].as_array().map(Vec::len), Some(1), "the open ones: {list}");
+    assert_eq!((&list["requests"][0]["name"], &list["requests"][0]["verdict"]), (&"first".into(), &"queue".into()));
+    let explained = clusterctl(dir.path(), &["csr", "explain", "first", "--kubeconfig", &alice]);
+    assert!(explained.contains("rule renewals") && explained.contains("kubelet:node-2"), "{explained}");
+    clusterctl(dir.path(), &["csr", "approve", "first", "--reason", "asset 4711", "--kubeconfig", &alice]);
+    sign(&served);
+    let first = certificate(&anonymous.get(&format!("{CSRS}/first")).1);
+    assert_eq!(first.account().user, "kubelet:node-2");
+    assert_eq!(issued(dir.path(), "node-2").len(), before + 1);
+    let log = clusterctl(dir.path(), &["log", "node-2"]);
+    assert!(log.contains("request first") && log.contains("asset 4711"), "{log}");
+
+    let other = dir.path().join("other.yaml");
+    let text = fs::read_to_string(dir.path().join("cluster.yaml")).expect("a file");
+    let (cluster, _) = text.split_once("enrolment:").expect("a policy");
+    fs::write(&other, format!("{cluster}enrolment: {{policy: always-reject}}\n")).expect("written");
+    let other = other.display().to_string();
+    let replay = clusterctl(dir.path(), &["csr", "replay", "--policy", &other, "--kubeconfig", &alice]);
+    assert!(replay.contains("deny (always-reject)"), "{replay}");
+}
+
+#[test]
+fn a_denied_request_says_why_and_stays_denied() {
+    let dir = directory();
+    with_policy(dir.path(), "queue");
+    let served = Served::start(dir.path());
+    let alice = kubeconfig(&served, "alice").display().to_string();
+    let anonymous = served.api(None);
+    assert_eq!(anonymous.post(CSRS, &object("one", &csr("kubelet:node-2").0)).0, 201);
+    clusterctl(dir.path(), &["csr", "deny", "one", "--reason", "unknown asset", "--kubeconfig", &alice]);
+    let denied = anonymous.get(&format!("{CSRS}/one")).1;
+    assert_eq!(denied["status"]["conditions"][0]["type"], "Denied");
+    let again = program(dir.path()).args(["csr", "approve", "one", "--kubeconfig", &alice]).output().expect("it runs");
+    assert_eq!(again.status.code(), Some(3), "{}", String::from_utf8_lossy(&again.stderr));
+    let none = program(dir.path()).args(["csr", "show", "none", "--kubeconfig", &alice]).output().expect("it runs");
+    assert_eq!(none.status.code(), Some(2), "{}", String::from_utf8_lossy(&none.stderr));
+    // An approver does not sign.
+    let signer = program(dir.path()).args(["signer", "--once", "--kubeconfig", &alice]).output().expect("it runs");
+    assert_eq!(signer.status.code(), Some(3), "{}", String::from_utf8_lossy(&signer.stderr));
+}
+
+/// How often the signer is killed; more by `CLUSTERCTL_KILLS`.
+fn kills() -> u64 {
+    std::env::var("CLUSTERCTL_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
+}
+
+#[test]
+fn a_signer_that_is_killed_at_any_moment_issues_nothing_twice() {
+    let dir = directory();
+    with_policy(dir.path(), "[{name: renewals, require: [inventory, same-host], then: approve}]");
+    let served = Served::start(dir.path());
+    let office = kubeconfig(&served, "office").display().to_string();
+    let nodes = [served.api_of_node("node-1"), served.api_of_node("node-2")];
+    let before: BTreeMap<&str, usize> = ["node-1", "node-2"].map(|host| (host, issued(dir.path(), host).len())).into();
+    let mut sent = Vec::new();
+    for round in 0..kills() {
+        for (api, host) in nodes.iter().zip(["node-1", "node-2"]) {
+            let name = format!("r{round}-{host}");
+            // The host's places may be taken by what was not signed yet.
+            if api.post(CSRS, &object(&name, &csr(&format!("kubelet:{host}")).0)).0 == 201 {
+                sent.push((name, host));
+            }
+        }
+        let mut signer = program(dir.path())
+            .args(["signer", "--kubeconfig", &office, "--lease-name", &format!("l{round}")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        // From before the first connection until after the delivery.
+        std::thread::sleep(Duration::from_millis(40 + (round * 97) % 500));
+        signer.kill().expect("killed");
+        signer.wait().expect("ended");
+    }
+    sign(&served);
+    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, host) in &sent {
+        let api = if *host == "node-1" { &nodes[0] } else { &nodes[1] };
+        let (status, object) = api.get(&format!("{CSRS}/{name}"));
+        assert_eq!(status, 200, "{name}");
+        let conditions = &object["status"]["conditions"];
+        // The server closes the oldest of a host that has too many open ones.
+        if conditions[0]["reason"] == "Superseded" {
+            assert!(object["status"]["certificate"].is_null(), "{name}");
+            continue;
+        }
+        assert_eq!(conditions[0]["type"], "Approved", "{name}: {conditions}");
+        found.entry(host).or_default().push(certificate(&object).fingerprint().to_string());
+    }
+    for (host, delivered) in found {
+        let known = issued(dir.path(), host);
+        assert!(delivered.iter().all(|one| known.contains(one)), "{host}: a certificate outside of the ledger");
+        assert_eq!(known.len(), before[host] + delivered.len(), "{host}: one certificate for each request");
+    }
+}
+
+#[test]
+fn sigterm_ends_a_signer_after_its_batch_and_frees_the_lease() {
+    let dir = directory();
+    with_policy(dir.path(), "[{name: renewals, require: [inventory, same-host], then: approve}]");
+    let served = Served::start(dir.path());
+    let office = kubeconfig(&served, "office").display().to_string();
+    let node = served.api_of_node("node-1");
+    let mut command = program(dir.path());
+    command.args(["signer", "--kubeconfig", &office]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut signer = command.spawn().expect("it starts");
+    assert_eq!(node.post(CSRS, &object("one", &csr("kubelet:node-1").0)).0, 201);
+    let begun = std::time::Instant::now();
+    while node.get(&format!("{CSRS}/one")).1["status"]["certificate"].is_null() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no certificate");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = rustix::process::Pid::from_child(&signer);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
+    assert_eq!(signer.wait().expect("it ends").code(), Some(0));
+    sign(&served);
+}
