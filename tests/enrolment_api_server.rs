@@ -68,6 +68,8 @@ impl ApiServer {
         let dir = directory();
         let path = |file: &str| dir.path().join(file);
         let cluster = fs::read_to_string(path("cluster.yaml")).expect("a cluster file");
+        let cluster: String =
+            cluster.lines().filter(|line| !line.starts_with("enrolment:")).map(|line| format!("{line}\n")).collect();
         let cluster = format!("{cluster}accounts: {accounts}\nenrolment: {{policy: {policy}}}\n");
         fs::write(path("cluster.yaml"), cluster).expect("written");
         clusterctl(dir.path(), &["issue-admin", "root", "--break-glass", "--validity", "1h", "--yes"]);
@@ -95,7 +97,9 @@ impl ApiServer {
             || this.kubectl("root", &["get", "--raw", "/readyz"]).output().ok().filter(|out| out.status.success());
         wait("the API server is ready", 60, ready);
         let rights = this.dir.path().join("policy/15-enrolment.yaml").display().to_string();
-        stdout(&mut this.kubectl("root", &["apply", "-f", &rights]));
+        // The schemas that kubectl validates by are served a little later.
+        let apply = || this.kubectl("root", &["apply", "-f", &rights]).output().ok().filter(|out| out.status.success());
+        wait("the rights are granted", 60, apply);
         this
     }
 

@@ -20,7 +20,11 @@ use crate::support::forms;
 fn with_policy(dir: &Path, policy: &str) {
     let file = dir.join("cluster.yaml");
     let text = fs::read_to_string(&file).expect("a cluster file");
-    fs::write(&file, format!("{text}enrolment: {{policy: {policy}}}\n")).expect("written");
+    let others: String =
+        text.lines().filter(|line| !line.starts_with("enrolment:")).map(|line| format!("{line}\n")).collect();
+    fs::write(&file, format!("{others}enrolment: {{policy: {policy}}}\n")).expect("written");
+    // With enrolment, masters have a serving certificate of the enrolment CA, too.
+    clusterctl(dir, &["issue-master", "--all"]);
 }
 
 fn kubeconfig(served: &Served, admin: &str) -> PathBuf {

@@ -25,7 +25,7 @@ fn systemd_reads_the_units() {
         lab.write(&name, &text.replace("=clusterctl ", &program));
         units.push(name);
     }
-    assert_eq!(units.len(), 7, "{units:?}");
+    assert_eq!(units.len(), 8, "{units:?}");
     for name in &units {
         let unit = lab.path(name).display().to_string();
         let verified = tool("systemd-analyze", &["verify", "--man=no", "--recursive-errors=no", &unit]);
