@@ -98,7 +98,12 @@ impl ApiServer {
         wait("the API server is ready", 60, ready);
         let rights = this.dir.path().join("policy/15-enrolment.yaml").display().to_string();
         // The schemas that kubectl validates by are served a little later.
-        let apply = || this.kubectl("root", &["apply", "-f", &rights]).output().ok().filter(|out| out.status.success());
+        let apply = || {
+            this.kubectl("root", &["apply", "--validate=false", "-f", &rights])
+                .output()
+                .ok()
+                .filter(|out| out.status.success())
+        };
         wait("the rights are granted", 60, apply);
         this
     }

@@ -46,6 +46,8 @@ pub enum Outcome {
     Issued(IssuedChain),
     /// It cannot have one.
     Refused(Vec<RequestProblem>),
+    /// Another request of its host, or with its key, is signed first.
+    NextRound,
     /// It may have one later.
     NotNow(String),
 }
@@ -91,7 +93,7 @@ pub fn issue(
                 if is_first {
                     work.push((at, spec));
                 }
-                (!is_first).then(|| Outcome::NotNow("another request of the host is signed first".to_owned()))
+                (!is_first).then_some(Outcome::NextRound)
             }
         });
     }

@@ -224,6 +224,7 @@ impl<'a> Worker<'a> {
                         Ruling { kind: RulingKind::Failed, reason: "Refused".to_owned(), message, annotations },
                     ));
                 }
+                Outcome::NextRound => self.waiting.postpone(&request),
                 Outcome::NotNow(reason) => {
                     counts.retried += 1;
                     self.waiting.fail(&request);

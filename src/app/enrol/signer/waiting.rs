@@ -35,7 +35,7 @@ struct Schedule {
     failures: u32,
     /// Whether it was said that it waits for a person.
     is_announced: bool,
-    /// Whether it waits for a reviewer.
+    /// Whether it waits for others.
     is_postponed: bool,
 }
 
@@ -97,6 +97,7 @@ impl Waiting {
         let schedule = self.schedule_of(request);
         let is_first = !std::mem::replace(&mut schedule.is_announced, true);
         schedule.due = Instant::now() + LOOK_AGAIN;
+        schedule.is_postponed = false;
         is_first
     }
 
@@ -105,6 +106,7 @@ impl Waiting {
         let schedule = self.schedule_of(request);
         let wait = FIRST_WAIT.saturating_mul(1 << schedule.failures.min(10)).min(LONGEST_WAIT);
         schedule.due = Instant::now() + wait;
+        schedule.is_postponed = false;
         schedule.failures = schedule.failures.saturating_add(1);
         schedule.failures
     }
@@ -121,14 +123,14 @@ impl Waiting {
         schedule.is_postponed = false;
     }
 
-    /// Notes that all reviewers are busy, so that others get their turn.
+    /// Notes that it has to wait for others: all reviewers are busy, or a request of its host is signed first.
     pub(super) fn postpone(&mut self, request: &EnrolmentRequest) {
         let schedule = self.schedule_of(request);
         schedule.due = Instant::now() + POSTPONED;
         schedule.is_postponed = true;
     }
 
-    /// Returns true if a request waits for a reviewer.
+    /// Returns true if a request waits for others.
     pub(super) fn has_postponed(&self) -> bool {
         self.schedule.values().any(|schedule| schedule.is_postponed)
     }
