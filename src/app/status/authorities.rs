@@ -122,13 +122,12 @@ fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), 
     for ca in trust.accepted().map(CaCertificate::certificate) {
         let signs = ca.fingerprint() == active;
         match stored.of(ca.fingerprint()) {
-            Some(crl) if !signs => {
-                if crl.is_current(source.rule.now) {
-                    let (not_before, not_after) = (Some(crl.this_update), crl.next_update);
-                    let crl_issuer = Some(ca.fingerprint());
-                    sink(StatusRow { crl_issuer, not_before, not_after, ..row(State::Valid) });
-                }
+            Some(crl) if !signs && crl.is_current(source.rule.now) => {
+                let (not_before, not_after) = (Some(crl.this_update), crl.next_update);
+                let crl_issuer = Some(ca.fingerprint());
+                sink(StatusRow { crl_issuer, not_before, not_after, ..row(State::Valid) });
             }
+            Some(_) if !signs => {}
             Some(crl) => {
                 sink(StatusRow { crl_issuer: Some(ca.fingerprint()), ..crl_row(source, crl, row) });
             }
