@@ -230,3 +230,37 @@ fn only_the_root_above_an_intermediate_replaces_it() {
         assert_eq!(lab.run(args).status, 2, "{args:?}");
     }
 }
+
+#[test]
+fn a_replacement_that_is_killed_is_completed_by_the_same_command() {
+    needs!("openssl", "strace");
+    let (mut lab, safe) = (Lab::with(CLUSTER), tempfile::tempdir().expect("a folder"));
+    // The program runs by the clock.
+    lab.now = time::OffsetDateTime::now_utc();
+    let out = safe.path().join("roots");
+    assert_eq!(init(&lab, &out, &["--plaintext-ca-key"]), 0);
+    lab.good(&["issue-node", "on"]);
+    for other in ["etcd", "front-proxy"] {
+        std::fs::remove_dir_all(out.join(other)).expect("removed");
+    }
+    let (dir, folder) = (lab.dir().display().to_string(), out.display().to_string());
+    let args = ["init-ca", "--intermediate", "--renew", "--root-in", &folder, "--plaintext-ca-key"];
+    for call in ["rename,renameat,renameat2", "fsync,fdatasync,syncfs", "pwrite64"] {
+        let mut nth = 1;
+        loop {
+            let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
+            let strace =
+                ["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, env!("CARGO_BIN_EXE_clusterctl"), "--dir", &dir];
+            let ran = std::process::Command::new("strace").args(strace).args(args).output().expect("strace runs");
+            if ran.status.success() {
+                break;
+            }
+            lab.good(&args);
+            lab.good(&["issue-node", "on", "--reissue"]);
+            assert!(openssl_accepts(&lab, "pki/nodes/on/kubelet-server.crt"), "{call} {nth}");
+            lab.good(&["ledger", "check"]);
+            nth = if call == "pwrite64" { nth * 3 } else { nth + 1 };
+        }
+        assert!(nth > 1, "{call}: else this proves nothing");
+    }
+}
