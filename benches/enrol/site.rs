@@ -69,6 +69,7 @@ impl Site {
             subjects: Subjects::Masters(cluster.masters.iter().collect()),
             reissue: false,
             renew_within: None,
+            skips_unreadable: false,
         };
         let plan = issue::plan(options, "bench", &cluster, &env, &mut Silent).expect("a plan");
         let issuers: Vec<Issuer> = plan.signers().into_iter().map(open).collect();
