@@ -98,7 +98,7 @@ fn a_host_that_left_is_revoked_and_its_files_are_deleted() {
     assert_eq!(offline(&lab, &[]).ids(), [""; 0]);
     lab.good(&["status"]);
     let log: Value = serde_json::from_str(&lab.good(&["log", "worker-b1", "-o", "json"]).out).expect("JSON");
-    assert_eq!(each(&log, "/entries", "kind"), ["issue", "issue", "revoke", "revoke", "bundle", "remove"]);
+    assert_eq!(each(&log, "/entries", "kind"), ["issue", "issue", "bundle", "revoke", "revoke", "remove"]);
 }
 
 #[test]

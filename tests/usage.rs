@@ -20,7 +20,6 @@ fn verbs_of_other_programs_get_a_suggestion() {
         ("scan", "clusterctl lint"),
         ("delete", "clusterctl remove"),
         ("rm", "clusterctl remove"),
-        ("join", "install.sh"),
         ("sync", "clusterctl apply"),
         ("diff", "clusterctl plan"),
         ("certs", "clusterctl show"),
