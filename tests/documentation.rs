@@ -228,7 +228,7 @@ fn documented_exit_statuses_match_the_help() {
     let help = Cli::command().get_after_help().expect("exit statuses").to_string();
     let printed = help.lines().skip(1).map(|line| line.trim().split_once(' ').expect("a number and a text"));
     let printed: Vec<Vec<&str>> = printed.map(|(status, means)| vec![status, means.trim()]).collect();
-    assert_eq!(printed.len(), 8);
+    assert_eq!(printed.len(), 9);
     assert_eq!(rows(&page("reference/exit-statuses")), printed);
 }
 
@@ -272,6 +272,8 @@ fn documented_checks_match_the_catalogue() {
     made.extend(
         ["node.resolve", "master.resolve", "node.revoked", "master.revoked", "master.denials"].map(str::to_owned),
     );
+    // Only `verify --enrolment` makes these.
+    made.extend(["connect", "chain", "name", "anonymous", "untrusted"].map(|aspect| format!("enrolment.{aspect}")));
     let text = page("reference/checks");
     let documented: BTreeSet<String> = rows(&text)
         .iter()
@@ -284,7 +286,7 @@ fn documented_checks_match_the_catalogue() {
 
 fn is_check(word: &str) -> bool {
     let Some((scope, aspect)) = word.split_once('.') else { return false };
-    ["trust", "store", "node", "master"].contains(&scope)
+    ["trust", "store", "node", "master", "enrolment"].contains(&scope)
         && !aspect.is_empty()
         && aspect.bytes().all(|b| b.is_ascii_lowercase())
 }

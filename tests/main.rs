@@ -50,6 +50,7 @@ mod installing;
 mod intermediates;
 mod interruption;
 mod issuing;
+mod joining;
 mod kubeconfigs;
 mod kubectl_output;
 mod kubelets;

@@ -20,6 +20,7 @@ fn verbs_of_other_programs_get_a_suggestion() {
         ("scan", "clusterctl lint"),
         ("delete", "clusterctl remove"),
         ("rm", "clusterctl remove"),
+        ("enroll", "install.sh"),
         ("sync", "clusterctl apply"),
         ("diff", "clusterctl plan"),
         ("certs", "clusterctl show"),

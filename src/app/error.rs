@@ -6,11 +6,11 @@ use super::admin::AdminError;
 use super::backup::{BackupError, RestoreError};
 use super::ca::{CreateCaError, ImportCaError, RenewCaError};
 use super::directory_error::DirectoryError;
-use super::enrol::announce::AnnounceError;
+use super::enrol::AnnounceError;
+use super::enrol::JoinTokenError;
 use super::enrol::join::JoinError;
 #[cfg(feature = "server")]
 use super::enrol::serve::ServeError;
-use super::enrol::tokens::JoinTokenError;
 #[cfg(feature = "server")]
 use super::enrol::{ConnectionError, DecisionError, ReviewRemedy, SignerError};
 use super::history::HistoryError;

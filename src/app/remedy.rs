@@ -2,9 +2,9 @@
 
 use super::backup::{BackupError, RestoreError};
 use super::ca::{ImportCaError, RenewCaError};
-use super::enrol::announce::AnnounceError;
+use super::enrol::AnnounceError;
+use super::enrol::JoinTokenError;
 use super::enrol::join::JoinRemedy;
-use super::enrol::tokens::JoinTokenError;
 use super::{enrol, init, package, request, revoke, verify};
 use crate::config::ReadError;
 use crate::store::ca::CaError;

@@ -393,6 +393,7 @@ fn of_join(error: &JoinError) -> Exit {
         | JoinError::WrongCertificate { .. }
         | JoinError::Bundle { .. }
         | JoinError::OtherBundle { .. }
+        | JoinError::Encrypted(_)
         | JoinError::Installer { .. }
         | JoinError::NoProof(_)
         | JoinError::NoCertificate(_) => Exit::Refused,

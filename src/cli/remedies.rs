@@ -32,6 +32,9 @@ const WRITE_CLUSTER_FILE: &str = "write one with: clusterctl init   (or name the
 const REMOVE_FROM_CLUSTER_FILE: &str = "remove it from cluster.yaml first, and run this again. If only its certificates are lost or stolen: \
                                         clusterctl revoke HOST";
 
+const RESTORE_LEDGER: &str = "restore a ledger that clusterctl ledger check accepts from a backup. Without one, make a new ledger from the files in \
+             this directory: clusterctl ledger rebuild. Find out which program changed this one";
+
 /// Returns the remedy for an error of a use case, as text.
 pub(super) fn of(error: &app::Error) -> Option<String> {
     error.remedy().and_then(|remedy| words(&remedy))
@@ -94,11 +97,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
             "clusterctl ledger check shows what it has; what a ledger from a backup lacks is recorded with: clusterctl revoke --from FILE"
                 .to_owned()
         }
-        Remedy::RestoreLedger => {
-            "restore a ledger that clusterctl ledger check accepts from a backup. Without one, make a new ledger from the files in \
-             this directory: clusterctl ledger rebuild. Find out which program changed this one"
-                .to_owned()
-        }
+        Remedy::RestoreLedger => RESTORE_LEDGER.to_owned(),
         Remedy::Package(remedy) => return package::words(remedy),
         Remedy::EjectTemplates => "write templates that work with: clusterctl bundle --eject-templates DIR".to_owned(),
         Remedy::CorrectTemplate => {

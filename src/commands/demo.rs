@@ -7,6 +7,8 @@ use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
 use super::bundle;
+#[cfg(feature = "server")]
+use super::demo_dynamic::{self, DynamicFault};
 use super::init_ca;
 use super::issue_admin;
 use super::issue_master;
@@ -35,7 +37,11 @@ const NODES: usize = 3;
 pub struct DemoArgs {
     /// Inject a fault, to see how verify reports it
     #[arg(long, value_name = "NAME", value_parser = faults(), hide_possible_values = true, long_help = fault_help())]
-    fault: Option<InjectedFault>,
+    fault: Option<Fault>,
+    /// Show how a node joins a running cluster instead: register, announce, join, queue, approve, proof, renew, revoke
+    #[cfg(feature = "server")]
+    #[arg(long, conflicts_with = "output")]
+    dynamic: bool,
     /// Format of the report
     #[arg(short, long, value_name = "FORMAT", default_value = "human")]
     output: ReportFormat,
@@ -44,15 +50,69 @@ pub struct DemoArgs {
     keep: bool,
 }
 
-fn faults() -> impl TypedValueParser<Value = InjectedFault> {
-    let named = |name: String| InjectedFault::parse(&name).ok_or("no such fault");
-    PossibleValuesParser::new(InjectedFault::ALL.map(InjectedFault::as_str)).try_map(named)
+/// A fault of the demo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Cluster(InjectedFault),
+    #[cfg(feature = "server")]
+    Dynamic(DynamicFault),
+}
+
+impl Fault {
+    fn parse(name: &str) -> Option<Self> {
+        let in_cluster = InjectedFault::parse(name).map(Self::Cluster);
+        #[cfg(feature = "server")]
+        let in_cluster = in_cluster.or_else(|| DynamicFault::parse(name).map(Self::Dynamic));
+        in_cluster
+    }
+
+    /// Returns the names of all faults, with descriptions.
+    fn all() -> Vec<(&'static str, String)> {
+        let in_cluster = InjectedFault::ALL.iter().map(|fault| (fault.as_str(), fault.describe().to_string()));
+        let all: Vec<(&'static str, String)> = in_cluster.collect();
+        #[cfg(feature = "server")]
+        let all = all.into_iter().chain(DynamicFault::all()).collect();
+        all
+    }
+}
+
+fn faults() -> impl TypedValueParser<Value = Fault> {
+    let named = |name: String| Fault::parse(&name).ok_or("no such fault");
+    PossibleValuesParser::new(Fault::all().into_iter().map(|(name, _)| name)).try_map(named)
 }
 
 fn fault_help() -> String {
-    let lines: Vec<String> =
-        InjectedFault::ALL.iter().map(|fault| format!("  {:<22} {}", fault.as_str(), fault.describe())).collect();
+    let lines: Vec<String> = Fault::all().iter().map(|(name, text)| format!("  {name:<22} {text}")).collect();
     format!("Inject a fault, to see how verify reports it:\n{}", lines.join("\n"))
+}
+
+impl DemoArgs {
+    /// Returns the fault of the simulated cluster.
+    ///
+    /// # Errors
+    /// Returns a usage error for a fault of the other demo.
+    fn cluster_fault(&self) -> Result<Option<InjectedFault>> {
+        match self.fault {
+            None => Ok(None),
+            Some(Fault::Cluster(fault)) => Ok(Some(fault)),
+            #[cfg(feature = "server")]
+            Some(Fault::Dynamic(_)) => {
+                Err(CliError::new(Exit::Usage, "this is a fault of clusterctl demo --dynamic").hint("add --dynamic"))
+            }
+        }
+    }
+
+    #[cfg(feature = "server")]
+    fn dynamic_fault(&self) -> Result<Option<DynamicFault>> {
+        match self.fault {
+            None => Ok(None),
+            Some(Fault::Dynamic(fault)) => Ok(Some(fault)),
+            Some(Fault::Cluster(_)) => {
+                Err(CliError::new(Exit::Usage, "this is no fault of clusterctl demo --dynamic")
+                    .hint("leave --dynamic out"))
+            }
+        }
+    }
 }
 
 /// Runs `demo`.
@@ -63,15 +123,23 @@ pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<Exit> {
     if threads::are_scarce() {
         return Err(error::too_few_threads());
     }
+    #[cfg(feature = "server")]
+    let dynamic = if args.dynamic { Some(args.dynamic_fault()?) } else { None };
+    #[cfg(not(feature = "server"))]
+    let dynamic: Option<()> = None;
+    let fault = if dynamic.is_none() { args.cluster_fault()? } else { None };
     // Before the folder exists, because a signal must not leave a folder with keys behind.
     context.stop.listen();
     let folder = tempfile::Builder::new()
         .prefix("clusterctl-demo-")
         .tempdir()
         .map_err(|error| CliError::new(Exit::Environment, "there is no temporary folder").because(error))?;
-    let mut demo =
-        Demo { layout: Layout::new(folder.path().to_owned()), times: Times::of(args.fault, context.env.now) };
-    let ended = demo.play(args, context);
+    let layout = Layout::new(folder.path().to_owned());
+    let ended = match dynamic {
+        #[cfg(feature = "server")]
+        Some(fault) => demo_dynamic::play(&layout, fault, context),
+        _ => Demo { layout, times: Times::of(fault, context.env.now), fault }.play(args, context),
+    };
     leave(folder, args.keep, context);
     ended
 }
@@ -82,6 +150,7 @@ type Run<A> = fn(&A, &mut Context<'_>) -> Result<Exit>;
 struct Demo {
     layout: Layout,
     times: Times,
+    fault: Option<InjectedFault>,
 }
 
 /// The times of the steps: now, except for the fault of an expired root.
@@ -119,18 +188,18 @@ impl Demo {
         self.step(context, certificates, "issue-node --all", text, issue_node::run)?;
         let text = "one archive per host, with the masters' endpoint";
         self.step(context, certificates, "bundle --all", text, bundle::run)?;
-        if args.fault == Some(InjectedFault::NotReloaded) {
+        if self.fault == Some(InjectedFault::NotReloaded) {
             let text = "a person's kubeconfig, to be revoked";
             self.step(context, certificates, "issue-admin", text, issue_admin::run)?;
             let text = "API servers have to deny it";
             self.step(context, certificates, "revoke kubernetes-admin --yes", text, revoke::run)?;
         }
-        let _running = self.start(reserved, args.fault, context)?;
-        let text = match args.fault {
+        let _running = self.start(reserved, self.fault, context)?;
+        let text = match self.fault {
             None => "verification of a simulated cluster on loopback".to_owned(),
             Some(fault) => format!("verification; {}", fault.describe()),
         };
-        let mut words = match args.fault.is_some_and(InjectedFault::is_warned_of) {
+        let mut words = match self.fault.is_some_and(InjectedFault::is_warned_of) {
             true => "verify --fail-on warn".to_owned(),
             false => "verify".to_owned(),
         };
@@ -140,7 +209,7 @@ impl Demo {
         narrate(context, &words, &text);
         let now = context.env.now;
         let ended = self.command(context, now, &words, true, verify::run)?;
-        context.screen.step(match (args.fault, ended) {
+        context.screen.step(match (self.fault, ended) {
             (None, Exit::Done) => {
                 "\nAll six properties hold. To see a fault reported: clusterctl demo --fault other-ca".to_owned()
             }

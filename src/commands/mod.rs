@@ -9,6 +9,8 @@ pub mod crl;
 #[cfg(feature = "server")]
 pub mod csr;
 pub mod demo;
+#[cfg(feature = "server")]
+mod demo_dynamic;
 mod dispatch;
 pub mod examples;
 pub mod explain;

@@ -29,7 +29,7 @@ pub struct RegisterArgs {
     output: OutputFormat,
 }
 
-pub(super) fn parse_url(text: &str) -> Result<Endpoint, EndpointError> {
+pub(in crate::commands) fn parse_url(text: &str) -> Result<Endpoint, EndpointError> {
     Endpoint::parse(text)
 }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 pub use args::{FailOn, ReportFormat, VerifyArgs};
 
 use crate::app::audit::{AuditOptions, audit};
+use crate::app::enrol::prove::prove;
 use crate::app::status::{self, StatusOptions};
 use crate::app::verify;
 use crate::cli::context::Context;
@@ -31,6 +32,11 @@ use crate::verify::verdict::Verdict;
 pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Exit> {
     let detail = args.detail(context.screen.verbose());
     let is_page = args.output == ReportFormat::Html;
+    if let Some(endpoint) = &args.enrolment {
+        let cluster = context.cluster()?;
+        let report = prove(endpoint, &cluster, &context.env, args.strictness())?;
+        return Ok(show(&report, args.output, CertificateDrawings::default(), &mut context.screen));
+    }
     let (report, certificates) = match &args.replay {
         None if args.offline => {
             let report = offline(args, detail, context)?;

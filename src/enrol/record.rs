@@ -110,7 +110,7 @@ pub enum RecordError {
     #[error("it was changed after it was signed, or another key signed it")]
     Signature,
     /// It has expired.
-    #[error("it expired at {expires}, and it is {now} here")]
+    #[error("it expired at {}, and it is {} here", stamp(*.expires), stamp(*.now))]
     Expired {
         /// The end of its validity.
         expires: OffsetDateTime,
@@ -118,7 +118,7 @@ pub enum RecordError {
         now: OffsetDateTime,
     },
     /// It was signed in the future.
-    #[error("it was signed at {issued}, and it is only {now} here")]
+    #[error("it was signed at {}, and it is only {} here", stamp(*.issued), stamp(*.now))]
     Early {
         /// The time at which it was signed.
         issued: OffsetDateTime,

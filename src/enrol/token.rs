@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::cluster::address::Cidr;
+use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
 use crate::pki::fingerprint::Fingerprint;
@@ -212,10 +213,10 @@ pub enum TokenRefusal {
     #[error("the token is for another purpose: {}", .0.as_str())]
     OtherKind(TokenKind),
     /// The token was revoked.
-    #[error("the token was revoked at {0}")]
+    #[error("the token was revoked at {}", stamp(*.0))]
     Revoked(OffsetDateTime),
     /// The token has expired.
-    #[error("the token expired at {0}")]
+    #[error("the token expired at {}", stamp(*.0))]
     Expired(OffsetDateTime),
     /// The token is for another host.
     #[error("the token is for {0}")]
@@ -232,7 +233,7 @@ pub enum TokenRefusal {
     #[error("the token is for the key sha256:{0}")]
     OtherKey(Fingerprint),
     /// A certificate for another key was issued for it.
-    #[error("the token was used at {} for the key sha256:{}", .0.at, .0.key)]
+    #[error("the token was used at {} for the key sha256:{}", stamp(.0.at), .0.key)]
     Used(TokenUse),
 }
 

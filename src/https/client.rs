@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Method, retry};
+use rustls::CertificateError;
 use time::OffsetDateTime;
 use tokio::runtime::{Builder, Runtime};
 
@@ -44,6 +45,14 @@ pub enum HttpsError {
     /// The server did not prove to be the right one.
     #[error("{url} is not trusted: {reason}")]
     Untrusted {
+        /// The URL.
+        url: String,
+        /// The reason.
+        reason: String,
+    },
+    /// The server has a valid certificate for other names.
+    #[error("{url} is not trusted: {reason}")]
+    OtherName {
         /// The URL.
         url: String,
         /// The reason.
@@ -192,10 +201,13 @@ impl Client {
         let mut link: Option<&(dyn StdError + 'static)> = error.source();
         while let Some(cause) = link {
             reason = cause.to_string();
-            let tls = cause.downcast_ref::<rustls::Error>().or_else(|| {
-                let io = cause.downcast_ref::<std::io::Error>()?;
-                io.get_ref()?.downcast_ref::<rustls::Error>()
-            });
+            let tls = of_tls(cause);
+            if let Some(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) = tls
+            {
+                return HttpsError::OtherName { url, reason: sanitized(&reason) };
+            }
             if let Some(rustls::Error::InvalidCertificate(_)) = tls {
                 return HttpsError::Untrusted { url, reason: sanitized(&reason) };
             }
@@ -203,4 +215,13 @@ impl Client {
         }
         HttpsError::Unreachable { url, reason: sanitized(&reason) }
     }
+}
+
+/// Returns the error of TLS in an error of the system, which may be wrapped several times.
+fn of_tls<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(tls) = error.downcast_ref() {
+        return Some(tls);
+    }
+    let inner = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    of_tls(inner)
 }

@@ -4,9 +4,12 @@
 
 use std::fmt;
 
+use ring::rand::{SecureRandom, SystemRandom};
+use ssh_key::private::Ed25519Keypair;
 use ssh_key::{Algorithm, EcdsaCurve, Error, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 use zeroize::Zeroizing;
 
+use super::key_error::KeyError;
 use super::openssh_key;
 use super::passphrase::Passphrase;
 
@@ -105,6 +108,23 @@ impl SshKey {
             Err(Error::AlgorithmUnsupported { algorithm }) => Err(SshError::Unsupported(algorithm.to_string())),
             Err(error) => Err(SshError::Damaged(sanitized(&error))),
         }
+    }
+
+    /// Generates an Ed25519 key.
+    ///
+    /// # Errors
+    /// Returns an error if the system gives no random numbers.
+    pub fn generate() -> Result<Self, KeyError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        SystemRandom::new().fill(seed.as_mut_slice()).map_err(|_| KeyError::NoRandomness)?;
+        Ok(Self(PrivateKey::from(Ed25519Keypair::from_seed(&seed))))
+    }
+
+    /// Returns the public key as a line of OpenSSH without a comment.
+    #[must_use]
+    pub fn public_key(&self) -> String {
+        let key = PublicKey::new(self.0.public_key().key_data().clone(), "");
+        key.to_openssh().unwrap_or_default()
     }
 
     /// Returns true if it is encrypted.
@@ -280,7 +300,7 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::cluster::key_kind::KeyKind;
-    use ssh_key::private::{EcdsaKeypair, Ed25519Keypair, KeypairData};
+    use ssh_key::private::{EcdsaKeypair, KeypairData};
     use ssh_key::public::EcdsaPublicKey;
 
     const NAMESPACE: &str = "clusterctl-bundle";

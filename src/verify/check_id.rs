@@ -19,6 +19,8 @@ pub enum Scope {
     Node,
     /// `master.`
     Master,
+    /// `enrolment.`
+    Enrolment,
 }
 
 /// The second part of a check's id, in the catalogue's order.
@@ -153,6 +155,8 @@ impl CheckId {
         match (self.0, self.1) {
             (Scope::Trust, _) => &[Property::P1ii, Property::P2ii],
             (Scope::Store, _) => &Property::ALL,
+            // It is beside the two ways between masters and nodes.
+            (Scope::Enrolment, _) => &[],
             (_, Aspect::Heartbeat) => &[Property::P2i, Property::P2iii],
             (_, Aspect::Admission | Aspect::Denials) => &[Property::P2iii],
             (_, Aspect::Backend) => &[Property::P2i],
@@ -203,6 +207,7 @@ impl fmt::Display for CheckId {
             Scope::Store => "store",
             Scope::Node => "node",
             Scope::Master => "master",
+            Scope::Enrolment => "enrolment",
         };
         write!(f, "{scope}.{}", self.1.as_str())
     }

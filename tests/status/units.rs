@@ -25,7 +25,7 @@ fn systemd_reads_the_units() {
         lab.write(&name, &text.replace("=clusterctl ", &program));
         units.push(name);
     }
-    assert_eq!(units.len(), 8, "{units:?}");
+    assert_eq!(units.len(), 11, "{units:?}");
     for name in &units {
         let unit = lab.path(name).display().to_string();
         let verified = tool("systemd-analyze", &["verify", "--man=no", "--recursive-errors=no", &unit]);
@@ -59,7 +59,7 @@ fn the_alerts_are_about_metrics_that_there_are() {
 #[test]
 fn the_units_run_commands_that_there_are() {
     let mut commands = 0;
-    for name in ["status", "renew", "verify", "serve-ca"] {
+    for name in ["status", "renew", "verify", "serve-ca", "serve-bootstrap", "announce"] {
         let unit =
             std::fs::read_to_string(example("systemd").join(format!("clusterctl-{name}.service"))).expect("a unit");
         for line in unit.lines().filter_map(|line| line.strip_prefix("ExecStart=clusterctl ")) {
@@ -68,7 +68,7 @@ fn the_units_run_commands_that_there_are() {
             commands += 1;
         }
     }
-    assert_eq!(commands, 5);
+    assert_eq!(commands, 7);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+pub use super::announce_error::AnnounceError;
 use super::join::record_path;
 use crate::app::directory;
 use crate::app::env::Env;
@@ -19,14 +20,12 @@ use crate::cluster::spec::Cluster;
 use crate::config::kubeconfig::{self, Credential};
 use crate::enrol::record::{ANNOUNCERS, MAX_RECORD, Record, registration_message};
 use crate::enrol::token::Token;
-use crate::https::{Answer, Client, ClientOptions, HttpsError, Request, Trust};
+use crate::https::{Answer, Client, ClientOptions, Request, Trust};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::IssueError;
-use crate::pki::key::KeyError;
 use crate::pki::local_key::LocalKey;
 use crate::pki::pem;
-use crate::pki::signing_key::SigningError;
 
 /// The header with the id of a registration token.
 pub const TOKEN_HEADER: &str = "x-clusterctl-token";
@@ -36,52 +35,6 @@ pub const SIGNATURE_HEADER: &str = "x-clusterctl-signature";
 pub const VALIDITY: Lifetime = Lifetime::ONE_WEEK;
 const LIMIT: Duration = Duration::from_secs(15);
 const MAX_KUBECONFIG: u64 = 1 << 20;
-
-/// Errors of registering and announcing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AnnounceError {
-    /// No endpoint is named.
-    #[error("no bootstrap endpoint is named")]
-    NoEndpoint,
-    /// The enrolment endpoint is not known.
-    #[error("the address of the enrolment endpoint is not known")]
-    NoEnrolment,
-    /// The kubeconfig cannot be used.
-    #[error("{} is not a kubeconfig with a client certificate and its key: {reason}", path.display())]
-    Credential {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        reason: String,
-    },
-    /// The certificate is not an announcer's.
-    #[error("the certificate in {} is {user:?}'s, which may not announce", path.display())]
-    NotAnAnnouncer {
-        /// The file.
-        path: PathBuf,
-        /// The account.
-        user: String,
-    },
-    /// The endpoint cannot be reached.
-    #[error(transparent)]
-    Https(#[from] HttpsError),
-    /// The endpoint refused.
-    #[error("{endpoint} refused it (HTTP {status}): {message}")]
-    Refused {
-        /// The endpoint.
-        endpoint: Endpoint,
-        /// The HTTP status.
-        status: u16,
-        /// Its reason.
-        message: String,
-    },
-    /// The record cannot be signed.
-    #[error("the record cannot be signed")]
-    Sign(#[source] SigningError),
-    /// The token cannot sign.
-    #[error("the token cannot sign: {0}")]
-    Token(KeyError),
-}
 
 /// The result of registering.
 #[derive(Debug, Clone, PartialEq, Eq)]

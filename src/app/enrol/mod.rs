@@ -9,6 +9,7 @@ pub mod remedy;
 pub mod review;
 
 pub mod announce;
+mod announce_error;
 #[cfg(feature = "server")]
 pub mod bootstrap;
 #[cfg(feature = "server")]
@@ -16,12 +17,15 @@ pub mod connection;
 #[cfg(feature = "server")]
 pub mod decide;
 pub mod join;
+pub mod prove;
 #[cfg(feature = "server")]
 pub mod serve;
 #[cfg(feature = "server")]
 pub mod signer;
+mod token_error;
 pub mod tokens;
 
+pub use announce_error::AnnounceError;
 #[cfg(feature = "server")]
 pub use connection::{ConnectionError, ConnectionProblem};
 #[cfg(feature = "server")]
@@ -29,3 +33,4 @@ pub use decide::DecisionError;
 pub use remedy::ReviewRemedy;
 #[cfg(feature = "server")]
 pub use signer::SignerError;
+pub use token_error::JoinTokenError;

@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+pub use super::token_error::JoinTokenError;
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -29,22 +30,6 @@ pub struct TokenOptions {
     pub key: Option<Fingerprint>,
     /// Its lifetime.
     pub ttl: Lifetime,
-}
-
-/// Errors of tokens.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JoinTokenError {
-    /// The cluster file has no such node.
-    #[error("the cluster file has no node called {name:?}")]
-    UnknownHost {
-        /// The name.
-        name: HostName,
-        /// The most similar name of a node.
-        similar: Option<String>,
-    },
-    /// There is no such token.
-    #[error("there is no token with the id {0:?}")]
-    Unknown(String),
 }
 
 /// Creates a token. Its secret is returned once, and is in the file of tokens, which only its owner can read.

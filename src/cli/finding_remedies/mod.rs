@@ -5,6 +5,7 @@ mod certificate;
 mod cluster;
 mod connection;
 mod directory;
+mod enrolment;
 mod phrases;
 mod recording;
 mod trust;

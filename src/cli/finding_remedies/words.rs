@@ -1,6 +1,6 @@
 //! The text of a remedy of any kind.
 
-use super::{access, certificate, cluster, connection, directory, trust};
+use super::{access, certificate, cluster, connection, directory, enrolment, trust};
 use crate::verify::remedy::{Remedy, TargetKind};
 
 /// Returns the text of a remedy, for a cluster of this kind.
@@ -16,5 +16,6 @@ pub fn words(remedy: &Remedy, kind: TargetKind) -> String {
         Remedy::Verifier(remedy) => cluster::verifier(remedy, kind),
         Remedy::Directory(remedy) => directory::credential(remedy),
         Remedy::File(remedy) => directory::file(remedy),
+        Remedy::Enrolment(remedy) => enrolment::words(*remedy),
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn words(remedy: &JoinRemedy) -> String {
             "the certificates are in place. In the office, pack the bundle of this host, and run this again".to_owned()
         }
         JoinRemedy::NameHostKey => {
-            "name it: clusterctl join --renew --ssh-host-key /etc/ssh/ssh_host_ed25519_key   or join again with a token".to_owned()
+            "name it: --ssh-host-key /etc/ssh/ssh_host_ed25519_key".to_owned()
         }
         JoinRemedy::ReadInstaller => "follow what it says, and run the same command again".to_owned(),
     }

@@ -10,6 +10,7 @@ use crate::app::verify::{RunOptions, TargetOptions, TargetSource};
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cluster::duration;
+use crate::cluster::endpoint::Endpoint;
 use crate::cluster::lifetime::Lifetime;
 use crate::commands::completions;
 use crate::verify::checks::Detail;
@@ -51,6 +52,13 @@ pub struct VerifyArgs {
         "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert",
     ])]
     pub(super) offline: bool,
+    /// Prove this enrolment endpoint instead: that it is the cluster's, and that anonymous and untrusted clients and other nodes get
+    /// nothing from it
+    #[arg(long, value_name = "URL", value_parser = crate::commands::register::parse_url, conflicts_with_all = [
+        "offline", "nodes", "masters_only", "sample", "resolve", "crls", "timeout", "deadline", "concurrency", "no_dry_run_writes",
+        "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert", "record", "replay",
+    ])]
+    pub(super) enrolment: Option<Endpoint>,
     /// Verify only this node, and the masters.
     #[arg(
         long = "node",

@@ -6,6 +6,7 @@ mod certificate;
 mod cluster;
 mod connection;
 mod directory;
+mod enrolment;
 mod model;
 mod server;
 
@@ -14,5 +15,6 @@ pub use certificate::{CertificateRemedy, TrustRemedy};
 pub use cluster::{HealthRemedy, VerifierRemedy, VerifierRight};
 pub use connection::ConnectionRemedy;
 pub use directory::{DirectoryRemedy, FileRemedy};
+pub use enrolment::EnrolmentRemedy;
 pub use model::Remedy;
 pub use server::{Program, Server, TargetKind};

@@ -8,6 +8,7 @@ use super::certificate::{CertificateRemedy, TrustRemedy};
 use super::cluster::{HealthRemedy, VerifierRemedy};
 use super::connection::ConnectionRemedy;
 use super::directory::{DirectoryRemedy, FileRemedy};
+use super::enrolment::EnrolmentRemedy;
 
 /// The remedy of a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub enum Remedy {
     Directory(DirectoryRemedy),
     /// Remedies for other files in a cluster directory.
     File(FileRemedy),
+    /// Remedies for the enrolment endpoint.
+    Enrolment(EnrolmentRemedy),
 }
 
 impl Remedy {
@@ -65,4 +68,5 @@ from_group! {
     Verifier(VerifierRemedy),
     Directory(DirectoryRemedy),
     File(FileRemedy),
+    Enrolment(EnrolmentRemedy),
 }

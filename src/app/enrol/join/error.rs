@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::remedy::JoinRemedy;
 use crate::bundle::archive::ArchiveError;
+use crate::cluster::duration::stamp;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
@@ -126,6 +127,9 @@ pub enum JoinError {
         /// The reason.
         source: ArchiveError,
     },
+    /// The bundle is encrypted, and cannot be decrypted.
+    #[error("the bundle of this host is encrypted: {0}")]
+    Encrypted(String),
     /// The bundle is for another host or cluster.
     #[error("the bundle is for {host} of the cluster {pin}")]
     OtherBundle {
@@ -151,7 +155,7 @@ pub enum JoinError {
         reason: String,
     },
     /// The certificate has expired, and there is no other proof.
-    #[error("the certificate of this host expired at {0}, and no SSH host key is named that proves the host")]
+    #[error("the certificate of this host expired at {}, and no SSH host key is named that proves the host", stamp(*.0))]
     NoProof(OffsetDateTime),
     /// A certificate of the host is missing or damaged.
     #[error("the certificate {} is missing, or damaged", .0.display())]
@@ -184,7 +188,7 @@ impl JoinError {
             Self::StillWaiting(names) => JoinRemedy::Approve(names.clone()),
             Self::Stopped => JoinRemedy::RunAgain,
             Self::NoBundle { .. } => JoinRemedy::PackBundle,
-            Self::NoProof(_) => JoinRemedy::NameHostKey,
+            Self::NoProof(_) | Self::Encrypted(_) => JoinRemedy::NameHostKey,
             Self::NoCertificate(_) => JoinRemedy::JoinFirst,
             Self::Installer { .. } => JoinRemedy::ReadInstaller,
             Self::Https(_)

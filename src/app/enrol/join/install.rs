@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::api::{Enrolment, NoAnswer};
 use super::certificates;
 use super::error::JoinError;
@@ -13,6 +15,7 @@ use crate::app::error::Error;
 use crate::app::observer::Observer;
 use crate::app::package::open;
 use crate::bundle::archive;
+use crate::bundle::encryption::{self, Identity};
 use crate::bundle::model::{Bundle, folder_mode};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
@@ -20,6 +23,7 @@ use crate::enrol::record::Record;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
+use crate::pki::ssh::SshKey;
 use crate::sanitize::sanitized;
 use crate::store::files;
 
@@ -36,6 +40,8 @@ pub(super) struct Installing<'a> {
     pub(super) host: &'a HostName,
     pub(super) host_was_given: bool,
     pub(super) record: &'a Record,
+    /// The host's SSH key, to which its bundle may be encrypted.
+    pub(super) ssh_host_key: Option<&'a SshKey>,
     /// SHA-256 of the SubjectPublicKeyInfo of the host's client key.
     pub(super) client_key: Fingerprint,
 }
@@ -77,12 +83,13 @@ fn fetch(
     waiting: &Waiting,
     observer: &mut dyn Observer,
 ) -> Result<Bundle, Error> {
-    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     let mut has_told = false;
     loop {
         let (reason, after) = match endpoint.bundle(installing.host) {
             Ok(bytes) => {
                 let damaged = |source| JoinError::Bundle { endpoint: endpoint.endpoint.clone(), source };
+                let bytes = decrypted(bytes, installing.ssh_host_key)?;
                 let bundle = archive::read(&bytes).map_err(damaged)?;
                 check(&bundle, installing)?;
                 if has_certificate_of(&bundle, installing.client_key) {
@@ -103,6 +110,17 @@ fn fetch(
             return Err(if waiting.is_cancelled() { JoinError::Stopped } else { missing }.into());
         }
     }
+}
+
+/// Decrypts an archive that is encrypted to the host's SSH key; another one is returned as it is.
+fn decrypted(bytes: Vec<u8>, key: Option<&SshKey>) -> Result<Zeroizing<Vec<u8>>, JoinError> {
+    if !encryption::is_encrypted(&bytes) {
+        return Ok(Zeroizing::new(bytes));
+    }
+    let failed = |reason: String| JoinError::Encrypted(reason);
+    let key = key.ok_or_else(|| failed("no SSH host key was named".to_owned()))?;
+    let identity = Identity::from_ssh(key).map_err(|error| failed(error.to_string()))?;
+    encryption::decrypt(&bytes, &identity).map_err(|error| failed(error.to_string()))
 }
 
 /// Checks that a bundle is the host's, of this cluster, and brings no key: the host's keys are its own.

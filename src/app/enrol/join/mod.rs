@@ -26,6 +26,6 @@ pub use options::{JoinOptions, RenewOptions};
 pub use remedy::JoinRemedy;
 pub use renew::{due, renew};
 pub use report::{JoinReport, JoinedCertificate, RenewReport};
-pub use run::join;
+pub use run::{join, whoami};
 pub use state::{JoinState, STATE};
 pub use timer::{SERVICE, TIMER, TimerReport, install_timer};

@@ -76,18 +76,20 @@ impl Waiting {
         self.began + self.since.elapsed()
     }
 
-    /// Sleeps for `span`, at most until the end. Returns false if the end has come, or a stop was requested.
+    /// Sleeps for `span`, at most until the end. Returns false if the end had come already, or a stop was requested: at the end
+    /// there is one more attempt.
     pub(super) fn sleep(&self, span: Duration) -> bool {
-        let until = Instant::now() + span;
+        let begun = Instant::now();
+        if begun >= self.deadline {
+            return false;
+        }
+        let until = (begun + span).min(self.deadline);
         loop {
             let now = Instant::now();
-            if self.cancellation.is_cancelled() || now >= self.deadline {
-                return false;
+            if self.cancellation.is_cancelled() || now >= until {
+                return !self.cancellation.is_cancelled();
             }
-            if now >= until {
-                return true;
-            }
-            std::thread::sleep(LOOK.min(until - now).min(self.deadline - now));
+            std::thread::sleep(LOOK.min(until - now));
         }
     }
 
@@ -137,6 +139,7 @@ mod tests {
     fn waiting_ends_at_its_limit_and_when_it_is_stopped() {
         let now = OffsetDateTime::UNIX_EPOCH;
         let waiting = Waiting::begin(now, Duration::from_millis(1), Cancellation::default());
+        let _ = waiting.sleep(Duration::from_secs(60));
         assert!(!waiting.sleep(Duration::from_secs(60)));
         assert!(waiting.now() > now);
         let stop = Cancellation::default();

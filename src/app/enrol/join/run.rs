@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::api::Enrolment;
 use super::ask::{Granted, ask};
 use super::certificates;
-use super::discover::{Discovered, discover};
+use super::discover::{Discovered, REQUEST_LIMIT, discover};
 use super::error::JoinError;
 use super::install::{Installing, install, start_kubelet};
 use super::notice::JoinNotice;
@@ -19,9 +19,10 @@ use super::state::JoinState;
 use crate::app::error::Error;
 use crate::app::observer::Observer;
 use crate::bundle::paths;
+use crate::cluster::endpoint::Endpoint;
 use crate::cluster::profile::Profile;
 use crate::enrol::evidence::{Occasion, Proofs};
-use crate::https::ClientCertificate;
+use crate::https::{Client, ClientCertificate, ClientOptions, Request, Trust};
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::files;
 
@@ -82,7 +83,8 @@ pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Obser
         let endpoint = Enrolment::new(&enrolment, &record.roots, certificate, &waiting)?;
         let client_key = key_of(&prepared, Profile::KubeletClient);
         let host_was_given = options.host_was_given;
-        let installing = Installing { root, host, host_was_given, record: &record, client_key };
+        let ssh_host_key = options.ssh_host_key.as_ref().map(|(_, key)| key);
+        let installing = Installing { root, host, host_was_given, record: &record, ssh_host_key, client_key };
         install(&installing, &endpoint, &waiting, observer)?;
         for one in &granted {
             certificates::put(root, &one.issued)?;
@@ -128,6 +130,27 @@ fn key_of(prepared: &[Prepared], profile: Profile) -> Fingerprint {
 fn has_valid(root: &Path, prepared: &Prepared, now: OffsetDateTime) -> bool {
     let present = certificates::present(root, prepared.key.profile).ok().flatten();
     present.is_some_and(|one| one.spki_fingerprint() == prepared.key.public_key && one.not_after > now)
+}
+
+/// Asks an API server or the enrolment endpoint for the account of the host, by its client certificate.
+///
+/// # Errors
+/// Returns an error if the host has no certificate, or there is no answer.
+pub fn whoami(root: &Path, endpoint: &Endpoint, now: OffsetDateTime) -> Result<String, Error> {
+    let (chain, key) = client_credential(root)?;
+    let roots = certificates::installed_roots(root);
+    let certificate = Some(ClientCertificate { chain: &chain, key: &key });
+    let options = ClientOptions { trust: Trust::Roots(&roots), certificate, now, limit: REQUEST_LIMIT };
+    let client = Client::new(&options).map_err(JoinError::Https)?;
+    let url = format!("{endpoint}/apis/authentication.k8s.io/v1/selfsubjectreviews");
+    let body = br#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
+    let body = Some(("application/json", body.as_slice()));
+    let request = Request { method: "POST", url: &url, body, headers: &[], limit: 64 * 1024 };
+    let answer = client.send(&request).map_err(JoinError::Https)?;
+    let review: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let name = review["status"]["userInfo"]["username"].as_str();
+    let missing = || JoinError::NotAnAnswer { endpoint: endpoint.clone(), name: "SelfSubjectReview".to_owned() };
+    Ok(crate::sanitize::sanitized(name.ok_or_else(missing)?))
 }
 
 /// Returns the chain and the key of the host's client certificate, PEM.

@@ -212,8 +212,13 @@ impl Site for DirectorySite {
     fn bundle(&self, host: &HostName) -> HostBundle {
         let bytes = match files::read(&self.layout.bundle(host), MAX_BUNDLE) {
             Ok(bytes) => bytes,
+            // Only the host can decrypt it.
             Err(StoreError::Missing(_)) => {
-                return HostBundle::Missing("the bundle of this host is not packed".to_owned());
+                let encrypted = self.layout.bundles().join(format::encrypted_name(host));
+                return match files::read(&encrypted, MAX_BUNDLE) {
+                    Ok(bytes) => HostBundle::Archive(bytes),
+                    Err(_) => HostBundle::Missing("the bundle of this host is not packed".to_owned()),
+                };
             }
             Err(StoreError::TooLarge { .. }) => return HostBundle::Missing("the bundle is too large".to_owned()),
             Err(_) => return HostBundle::Missing("the bundle cannot be read".to_owned()),

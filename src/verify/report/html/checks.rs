@@ -37,6 +37,7 @@ impl Report {
             Scope::Store => ("store", "The cluster directory"),
             Scope::Node => ("node", "Nodes, as masters see them"),
             Scope::Master => ("master", "Masters, as nodes see them"),
+            Scope::Enrolment => ("enrolment", "The enrolment endpoint"),
         };
         let table = html! {
             table.grid {

@@ -1,0 +1,225 @@
+//! Proves an enrolment endpoint: its chain and name, and that clients who may not get nothing.
+
+use std::time::Duration;
+
+use base64ct::{Base64, Encoding};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::cluster::account::AccountScheme;
+use crate::cluster::endpoint::Endpoint;
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{Profile, Usage};
+use crate::cluster::spec::Cluster;
+use crate::https::{Answer, Client, ClientCertificate, ClientOptions, HttpsError, Request, Trust};
+use crate::pki::certificate::Certificate;
+use crate::pki::issuer::IssueError;
+use crate::pki::key::PrivateKey;
+use crate::pki::local_key::LocalKey;
+use crate::pki::pem;
+use crate::pki::request::create_request_for;
+use crate::pki::untrusted::{UntrustedKey, UntrustedKind, untrusted};
+use crate::store::credentials;
+use crate::verify::finding::{Aspect, CheckId, Finding, Scope, Status};
+use crate::verify::remedy::EnrolmentRemedy;
+use crate::verify::remedy::TargetKind;
+use crate::verify::report::{Report, RootLine};
+use crate::verify::target::Place;
+use crate::verify::verdict::Strictness;
+
+const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const LIMIT: usize = 1 << 20;
+const TIME: Duration = Duration::from_secs(10);
+/// The answers that refuse a client (RFC 9110 § 15.5.2, § 15.5.4).
+const REFUSALS: [u16; 2] = [401, 403];
+
+/// The endpoint, and what it has to prove itself under.
+struct Target<'a> {
+    endpoint: &'a Endpoint,
+    roots: Vec<Certificate>,
+    cluster: &'a Cluster,
+    env: &'a Env,
+}
+
+/// Proves an enrolment endpoint, and returns the report.
+///
+/// # Errors
+/// Returns an error if there is no CA, or a test certificate cannot be made.
+pub fn prove(endpoint: &Endpoint, cluster: &Cluster, env: &Env, strictness: Strictness) -> Result<Report, Error> {
+    let (_, cas) = directory::cas(&env.layout, cluster)?;
+    let roots: Vec<Certificate> = cas.cluster.anchors().into_iter().cloned().collect();
+    let target = Target { endpoint, roots, cluster, env };
+    let mut findings = Vec::new();
+    if target.identity(&mut findings)? {
+        findings.push(target.anonymous()?);
+        findings.push(target.untrusted()?);
+        findings.push(target.other_node()?);
+    }
+    let roots = target.roots.iter().map(|root| RootLine {
+        subject: crate::sanitize::sanitized(&root.subject.text),
+        pin: root.spki_fingerprint().as_pin(),
+        sha256: root.fingerprint().to_string(),
+    });
+    Ok(Report {
+        cluster: cluster.name.to_string(),
+        kind: TargetKind::Directory,
+        roots: roots.collect(),
+        started: env.now,
+        finished: env.now,
+        findings,
+        strictness,
+    })
+}
+
+impl Target<'_> {
+    fn finding(&self, aspect: Aspect, status: Status) -> Finding {
+        let name = self.endpoint.host.to_string();
+        Finding::new(CheckId(Scope::Enrolment, aspect), Place::Master, &name, status).address(self.endpoint.to_string())
+    }
+
+    /// Judges an answer to a client that has to be refused.
+    fn refused(&self, aspect: Aspect, answer: Result<Answer, HttpsError>, may_get: &str) -> Finding {
+        match answer {
+            Ok(answer) if REFUSALS.contains(&answer.status) => {
+                self.finding(aspect, Status::Pass).saw(format!("HTTP {}", answer.status), may_get)
+            }
+            // A server may also end the handshake.
+            Err(HttpsError::Unreachable { reason, .. }) => {
+                self.finding(aspect, Status::Pass).saw(format!("no connection: {reason}"), may_get)
+            }
+            Ok(answer) => self
+                .finding(aspect, Status::Fail)
+                .saw(format!("HTTP {}: {}", answer.status, answer.message()), may_get)
+                .remedy(EnrolmentRemedy::ReplaceEnrolmentServer),
+            Err(error) => self
+                .finding(aspect, Status::NotProven)
+                .saw(error.to_string(), may_get)
+                .remedy(EnrolmentRemedy::StartEnrolmentServer),
+        }
+    }
+
+    fn get(&self, certificate: Option<ClientCertificate<'_>>, path: &str) -> Result<Answer, HttpsError> {
+        let options = ClientOptions { trust: Trust::Roots(&self.roots), certificate, now: self.env.now, limit: TIME };
+        Client::new(&options)?.send(&Request::get(&format!("{}{path}", self.endpoint), LIMIT))
+    }
+
+    /// Adds the findings about reachability, chain and name. Returns true if the endpoint is the right one.
+    fn identity(&self, findings: &mut Vec<Finding>) -> Result<bool, Error> {
+        let (chain, name) = ("a chain to the root of the cluster", "a certificate for the address that hosts dial");
+        let connect = |status| self.finding(Aspect::Connect, status);
+        match self.get(None, "/healthz") {
+            Ok(_) => {
+                findings.push(connect(Status::Pass).saw("it answers", "an answer"));
+                findings.push(self.finding(Aspect::Chain, Status::Pass).saw("valid", chain));
+                findings.push(self.finding(Aspect::Name, Status::Pass).saw("named", name));
+                return Ok(true);
+            }
+            Err(HttpsError::OtherName { reason, .. }) => {
+                findings.push(connect(Status::Pass).saw("it answers", "an answer"));
+                findings.push(self.finding(Aspect::Chain, Status::Pass).saw("valid", chain));
+                let wrong = self.finding(Aspect::Name, Status::Fail).saw(reason, name);
+                findings.push(wrong.remedy(EnrolmentRemedy::ServeOwnCertificate));
+            }
+            Err(HttpsError::Untrusted { reason, .. }) => {
+                findings.push(connect(Status::Pass).saw("it answers", "an answer"));
+                let wrong = self.finding(Aspect::Chain, Status::Fail).saw(reason, chain);
+                findings.push(wrong.remedy(EnrolmentRemedy::ServeOwnCertificate));
+            }
+            Err(error) => {
+                let wrong = connect(Status::Fail).saw(error.to_string(), "an answer");
+                findings.push(wrong.remedy(EnrolmentRemedy::StartEnrolmentServer));
+            }
+        }
+        Ok(false)
+    }
+
+    /// Without a certificate, a client may only discover, and read a request that it sent, by its name.
+    fn anonymous(&self) -> Result<Finding, Error> {
+        Ok(self.refused(
+            Aspect::Anonymous,
+            self.get(None, REQUESTS),
+            "refused: the list of requests is not for everybody",
+        ))
+    }
+
+    /// A client of another CA with the name of an approver gets nothing.
+    fn untrusted(&self) -> Result<Finding, Error> {
+        let expected = "refused: the certificate is of another CA";
+        let Some(root) = self.roots.first() else {
+            return Ok(self.finding(Aspect::Untrusted, Status::Skipped).saw("there is no root", expected));
+        };
+        let mut account = AccountScheme::default().account(&self.any_node()?);
+        account.group = Some(crate::cluster::profile::APPROVERS.to_owned());
+        let client = untrusted(UntrustedKind::OurIssuer, root, &account, UntrustedKey::New(KeyKind::EcdsaP256))?;
+        let chain: String = client.chain.iter().map(Certificate::to_pem).collect();
+        let key = PrivateKey::from_pkcs8(Zeroizing::new(client.pkcs8().to_vec())).map_err(IssueError::from)?;
+        let key = key.to_pem();
+        let certificate = ClientCertificate { chain: chain.as_bytes(), key: key.as_bytes() };
+        Ok(self.refused(Aspect::Untrusted, self.get(Some(certificate), REQUESTS), expected))
+    }
+
+    fn any_node(&self) -> Result<HostName, Error> {
+        let named = self.cluster.nodes.first().or(self.cluster.masters.first());
+        let named = named.map(|host| host.name.clone());
+        named.ok_or_else(|| directory_without_hosts().into())
+    }
+
+    /// A node cannot ask for another node's certificate. Nothing is created: it is a dry run.
+    fn other_node(&self) -> Result<Finding, Error> {
+        let expected = "refused: a node asks for itself alone";
+        let with_key = self.cluster.nodes.iter().find_map(|node| {
+            let spec = self.cluster.node_specs(node).into_iter().find(|spec| spec.profile == Profile::KubeletClient)?;
+            Some((node, credentials::read(&self.env.layout, &spec).ok()?.credential))
+        });
+        let other = |name: &HostName| self.cluster.nodes.iter().find(|node| node.name != *name);
+        let Some(((_, credential), other)) =
+            with_key.and_then(|found| other(&found.0.name).map(|other| (found, other)))
+        else {
+            let skipped = self.finding(Aspect::OtherNode, Status::Skipped);
+            let skipped = skipped.saw("no two nodes, or no key of a node is here", expected);
+            return Ok(skipped.remedy(EnrolmentRemedy::NameNodeCredential));
+        };
+        let key = PrivateKey::generate(KeyKind::EcdsaP256).map_err(IssueError::from)?;
+        let signing = LocalKey::open(&key).map_err(IssueError::from)?;
+        let account = self.cluster.accounts.account(&other.name);
+        let csr = create_request_for(&signing, &account, &[], Usage::Client)?;
+        let signer = match self.cluster.accounts {
+            AccountScheme::Kubelet => "clusterctl.io/kubelet-client",
+            AccountScheme::SystemNode => "kubernetes.io/kube-apiserver-client-kubelet",
+        };
+        let body = json!({
+            "apiVersion": "certificates.k8s.io/v1",
+            "kind": "CertificateSigningRequest",
+            "metadata": {"name": format!("clusterctl-{}-verify", other.name)},
+            "spec": {
+                "request": Base64::encode_string(pem::write_request(&csr).as_bytes()),
+                "signerName": signer,
+                "usages": ["digital signature", "client auth"],
+            },
+        })
+        .to_string();
+        let chain: String = credential.certificates().map(Certificate::to_pem).collect();
+        let own_key = credential.key.to_pem();
+        let certificate = Some(ClientCertificate { chain: chain.as_bytes(), key: own_key.as_bytes() });
+        let options = ClientOptions { trust: Trust::Roots(&self.roots), certificate, now: self.env.now, limit: TIME };
+        let url = format!("{}{REQUESTS}?dryRun=All", self.endpoint);
+        let request = Request {
+            method: "POST",
+            url: &url,
+            body: Some(("application/json", body.as_bytes())),
+            headers: &[],
+            limit: LIMIT,
+        };
+        let answer = Client::new(&options).and_then(|client| client.send(&request));
+        Ok(self.refused(Aspect::OtherNode, answer, expected))
+    }
+}
+
+/// The error of a cluster file without hosts, which is never valid.
+fn directory_without_hosts() -> crate::app::verify::VerifyError {
+    crate::app::verify::VerifyError::Target(crate::app::verify::TargetError::NoPeers)
+}

@@ -1,0 +1,19 @@
+//! Errors of one-time tokens.
+
+use crate::cluster::name::HostName;
+
+/// Errors of tokens.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JoinTokenError {
+    /// The cluster file has no such node.
+    #[error("the cluster file has no node called {name:?}")]
+    UnknownHost {
+        /// The name.
+        name: HostName,
+        /// The most similar name of a node.
+        similar: Option<String>,
+    },
+    /// There is no such token.
+    #[error("there is no token with the id {0:?}")]
+    Unknown(String),
+}

@@ -1,0 +1,17 @@
+//! Remedies for the enrolment endpoint.
+
+use serde::{Deserialize, Serialize};
+
+/// The remedy for an enrolment endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnrolmentRemedy {
+    /// Start the server, or correct its address.
+    StartEnrolmentServer,
+    /// Give the server a serving certificate of this cluster for this address.
+    ServeOwnCertificate,
+    /// Find out which program answers there: it gives more than the enrolment CA does.
+    ReplaceEnrolmentServer,
+    /// Run it where the credential of a node is, or issue one.
+    NameNodeCredential,
+}
