@@ -119,7 +119,7 @@ fn kubeadm_discovers_by_token_and_pin_and_refuses_others() {
     let der = pem::certificates(&std::fs::read(dir.path().join("pki/ca.crt")).expect("a CA")).expect("PEM");
     let root = Certificate::from_der(der[0].clone()).expect("a certificate");
     let pin = root.spki_fingerprint().as_pin();
-    let found = "validated against pinned public keys";
+    let found = "validates against pinned roots";
     let begun = Instant::now();
     let good = kubeadm(&served, token.trim(), &pin);
     eprintln!("kubeadm: {:?}", begun.elapsed());
