@@ -405,6 +405,27 @@ fn a_bearer_token_is_that_of_its_host_and_signs_the_discovery() {
     eventually("a revoked token is rejected", || post(token.trim(), "later", "node-1") == 401);
 }
 
+/// The small case: one process takes requests, decides and signs.
+#[test]
+fn with_the_signer_in_it_a_host_gets_its_certificate_by_the_policy() {
+    let dir = directory();
+    let file = dir.path().join("cluster.yaml");
+    let text = fs::read_to_string(&file).expect("a file");
+    let policy = "enrolment: {policy: [{name: all, require: [inventory], then: approve}]}\n";
+    fs::write(&file, text + policy).expect("written");
+    clusterctl(dir.path(), &["issue-master", "--all"]);
+    clusterctl(dir.path(), &["issue-admin", "--signer"]);
+    let served = Served::with_flags(dir.path(), program(dir.path()), &["--signer"]);
+    let api = served.api(None);
+    assert_eq!(api.post(CSRS, &request("one", "node-1")).0, 201);
+    let one = || api.get(&format!("{CSRS}/one")).1;
+    eventually("the certificate is issued", || one()["status"]["certificate"].is_string());
+    assert_eq!(state(&one()), "Approved");
+    let log = clusterctl(dir.path(), &["log", "node-1"]);
+    assert!(log.contains("kubelet-client"), "the ledger has it: {log}");
+    assert_eq!(served.stop().0, Some(0));
+}
+
 /// With `enrolment` in the cluster file, each master has a serving certificate of its own for this.
 #[test]
 fn the_server_presents_a_certificate_of_its_own() {

@@ -15,6 +15,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::enrolment;
 use crate::cluster::profile::CaRole;
 use crate::mailbox::{LeaseTerms, Mailbox};
+use crate::pki::issuer::Issuer;
 
 /// The variable that names a kubeconfig.
 const KUBECONFIG: &str = "KUBECONFIG";
@@ -71,6 +72,24 @@ pub fn run(args: &SignerArgs, context: &mut Context<'_>) -> Result<Exit> {
     }
     let issuers = args.passphrase.issuers(&[CaRole::Cluster], &cluster, context)?;
     context.stop.listen();
+    let lease = (args.lease_namespace.as_str(), args.lease_name.as_str());
+    work(&mailboxes, &issuers, lease, args.once, context)
+}
+
+/// The namespace and the name of the Lease, if no flag names another one.
+pub(super) const LEASE: (&str, &str) = ("kube-system", "clusterctl-signer");
+
+/// Approves and signs until a stop is requested, or until nothing can be done any more.
+///
+/// # Errors
+/// Returns the errors of [`signer::run`].
+pub(super) fn work(
+    mailboxes: &[Box<dyn Mailbox>],
+    issuers: &[Issuer],
+    lease: (&str, &str),
+    once: bool,
+    context: &mut Context<'_>,
+) -> Result<Exit> {
     let holder = format!("{}/{}", context.env.actor, std::process::id());
     let (sender, events) = channel();
     let sender = Mutex::new(sender);
@@ -84,15 +103,10 @@ pub fn run(args: &SignerArgs, context: &mut Context<'_>) -> Result<Exit> {
     let options = SignerOptions {
         layout: context.env.layout.clone(),
         actor: context.env.actor.clone(),
-        issuers: &issuers,
+        issuers,
         clock,
-        once: args.once,
-        lease: LeaseTerms {
-            namespace: args.lease_namespace.clone(),
-            name: args.lease_name.clone(),
-            holder,
-            seconds: LEASE_SECONDS,
-        },
+        once,
+        lease: LeaseTerms { namespace: lease.0.to_owned(), name: lease.1.to_owned(), holder, seconds: LEASE_SECONDS },
         stop: &|| stop.asked(),
         report: &report,
         reviewers: Arc::new(LocalReviewers),
@@ -100,7 +114,7 @@ pub fn run(args: &SignerArgs, context: &mut Context<'_>) -> Result<Exit> {
     };
     let screen = &mut context.screen;
     let counts = std::thread::scope(|scope| {
-        let working = scope.spawn(|| signer::run(&mailboxes, &options));
+        let working = scope.spawn(|| signer::run(mailboxes, &options));
         loop {
             while let Ok(event) = events.recv_timeout(std::time::Duration::from_millis(100)) {
                 enrolment::show_event(&event, screen);

@@ -94,8 +94,14 @@ impl Served {
 
     /// Starts a server by a prepared command.
     #[track_caller]
-    pub(crate) fn with(dir: &Path, mut command: Command) -> Self {
-        command.args(["serve", "ca", "--listen", "127.0.0.1:0"]);
+    pub(crate) fn with(dir: &Path, command: Command) -> Self {
+        Self::with_flags(dir, command, &[])
+    }
+
+    /// Starts a server by a prepared command, with more flags.
+    #[track_caller]
+    pub(crate) fn with_flags(dir: &Path, mut command: Command, flags: &[&str]) -> Self {
+        command.args(["serve", "ca", "--listen", "127.0.0.1:0"]).args(flags);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");

@@ -54,6 +54,14 @@ pub struct ConnectionError {
 /// # Errors
 /// Returns an error if the kubeconfig, or a file that it names, cannot be read or used.
 pub fn connect(path: &Path) -> Result<ApiMailbox, Error> {
+    connect_at(path, None)
+}
+
+/// Like [`connect`], to another server than the kubeconfig names: the one that this process runs.
+///
+/// # Errors
+/// Returns the errors of [`connect`].
+pub fn connect_at(path: &Path, server: Option<String>) -> Result<ApiMailbox, Error> {
     let unusable = |problem| ConnectionError { path: path.to_owned(), problem };
     let bytes = Zeroizing::new(input::read_or_wait(path, LIMIT, "kubeconfig")?);
     let config = kubeconfig::read(&bytes).map_err(|error| unusable(ConnectionProblem::Kubeconfig(error)))?;
@@ -68,8 +76,8 @@ pub fn connect(path: &Path) -> Result<ApiMailbox, Error> {
     let no_client = || unusable(ConnectionProblem::NoClientCertificate);
     let user = used.user.ok_or_else(no_client)?;
     let connection = Connection {
-        server: used.cluster.location(),
-        server_name: used.cluster.tls_server_name.clone(),
+        server_name: used.cluster.tls_server_name.clone().filter(|_| server.is_none()),
+        server: server.unwrap_or_else(|| used.cluster.location()),
         ca: contents(used.cluster.ca.as_ref().ok_or_else(no_ca)?)?,
         certificate: contents(user.certificate.as_ref().ok_or_else(no_client)?)?,
         key: Zeroizing::new(contents(user.key.as_ref().ok_or_else(no_client)?)?),

@@ -1,6 +1,6 @@
 //! `serve ca`: the enrolment CA's server.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,19 @@ use std::time::Duration;
 use clap::Args;
 use time::OffsetDateTime;
 
+use crate::app::enrol::connection::connect_at;
 use crate::app::enrol::serve::{self, MAX_CONNECTIONS, ServeOptions};
+use crate::app::enrol::signer::SignerError;
+use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
+use crate::commands::signer::{self, LEASE};
+use crate::mailbox::Mailbox;
+use crate::pki::issuer::Issuer;
 use crate::server::notify;
 
 /// The interval at which a requested stop is noticed.
@@ -37,6 +45,14 @@ pub(super) struct ServeCaArgs {
     /// The largest number of open connections
     #[arg(long, value_name = "NUMBER", default_value_t = MAX_CONNECTIONS)]
     max_connections: usize,
+    /// Decide and sign in this process, too: then the process that listens has the CA's key
+    #[arg(long)]
+    signer: bool,
+    /// The kubeconfig with which it signs, of issue-admin --signer [default: pki/admins/signer.conf]
+    #[arg(long, requires = "signer", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    signer_kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
 }
 
 /// Runs `serve ca` until a signal requests a stop.
@@ -52,12 +68,24 @@ pub(super) fn run(args: &ServeCaArgs, context: &mut Context<'_>) -> Result<Exit>
         max_connections: args.max_connections,
         version: env!("CARGO_PKG_VERSION"),
     };
+    // Opened before anything listens, because it may prompt.
+    let issuers = if args.signer { signer_issuers(args, &cluster, context)? } else { Vec::new() };
     // The injected clock only lives as long as the command, so the server keeps its distance from the system's.
     let ahead = (context.clock)() - OffsetDateTime::now_utc();
     let server = serve::serve(&options, &cluster, &context.env, Arc::new(move || OffsetDateTime::now_utc() + ahead))?;
     context.stop.listen();
     context.screen.answer(format!("https://{}", server.address()));
     notify::ready();
+    if args.signer {
+        let folder = context.env.layout.admins();
+        let kubeconfig = args.signer_kubeconfig.as_ref().map(|path| context.path(path));
+        let kubeconfig = kubeconfig.unwrap_or_else(|| folder.join("signer.conf"));
+        let mailbox: Box<dyn Mailbox> = Box::new(connect_at(&kubeconfig, Some(local(server.address())))?);
+        let done = signer::work(&[mailbox], &issuers, LEASE, false, context);
+        notify::stopping();
+        server.stop();
+        return done;
+    }
     while !context.stop.asked() {
         std::thread::sleep(LOOK_AGAIN);
     }
@@ -65,4 +93,23 @@ pub(super) fn run(args: &ServeCaArgs, context: &mut Context<'_>) -> Result<Exit>
     server.stop();
     context.screen.step("stopped");
     Ok(Exit::Done)
+}
+
+fn signer_issuers(args: &ServeCaArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Vec<Issuer>> {
+    if cluster.enrolment.is_none() {
+        return Err(crate::app::Error::from(SignerError::NotEnabled).into());
+    }
+    let issuers = args.passphrase.issuers(&[CaRole::Cluster], cluster, context)?;
+    context
+        .screen
+        .warn("the process that listens has the CA's key: an attacker who takes it over controls the cluster");
+    Ok(issuers)
+}
+
+/// Returns the URL at which this process reaches its own server.
+fn local(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("https://{address}")
 }
