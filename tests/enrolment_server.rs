@@ -407,17 +407,17 @@ fn a_bearer_token_is_that_of_its_host_and_signs_the_discovery() {
 
 /// The small case: one process takes requests, decides and signs.
 #[test]
-fn with_the_signer_in_it_a_host_gets_its_certificate_by_the_policy() {
+fn with_the_signer_in_it_an_approved_host_gets_its_certificate() {
     let dir = directory();
     let file = dir.path().join("cluster.yaml");
     let text = fs::read_to_string(&file).expect("a file");
-    let policy = "enrolment: {policy: [{name: all, require: [inventory], then: approve}]}\n";
-    fs::write(&file, text + policy).expect("written");
+    fs::write(&file, text + "enrolment: {policy: queue}\n").expect("written");
     clusterctl(dir.path(), &["issue-master", "--all"]);
     clusterctl(dir.path(), &["issue-admin", "--signer"]);
     let served = Served::with_flags(dir.path(), program(dir.path()), &["--signer"]);
     let api = served.api(None);
     assert_eq!(api.post(CSRS, &request("one", "node-1")).0, 201);
+    assert_eq!(served.api(Some("alice")).approve("one").0, 200);
     let one = || api.get(&format!("{CSRS}/one")).1;
     eventually("the certificate is issued", || one()["status"]["certificate"].is_string());
     assert_eq!(state(&one()), "Approved");
