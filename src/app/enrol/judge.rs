@@ -27,6 +27,7 @@ use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::service_account;
 use crate::store::tokens::{self, Tokens};
 
+pub use super::inventory::Inventory;
 use super::prepared::{Prepared, Proofs};
 use super::proofs;
 
@@ -44,17 +45,6 @@ pub struct Judge {
     service_accounts: Option<Fingerprint>,
     pub(super) tokens: Tokens,
     env: Env,
-}
-
-/// What the cluster file grants to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inventory {
-    /// The certificate that the request gets if it is approved.
-    Granted(Box<CertificateSpec>),
-    /// The cluster file does not have the host, or not yet.
-    Unknown(RequestProblem),
-    /// The request asks for more than its host may have, or its key cannot be certified.
-    Refused(Vec<RequestProblem>),
 }
 
 impl Judge {

@@ -1,5 +1,6 @@
 //! Enrolment: hosts join a running cluster, and the office decides about their requests.
 
+pub mod inventory;
 pub mod issue;
 pub mod judge;
 pub mod persons;

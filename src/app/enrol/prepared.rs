@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::judge::Inventory;
+use super::inventory::Inventory;
 use crate::cluster::enrolment::{Policy, Program, RequestKind, Requirement, Webhook};
 use crate::enrol::policy::{Answer, Decision, Target, Verdict, decide};
 use crate::enrol::request::EnrolmentRequest;
