@@ -15,6 +15,7 @@ use crate::app::directory;
 use crate::app::error::Error;
 use crate::app::revoke::crl_file::StoredCrls;
 use crate::bundle::format;
+use crate::bundle::model::INSTALLER;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
 use crate::cluster::spec::Cluster;
@@ -228,7 +229,8 @@ impl Site for DirectorySite {
         };
         const KEY: &[u8] = b"PRIVATE KEY-----";
         let has_key = |bytes: &[u8]| bytes.windows(KEY.len()).any(|window| window == KEY);
-        if bundle.files.iter().any(|file| has_key(&file.bytes)) {
+        // The installer looks for keys, and has their first line in it.
+        if bundle.files.iter().any(|file| file.path != INSTALLER && has_key(&file.bytes)) {
             let reason = "the bundle has private keys in it, which are not served: sign requests of this host instead";
             return HostBundle::Missing(reason.to_owned());
         }
