@@ -355,7 +355,8 @@ check_installed() {
     done
     old=$(field rootPin "$root/$record")
     new=$(field rootPin manifest.json)
-    [ "$old" = "$new" ] ||
+    # While a root is replaced, hosts trust both: the new one was installed beside the old one, or the old one stays.
+    [ "$old" = "$new" ] || has_pin "$new" "$root/$record" || has_pin "$old" manifest.json ||
         die "this bundle would replace the cluster's root: $old is installed here, and the bundle has $new" \
             "hosts with the old root and with the new one do not trust each other; to replace it nevertheless, add --replace"
     old=$(field generation "$root/$record")
@@ -363,6 +364,11 @@ check_installed() {
     [ "$generation" -ge "$old" ] ||
         die "generation $old is installed here, and this bundle is older: generation $generation" \
             "take the newest bundle of $host; to go back nevertheless, add --replace"
+}
+
+# has_pin PIN MANIFEST: whether the root with this pin is trusted beside the first one
+has_pin() {
+    sed -n 's/^  "otherPins": \[\(.*\)\],$/\1/p' "$2" | tr ',' '\n' | grep -qxF "\"$1\""
 }
 
 # A root that no bundle brought is trusted by what runs here.

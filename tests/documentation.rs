@@ -274,6 +274,9 @@ fn documented_checks_match_the_catalogue() {
     );
     // Only `verify --enrolment` makes these.
     made.extend(["connect", "chain", "name", "anonymous", "untrusted"].map(|aspect| format!("enrolment.{aspect}")));
+    // Those of `--phase`, which a rotation alone has.
+    let of_phases = ["new-root", "old-root", "served-root", "installed"];
+    made.extend(of_phases.iter().flat_map(|check| [format!("node.{check}"), format!("master.{check}")]));
     let text = page("reference/checks");
     let documented: BTreeSet<String> = rows(&text)
         .iter()

@@ -38,6 +38,7 @@ fn expected(report: &Report) -> Value {
 
 fn report(findings: Vec<Finding>) -> Report {
     Report {
+        rotation: None,
         cluster: "prod".to_owned(),
         kind: TargetKind::Directory,
         roots: vec![RootLine {

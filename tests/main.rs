@@ -81,6 +81,7 @@ mod revocation;
 mod revocation_recovery;
 mod revoking;
 mod roots;
+mod rotating;
 mod several_cas;
 mod shells;
 mod show;

@@ -43,6 +43,7 @@ fn every_kind_of_finding() -> Report {
     findings.push(Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, "c", Status::Pass));
     findings.push(Finding::new(CheckId::STORE_CREDENTIAL, Place::Master, "m", Status::Warn));
     Report {
+        rotation: None,
         cluster: HOSTILE_TEXTS[1].into(),
         kind: TargetKind::Directory,
         roots: vec![RootLine {

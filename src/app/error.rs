@@ -26,6 +26,7 @@ use super::remedy::Remedy;
 use super::remove::RemoveError;
 use super::request::RequestError;
 use super::revoke::RevokeError;
+use super::rotate::RotateError;
 use super::sign::SignError;
 use super::status::StatusError;
 use super::verify::VerifyError;
@@ -121,6 +122,9 @@ pub enum Error {
     /// Certificates cannot be revoked, or the state of revocations cannot be determined.
     #[error(transparent)]
     Revoke(#[from] RevokeError),
+    /// A CA cannot be rotated, or the rotation cannot go on.
+    #[error(transparent)]
+    Rotate(#[from] RotateError),
     /// The expiry of certificates cannot be determined.
     #[error(transparent)]
     Status(#[from] StatusError),
@@ -184,6 +188,7 @@ impl Error {
             Self::Join(error) => error.remedy().map(Remedy::Join),
             Self::Sign(error) => Some(error.remedy()),
             Self::Revoke(error) => error.remedy(),
+            Self::Rotate(error) => error.remedy(),
             Self::Status(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),
             Self::Issue(_) => None,

@@ -34,6 +34,7 @@ pub mod renew;
 pub mod renewal;
 pub mod request;
 pub mod revoke;
+pub mod rotate;
 pub mod sign;
 pub mod status;
 pub mod threads;

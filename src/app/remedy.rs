@@ -5,6 +5,7 @@ use super::ca::{ImportCaError, RenewCaError};
 use super::enrol::AnnounceError;
 use super::enrol::JoinTokenError;
 use super::enrol::join::JoinRemedy;
+use super::rotate::RotateError;
 use super::{enrol, init, package, request, revoke, verify};
 use crate::config::ReadError;
 use crate::store::ca::CaError;
@@ -90,6 +91,8 @@ pub enum Remedy {
     Review(enrol::ReviewRemedy),
     /// List the rules.
     ListRules,
+    /// The remedy for a rotation that cannot go on; the error is the evidence.
+    Rotate(RotateError),
     /// A remedy of [`revoke`].
     Revoke(revoke::Remedy),
     /// The remedy for a CA's file that cannot be used; the error is the evidence.

@@ -24,6 +24,7 @@ use crate::app::policy::PolicyError;
 use crate::app::remove::RemoveError;
 use crate::app::request::RequestError;
 use crate::app::revoke::{LookupError, RevokeError};
+use crate::app::rotate::RotateError;
 use crate::app::sign::SignError;
 use crate::app::status::StatusError;
 use crate::app::verify::{TargetError, VerifyError};
@@ -136,6 +137,7 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Token(JoinTokenError::UnknownHost { .. } | JoinTokenError::Unknown(_)) => Exit::Usage,
         Error::Join(error) => of_join(error),
         Error::Revoke(error) => of_revoke(error),
+        Error::Rotate(error) => of_rotate(error),
         Error::Status(StatusError::Host(_) | StatusError::NothingFound) => Exit::Usage,
         Error::Lint(LintError::UnknownRule { .. } | LintError::NothingFound | LintError::OnlyEncrypted(_)) => {
             Exit::Usage
@@ -190,6 +192,24 @@ fn of_serve(error: &ServeError) -> Exit {
         ServeError::Server(
             ServerError::Listen { .. } | ServerError::Queue(_) | ServerError::Threads(_) | ServerError::Tls(_),
         ) => Exit::Environment,
+    }
+}
+
+fn of_rotate(error: &RotateError) -> Exit {
+    match error {
+        RotateError::UnknownCanary(_) | RotateError::Report { .. } => Exit::Usage,
+        RotateError::Gate { .. } => Exit::Findings,
+        RotateError::NotRotating(_)
+        | RotateError::UnderWay { .. }
+        | RotateError::KeyElsewhere(_)
+        | RotateError::SameSubject { .. }
+        | RotateError::Known { .. }
+        | RotateError::SharedKey(_)
+        | RotateError::Wait { .. }
+        | RotateError::NoBackup
+        | RotateError::Due(_)
+        | RotateError::TooLate { .. }
+        | RotateError::Confirm(_) => Exit::Refused,
     }
 }
 
@@ -421,6 +441,8 @@ fn of_target(error: &TargetError) -> Exit {
         | TargetError::NodeBesideBundle { .. }
         | TargetError::Denials { .. }
         | TargetError::Kubeconfig { .. }
+        | TargetError::NoRotation
+        | TargetError::PhaseWithoutDirectory
         | TargetError::NoRoots
         | TargetError::NoPeers
         | TargetError::UnknownNode { .. }

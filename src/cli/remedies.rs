@@ -10,6 +10,7 @@ mod lint;
 pub(crate) mod package;
 mod request;
 mod revoke;
+mod rotate;
 mod signer;
 mod status;
 mod store;
@@ -79,6 +80,7 @@ pub(crate) fn send_request(host: &str) -> String {
 
 pub(crate) fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {
+        Remedy::Rotate(error) => rotate::words(error),
         Remedy::WriteClusterFile => WRITE_CLUSTER_FILE.to_owned(),
         Remedy::CorrectClusterFile(error) => error.hint().to_owned(),
         Remedy::ChangeOwner => CHANGE_OWNER.to_owned(),

@@ -53,6 +53,25 @@ impl CaRole {
         Account { user: format!("{cluster} {}", self.as_str()), group: Some(cluster.to_string()) }
     }
 
+    /// Returns the subject of the root that replaces others of the role: the second one is CN=`<cluster> root 2`.
+    #[must_use]
+    pub fn numbered_subject(self, cluster: &ClusterName, number: u32) -> Account {
+        let first = self.subject(cluster);
+        if number < 2 { first } else { Account { user: format!("{} {number}", first.user), ..first } }
+    }
+
+    /// Returns the number of the root of this cluster with this subject; `None` if it is none.
+    #[must_use]
+    pub fn number_of(self, cluster: &ClusterName, subject: &Account) -> Option<u32> {
+        let first = self.subject(cluster);
+        if *subject == first {
+            return Some(1);
+        }
+        let rest = subject.user.strip_prefix(&first.user)?.strip_prefix(' ')?;
+        let number = rest.parse().ok().filter(|number| *number >= 2)?;
+        (self.numbered_subject(cluster, number) == *subject).then_some(number)
+    }
+
     /// Returns the subject of an intermediate that an offline root signed: CN=`<cluster> signing CA`, O=`<cluster>`.
     #[must_use]
     pub fn intermediate_subject(self, cluster: &ClusterName) -> Account {
@@ -187,6 +206,9 @@ pub const SIGNERS: &str = "clusterctl:signers";
 /// The group that bypasses every authorizer (Kubernetes `apiserver/pkg/authentication/user`, `SystemPrivilegedGroup`).
 pub const SYSTEM_MASTERS: &str = "system:masters";
 
+/// The user name of the clients that show which CAs servers trust.
+pub const CANARY: &str = "clusterctl:canary";
+
 impl Profile {
     /// Returns its row in [`TABLE`].
     #[must_use]
@@ -304,6 +326,23 @@ impl Cluster {
             profile: Profile::Verifier,
             host: None,
             subject: Account { user: "clusterctl:verifier".to_owned(), group },
+            names: Vec::new(),
+            lifetime: self.validity.master,
+        }
+    }
+
+    /// Returns the client certificate that shows whether servers trust a CA of a role. No rule gives its account a right.
+    #[must_use]
+    pub fn canary_spec(&self, role: CaRole) -> CertificateSpec {
+        let profile = match role {
+            CaRole::Cluster => Profile::Verifier,
+            CaRole::Etcd => Profile::EtcdHealthcheckClient,
+            CaRole::FrontProxy => Profile::FrontProxyClient,
+        };
+        CertificateSpec {
+            profile,
+            host: None,
+            subject: Account { user: CANARY.to_owned(), group: None },
             names: Vec::new(),
             lifetime: self.validity.master,
         }

@@ -6,7 +6,7 @@ use super::tree::{Cli, Command};
 use super::{
     announce, apply, backup, bundle, completions, crl, demo, explain, import_ca, init, init_ca, issue_admin,
     issue_master, issue_node, join, ledger, lint, log, man, open, policy, register, remove, renew, request, restore,
-    revoke, show, sign, status, token, validate, verify, version,
+    revoke, rotate_ca, show, sign, status, token, validate, verify, version,
 };
 #[cfg(feature = "server")]
 use super::{csr, signer};
@@ -40,6 +40,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Apply(args) => apply::run(&args, context),
         Command::Plan(args) => apply::run_plan(&args, context),
         Command::Renew(args) => renew::run(&args, context),
+        Command::RotateCa(args) => rotate_ca::run(&args, context),
         Command::Revoke(args) => revoke::run(&args, context),
         Command::Remove(args) => remove::run(&args, context),
         Command::Crl(args) => crl::run(&args, context),

@@ -63,6 +63,41 @@ Examples:
   $ clusterctl policy
   $ clusterctl policy --check";
 
+/// `rotate-ca`
+pub const ROTATE_CA: &str = "\
+Examples:
+  $ clusterctl rotate-ca start
+  $ clusterctl rotate-ca status
+  $ clusterctl rotate-ca next --dry-run
+  $ clusterctl rotate-ca next";
+
+/// `rotate-ca start`
+pub const ROTATE_CA_START: &str = "\
+Examples:
+  $ clusterctl rotate-ca start
+  $ clusterctl rotate-ca start --key-kind ecdsa-p256 --canary master-2 --canary worker-7
+  $ clusterctl rotate-ca start --cert new-ca.crt --key new-ca.key";
+
+/// `rotate-ca status`
+pub const ROTATE_CA_STATUS: &str = "\
+Examples:
+  $ clusterctl rotate-ca status
+  $ clusterctl rotate-ca status --output json";
+
+/// `rotate-ca next`
+pub const ROTATE_CA_NEXT: &str = "\
+Examples:
+  $ clusterctl rotate-ca next --dry-run
+  $ clusterctl rotate-ca next
+  $ clusterctl verify --phase --output json >report.json
+  $ clusterctl rotate-ca next --report report.json";
+
+/// `rotate-ca abort`
+pub const ROTATE_CA_ABORT: &str = "\
+Examples:
+  $ clusterctl rotate-ca abort
+  $ clusterctl apply";
+
 /// `revoke`
 pub const REVOKE: &str = "\
 Examples:

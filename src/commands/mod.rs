@@ -35,6 +35,7 @@ pub mod renew;
 pub mod request;
 pub mod restore;
 pub mod revoke;
+pub mod rotate_ca;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod show;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::{
     announce, apply, backup, bundle, completions, crl, demo, examples, explain, import_ca, init, init_ca, issue_admin,
     issue_master, issue_node, join, ledger, lint, log, man, open, policy, register, remove, renew, request, restore,
-    revoke, show, sign, status, token, validate, verify, version,
+    revoke, rotate_ca, show, sign, status, token, validate, verify, version,
 };
 #[cfg(feature = "server")]
 use super::{csr, signer};
@@ -146,6 +146,9 @@ pub enum Command {
     /// Print what apply would change, and why
     #[command(after_help = examples::PLAN)]
     Plan(apply::PlanArgs),
+    /// Replace a CA while the cluster runs, phase by phase, each one proven
+    #[command(after_help = examples::ROTATE_CA)]
+    RotateCa(rotate_ca::RotateCaArgs),
     /// Revoke certificates: in the ledger, in CRLs, and in the API servers' authorization configuration
     #[command(after_help = examples::REVOKE)]
     Revoke(revoke::RevokeArgs),

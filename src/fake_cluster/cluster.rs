@@ -1,5 +1,6 @@
 //! The listeners and connections of the simulated cluster, on loopback addresses.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -18,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::error::FakeClusterError;
 use super::injected_fault::InjectedFault;
+use super::installed::{Installed, Slot, installed};
 use super::state::{AuthenticatedClient, Denied, ServerState, Service};
 use super::tls::serving;
 use super::{api_server, kubelet, response};
@@ -57,7 +59,7 @@ pub struct Addresses {
 pub struct Config {
     /// The cluster, with its hosts in the order of the reserved listeners.
     pub cluster: Cluster,
-    /// The CAs that its servers trust.
+    /// The CAs that its servers trust at the start.
     pub roots: Vec<Certificate>,
     /// The masters' serving credentials, in the cluster's order.
     pub masters: Vec<Credential>,
@@ -78,6 +80,8 @@ pub struct FakeCluster {
     pub addresses: Addresses,
     runtime: Option<Runtime>,
     denied: Denied,
+    /// What is installed on each host.
+    slots: HashMap<String, Slot>,
 }
 
 /// Opens listeners on free ports of loopback.
@@ -148,23 +152,28 @@ impl Reserved {
             denied: denied.clone(),
             users: config.cluster.nodes.iter().map(account).collect(),
             cluster: config.cluster,
-            roots: config.roots,
             fault: config.fault,
             now: config.now,
             answer_after: config.answer_after,
             requests: AtomicUsize::new(0),
         });
-        let all_masters: Arc<[TlsAcceptor]> = masters.clone().into();
+        let slots = |acceptors: Vec<TlsAcceptor>| -> Vec<Slot> {
+            acceptors.into_iter().map(|acceptor| Slot::new(acceptor, &config.roots)).collect()
+        };
+        let (masters, nodes) = (slots(masters), slots(nodes));
+        let by_name = |names: Vec<String>, slots: &[Slot]| names.into_iter().zip(slots.to_vec()).collect::<Vec<_>>();
+        let slots = by_name(master_names, &masters).into_iter().chain(by_name(node_names, &nodes)).collect();
+        let all_masters: Arc<[Slot]> = masters.clone().into();
         spawn(self.endpoint, all_masters, Service::ApiServer, &state)?;
-        for (listener, acceptor) in self.masters.into_iter().zip(masters) {
-            spawn(listener, Arc::new([acceptor]), Service::ApiServer, &state)?;
+        for (listener, slot) in self.masters.into_iter().zip(masters) {
+            spawn(listener, Arc::new([slot]), Service::ApiServer, &state)?;
         }
-        for (i, (listener, acceptor)) in self.nodes.into_iter().zip(nodes).enumerate() {
+        for (i, (listener, slot)) in self.nodes.into_iter().zip(nodes).enumerate() {
             let service = Service::Kubelet(state.fault.filter(|_| i == broken));
-            spawn(listener, Arc::new([acceptor]), service, &state)?;
+            spawn(listener, Arc::new([slot]), service, &state)?;
         }
         drop(guard);
-        Ok(FakeCluster { addresses: self.addresses, runtime: Some(runtime), denied })
+        Ok(FakeCluster { addresses: self.addresses, runtime: Some(runtime), denied, slots })
     }
 }
 
@@ -172,6 +181,18 @@ impl FakeCluster {
     /// Makes the API servers deny exactly these certificates, as a new authorization.yaml does.
     pub fn deny(&self, certificates: impl IntoIterator<Item = Fingerprint>) {
         *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = certificates.into_iter().collect();
+    }
+
+    /// Installs a serving credential and a trust file on a host, as a program that reads its files again does: new
+    /// connections get them, and others go on.
+    ///
+    /// # Errors
+    /// Returns an error if the credential cannot be served. An unknown host is not an error.
+    pub fn install(&self, host: &str, credential: &Credential, roots: &[Certificate]) -> Result<(), FakeClusterError> {
+        if let Some(slot) = self.slots.get(host) {
+            slot.replace(installed(host, credential, roots)?);
+        }
+        Ok(())
     }
 
     /// Stops it, and waits until it accepts no connection.
@@ -191,10 +212,10 @@ impl Drop for FakeCluster {
     }
 }
 
-/// Accepts connections with the acceptors in turn; a load balancer has several.
+/// Accepts connections for the hosts in turn; a load balancer has several.
 fn spawn(
     listener: StdListener,
-    acceptors: Arc<[TlsAcceptor]>,
+    slots: Arc<[Slot]>,
     service: Service,
     state: &Arc<ServerState>,
 ) -> Result<(), FakeClusterError> {
@@ -210,14 +231,14 @@ fn spawn(
                     continue;
                 }
             };
-            let Some(acceptor) = acceptors.get(turn % acceptors.len().max(1)).cloned() else { return };
-            tokio::spawn(connection(stream, acceptor, service, state.clone()));
+            let Some(slot) = slots.get(turn % slots.len().max(1)) else { return };
+            tokio::spawn(connection(stream, slot.get(), service, state.clone()));
         }
     });
     Ok(())
 }
 
-async fn connection(mut stream: TcpStream, acceptor: TlsAcceptor, service: Service, state: Arc<ServerState>) {
+async fn connection(mut stream: TcpStream, installed: Installed, service: Service, state: Arc<ServerState>) {
     // Responses are small; a failure only makes them slower.
     let _ = stream.set_nodelay(true);
     if service == Service::Kubelet(Some(InjectedFault::Plaintext)) {
@@ -234,8 +255,9 @@ async fn connection(mut stream: TcpStream, acceptor: TlsAcceptor, service: Servi
         }
         _ => return,
     }
-    let Ok(Ok(tls)) = timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
-    let client = tls.get_ref().1.peer_certificates().and_then(|chain| state.authenticate(chain, service));
+    let Ok(Ok(tls)) = timeout(HANDSHAKE, installed.acceptor.accept(stream)).await else { return };
+    let client =
+        tls.get_ref().1.peer_certificates().and_then(|chain| state.authenticate(chain, service, &installed.roots));
     serve(tls, client, service, state).await;
 }
 

@@ -8,6 +8,7 @@ pub mod cluster;
 mod dry_run;
 mod error;
 pub mod injected_fault;
+mod installed;
 mod kubelet;
 mod nodes;
 mod response;

@@ -30,7 +30,6 @@ pub(super) struct ServerState {
     pub(super) cluster: Cluster,
     /// The nodes by their user names.
     pub(super) users: HashMap<String, HostName>,
-    pub(super) roots: Vec<Certificate>,
     pub(super) fault: Option<InjectedFault>,
     pub(super) now: OffsetDateTime,
     pub(super) answer_after: Duration,
@@ -56,7 +55,12 @@ impl ServerState {
     /// Authenticates a client certificate like Go's x509 and Kubernetes's `x509.CommonNameUserConversion`.
     ///
     /// It needs a chain to a root, all of it valid now, and the usage clientAuth.
-    pub(super) fn authenticate(&self, chain: &[CertificateDer<'_>], service: Service) -> Option<AuthenticatedClient> {
+    pub(super) fn authenticate(
+        &self,
+        chain: &[CertificateDer<'_>],
+        service: Service,
+        roots: &[Certificate],
+    ) -> Option<AuthenticatedClient> {
         let parsed: Vec<Certificate> =
             chain.iter().map(|der| Certificate::from_der(der.to_vec())).collect::<Result<_, _>>().ok()?;
         let (leaf, intermediates) = parsed.split_first()?;
@@ -67,7 +71,7 @@ impl ServerState {
             _ => false,
         };
         let in_date = |cert: &Certificate| (cert.not_before..=cert.not_after).contains(&self.now);
-        let roots: Vec<Certificate> = self.roots.iter().filter(|root| in_date(root)).cloned().collect();
+        let roots: Vec<Certificate> = roots.iter().filter(|root| in_date(root)).cloned().collect();
         if !is_accepted {
             verify_chain(leaf, intermediates, &roots).ok()?;
         }

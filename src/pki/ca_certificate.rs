@@ -193,7 +193,7 @@ impl CaCertificate {
             return None;
         }
         let (found, wanted) = (self.root.account(), self.role.subject(cluster));
-        (found != wanted).then_some(Violation::OtherAccount { found, wanted })
+        self.role.number_of(cluster, &found).is_none().then_some(Violation::OtherAccount { found, wanted })
     }
 
     /// Returns the rules that keep the CA from signing at `now`.

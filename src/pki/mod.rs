@@ -39,6 +39,7 @@ pub mod public_key;
 mod rcgen_keys;
 pub mod reason;
 pub mod request;
+pub mod rotation;
 mod signature;
 pub mod signer_error;
 pub mod signing_key;

@@ -30,7 +30,22 @@ pub fn root(
     lifetime: Lifetime,
     now: OffsetDateTime,
 ) -> Result<Verified<CaCertificate>, IssueError> {
-    let certificate = self_signed(0, role, cluster, key, lifetime, now)?;
+    numbered_root(role, cluster, 1, key, lifetime, now)
+}
+
+/// Makes a root as [`root`], which replaces others of the role: the number is a part of its name.
+///
+/// # Errors
+/// Returns an error if the key does not sign, or the root breaks a rule of its profile.
+pub fn numbered_root(
+    role: CaRole,
+    cluster: &ClusterName,
+    number: u32,
+    key: &dyn SigningKey,
+    lifetime: Lifetime,
+    now: OffsetDateTime,
+) -> Result<Verified<CaCertificate>, IssueError> {
+    let certificate = self_signed(0, &role.numbered_subject(cluster, number), key, lifetime, now)?;
     checked(CaCertificate::own_root(role, certificate.clone()), key, own_root_violations(&certificate, now))
 }
 
@@ -45,7 +60,7 @@ pub fn offline_root(
     lifetime: Lifetime,
     now: OffsetDateTime,
 ) -> Result<Verified<CaCertificate>, IssueError> {
-    let certificate = self_signed(1, role, cluster, key, lifetime, now)?;
+    let certificate = self_signed(1, &role.subject(cluster), key, lifetime, now)?;
     let has_length = certificate.basic_constraints.is_some_and(|constraints| constraints.path_len == Some(1));
     let mut violations = own_root_violations(&certificate, now);
     violations.retain(|violation| !has_length || *violation != Violation::PathLength);
@@ -80,13 +95,12 @@ pub fn intermediate(
 
 fn self_signed(
     path_length: u8,
-    role: CaRole,
-    cluster: &ClusterName,
+    subject: &Account,
     key: &dyn SigningKey,
     lifetime: Lifetime,
     now: OffsetDateTime,
 ) -> Result<Certificate, IssueError> {
-    let params = ca_params(path_length, &role.subject(cluster), now, now + lifetime.duration())?;
+    let params = ca_params(path_length, subject, now, now + lifetime.duration())?;
     let encoded = params.self_signed(&public(key)?).map_err(encode_error)?;
     signed(&Unsigned::read(encoded.der()).ok_or_else(not_encodable)?, key)
 }

@@ -3,7 +3,8 @@
 use super::ca_certificate::CaCertificate;
 use super::certificate::Certificate;
 use super::fingerprint::Fingerprint;
-use crate::cluster::profile::CaRole;
+use super::rotation::{Phase, Rotation};
+use crate::cluster::profile::{CaRole, CertificateSpec};
 
 /// The state of a CA of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,13 +13,32 @@ pub enum CaState {
     Active,
     /// It does not sign any more, or not yet. Its root is in the trust files.
     Trusted,
+    /// It was made to replace the active one. Its root is not in the trust files yet.
+    Prepared,
     /// Its root is not in the trust files, so its certificates are rejected.
     Retired,
 }
 
 impl CaState {
     /// All states.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Trusted, Self::Retired];
+    pub const ALL: [Self; 4] = [Self::Active, Self::Trusted, Self::Prepared, Self::Retired];
+
+    /// Returns the states of the old and of the new CA in a phase of a rotation.
+    #[must_use]
+    pub fn in_phase(phase: Phase) -> (Self, Self) {
+        match phase {
+            Phase::Prepare => (Self::Active, Self::Prepared),
+            Phase::TrustBoth => (Self::Active, Self::Trusted),
+            Phase::Canary | Phase::Servers | Phase::Clients => (Self::Trusted, Self::Active),
+            Phase::DropOld => (Self::Retired, Self::Active),
+        }
+    }
+
+    /// Returns true if the root is in the trust files.
+    #[must_use]
+    pub fn is_accepted(self) -> bool {
+        matches!(self, Self::Active | Self::Trusted)
+    }
 
     /// Returns the state as files name it.
     #[must_use]
@@ -26,6 +46,7 @@ impl CaState {
         match self {
             Self::Active => "active",
             Self::Trusted => "trusted",
+            Self::Prepared => "prepared",
             Self::Retired => "retired",
         }
     }
@@ -49,6 +70,9 @@ pub enum TrustBundleError {
     /// One of them is duplicated.
     #[error("{0} is duplicated")]
     Twice(String),
+    /// The states of the CAs are not those of the rotation's phase.
+    #[error("the states of the CAs are not those of the phase {} of the rotation", .0.as_str())]
+    OtherPhase(Phase),
 }
 
 /// The CAs of one role, of which exactly one is active.
@@ -57,13 +81,14 @@ pub struct TrustBundle {
     active: CaCertificate,
     /// The other CAs, none of which is active, in the order in which they are stored.
     others: Vec<(CaCertificate, CaState)>,
+    rotation: Option<Rotation>,
 }
 
 impl TrustBundle {
     /// Creates the bundle of a single, active CA.
     #[must_use]
     pub fn single(active: CaCertificate) -> Self {
-        Self { active, others: Vec::new() }
+        Self { active, others: Vec::new(), rotation: None }
     }
 
     /// Creates the bundle of several CAs.
@@ -83,9 +108,68 @@ impl TrustBundle {
         let (mut active, others): (Vec<_>, Vec<_>) = cas.into_iter().partition(|(_, state)| *state == CaState::Active);
         let count = active.len();
         match (active.pop(), count) {
-            (Some((active, _)), 1) => Ok(Self { active, others }),
+            (Some((active, _)), 1) => Ok(Self { active, others, rotation: None }),
             _ => Err(TrustBundleError::Active(count)),
         }
+    }
+
+    /// Adds the rotation that is under way.
+    ///
+    /// # Errors
+    /// Returns an error if the states of the old and the new CA are not those of the phase.
+    pub fn rotating(self, rotation: Rotation) -> Result<Self, TrustBundleError> {
+        let (old, new) = CaState::in_phase(rotation.phase);
+        let state = |fingerprint| self.find(fingerprint).map(|(_, state)| state);
+        if rotation.old == rotation.new || state(rotation.old) != Some(old) || state(rotation.new) != Some(new) {
+            return Err(TrustBundleError::OtherPhase(rotation.phase));
+        }
+        Ok(Self { rotation: Some(rotation), ..self })
+    }
+
+    /// Returns the bundle with other states of the old and the new CA, and without a rotation.
+    ///
+    /// The other CAs keep their states, and all keep their order.
+    ///
+    /// # Errors
+    /// Returns an error if not exactly one CA would be active.
+    pub fn with_states(
+        &self,
+        (old, new): (Fingerprint, Fingerprint),
+        (state_of_old, state_of_new): (CaState, CaState),
+    ) -> Result<Self, TrustBundleError> {
+        let moved = self.all().map(|(ca, state)| {
+            let fingerprint = ca.certificate().fingerprint();
+            let state = match fingerprint {
+                one if one == old => state_of_old,
+                one if one == new => state_of_new,
+                _ => state,
+            };
+            (ca.clone(), state)
+        });
+        Self::new(self.role(), moved.collect())
+    }
+
+    /// Returns the rotation that is under way.
+    #[must_use]
+    pub fn rotation(&self) -> Option<&Rotation> {
+        self.rotation.as_ref()
+    }
+
+    /// Returns the CA whose certificate has this SHA-256, with its state.
+    #[must_use]
+    pub fn find(&self, fingerprint: Fingerprint) -> Option<(&CaCertificate, CaState)> {
+        self.all().find(|(ca, _)| ca.certificate().fingerprint() == fingerprint)
+    }
+
+    /// Returns true if the phase of the rotation requires another certificate in place of this one.
+    ///
+    /// `sequence` is its position in the ledger's order of issue.
+    #[must_use]
+    pub fn replaces(&self, spec: &CertificateSpec, certificate: &Certificate, sequence: Option<u64>) -> bool {
+        self.rotation.as_ref().is_some_and(|rotation| {
+            let is_new = self.ca_of(certificate).certificate().fingerprint() == rotation.new;
+            rotation.replaces(spec, is_new, sequence)
+        })
     }
 
     /// Returns the role.
@@ -114,7 +198,12 @@ impl TrustBundle {
 
     /// Returns the CAs whose certificates are accepted, the active one first.
     pub fn accepted(&self) -> impl Iterator<Item = &CaCertificate> {
-        self.all().filter(|(_, state)| *state != CaState::Retired).map(|(ca, _)| ca)
+        self.all().filter(|(_, state)| state.is_accepted()).map(|(ca, _)| ca)
+    }
+
+    /// Returns the fingerprints of the CAs whose certificates are not accepted.
+    pub fn untrusted(&self) -> impl Iterator<Item = Fingerprint> {
+        self.all().filter(|(_, state)| !state.is_accepted()).map(|(ca, _)| ca.certificate().fingerprint())
     }
 
     /// Returns the trust anchors, each once: the active CA's root first.
@@ -165,11 +254,15 @@ impl TrustBundle {
         self.all().map(|(ca, _)| ca).find(|ca| certificate.is_signed_by(ca.certificate()))
     }
 
-    /// Returns a digest of the CAs and their states, by which caches detect a change.
+    /// Returns a digest of the CAs, their states and the phase of a rotation, by which caches detect a change.
     #[must_use]
     pub fn digest(&self) -> Fingerprint {
         let parts = self.all().map(|(ca, state)| format!("{} {}\n", ca.certificate().fingerprint(), state.as_str()));
-        Fingerprint::of(parts.collect::<String>().as_bytes())
+        let mut text: String = parts.collect();
+        if let Some(Rotation { phase, since, canaries, .. }) = &self.rotation {
+            text.push_str(&format!("{} {since} {}\n", phase.as_str(), canaries.join(",")));
+        }
+        Fingerprint::of(text.as_bytes())
     }
 
     /// Returns true if this fingerprint is that of a CA's certificate; the CA may be in any state.

@@ -221,12 +221,21 @@ fn certificates(layout: &Layout, role: CaRole) -> Result<Vec<Certificate>, CaErr
     found.into_iter().map(read).collect()
 }
 
-/// Reads the text of a CA's key file, encrypted or not; `None` if there is no such file.
+/// Returns the file of a CA's key: that of the role, or that of the CA which replaces another.
+#[must_use]
+pub fn key_path(layout: &Layout, trust: &TrustBundle, ca: &CaCertificate) -> PathBuf {
+    let is_new = trust.rotation().is_some_and(|rotation| rotation.new == ca.certificate().fingerprint());
+    let own = layout.rotation_key(ca.role());
+    // At the end of a rotation it becomes the key of the role.
+    if is_new && files::exists(&own) { own } else { layout.root_key(ca.role()) }
+}
+
+/// Reads the text of a key file, encrypted or not; `None` if there is no such file.
 ///
 /// # Errors
 /// Returns the system's error.
-pub fn key_file(layout: &Layout, root: CaRole) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-    match files::read(&layout.root_key(root), LIMIT) {
+pub fn key_text(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    match files::read(path, LIMIT) {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
         Err(StoreError::Missing(_)) => Ok(None),
         Err(error) => Err(error),
@@ -263,9 +272,10 @@ impl OpenedCa {
 /// Returns an error if a certificate or the key is missing, unreadable, or the passphrase is wrong. That the two belong
 /// together is checked by [`OpenedCa::into_issuer`].
 pub fn open(layout: &Layout, role: CaRole, passphrase: Option<&Passphrase>) -> Result<OpenedCa, CaError> {
-    let ca = trust(layout, role)?.into_active();
-    let shown = layout.root_key(role).display().to_string();
-    let text = key_file(layout, role)?.ok_or_else(|| CaError::KeyMissing(shown.clone()))?;
+    let trust = trust(layout, role)?;
+    let (path, ca) = (key_path(layout, &trust, trust.active()), trust.active().clone());
+    let shown = path.display().to_string();
+    let text = key_text(&path)?.ok_or_else(|| CaError::KeyMissing(shown.clone()))?;
     let key = LocalKey::from_pem_with(&text, passphrase).map_err(|source| CaError::Key { path: shown, source })?;
     Ok(OpenedCa { ca, key: Box::new(key) })
 }

@@ -93,6 +93,18 @@ impl Layout {
         self.root_folder(root).join("ca.key")
     }
 
+    /// Returns the folder of a role's rotation: the new CA with its key, the canaries, and the credentials of before.
+    #[must_use]
+    pub fn rotation(&self, role: CaRole) -> PathBuf {
+        self.root_folder(role).join("rotation")
+    }
+
+    /// Returns the key of the CA that replaces a role's.
+    #[must_use]
+    pub fn rotation_key(&self, role: CaRole) -> PathBuf {
+        self.rotation(role).join("ca.key")
+    }
+
     /// Returns the folder with one folder for every host of a role: `pki/masters`, `pki/nodes`.
     #[must_use]
     pub fn hosts_folder(&self, role: Role) -> PathBuf {

@@ -15,6 +15,7 @@ pub mod lock;
 pub mod queue;
 pub mod registrations;
 pub mod restored;
+pub mod rotation;
 pub mod service_account;
 pub mod signed;
 pub mod staged;

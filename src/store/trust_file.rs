@@ -7,21 +7,35 @@
 //! ]}
 //! ```
 //!
+//! While a CA is rotated, the version is 2, and `rotation` has the phase:
+//!
+//! ```json
+//! {"phase": "canary", "began": "2026-11-23T12:00:00Z", "old": "SHA-256", "new": "SHA-256",
+//!  "canaries": ["master-1", "worker-1"], "since": 120}
+//! ```
+//!
 //! `certificates` begins with the certificate that signs and ends with its root. States are `active` (exactly one),
-//! `trusted` and `retired`; origins are `generated` (by `init-ca`) and `imported`. The file is authoritative: `ca.crt`
+//! `trusted`, `prepared` (with version 2) and `retired`; origins are `generated` (by `init-ca`) and `imported`. The file is authoritative: `ca.crt`
 //! beside it holds the roots of all CAs that are not retired, the active one's first, for people and programs that copy
 //! it.
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
+use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_certificate::{CaCertificate, CaCertificateError, Origin};
 use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem::{self, PemError};
+use crate::pki::rotation::{Phase, Rotation};
 use crate::pki::trust_bundle::{CaState, TrustBundle, TrustBundleError};
 
-/// The version that is written, and the newest that is read.
-const SCHEMA_VERSION: u64 = 1;
+/// The newest version that is read, which is written while a CA is rotated.
+const SCHEMA_VERSION: u64 = 2;
+/// The version that is written otherwise, so that older versions of clusterctl can read the file.
+const WITHOUT_ROTATION: u64 = 1;
 
 /// Errors of parsing a trust file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +76,19 @@ pub enum TrustFileError {
 struct TrustFile {
     schema_version: u64,
     cas: Vec<CaEntry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rotation: Option<RotationEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotationEntry {
+    phase: String,
+    began: String,
+    old: String,
+    new: String,
+    canaries: Vec<String>,
+    since: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,9 +115,39 @@ pub(super) fn parse(role: CaRole, text: &[u8]) -> Result<TrustBundle, TrustFileE
     if schema_version > SCHEMA_VERSION {
         return Err(TrustFileError::Newer(schema_version));
     }
-    let TrustFile { cas, .. } = serde_json::from_slice(text).map_err(shape)?;
+    let TrustFile { cas, rotation, .. } = serde_json::from_slice(text).map_err(shape)?;
     let cas = cas.into_iter().map(|entry| ca(role, entry)).collect::<Result<_, _>>()?;
-    Ok(TrustBundle::new(role, cas)?)
+    let trust = TrustBundle::new(role, cas)?;
+    match rotation {
+        None => Ok(trust),
+        Some(entry) => Ok(trust.rotating(entry.read()?)?),
+    }
+}
+
+impl RotationEntry {
+    fn read(self) -> Result<Rotation, TrustFileError> {
+        let unknown = |field, found: &str| TrustFileError::Field { field, found: found.to_owned() };
+        let digest = |field, text: &str| Fingerprint::parse(text).ok_or_else(|| unknown(field, text));
+        Ok(Rotation {
+            phase: Phase::parse(&self.phase).ok_or_else(|| unknown("phase", &self.phase))?,
+            began: OffsetDateTime::parse(&self.began, &Rfc3339).map_err(|_| unknown("began", &self.began))?,
+            old: digest("old", &self.old)?,
+            new: digest("new", &self.new)?,
+            canaries: self.canaries,
+            since: self.since,
+        })
+    }
+
+    fn of(rotation: &Rotation) -> Self {
+        Self {
+            phase: rotation.phase.as_str().to_owned(),
+            began: stamp(rotation.began),
+            old: rotation.old.to_string(),
+            new: rotation.new.to_string(),
+            canaries: rotation.canaries.clone(),
+            since: rotation.since,
+        }
+    }
 }
 
 fn ca(role: CaRole, entry: CaEntry) -> Result<(CaCertificate, CaState), TrustFileError> {
@@ -133,7 +190,9 @@ pub(super) fn format_in_full(trust: &TrustBundle) -> String {
         origin: ca.origin().as_str().to_owned(),
         certificates: ca.path().map(Certificate::to_pem).collect(),
     };
-    let file = TrustFile { schema_version: SCHEMA_VERSION, cas: trust.all().map(entry).collect() };
+    let rotation = trust.rotation().map(RotationEntry::of);
+    let schema_version = if rotation.is_some() { SCHEMA_VERSION } else { WITHOUT_ROTATION };
+    let file = TrustFile { schema_version, cas: trust.all().map(entry).collect(), rotation };
     // Serializing strings and a number cannot fail.
     serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
 }

@@ -166,6 +166,7 @@ fn holders(seen: &Observations) -> Holders<'_> {
                     Client::Master(host) => (Place::Master, host.as_str()),
                     Client::Node(host) | Client::OtherNode(host) => (Place::Node, host.as_str()),
                     Client::Verifier => (Place::Cluster, "verifier"),
+                    Client::NewRoot | Client::OldRoot => (Place::Cluster, "rotation"),
                     Client::Anonymous | Client::Untrusted(_) => continue,
                 };
                 if let Some(presented) = exchange.presented {

@@ -87,6 +87,14 @@ pub enum Aspect {
     Backend,
     /// The API server denies revoked certificates.
     Denials,
+    /// A client of the new root is accepted, while a CA is rotated.
+    NewRoot,
+    /// A client of the old root is accepted until its root is dropped, and refused then.
+    OldRoot,
+    /// The certificate is of the new root.
+    ServedRoot,
+    /// The host presents the certificate that was issued last, so its last bundle is installed.
+    Installed,
 }
 
 impl Aspect {
@@ -123,6 +131,10 @@ impl Aspect {
             Self::Admission => "admission",
             Self::Backend => "backend",
             Self::Denials => "denials",
+            Self::NewRoot => "new-root",
+            Self::OldRoot => "old-root",
+            Self::ServedRoot => "served-root",
+            Self::Installed => "installed",
         }
     }
 }
@@ -173,7 +185,9 @@ impl CheckId {
                 | Aspect::OtherNode
                 | Aspect::Scope
                 | Aspect::Config
-                | Aspect::Readonly,
+                | Aspect::Readonly
+                | Aspect::NewRoot
+                | Aspect::OldRoot,
             ) => match scope {
                 Scope::Node => &[Property::P1iii],
                 _ => &[Property::P2iii],

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::denials::ExpectedDenials;
 use super::observation::Der;
+use super::phase::PhaseFacts;
 use super::recording_error::{MAX_ADDRESSES, MAX_PAIRS, RecordingError, at_most, damaged};
 use super::remedy::TargetKind;
 use super::target::{ExpectedAccount, Peer, Place, Target};
@@ -42,6 +43,8 @@ pub(super) struct Facts {
     pub(super) revoked: Option<BTreeSet<Fingerprint>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) denials: Option<ExpectedDenials>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) phase: Option<PhaseFacts>,
 }
 
 fn roots_as_pem<S: Serializer>(roots: &[Certificate], serializer: S) -> Result<S::Ok, S::Error> {
@@ -115,6 +118,7 @@ impl Facts {
             crl_faults,
             revoked,
             denials,
+            phase,
         } = target;
         Self {
             cluster: cluster.clone(),
@@ -130,6 +134,7 @@ impl Facts {
             crl_faults: crl_faults.clone(),
             revoked: revoked.clone(),
             denials: denials.clone(),
+            phase: phase.as_ref().map(PhaseFacts::of),
         }
     }
 
@@ -149,6 +154,7 @@ impl Facts {
             crl_faults: self.crl_faults.clone(),
             revoked: self.revoked.clone(),
             denials: self.denials.clone(),
+            phase: self.phase.as_ref().and_then(PhaseFacts::to_expected),
         }
     }
 
@@ -172,6 +178,10 @@ impl Facts {
         }
         if let Some(denials) = &self.denials {
             denials.check().map_err(|reason| damaged(&reason))?;
+        }
+        if let Some(phase) = &self.phase {
+            phase.check()?;
+            phase.names().try_for_each(|text| name(text))?;
         }
         name(&self.cluster)
     }

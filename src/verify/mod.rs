@@ -21,6 +21,7 @@ pub mod observation;
 mod old_hello;
 pub mod options;
 mod pages;
+pub mod phase;
 mod place;
 pub mod probe;
 mod property;

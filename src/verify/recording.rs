@@ -259,7 +259,8 @@ fn check_peer(seen: &PeerObservation, peer: &PeerFacts) -> Result<(), RecordingE
                 at_most("requests on one connection", exchange.more.len(), MAX_ADDRESSES)?;
                 match &exchange.client {
                     Client::Master(text) | Client::Node(text) | Client::OtherNode(text) => name(text)?,
-                    Client::Anonymous | Client::Untrusted(_) | Client::Verifier => {}
+                    Client::Anonymous | Client::Untrusted(_) | Client::Verifier | Client::NewRoot | Client::OldRoot => {
+                    }
                 }
             }
         }

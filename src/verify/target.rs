@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::denials::ExpectedDenials;
 pub use super::identity::{Identity, IdentityError};
+use super::phase::ExpectedPhase;
 pub use super::place::Place;
 use super::remedy::TargetKind;
 use crate::cluster::account::Account;
@@ -46,6 +47,8 @@ pub struct Target {
     pub revoked: Option<BTreeSet<Fingerprint>>,
     /// The certificates that API servers have to deny; `None` if they are not known.
     pub denials: Option<ExpectedDenials>,
+    /// The phase of the rotation that the run proves; `None` if none was asked for.
+    pub phase: Option<ExpectedPhase>,
 }
 
 /// A host that is dialled.
@@ -192,6 +195,7 @@ impl Target {
             crl_faults: Vec::new(),
             revoked: None,
             denials: None,
+            phase: None,
         }
     }
 
@@ -285,6 +289,7 @@ impl Target {
             crl_faults: Vec::new(),
             revoked: None,
             denials: None,
+            phase: None,
         }
     }
 

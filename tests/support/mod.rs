@@ -19,6 +19,7 @@ pub(crate) mod packages;
 pub(crate) mod pages;
 pub(crate) mod plans;
 pub(crate) mod policies;
+pub(crate) mod rotation;
 pub(crate) mod site;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,5 +1,7 @@
 //! Checks the CAs' certificates and keys.
 
+use std::path::Path;
+
 use time::Duration;
 
 use super::directory::Audit;
@@ -23,7 +25,10 @@ impl Audit<'_> {
     /// Returns the finding `store.credential` of every CA of a role that is not retired.
     pub(super) fn cas_of(&self, role: CaRole) -> Vec<Finding> {
         match ca::trust(self.layout, role) {
-            Ok(trust) => trust.accepted().map(|ca| self.ca(ca, ca == trust.active())).collect(),
+            Ok(trust) => trust
+                .accepted()
+                .map(|ca| self.ca(ca, &ca::key_path(self.layout, &trust, ca), ca == trust.active()))
+                .collect(),
             Err(error) => vec![self.ca_finding(role, Status::Fail).saw(error.to_string(), EXPECTED)],
         }
     }
@@ -33,17 +38,17 @@ impl Audit<'_> {
             .address(self.layout.root_certificate(role).display().to_string())
     }
 
-    fn ca(&self, ca: &CaCertificate, is_active: bool) -> Finding {
+    fn ca(&self, ca: &CaCertificate, key: &Path, is_active: bool) -> Finding {
         let role = ca.role();
         let mut wrong = self.ca_problems(ca, is_active);
         // A CA's key may be kept elsewhere. A key in the directory must be readable only by its owner.
-        let open = credentials::readable_by_others(&self.layout.root_key(role));
+        let open = credentials::readable_by_others(key);
         wrong.extend(open.as_ref().map(ToString::to_string));
         if !wrong.is_empty() {
             let remedy = if self.now < ca.certificate().not_before {
                 Remedy::from(CertificateRemedy::CompareClocks)
             } else if wrong.len() == 1 && open.is_some() {
-                DirectoryRemedy::RestrictKey { path: self.layout.root_key(role).display().to_string() }.into()
+                DirectoryRemedy::RestrictKey { path: key.display().to_string() }.into()
             } else {
                 DirectoryRemedy::RestoreRoot.into()
             };

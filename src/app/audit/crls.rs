@@ -52,8 +52,8 @@ pub(super) fn findings(
                 continue;
             }
         };
-        // Certificates of a retired CA are rejected without a CRL.
-        for (ca, state) in trust.all().filter(|(_, state)| *state != CaState::Retired) {
+        // Certificates of a CA that is not trusted are rejected without a CRL.
+        for (ca, state) in trust.all().filter(|(_, state)| state.is_accepted()) {
             let can_sign = ca.certificate().can_sign_crls();
             let ca = ca.certificate().fingerprint();
             let wanted = revoked.of(ca).count();

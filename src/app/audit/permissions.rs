@@ -24,8 +24,9 @@ impl Audit<'_> {
     pub(super) fn open_folders(&self) -> Option<Finding> {
         let roles = [Role::Master, Role::Node].map(|role| self.layout.hosts_folder(role));
         let roots = [CaRole::Etcd, CaRole::FrontProxy].map(|kind| self.layout.root_folder(kind));
+        let rotations = CaRole::ALL.map(|kind| self.layout.rotation(kind));
         let paths = [self.layout.pki(), self.layout.ledger(), self.layout.bundles(), self.layout.verifier_bundle()];
-        let paths = paths.into_iter().chain(roles).chain(roots).chain([self.layout.admins()]);
+        let paths = paths.into_iter().chain(roles).chain(roots).chain(rotations).chain([self.layout.admins()]);
         let open: Vec<String> = paths
             .into_iter()
             .filter_map(|path| credentials::readable_by_others(&path))

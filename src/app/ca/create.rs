@@ -308,7 +308,8 @@ pub(super) fn created(layout: &Layout, role: CaRole, certificate: &Certificate, 
 /// Returns why the key of a CA in the directory cannot be its key, as far as it can be told without a passphrase; `None`
 /// if it can be, or there is none.
 pub(in crate::app) fn stored_key_problem(layout: &Layout, ca: &CaCertificate) -> Option<KeyError> {
-    let text = ca::key_file(layout, ca.role()).ok().flatten()?;
+    let trust = ca::trust(layout, ca.role()).ok()?;
+    let text = ca::key_text(&ca::key_path(layout, &trust, ca)).ok().flatten()?;
     match LocalKey::from_pem_with(&text, None) {
         Ok(key) => (key.public_key() != ca.certificate().spki).then_some(KeyError::Foreign),
         Err(KeyError::PassphraseNeeded) => None,
@@ -324,7 +325,7 @@ pub(in crate::app) fn stored_key_problem(layout: &Layout, ca: &CaCertificate) ->
 pub(super) fn check_passphrase(layout: &Layout, protection: &KeyProtection) -> Result<(), Error> {
     let KeyProtection::Passphrase(passphrase) = protection else { return Ok(()) };
     for role in CaRole::ALL {
-        let Some(text) = ca::key_file(layout, role)? else { continue };
+        let Some(text) = ca::key_text(&layout.root_key(role))? else { continue };
         if matches!(CaKey::from_pem_with(&text, Some(passphrase)), Err(KeyError::WrongPassphrase)) {
             return Err(CreateCaError::OtherPassphrase(layout.root_key(role)).into());
         }
@@ -332,7 +333,11 @@ pub(super) fn check_passphrase(layout: &Layout, protection: &KeyProtection) -> R
     Ok(())
 }
 
-pub(super) fn key_pem(key: &PrivateKey, protection: &KeyProtection) -> Result<Zeroizing<String>, CreateCaError> {
+/// Returns the content of the file of a new key.
+pub(in crate::app) fn key_pem(
+    key: &PrivateKey,
+    protection: &KeyProtection,
+) -> Result<Zeroizing<String>, CreateCaError> {
     match protection {
         KeyProtection::Passphrase(passphrase) => {
             key.to_encrypted_pem(passphrase).map(Zeroizing::new).map_err(CreateCaError::Encryption)

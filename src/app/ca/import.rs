@@ -19,6 +19,7 @@ use crate::pki::certificate::{Certificate, CertificateError, PublicKeyKind};
 use crate::pki::issuer::{IssueError, Issuer};
 use crate::pki::key::KeyError;
 use crate::pki::lint::{ca_violations, own_root_violations};
+use crate::pki::local_key::LocalKey;
 use crate::pki::passphrase::Passphrase;
 use crate::pki::pem::{self, PemError};
 use crate::pki::signing_key::SigningKey;
@@ -387,6 +388,31 @@ pub(super) fn key_file(key: &CaKey, protection: &KeyProtection) -> Result<Zeroiz
         }
         KeyProtection::None => Ok(key.to_pem()),
     }
+}
+
+/// A CA that another tool made, read to replace one of the cluster's.
+pub(in crate::app) struct ReadCa {
+    pub(in crate::app) ca: CaCertificate,
+    pub(in crate::app) key_pem: Zeroizing<String>,
+    pub(in crate::app) signing: LocalKey,
+}
+
+/// Reads a CA with its key, and checks that it may sign for `role`.
+///
+/// # Errors
+/// Returns an error if a file cannot be read, the certificate cannot sign, or the key is another one's.
+pub(in crate::app) fn read_for_rotation(
+    (certificate, key, chain): (&Path, &Path, Option<&Path>),
+    role: CaRole,
+    passphrase: Option<&Passphrase>,
+    protection: &KeyProtection,
+    env: &Env,
+) -> Result<ReadCa, Error> {
+    let ca = read_ca(certificate, chain, role, Usage::Any, env)?;
+    let text = Zeroizing::new(input::read_or_wait(key, LIMIT, "key of the CA")?);
+    let read = open_key(&ca, (certificate, key), &text, passphrase, env)?;
+    let signing = read.open().map_err(|source| ImportCaError::Key { path: key.to_owned(), source })?;
+    Ok(ReadCa { ca, key_pem: key_file(&read, protection)?, signing })
 }
 
 /// Describes a CA that was imported.

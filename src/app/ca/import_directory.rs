@@ -154,7 +154,7 @@ pub fn plan_directory<'e>(
         }
         let text = match state {
             CaState::Active => Some(Zeroizing::new(input::read(&key, LIMIT, "key of the CA")?)),
-            CaState::Trusted | CaState::Retired => None,
+            CaState::Trusted | CaState::Prepared | CaState::Retired => None,
         };
         cas.push(FoundCa { ca, state: *state, certificate, key, text });
     }

@@ -13,6 +13,7 @@ use super::create::{
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::input;
+use crate::app::rotate::RotateError;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_certificate::CaCertificate;
@@ -173,9 +174,12 @@ fn sign(role: CaRole, options: &RenewCaOptions<'_>, cluster: &Cluster, env: &Env
             (sign(&**key)?, None)
         }
     };
+    if let Some(rotation) = trust.rotation() {
+        return Err(RotateError::UnderWay { role, phase: rotation.phase }.into());
+    }
     let former = trust.all().map(|(ca, state)| match state {
         CaState::Active => (ca.clone(), CaState::Trusted),
-        CaState::Trusted | CaState::Retired => (ca.clone(), state),
+        CaState::Trusted | CaState::Prepared | CaState::Retired => (ca.clone(), state),
     });
     let cas = [(new.get().clone(), CaState::Active)].into_iter().chain(former).collect();
     let trust = TrustBundle::new(role, cas).map_err(RenewCaError::Trust)?;

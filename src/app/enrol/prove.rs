@@ -65,6 +65,7 @@ pub fn prove(endpoint: &Endpoint, cluster: &Cluster, env: &Env, strictness: Stri
         sha256: root.fingerprint().to_string(),
     });
     Ok(Report {
+        rotation: None,
         cluster: cluster.name.to_string(),
         kind: TargetKind::Directory,
         roots: roots.collect(),

@@ -178,7 +178,7 @@ impl Comparer<'_> {
             if matches!(found.as_ref().map_err(Vec::as_slice), Err([CredentialProblem::KeyDiscarded { .. }])) {
                 discarded.push(i);
             }
-            let reasons = match self.reasons(spec, &found) {
+            let reasons = match self.reasons(spec, &found, inventory) {
                 Err(error) if self.wanted.options.skips_unreadable => {
                     let plan = SubjectPlan { unreadable: Some(error), ..SubjectPlan::new(subject, Vec::new(), 0) };
                     return Ok((plan, None, Vec::new()));
@@ -220,20 +220,29 @@ impl Comparer<'_> {
         &self,
         spec: &CertificateSpec,
         found: &Result<LoadedCredential, Vec<CredentialProblem>>,
+        inventory: &Inventory,
     ) -> Result<Vec<IssueReason>, StoreError> {
+        let by_rotation = |certificate: &Certificate| {
+            let sequence = inventory.sequence(certificate.fingerprint());
+            self.cas.issuer_of(spec).replaces(spec, certificate, sequence).then_some(IssueReason::Rotation)
+        };
         Ok(match found.as_ref().map_err(Vec::as_slice) {
             // An I/O error or a missing permission proves nothing about the credential, which may be valid.
             Err([CredentialProblem::Unreadable(error)]) => return Err(error.clone()),
             // A key that was discarded, or that only the host has, is not missing.
             Err([CredentialProblem::KeyDiscarded { not_after } | CredentialProblem::KeyOnHost { not_after }]) => {
                 let certificate = credentials::read_certificate(self.layout, spec).ok();
-                let not_before = certificate.map_or(self.wanted.now, |certificate| certificate.not_before);
-                self.reasons_to_replace(spec, not_before, *not_after)
+                let not_before = certificate.as_ref().map_or(self.wanted.now, |certificate| certificate.not_before);
+                let mut reasons = self.reasons_to_replace(spec, not_before, *not_after);
+                reasons.extend(certificate.as_ref().and_then(by_rotation));
+                reasons
             }
             Err(problems) => problems.iter().cloned().map(IssueReason::Problem).collect(),
             Ok(loaded) => {
                 let certificate = &loaded.credential.certificate;
-                self.reasons_to_replace(spec, certificate.not_before, certificate.not_after)
+                let mut reasons = self.reasons_to_replace(spec, certificate.not_before, certificate.not_after);
+                reasons.extend(by_rotation(certificate));
+                reasons
             }
         })
     }

@@ -17,6 +17,8 @@ pub enum IssueReason {
     },
     /// The user asked to replace valid certificates, too (`--reissue`).
     Requested,
+    /// The rotation of its CA requires another one.
+    Rotation,
     /// The private key was discarded (deleted from the cluster directory), and the host's next bundle needs one.
     KeyDiscarded,
 }
@@ -38,6 +40,7 @@ impl IssueReason {
             Self::Problem(problem) => problem.id(),
             Self::Expires { .. } => "due",
             Self::Requested => "requested",
+            Self::Rotation => "rotation",
             Self::KeyDiscarded => "key-discarded",
         }
     }

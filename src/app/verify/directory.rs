@@ -1,11 +1,14 @@
 //! Assembles the target that a cluster directory describes: all hosts, with the credentials in the directory.
 
+use super::error::{TargetError, VerifyError};
 use crate::app::Error;
 use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::Cluster;
 use crate::store::ca;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::layout::Layout;
+use crate::store::rotation::{self, CanaryOf};
+use crate::verify::phase::ExpectedPhase;
 use crate::verify::target::{Identity, KnownCredential, Target};
 
 /// Returns the target.
@@ -16,6 +19,30 @@ pub(super) fn target(cluster: &Cluster, layout: &Layout) -> Result<Target, Error
     let trust = ca::trust(layout, CaRole::Cluster)?;
     let roots = trust.anchors().into_iter().cloned().collect();
     Ok(Target::of(cluster, roots, |spec: &CertificateSpec| stored(spec, layout)))
+}
+
+/// Returns what the phase of the rotation that is under way requires.
+///
+/// # Errors
+/// Returns [`TargetError::NoRotation`] if none is, or an error if the CAs' certificates cannot be read.
+pub(super) fn phase(layout: &Layout) -> Result<ExpectedPhase, Error> {
+    for role in CaRole::ALL {
+        let trust = ca::trust(layout, role)?;
+        let Some(rotation) = trust.rotation() else { continue };
+        let Some((new, _)) = trust.find(rotation.new) else { continue };
+        let canary = |of| match rotation::canary(layout, role, of) {
+            Some(canary) => Identity::of(&canary).map_err(|error| error.to_string()),
+            None => Err("the rotation's client certificate is not in the directory".to_owned()),
+        };
+        return Ok(ExpectedPhase {
+            role: role.name().to_owned(),
+            rotation: rotation.clone(),
+            new_root: new.root().clone(),
+            of_new: canary(CanaryOf::New),
+            of_old: canary(CanaryOf::Old),
+        });
+    }
+    Err(VerifyError::Target(TargetError::NoRotation).into())
 }
 
 fn stored(spec: &CertificateSpec, layout: &Layout) -> KnownCredential {

@@ -60,6 +60,12 @@ pub enum VerifyError {
 /// Errors of assembling a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
+    /// The phase of a rotation was asked for, and none is under way.
+    #[error("no CA of this cluster is being rotated")]
+    NoRotation,
+    /// The phase of a rotation was asked for without the cluster directory.
+    #[error("the phase of a rotation is known only in the cluster directory")]
+    PhaseWithoutDirectory,
     /// A bundle cannot be used.
     #[error("the bundle {} cannot be used: {reason}", path.display())]
     Bundle {
@@ -229,6 +235,10 @@ pub enum Remedy {
     AddAuthority,
     /// Name the CAs to trust.
     NameRoots,
+    /// Begin a rotation, or do not ask for its phase.
+    StartRotation,
+    /// Run in the cluster directory.
+    UseDirectory,
     /// Name an endpoint or nodes.
     NamePeers,
     /// Use the most similar name.
@@ -277,6 +287,8 @@ impl TargetError {
                     if contexts.is_empty() { Remedy::AddContext } else { Remedy::ChooseContext(contexts.clone()) }
                 }
                 Self::Kubeconfig { reason: UnusableKubeconfig::NoAuthority, .. } => Remedy::AddAuthority,
+                Self::NoRotation => Remedy::StartRotation,
+                Self::PhaseWithoutDirectory => Remedy::UseDirectory,
                 Self::NoRoots => Remedy::NameRoots,
                 Self::NoPeers => Remedy::NamePeers,
                 Self::UnknownNode { similar: Some(similar), .. } => Remedy::DidYouMean(similar.clone()),

@@ -26,6 +26,8 @@ pub struct TargetOptions {
     pub masters_only: bool,
     /// The number of nodes to verify, evenly spaced; all if `None`.
     pub sample: Option<usize>,
+    /// Whether the phase of the rotation that is under way is proven, too.
+    pub phase: bool,
     /// Files of CRLs to check revocation by, besides the directory's own.
     pub crls: Vec<PathBuf>,
 }

@@ -8,6 +8,8 @@ use crate::app::{Env, Error, input, revoke};
 use crate::cluster::profile::{CaRole, Profile};
 use crate::pki::crl;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::rotation::Phase;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::store::ca;
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -44,15 +46,27 @@ pub(super) fn add(target: &mut Target, env: &Env, options: &TargetOptions) -> Re
 /// A certificate file in the directory may be from a backup and older than the ledger's newest certificate.
 fn from_ledger(target: &mut Target, rules: &str, env: &Env) -> Result<(), StoreError> {
     let ledger = Ledger::open_read_only(&env.layout.ledger())?;
-    if let Ok(trust) = ca::trust(&env.layout, CaRole::Cluster) {
-        target.denials = Some(denials::of_ledger(rules, &ledger, &trust, env.now)?);
+    let trust = ca::trust(&env.layout, CaRole::Cluster).ok();
+    if let Some(trust) = &trust {
+        target.denials = Some(denials::of_ledger(rules, &ledger, trust, env.now)?);
     }
     let revoked: BTreeSet<Fingerprint> = ledger.inventory()?.revoked().collect();
     // Without any revocation and without a CRL, there is nothing to check.
     target.revoked = (!revoked.is_empty() || target.knows_revocation()).then_some(revoked);
     let newest = ledger.newest(Profile::KubeletServer.policy().name)?;
+    // A rotation that was aborted put back earlier certificates than those of its CA.
+    let retired: Vec<Fingerprint> = trust.iter().flat_map(TrustBundle::untrusted).collect();
+    let is_retired = |certificate: Fingerprint| -> Result<bool, StoreError> {
+        let issued = if retired.is_empty() { None } else { ledger.by_fingerprint(certificate)? };
+        Ok(issued.is_some_and(|issued| retired.contains(&issued.issuer)))
+    };
+    let is_aborting = target.phase.as_ref().is_some_and(|phase| phase.rotation.phase == Phase::TrustBoth);
     for node in &mut target.nodes {
-        node.issued = newest.get(&node.name).copied().or(node.issued);
+        if let Some(newest) = newest.get(&node.name).copied().filter(|_| !is_aborting)
+            && !is_retired(newest)?
+        {
+            node.issued = Some(newest);
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::assembled::{AssembledTarget, narrow};
-use super::error::VerifyError;
+use super::error::{TargetError, VerifyError};
 use super::options::{TargetOptions, TargetSource};
 use super::{bundle, directory, files, revocations};
 use crate::app::{Env, Error};
@@ -31,6 +31,12 @@ pub fn assemble(env: &Env, options: &TargetOptions) -> Result<AssembledTarget, E
     }
     if let Some(count) = options.sample {
         assembled.findings.extend(sample(&mut assembled.target, count));
+    }
+    if options.phase {
+        assembled.target.phase = Some(match options.source {
+            TargetSource::Directory(_) => directory::phase(&env.layout)?,
+            _ => return Err(VerifyError::Target(TargetError::PhaseWithoutDirectory).into()),
+        });
     }
     revocations::add(&mut assembled.target, env, options)?;
     Ok(assembled)

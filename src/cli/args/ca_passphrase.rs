@@ -152,6 +152,23 @@ impl PassphraseArgs {
         opened.into_iter().map(|(role, ca)| authority(role, ca, context.env.now)).collect()
     }
 
+    /// Opens the CA of a role for signing, and returns how the key of a CA that replaces it is stored: with the same
+    /// passphrase, or without encryption.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::issuers`].
+    pub(crate) fn with_protection(&self, role: CaRole, context: &mut Context<'_>) -> Result<(Issuer, KeyProtection)> {
+        let given = self.given(context)?;
+        let (opened, passphrase) = match (ca::open(&context.env.layout, role, None), given) {
+            (Err(CaError::Key { source: KeyError::PassphraseNeeded, .. }), Some(given)) => {
+                (ca::open(&context.env.layout, role, Some(&given))?, Some(given))
+            }
+            (tried, _) => or_ask(role, tried, context)?,
+        };
+        let protection = passphrase.map_or(KeyProtection::None, KeyProtection::Passphrase);
+        Ok((authority(role, opened, context.env.now)?, protection))
+    }
+
     /// Like [`Self::issuers`], for one CA.
     ///
     /// # Errors

@@ -44,6 +44,9 @@ fn of_clusterctl(remedy: &CertificateRemedy, there: &str) -> String {
             "install {host}'s newest bundle: it still presents an older certificate, or not its own. If that bundle has this \
              very certificate, the newest was never written: {there}clusterctl issue-node {host} --reissue"
         ),
+        CertificateRemedy::InstallPhase { host } => format!(
+            "{host} is behind in the rotation: install its newest bundle, and restart what clusterctl rotate-ca status names"
+        ),
         CertificateRemedy::ReissueClient { host } => format!(
             "the node presents a revoked certificate: {there}clusterctl issue-node --reissue {host}, then install its bundle"
         ),
@@ -137,6 +140,9 @@ fn of_any_tool(remedy: &CertificateRemedy) -> String {
     let text = match remedy {
         CertificateRemedy::Reissue(server) => {
             return format!("reissue it with the tool that made this cluster's, and restart the server {}", on(server));
+        }
+        CertificateRemedy::InstallPhase { host } => {
+            return format!("{host} is behind in the rotation of the CA: install the files of its phase there");
         }
         CertificateRemedy::ServeNewest { host } => {
             return format!("restart the server on {host}: it still presents an older certificate, or not its own");

@@ -22,6 +22,7 @@ pub(crate) fn reason(reason: &IssueReason) -> String {
         IssueReason::Problem(problem) => problem.to_string(),
         IssueReason::Expires { after } => format!("expires in {}", in_words(*after)),
         IssueReason::Requested => "--reissue asks for it".to_owned(),
+        IssueReason::Rotation => "the rotation of its CA requires another one".to_owned(),
         IssueReason::KeyDiscarded => "its key was discarded, and the next bundle needs one".to_owned(),
     }
 }

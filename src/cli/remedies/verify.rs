@@ -20,6 +20,10 @@ pub(super) fn words(remedy: &Remedy) -> String {
             "kubectl would find no server in it either: give it a context, or use --ca, --endpoint and --node-cert"
         }
         Remedy::AddAuthority => "give it a certificate-authority; verify trusts nothing else",
+        Remedy::StartRotation => {
+            "without --phase it verifies the cluster as it is; a rotation begins with: clusterctl rotate-ca start"
+        }
+        Remedy::UseDirectory => "run it in the cluster directory, or without --phase",
         Remedy::NameRoots => "name them with --ca FILE; the system's own are never used",
         Remedy::NamePeers => "name the masters with --endpoint URL, nodes with --node NAME=HOST[:PORT], or both",
         Remedy::DidYouMean(name) => return format!("did you mean {name} ?"),

@@ -21,7 +21,8 @@ use crate::verify::verdict::Strictness;
 const EXPIRES_WITHIN: i64 = 30;
 
 /// The arguments that choose the peers and how they are connected to. They do not go with `--replay`.
-const CONNECTING: [&str; 18] = [
+const CONNECTING: [&str; 19] = [
+    "phase",
     "no_dry_run_writes",
     "offline",
     "record",
@@ -59,6 +60,11 @@ pub struct VerifyArgs {
         "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert", "record", "replay",
     ])]
     pub(super) enrolment: Option<Endpoint>,
+    /// Also prove the phase of the rotation that is under way: what clusterctl rotate-ca next demands
+    #[arg(long, conflicts_with_all = [
+        "offline", "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert",
+    ])]
+    phase: bool,
     /// Verify only this node, and the masters.
     #[arg(
         long = "node",
@@ -158,6 +164,7 @@ impl VerifyArgs {
             nodes: self.nodes.clone(),
             masters_only: self.masters_only,
             sample: self.sample.map(|count| count as usize),
+            phase: self.phase,
             crls: self.crls.iter().map(|path| context.path(path)).collect(),
         })
     }

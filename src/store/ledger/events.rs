@@ -85,6 +85,29 @@ impl Ledger {
         Ok(last.map(|column| column.0))
     }
 
+    /// Returns the times and the details of the events of this kind about this subject, the oldest first.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
+    pub fn events_about(&self, kind: &str, subject: &str) -> Result<Vec<(OffsetDateTime, String)>, StoreError> {
+        self.read(|connection| {
+            let query = "SELECT at, detail FROM events WHERE kind = ?1 AND subject = ?2 ORDER BY seq";
+            let mut select = connection.prepare(query)?;
+            let event = |row: &Row<'_>| Ok((row.get::<_, Column<OffsetDateTime>>(0)?.0, row.get(1)?));
+            select.query_map([kind, subject], event)?.collect()
+        })
+    }
+
+    /// Returns the position of the last certificate in the order of issue; 0 if there is none.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails.
+    pub fn last_sequence(&self) -> Result<u64, StoreError> {
+        let last = "SELECT coalesce(max(seq), 0) FROM certificates";
+        let last = self.read(|connection| connection.query_row(last, [], |row| row.get::<_, i64>(0)))?;
+        Ok(last.unsigned_abs())
+    }
+
     /// Records that keys are about to be deleted on purpose, each with its host and its certificate's SHA-256.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub(super) fn who(client: &Client) -> Option<String> {
         Client::Master(name) | Client::Node(name) | Client::OtherNode(name) => Some(name.clone()),
         Client::Untrusted(kind) => Some(kind.as_str().to_owned()),
         // The verifier is not a host, so its findings are about the server.
-        Client::Anonymous | Client::Verifier => None,
+        Client::Anonymous | Client::Verifier | Client::NewRoot | Client::OldRoot => None,
     }
 }
 

@@ -50,7 +50,7 @@ impl CheckContext<'_> {
         }
         for (at, exchange) in dial.exchanges.iter().enumerate() {
             match exchange.client {
-                Client::Node(_) | Client::Verifier => {}
+                Client::Node(_) | Client::Verifier | Client::NewRoot | Client::OldRoot => {}
                 _ => findings.push(self.refusal(location, dial, at, permitted)),
             }
         }

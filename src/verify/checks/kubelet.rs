@@ -32,7 +32,7 @@ impl CheckContext<'_> {
         }
         for (at, exchange) in dial.exchanges.iter().enumerate() {
             match exchange.client {
-                Client::Master(_) | Client::Verifier => {}
+                Client::Master(_) | Client::Verifier | Client::NewRoot | Client::OldRoot => {}
                 _ => findings.push(self.refusal(location, dial, at, permitted)),
             }
         }

@@ -80,6 +80,10 @@ pub(in crate::verify) fn expectation(place: Place, aspect: Aspect) -> &'static s
         Aspect::Untrusted => "a certificate that the root did not sign is refused: 401, 403 or a TLS alert",
         Aspect::OtherNode => "another node's certificate is refused: 401 or 403",
         Aspect::Readonly => "the read-only port is closed",
+        Aspect::NewRoot => "a client certificate of the new root is accepted",
+        Aspect::OldRoot => "a client certificate of the old root is accepted, until it is dropped",
+        Aspect::ServedRoot => "a chain to the new root",
+        Aspect::Installed => "the certificate that was issued last for this host",
         _ => "",
     }
 }

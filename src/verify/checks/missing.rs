@@ -13,7 +13,7 @@ type Wanted<'a> = (Aspect, Option<&'a str>);
 
 impl CheckContext<'_> {
     /// Returns the checks that are expected at every socket of a peer.
-    pub(super) fn expected_everywhere(&self, place: Place) -> Vec<Wanted<'_>> {
+    pub(super) fn expected_everywhere(&self, place: Place, host: &str) -> Vec<Wanted<'_>> {
         let aspects = [Aspect::Connect, Aspect::Tls, Aspect::Chain, Aspect::Possession, Aspect::Dates, Aspect::Name];
         let mut wanted: Vec<Wanted<'_>> = aspects.into_iter().map(|aspect| (aspect, None)).collect();
         wanted.extend([(Aspect::Usage, None), (Aspect::Anonymous, None)]);
@@ -29,6 +29,7 @@ impl CheckContext<'_> {
             wanted.extend(verifier.then_some((Aspect::Flags, None)));
         }
         wanted.extend(self.target.knows_revocation().then_some((Aspect::Revoked, None)));
+        wanted.extend(self.phase_checks(place, host).into_iter().map(|aspect| (aspect, None)));
         wanted
     }
 
@@ -45,7 +46,7 @@ impl CheckContext<'_> {
         if !peer.dialled {
             return Vec::new();
         }
-        let mut wanted = self.expected_everywhere(place);
+        let mut wanted = self.expected_everywhere(place, &peer.name);
         if place == Place::Node {
             wanted.push((Aspect::Caller, None));
         } else {

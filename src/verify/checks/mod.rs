@@ -24,6 +24,7 @@ mod missing;
 mod naming;
 mod other_certificates;
 mod paths;
+mod phase;
 mod proven;
 mod proxy;
 mod reach;

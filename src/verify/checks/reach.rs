@@ -91,6 +91,7 @@ impl CheckContext<'_> {
                 row.extend(verifier.then_some(Aspect::Flags));
             }
         }
+        row.extend(self.phase_checks(location.place, &peer.name));
         let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);
         let cause = location.cause(cause);
         for aspect in &row[start..] {
@@ -135,11 +136,12 @@ impl CheckContext<'_> {
                 findings.extend(self.denials(location, dial));
             }
         }
+        self.phase(peer, location, (dial, tls), findings);
         self.clients(location, dial, before, findings);
         if let Some(readonly) = &dial.readonly {
             findings.push(read_only(location, readonly));
         }
-        let absent = self.absent(self.expected_everywhere(location.place), &findings[before..]);
+        let absent = self.absent(self.expected_everywhere(location.place, &peer.name), &findings[before..]);
         findings.extend(absent.into_iter().map(|(aspect, client)| {
             let finding =
                 location.finding(aspect, Status::NotProven).saw(NOT_OBSERVED, expectation(location.place, aspect));

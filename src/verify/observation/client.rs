@@ -19,6 +19,10 @@ pub enum Client {
     Anonymous,
     /// The verifier with its own certificate.
     Verifier,
+    /// A client with a certificate of the CA that replaces another one.
+    NewRoot,
+    /// A client with a certificate of the CA that is replaced.
+    OldRoot,
     /// A client whose certificate no server of the cluster may accept.
     #[serde(untagged)]
     Untrusted(Untrusted),

@@ -123,6 +123,7 @@ impl Run {
 
 /// Returns true if the connection of a client that must be refused was closed without a response.
 fn was_cut_off(exchange: &Exchange) -> bool {
-    let has_no_right = !matches!(exchange.client, Client::Master(_) | Client::Node(_) | Client::Verifier);
+    let has_no_right =
+        !matches!(exchange.client, Client::Master(_) | Client::Node(_) | Client::Verifier | Client::NewRoot);
     has_no_right && matches!(exchange.outcome, Outcome::Closed | Outcome::Reset)
 }

@@ -70,7 +70,19 @@ impl Run {
             PlannedRequest::new(Client::OtherNode(name), self.plan.other_node(&self.target, at), Request::Pods)
         }));
         calls.extend(as_verifier(Request::Configz));
+        calls.extend(self.canaries(Request::Pods));
         calls
+    }
+
+    /// Plans the requests of a client of each of the two CAs of a rotation.
+    fn canaries(&self, request: Request) -> Vec<PlannedRequest> {
+        let Some(phase) = self.target.phase.as_ref().filter(|phase| phase.rotation.phase.trusts_new()) else {
+            return Vec::new();
+        };
+        let plan = |client, identity: &Result<Identity, String>| {
+            PlannedRequest::new(client, identity.as_ref().map(Some).map_err(Clone::clone), request)
+        };
+        vec![plan(Client::NewRoot, &phase.of_new), plan(Client::OldRoot, &phase.of_old)]
     }
 
     pub(super) fn api_server_requests(&self) -> Vec<PlannedRequest> {
@@ -84,6 +96,7 @@ impl Run {
         let untrusted = self.untrusted.at_masters.iter();
         calls.extend(untrusted.map(|identity| PlannedRequest::untrusted(identity, Request::Nodes, &API_SERVER_DATA)));
         calls.extend(as_verifier(Request::Flagz));
+        calls.extend(self.canaries(Request::WhoAmI));
         calls
     }
 }

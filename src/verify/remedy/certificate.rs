@@ -37,6 +37,11 @@ pub enum CertificateRemedy {
         /// The node.
         host: String,
     },
+    /// Install the bundle of the rotation's phase on a host, and restart what the plan names.
+    InstallPhase {
+        /// The host.
+        host: String,
+    },
     /// Use a kind of key that can be verified here.
     UseVerifiableKey,
     /// Use the key that belongs to the certificate.

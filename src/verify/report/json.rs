@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::finding::{Cause, Finding};
 use super::super::remedy::Remedy;
-use super::summary::{Counts, RemedyText, Report, RootLine};
+use super::summary::{Counts, RemedyText, Report, RootLine, RotationLine};
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 
@@ -24,6 +24,7 @@ impl Report {
             finished: stamp(self.finished),
             looked_at: if self.has_connections() { "wire" } else { "directory" },
             verdict: self.verdict_word(),
+            rotation: self.rotation.as_ref(),
             summary: self.counts(),
             results: self.findings.iter().map(|finding| self.result(finding, remedy_text)).collect(),
         };
@@ -43,6 +44,8 @@ struct Document<'a> {
     finished: String,
     looked_at: &'static str,
     verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<&'a RotationLine>,
     summary: Counts,
     results: Vec<ResultEntry>,
 }

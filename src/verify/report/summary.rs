@@ -22,6 +22,8 @@ pub struct Report {
     pub started: OffsetDateTime,
     /// The time at which it ended.
     pub finished: OffsetDateTime,
+    /// The phase of a rotation that the run proves, if one was asked for.
+    pub rotation: Option<RotationLine>,
     /// The findings, in the order of the target's hosts.
     pub findings: Vec<Finding>,
     /// The findings that count against the run.
@@ -41,6 +43,20 @@ pub struct RootLine {
     pub pin: String,
     /// SHA-256 of its DER.
     pub sha256: String,
+}
+
+/// The phase of a rotation in the report's header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationLine {
+    /// The role of the CA, as in the cluster file.
+    pub role: String,
+    /// The phase.
+    pub phase: String,
+    /// SHA-256 of the certificate of the CA that is replaced.
+    pub old: String,
+    /// SHA-256 of the certificate of the CA that replaces it.
+    pub new: String,
 }
 
 /// The number of findings by status.
@@ -76,7 +92,14 @@ impl Report {
             pin: root.spki_fingerprint().as_pin(),
             sha256: root.fingerprint().to_string(),
         });
+        let rotation = target.phase.as_ref().map(|expected| RotationLine {
+            role: sanitized(&expected.role),
+            phase: expected.rotation.phase.as_str().to_owned(),
+            old: expected.rotation.old.to_string(),
+            new: expected.rotation.new.to_string(),
+        });
         Self {
+            rotation,
             cluster: target.cluster.clone(),
             kind: target.kind,
             roots: roots.collect(),

@@ -175,6 +175,7 @@ mod tests {
 
     fn report(findings: Vec<Finding>) -> Report {
         Report {
+            rotation: None,
             cluster: "prod".into(),
             kind: TargetKind::Directory,
             roots: vec![RootLine { subject: "CN=prod root".into(), pin: "sha256:ab".into(), sha256: "cd".into() }],

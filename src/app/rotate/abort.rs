@@ -1,0 +1,104 @@
+//! Goes back, before clients have certificates of the new root: first to the certificates of before, then to the root of
+//! before.
+
+use std::path::PathBuf;
+
+use super::advance::{evidence, prove};
+use super::error::RotateError;
+use super::start::inconsistent;
+use super::state::{last_step, record};
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
+use crate::pki::certificate::Certificate;
+use crate::pki::rotation::{Phase, Rotation};
+use crate::pki::trust_bundle::CaState;
+use crate::store::ca;
+use crate::store::files;
+use crate::store::rotation;
+
+/// The name of the step in the ledger.
+const ABORT: &str = "abort";
+
+/// The result of aborting a rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbortReport {
+    /// The role.
+    pub role: CaRole,
+    /// The phase in which it was aborted; `None` if a killed command had done all but remove its files.
+    pub phase: Option<Phase>,
+    /// The folders of credentials below `pki` that were put back.
+    pub restored: Vec<String>,
+    /// Whether the rotation is over. Otherwise hosts get the certificates of before, and trust both roots until then.
+    pub is_over: bool,
+    /// Whether hosts need the bundles of before.
+    pub needs_delivery: bool,
+}
+
+/// Returns true if an abort needs the proof that no host presents a certificate of the new root any more.
+///
+/// # Errors
+/// Returns an error if the CAs cannot be read.
+pub fn abort_needs_proof(role: CaRole, cluster: &Cluster, env: &Env) -> Result<bool, Error> {
+    let (_, cas) = directory::cas(&env.layout, cluster)?;
+    let phase = cas.of(role).rotation().map(|rotation| rotation.phase);
+    Ok(phase == Some(Phase::TrustBoth) && rotation::has_saved(&env.layout, role))
+}
+
+/// Aborts a rotation.
+///
+/// If hosts may have certificates of the new root, those of before are put back, and hosts go on to trust both roots: a
+/// host that trusts the old root alone would refuse the others. After that, and in the phases before, the new CA is
+/// retired and its key deleted.
+///
+/// # Errors
+/// Returns [`RotateError::NotRotating`], [`RotateError::TooLate`] or [`RotateError::Gate`], or an error if a file cannot be
+/// written.
+pub fn abort(
+    role: CaRole,
+    report: Option<&(PathBuf, Vec<u8>)>,
+    cluster: &Cluster,
+    env: &Env,
+    observer: &mut dyn Observer,
+) -> Result<AbortReport, Error> {
+    let _lock = directory::lock(env, "rotate-ca abort", observer)?;
+    let (mut ledger, cas) = directory::cas(&env.layout, cluster)?;
+    let trust = cas.of(role);
+    let Some(present) = trust.rotation() else {
+        if files::exists(&env.layout.rotation(role)) && last_step(&ledger, role)?.as_deref() == Some(ABORT) {
+            rotation::remove(&env.layout, role)?;
+            return Ok(AbortReport { role, phase: None, restored: Vec::new(), is_over: true, needs_delivery: true });
+        }
+        return Err(RotateError::NotRotating(role).into());
+    };
+    let (phase, fingerprints) = (present.phase, (present.old, present.new));
+    if !phase.can_abort() {
+        return Err(RotateError::TooLate { role, phase }.into());
+    }
+    let inconsistent = |error| inconsistent(&env.layout, role, error);
+    if phase.is_signed_by_new() {
+        record(&mut ledger, role, Phase::TrustBoth.as_str(), fingerprints, &env.audit())?;
+        let new = trust.find(present.new).map(|(ca, _)| ca.certificate().clone());
+        let is_new = |leaf: &Certificate| new.as_ref().is_some_and(|new| leaf.is_signed_by(new));
+        let restored = rotation::restore_credentials(&env.layout, role, &is_new)?;
+        let back = Rotation { phase: Phase::TrustBoth, began: env.now, ..present.clone() };
+        let moved = trust.with_states(fingerprints, CaState::in_phase(Phase::TrustBoth));
+        let moved = moved.and_then(|trust| trust.rotating(back)).map_err(inconsistent)?;
+        ca::write_trust(&env.layout, &moved)?;
+        return Ok(AbortReport { role, phase: Some(phase), restored, is_over: false, needs_delivery: true });
+    }
+    let is_begun = last_step(&ledger, role)?.as_deref() == Some(ABORT);
+    if phase == Phase::TrustBoth && rotation::has_saved(&env.layout, role) && !is_begun {
+        let evidence = evidence(report, (role, present), (cluster, env))?;
+        prove(evidence, (role, present), &mut ledger, env)?;
+    }
+    record(&mut ledger, role, ABORT, fingerprints, &env.audit())?;
+    let before = trust.with_states(fingerprints, (CaState::Active, CaState::Retired)).map_err(inconsistent)?;
+    ca::write_trust(&env.layout, &before)?;
+    rotation::remove(&env.layout, role)?;
+    let needs_delivery = phase.trusts_new();
+    Ok(AbortReport { role, phase: Some(phase), restored: Vec::new(), is_over: true, needs_delivery })
+}

@@ -1,0 +1,251 @@
+//! Begins the next phase, if the present one is proven.
+
+use std::path::PathBuf;
+
+use time::{Duration, OffsetDateTime};
+
+use super::error::RotateError;
+use super::gate::{self, GateReport};
+use super::plan::{PhasePlan, Target, plan};
+use super::start::inconsistent;
+use super::state::{self, last_step, proven_since, record, record_proof};
+use crate::app::backup::BACKUP_EVENT;
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::issue::{self, IssueOptions, IssueReason, Subjects};
+use crate::app::observer::Observer;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
+use crate::pki::rotation::{Phase, Rotation};
+use crate::pki::trust_bundle::{CaState, TrustBundle};
+use crate::store::ca;
+use crate::store::files;
+use crate::store::ledger::Ledger;
+use crate::store::rotation;
+
+/// The options of beginning the next phase.
+#[derive(Debug, Clone)]
+pub struct NextOptions {
+    /// The role.
+    pub role: CaRole,
+    /// The report of a run of `verify` with the expectations of the phase: the file and its content.
+    pub report: Option<(PathBuf, Vec<u8>)>,
+    /// Whether the time is not waited for in which programs read their files again.
+    pub no_wait: bool,
+    /// Whether the key of the old CA is kept when it is retired.
+    pub keep_old_key: bool,
+    /// Whether the deletion of the old CA's key is confirmed.
+    pub confirmed: bool,
+}
+
+/// The result of beginning the next phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextReport {
+    /// The role.
+    pub role: CaRole,
+    /// The phase that began, or that would begin, and what has to be done for it.
+    pub plan: PhasePlan,
+    /// The phase after it.
+    pub then: Option<PhasePlan>,
+}
+
+/// Returns the plan of the next phase. Changes nothing, and needs no proof.
+///
+/// # Errors
+/// Returns an error if there is no rotation of the role.
+pub fn preview(role: CaRole, cluster: &Cluster, env: &Env) -> Result<NextReport, Error> {
+    let (_, cas) = directory::cas(&env.layout, cluster)?;
+    let rotation = cas.of(role).rotation().ok_or(RotateError::NotRotating(role))?;
+    Ok(report(role, rotation, cluster))
+}
+
+fn report(role: CaRole, rotation: &Rotation, cluster: &Cluster) -> NextReport {
+    let target = Target::after(rotation.phase);
+    let then = match target {
+        Target::Phase(phase) => Some(plan(role, Target::after(phase), &rotation.canaries, cluster)),
+        Target::Retire => None,
+    };
+    NextReport { role, plan: plan(role, target, &rotation.canaries, cluster), then }
+}
+
+/// Returns true if a command that was killed had the proof of the phase, and recorded the next one.
+///
+/// # Errors
+/// Returns an error if the CAs or the ledger cannot be read.
+pub fn is_recorded(role: CaRole, cluster: &Cluster, env: &Env) -> Result<bool, Error> {
+    let (ledger, cas) = directory::cas(&env.layout, cluster)?;
+    Ok(match cas.of(role).rotation() {
+        Some(present) => {
+            let target = Target::after(present.phase);
+            state::is_recorded(&ledger, role, target.as_str(), (present.old, present.new))?
+        }
+        None => true,
+    })
+}
+
+/// Returns true if the next step deletes the key of the old CA, unless it is kept.
+///
+/// # Errors
+/// Returns an error if the CAs cannot be read.
+pub fn deletes_key(role: CaRole, cluster: &Cluster, env: &Env) -> Result<bool, Error> {
+    let (_, cas) = directory::cas(&env.layout, cluster)?;
+    Ok(cas.of(role).rotation().is_some_and(|present| Target::after(present.phase) == Target::Retire))
+}
+
+/// Begins the next phase, if the present one is proven.
+///
+/// A killed command is continued by the same command, without another proof.
+///
+/// # Errors
+/// Returns an error if there is no rotation of the role, the phase is not proven or was not proven for long enough, or a
+/// file cannot be written.
+pub fn next(
+    options: &NextOptions,
+    cluster: &Cluster,
+    env: &Env,
+    observer: &mut dyn Observer,
+) -> Result<NextReport, Error> {
+    let role = options.role;
+    let _lock = directory::lock(env, "rotate-ca next", observer)?;
+    let (mut ledger, cas) = directory::cas(&env.layout, cluster)?;
+    let trust = cas.of(role);
+    let Some(present) = trust.rotation() else {
+        return finish_removal(&ledger, role, cluster, env);
+    };
+    let target = Target::after(present.phase);
+    let fingerprints = (present.old, present.new);
+    if !state::is_recorded(&ledger, role, target.as_str(), fingerprints)? {
+        let evidence = evidence(options.report.as_ref(), (role, present), (cluster, env))?;
+        check_gate(options, present, evidence, &mut ledger, (cluster, env), observer)?;
+        if target == Target::Retire && !options.keep_old_key && !options.confirmed {
+            return Err(RotateError::Confirm(role).into());
+        }
+        record(&mut ledger, role, target.as_str(), fingerprints, &env.audit())?;
+    }
+    let report = report(role, present, cluster);
+    match target {
+        Target::Phase(phase) => begin(phase, trust, present, &ledger, env)?,
+        Target::Retire => retire(options.keep_old_key, trust, present, env)?,
+    }
+    Ok(report)
+}
+
+/// Removes what a killed command left of a rotation that is over.
+fn finish_removal(ledger: &Ledger, role: CaRole, cluster: &Cluster, env: &Env) -> Result<NextReport, Error> {
+    let is_over = last_step(ledger, role)?.as_deref() == Some(Target::Retire.as_str());
+    if !is_over || !files::exists(&env.layout.rotation(role)) {
+        return Err(RotateError::NotRotating(role).into());
+    }
+    rotation::remove(&env.layout, role)?;
+    Ok(NextReport { role, plan: plan(role, Target::Retire, &[], cluster), then: None })
+}
+
+/// Begins a phase: from now on `apply` issues and packs for it.
+fn begin(phase: Phase, trust: &TrustBundle, present: &Rotation, ledger: &Ledger, env: &Env) -> Result<(), Error> {
+    let role = trust.role();
+    if phase == Phase::Canary {
+        // From this phase on, certificates are replaced, and an abort puts back those of before.
+        rotation::save_credentials(&env.layout, role)?;
+    }
+    let next = Rotation { phase, began: env.now, since: ledger.last_sequence()?, ..present.clone() };
+    let moved = trust.with_states((present.old, present.new), CaState::in_phase(phase));
+    let moved = moved.and_then(|trust| trust.rotating(next));
+    Ok(ca::write_trust(&env.layout, &moved.map_err(|error| inconsistent(&env.layout, role, error))?)?)
+}
+
+/// Puts the old CA's key away, and ends the rotation.
+fn retire(keep_old_key: bool, trust: &TrustBundle, present: &Rotation, env: &Env) -> Result<(), Error> {
+    let role = trust.role();
+    let kept = format!("ca-{}.key", &present.old.to_string()[..16]);
+    rotation::adopt_key(&env.layout, role, keep_old_key.then_some(kept.as_str()))?;
+    let over = trust.with_states((present.old, present.new), (CaState::Retired, CaState::Active));
+    ca::write_trust(&env.layout, &over.map_err(|error| inconsistent(&env.layout, role, error))?)?;
+    Ok(rotation::remove(&env.layout, role)?)
+}
+
+/// Returns the proof that the options have, for the present phase.
+///
+/// # Errors
+/// Returns [`RotateError::Report`].
+pub(super) fn evidence(
+    report: Option<&(PathBuf, Vec<u8>)>,
+    (role, present): (CaRole, &Rotation),
+    (cluster, env): (&Cluster, &Env),
+) -> Result<Option<GateReport>, RotateError> {
+    report.map(|(path, json)| gate::parse(path, json, (role, present), cluster, env.now)).transpose()
+}
+
+/// Refuses the next phase unless the present one is proven, and was proven for as long as programs need to read their files.
+fn check_gate(
+    options: &NextOptions,
+    present: &Rotation,
+    evidence: Option<GateReport>,
+    ledger: &mut Ledger,
+    (cluster, env): (&Cluster, &Env),
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    let (role, phase) = (options.role, present.phase);
+    if phase == Phase::Prepare {
+        check_prepared(present, ledger, (cluster, env), observer)?;
+    }
+    let evidence = prove(evidence, (role, present), ledger, env)?;
+    let wait = plan(role, Target::Phase(phase), &present.canaries, cluster).wait;
+    let since = proven_since(ledger, role, present)?.unwrap_or(env.now);
+    let until: OffsetDateTime = since + Duration::seconds(wait.into());
+    if wait > 0 && !options.no_wait && (env.now < until || evidence.finished < until) {
+        return Err(RotateError::Wait { phase, until }.into());
+    }
+    Ok(())
+}
+
+/// Records whether the phase is proven, and returns the proof.
+///
+/// # Errors
+/// Returns [`RotateError::Gate`] with the hosts that are behind, or an error if the ledger cannot be written.
+pub(super) fn prove(
+    evidence: Option<GateReport>,
+    (role, present): (CaRole, &Rotation),
+    ledger: &mut Ledger,
+    env: &Env,
+) -> Result<GateReport, Error> {
+    let is_green = evidence.as_ref().is_some_and(GateReport::is_green);
+    record_proof(ledger, role, present, is_green, &env.audit())?;
+    match evidence {
+        Some(evidence) if is_green => Ok(evidence),
+        red => {
+            let behind = red.map(|red| red.behind().to_vec()).unwrap_or_default();
+            Err(RotateError::Gate { phase: present.phase, behind }.into())
+        }
+    }
+}
+
+/// Checks what has to be in place before hosts get the new root: a backup of its key, and no certificate that is due soon.
+fn check_prepared(
+    present: &Rotation,
+    ledger: &Ledger,
+    (cluster, env): (&Cluster, &Env),
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    if ledger.last_event(BACKUP_EVENT)?.is_none_or(|at| at < present.began) {
+        return Err(RotateError::NoBackup.into());
+    }
+    for subjects in
+        [Subjects::Masters(cluster.masters.iter().collect()), Subjects::Nodes(cluster.nodes.iter().collect())]
+    {
+        let options = IssueOptions {
+            subjects,
+            reissue: false,
+            renew_within: Lifetime::parse("30d").ok(),
+            skips_unreadable: false,
+        };
+        let preview = issue::preview(options, cluster, env, observer)?;
+        let is_due = |reason: &IssueReason| matches!(reason, IssueReason::Expires { .. });
+        let due = preview.certificates().chain(preview.to_request()).find(|one| one.reasons.iter().any(is_due));
+        if let Some(due) = due {
+            return Err(RotateError::Due(due.credential.to_string()).into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Errors of rotating a CA.
+
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+
+use super::behind::Behind;
+use crate::app::Remedy;
+use crate::cluster::duration::stamp;
+use crate::cluster::profile::CaRole;
+use crate::pki::rotation::Phase;
+
+/// Errors of rotating a CA.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RotateError {
+    /// There is no rotation of this role.
+    #[error("the {} is not being rotated", _0.as_str())]
+    NotRotating(CaRole),
+    /// A rotation is under way.
+    #[error("the {} is being rotated already, phase {} ({})", role.as_str(), phase.number(), phase.as_str())]
+    UnderWay {
+        /// The role.
+        role: CaRole,
+        /// Its phase.
+        phase: Phase,
+    },
+    /// The key of the CA is held by a program or a token.
+    #[error("the key of the {} is elsewhere (signers in the cluster file), and such a CA cannot be rotated yet", _0.as_str())]
+    KeyElsewhere(CaRole),
+    /// The old and the new CA have the same subject.
+    #[error("the new CA has the subject of the {}, {subject}: programs could not tell the two apart", role.as_str())]
+    SameSubject {
+        /// The role.
+        role: CaRole,
+        /// The subject.
+        subject: String,
+    },
+    /// The new CA is known already.
+    #[error("{subject} is a CA of this cluster already")]
+    Known {
+        /// Its subject.
+        subject: String,
+    },
+    /// The new CA has the key of a CA of another role.
+    #[error("the new CA has the key of the {}", _0.as_str())]
+    SharedKey(CaRole),
+    /// A canary is not a host of the cluster file.
+    #[error("{0} is not a host of the cluster file")]
+    UnknownCanary(String),
+    /// The phase is not proven.
+    #[error("phase {} ({}) is not proven: {}", phase.number(), phase.as_str(), listed(behind))]
+    Gate {
+        /// The phase.
+        phase: Phase,
+        /// The hosts that are behind, and what else is missing.
+        behind: Vec<Behind>,
+    },
+    /// The phase is proven, but programs may not have read their files again.
+    #[error("phase {} ({}) is proven; the next one may begin at {}", phase.number(), phase.as_str(), stamp(*until))]
+    Wait {
+        /// The phase.
+        phase: Phase,
+        /// The earliest time of the next phase.
+        until: OffsetDateTime,
+    },
+    /// The report is not one of this phase.
+    #[error("{} proves nothing about this phase: {why}", path.display())]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// There is no backup since the new CA was made.
+    #[error("there is no backup since the new CA was made: its key is only here")]
+    NoBackup,
+    /// Certificates are due.
+    #[error("certificates of {0} are due within 30 days, and would be renewed in the middle of the rotation")]
+    Due(String),
+    /// The rotation can no longer be aborted.
+    #[error("the rotation of the {} cannot be aborted in phase {} ({})", role.as_str(), phase.number(), phase.as_str())]
+    TooLate {
+        /// The role.
+        role: CaRole,
+        /// Its phase.
+        phase: Phase,
+    },
+    /// The key of the old CA would be deleted.
+    #[error("the key of the old {} would be deleted now", _0.as_str())]
+    Confirm(CaRole),
+}
+
+fn listed(behind: &[Behind]) -> String {
+    const NAMED: usize = 5;
+    let mut hosts: Vec<&str> = behind.iter().map(|one| one.host.as_str()).collect();
+    hosts.dedup();
+    let more = hosts.len().saturating_sub(NAMED);
+    hosts.truncate(NAMED);
+    let named = hosts.join(", ");
+    if more > 0 { format!("{named} and {more} more are behind") } else { format!("{named} behind") }
+}
+
+impl RotateError {
+    pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
+        Some(Remedy::Rotate(self.clone()))
+    }
+}

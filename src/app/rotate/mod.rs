@@ -1,0 +1,25 @@
+//! The rotation of a CA, phase by phase.
+//!
+//! [`start()`] makes the new CA, and [`next`] begins the next phase if the report of a run of `verify` proves the present one.
+//! A phase changes `trust.json` alone: what follows for certificates and trust files is done by `apply`. [`abort()`] puts back
+//! what was before. Every step is recorded in the ledger first, and a killed command is continued by the same command.
+
+mod abort;
+mod advance;
+mod behind;
+mod error;
+mod gate;
+mod plan;
+mod rereads;
+mod start;
+mod state;
+
+pub use abort::{AbortReport, abort, abort_needs_proof};
+pub use advance::{NextOptions, NextReport, deletes_key, is_recorded, next, preview};
+pub use behind::Behind;
+pub use error::RotateError;
+pub use gate::{GateReport, REQUIRED, parse};
+pub use plan::{Change, Group, PhasePlan, Restart, Target, plan};
+pub use rereads::{Component, Input, READS, Reread, reread};
+pub use start::{NewCa, StartOptions, StartReport, check, start};
+pub use state::{RotatedCa, RotationState, state};

@@ -1,0 +1,240 @@
+//! Begins a rotation: the new CA beside the old one, and a client certificate of each.
+
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::error::RotateError;
+use super::plan::{PhasePlan, remaining};
+use super::state::{RotatedCa, record};
+use crate::app::ca::{self as app_ca, KeyProtection, role_with_key};
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
+use crate::pki::ca_certificate::CaCertificate;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::issuer::{IssueError, Issuer};
+use crate::pki::key::PrivateKey;
+use crate::pki::local_key::LocalKey;
+use crate::pki::new_ca;
+use crate::pki::passphrase::Passphrase;
+use crate::pki::rotation::{Phase, Rotation};
+use crate::pki::trust_bundle::{CaState, TrustBundle, TrustBundleError};
+use crate::sanitize::sanitized;
+use crate::store::ca;
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::Entry;
+use crate::store::rotation::{self, CanaryOf};
+
+/// The profile under which the ledger has canaries.
+const CANARY: &str = "canary";
+
+/// The source of the new CA.
+#[derive(Debug)]
+pub enum NewCa {
+    /// A root with a new key of this kind.
+    Generate(KeyKind),
+    /// A CA that another tool made.
+    Import {
+        /// The file of its certificate, optionally with those above it.
+        certificate: PathBuf,
+        /// The file of its key.
+        key: PathBuf,
+        /// A file with the certificates above it.
+        chain: Option<PathBuf>,
+        /// The passphrase of the key's file.
+        passphrase: Option<Passphrase>,
+    },
+}
+
+/// The options of beginning a rotation.
+#[derive(Debug)]
+pub struct StartOptions {
+    /// The role of the CA that is replaced.
+    pub role: CaRole,
+    /// The CA that replaces it.
+    pub new: NewCa,
+    /// The hosts that present certificates of the new root first; the first master and the first node if empty.
+    pub canaries: Vec<String>,
+    /// How the key of the new CA is stored.
+    pub protection: KeyProtection,
+}
+
+/// The result of beginning a rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartReport {
+    /// The role.
+    pub role: CaRole,
+    /// The rotation.
+    pub rotation: Rotation,
+    /// The CA that is replaced.
+    pub old: RotatedCa,
+    /// The CA that replaces it.
+    pub new: RotatedCa,
+    /// The plans of the phases that follow.
+    pub next: Vec<PhasePlan>,
+}
+
+/// Checks that a rotation can begin, before a passphrase is asked for.
+///
+/// # Errors
+/// Returns an error if a rotation is under way, the key of the CA is elsewhere, or a canary is unknown.
+pub fn check(role: CaRole, canaries: &[String], cluster: &Cluster, layout: &Layout) -> Result<(), Error> {
+    for other in CaRole::ALL {
+        if let Some(rotation) = ca::trust(layout, other)?.rotation() {
+            return Err(RotateError::UnderWay { role: other, phase: rotation.phase }.into());
+        }
+    }
+    if cluster.signer(role).is_some() {
+        return Err(RotateError::KeyElsewhere(role).into());
+    }
+    match canaries.iter().find(|name| cluster.host_names().iter().all(|host| host.as_str() != name.as_str())) {
+        Some(unknown) => Err(RotateError::UnknownCanary(unknown.clone()).into()),
+        None => Ok(()),
+    }
+}
+
+/// Makes the new CA and keeps it beside the old one. No host gets it before the next phase.
+///
+/// `old` is the CA that is replaced. A killed command is continued by the same command.
+///
+/// # Errors
+/// Returns the errors of [`check`], or an error if the new CA cannot be made or imported, or a file cannot be written.
+pub fn start(
+    options: &StartOptions,
+    old: &Issuer,
+    cluster: &Cluster,
+    env: &Env,
+    observer: &mut dyn Observer,
+) -> Result<StartReport, Error> {
+    let role = options.role;
+    let _lock = directory::lock(env, "rotate-ca start", observer)?;
+    check(role, &options.canaries, cluster, &env.layout)?;
+    let (mut ledger, cas) = directory::cas(&env.layout, cluster)?;
+    let trust = cas.of(role);
+    let left = rotation::new_ca(&env.layout, role)?;
+    let new = match left {
+        // Of a run that was killed.
+        Some(ca) if !trust.has(ca.certificate().fingerprint()) => ca,
+        // Of a rotation that is over.
+        Some(_) => {
+            rotation::remove(&env.layout, role)?;
+            make(options, old, trust, cluster, env)?
+        }
+        None => make(options, old, trust, cluster, env)?,
+    };
+    let fingerprints = (old.ca().certificate().fingerprint(), new.certificate().fingerprint());
+    record_certificates(&mut ledger, &new, old, env)?;
+    record(&mut ledger, role, Phase::Prepare.as_str(), fingerprints, &env.audit())?;
+    let rotation = Rotation {
+        phase: Phase::Prepare,
+        began: env.now,
+        old: fingerprints.0,
+        new: fingerprints.1,
+        canaries: canaries(&options.canaries, cluster),
+        since: ledger.last_sequence()?,
+    };
+    let mut all: Vec<(CaCertificate, CaState)> = trust.all().map(|(ca, state)| (ca.clone(), state)).collect();
+    all.push((new.clone(), CaState::Prepared));
+    let rotating = TrustBundle::new(role, all).and_then(|trust| trust.rotating(rotation.clone()));
+    ca::write_trust(&env.layout, &rotating.map_err(|error| inconsistent(&env.layout, role, error))?)?;
+    let next = remaining(role, &rotation, cluster);
+    Ok(StartReport { role, old: RotatedCa::of(old.ca()), new: RotatedCa::of(&new), next, rotation })
+}
+
+/// Returns the error for CAs that do not make a trust bundle.
+pub(super) fn inconsistent(layout: &Layout, role: CaRole, error: TrustBundleError) -> Error {
+    let path = layout.trust_file(role).display().to_string();
+    ca::CaError::TrustFile { path, source: error.into() }.into()
+}
+
+fn canaries(chosen: &[String], cluster: &Cluster) -> Vec<String> {
+    if !chosen.is_empty() {
+        return chosen.to_vec();
+    }
+    let first = [cluster.masters.first(), cluster.nodes.first()].into_iter().flatten();
+    let mut names: Vec<String> = first.map(|host| host.name.to_string()).collect();
+    names.dedup();
+    names
+}
+
+/// Makes the new CA and both canaries, and writes them.
+fn make(
+    options: &StartOptions,
+    old: &Issuer,
+    trust: &TrustBundle,
+    cluster: &Cluster,
+    env: &Env,
+) -> Result<CaCertificate, Error> {
+    let role = options.role;
+    let (ca, key_pem, signing) = match &options.new {
+        NewCa::Generate(kind) => {
+            let numbers = trust.all().filter_map(|(ca, _)| role.number_of(&cluster.name, &ca.root().account()));
+            let number = numbers.max().unwrap_or(1) + 1;
+            let key = PrivateKey::generate(*kind).map_err(IssueError::Key)?;
+            let signing = LocalKey::open(&key).map_err(IssueError::Key)?;
+            let (name, lifetime) = (&cluster.name, cluster.validity.ca);
+            let ca = new_ca::numbered_root(role, name, number, &signing, lifetime, env.now)?.into_inner();
+            (ca, app_ca::key_pem(&key, &options.protection)?, signing)
+        }
+        NewCa::Import { certificate, key, chain, passphrase } => {
+            let imported = app_ca::read_for_rotation(
+                (certificate, key, chain.as_deref()),
+                role,
+                passphrase.as_ref(),
+                &options.protection,
+                env,
+            )?;
+            (imported.ca, imported.key_pem, imported.signing)
+        }
+    };
+    check_new(&ca, trust, &env.layout)?;
+    let new = Issuer::new(ca.clone(), Box::new(signing), env.now)?;
+    let spec = cluster.canary_spec(role);
+    let canary = |issuer: &Issuer| issuer.issue_credential(&spec, cluster.keys, env.now);
+    let (of_old, of_new) = (canary(old)?.into_inner(), canary(&new)?.into_inner());
+    let key: &Zeroizing<String> = &key_pem;
+    rotation::create(&env.layout, &ca, Some(key.as_str()), [&of_old, &of_new])?;
+    Ok(ca)
+}
+
+/// Refuses a CA that could be taken for another one.
+fn check_new(new: &CaCertificate, trust: &TrustBundle, layout: &Layout) -> Result<(), RotateError> {
+    let (role, subject) = (new.role(), || sanitized(&new.certificate().subject.text));
+    if trust.all().any(|(ca, _)| ca.certificate().spki == new.certificate().spki) {
+        return Err(RotateError::Known { subject: subject() });
+    }
+    // Programs look for an issuer by its name first.
+    if trust.accepted().any(|ca| ca.path().any(|one| new.path().any(|other| one.subject.der == other.subject.der))) {
+        return Err(RotateError::SameSubject { role, subject: subject() });
+    }
+    match new.path().find_map(|one| role_with_key(layout, role, &one.spki)) {
+        Some(other) => Err(RotateError::SharedKey(other)),
+        None => Ok(()),
+    }
+}
+
+/// Records the new CA and the canaries, unless a killed command did so.
+fn record_certificates(ledger: &mut Ledger, new: &CaCertificate, old: &Issuer, env: &Env) -> Result<(), Error> {
+    let role = new.role();
+    if !ledger.has_ca(new.certificate().fingerprint(), role)? {
+        let certificate = new.certificate();
+        let entry = Entry { certificate, profile: role.as_str(), host: None, issuer: certificate };
+        ledger.record(&[entry], &env.audit())?;
+    }
+    for (of, issuer) in CanaryOf::ALL.into_iter().zip([old.ca(), new]) {
+        let Some(canary) = rotation::canary(&env.layout, role, of) else { continue };
+        let fingerprint: Fingerprint = canary.certificate.fingerprint();
+        if ledger.by_fingerprint(fingerprint)?.is_none() {
+            let entry =
+                Entry { certificate: &canary.certificate, profile: CANARY, host: None, issuer: issuer.certificate() };
+            ledger.record(&[entry], &env.audit())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! The state of rotations, and its records in the ledger.
+
+use time::OffsetDateTime;
+
+use super::plan::{PhasePlan, remaining};
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
+use crate::pki::ca_certificate::CaCertificate;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::rotation::Rotation;
+use crate::store::error::StoreError;
+use crate::store::ledger::{AuditContext, Ledger};
+
+/// The kind of the events that record the phases of rotations; their subject is the role.
+pub(super) const ROTATED: &str = "rotated";
+/// The kind of the events that record whether a phase is proven.
+const PROVEN: &str = "rotation-proven";
+
+/// One of the two CAs of a rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotatedCa {
+    /// Its subject.
+    pub subject: String,
+    /// SHA-256 of its certificate.
+    pub fingerprint: Fingerprint,
+    /// The pin of its root.
+    pub pin: Fingerprint,
+    /// When it expires.
+    pub not_after: OffsetDateTime,
+}
+
+impl RotatedCa {
+    pub(super) fn of(ca: &CaCertificate) -> Self {
+        Self {
+            subject: ca.certificate().subject.text.clone(),
+            fingerprint: ca.certificate().fingerprint(),
+            pin: ca.root().spki_fingerprint(),
+            not_after: ca.not_after(),
+        }
+    }
+}
+
+/// A rotation that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotationState {
+    /// The role.
+    pub role: CaRole,
+    /// The phase, with its beginning and its canaries.
+    pub rotation: Rotation,
+    /// The CA that is replaced.
+    pub old: RotatedCa,
+    /// The CA that replaces it.
+    pub new: RotatedCa,
+    /// Since when the phase is proven; `None` if it is not.
+    pub proven_since: Option<OffsetDateTime>,
+    /// The plans of the phases that follow.
+    pub next: Vec<PhasePlan>,
+}
+
+/// Returns the rotations that are under way.
+///
+/// # Errors
+/// Returns an error if the CAs or the ledger cannot be read.
+pub fn state(cluster: &Cluster, env: &Env) -> Result<Vec<RotationState>, Error> {
+    let (ledger, cas) = directory::cas(&env.layout, cluster)?;
+    let mut found = Vec::new();
+    for role in CaRole::ALL {
+        let trust = cas.of(role);
+        let Some(rotation) = trust.rotation() else { continue };
+        let (Some((old, _)), Some((new, _))) = (trust.find(rotation.old), trust.find(rotation.new)) else { continue };
+        found.push(RotationState {
+            role,
+            rotation: rotation.clone(),
+            old: RotatedCa::of(old),
+            new: RotatedCa::of(new),
+            proven_since: proven_since(&ledger, role, rotation)?,
+            next: remaining(role, rotation, cluster),
+        });
+    }
+    Ok(found)
+}
+
+/// Returns the text of the event of a phase, or of the end of a rotation.
+pub(super) fn detail(phase: &str, old: Fingerprint, new: Fingerprint) -> String {
+    format!("{phase}, old {old}, new {new}")
+}
+
+/// Records a phase, unless a killed command did so.
+pub(super) fn record(
+    ledger: &mut Ledger,
+    role: CaRole,
+    phase: &str,
+    (old, new): (Fingerprint, Fingerprint),
+    audit: &AuditContext<'_>,
+) -> Result<(), StoreError> {
+    if is_recorded(ledger, role, phase, (old, new))? {
+        return Ok(());
+    }
+    ledger.log_event(ROTATED, role.name(), &detail(phase, old, new), audit)
+}
+
+/// Returns true if a phase is the last one that was recorded.
+pub(super) fn is_recorded(
+    ledger: &Ledger,
+    role: CaRole,
+    phase: &str,
+    (old, new): (Fingerprint, Fingerprint),
+) -> Result<bool, StoreError> {
+    let last = ledger.events_about(ROTATED, role.name())?.pop();
+    Ok(last.is_some_and(|(_, text)| text == detail(phase, old, new)))
+}
+
+/// Returns the name of the last recorded step: a phase, `retire` or `abort`.
+pub(super) fn last_step(ledger: &Ledger, role: CaRole) -> Result<Option<String>, StoreError> {
+    let last = ledger.events_about(ROTATED, role.name())?.pop();
+    Ok(last.and_then(|(_, text)| text.split(',').next().map(str::to_owned)))
+}
+
+/// Records whether the phase is proven now, if that changed.
+pub(super) fn record_proof(
+    ledger: &mut Ledger,
+    role: CaRole,
+    rotation: &Rotation,
+    is_proven: bool,
+    audit: &AuditContext<'_>,
+) -> Result<(), StoreError> {
+    if proven_since(ledger, role, rotation)?.is_some() == is_proven {
+        return Ok(());
+    }
+    ledger.log_event(PROVEN, role.name(), &proof(rotation, is_proven), audit)
+}
+
+/// Returns since when the phase is proven, by what was recorded; `None` if it is not.
+pub(super) fn proven_since(
+    ledger: &Ledger,
+    role: CaRole,
+    rotation: &Rotation,
+) -> Result<Option<OffsetDateTime>, StoreError> {
+    let last = ledger.events_about(PROVEN, role.name())?.pop();
+    Ok(last.filter(|(at, text)| *at >= rotation.began && *text == proof(rotation, true)).map(|(at, _)| at))
+}
+
+fn proof(rotation: &Rotation, is_proven: bool) -> String {
+    let state = if is_proven { "proven" } else { "not proven" };
+    format!("{} {state}, new {}", rotation.phase.as_str(), rotation.new)
+}

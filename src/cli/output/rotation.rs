@@ -1,0 +1,236 @@
+//! Rotations, their plans and their phases as text and JSON.
+
+use serde_json::{Value, json};
+
+use crate::app::count::counted;
+use crate::app::rotate::{
+    AbortReport, Change, Group, NextReport, PhasePlan, Reread, Restart, RotatedCa, RotationState, StartReport, Target,
+};
+use crate::cli::args::output::OutputFormat;
+use crate::cluster::duration::stamp;
+use crate::pki::rotation::{Phase, Rotation};
+use crate::sanitize::sanitized;
+use crate::ui::Screen;
+
+/// The version of the JSON format.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Shows a rotation that began.
+pub(crate) fn show_start(report: &StartReport, output: OutputFormat, screen: &mut Screen<'_>) {
+    let StartReport { role, rotation, old, new, next } = report;
+    if output == OutputFormat::Json {
+        let rotation = state_of(role.name(), rotation, (old, new), None, next);
+        return screen.answer(format_args!("{:#}", document("start", json!({ "rotations": [rotation] }))));
+    }
+    screen.answer(header(role.as_str(), rotation, (old, new)));
+    screen.answer(plans(next));
+    screen.step(
+        "The new CA is only here: back the directory up now (clusterctl backup FILE). Nothing changes for hosts before: \
+         clusterctl rotate-ca next",
+    );
+}
+
+/// Shows the rotations that are under way.
+pub(crate) fn show_states(states: &[RotationState], output: OutputFormat, screen: &mut Screen<'_>) {
+    if output == OutputFormat::Json {
+        let state = |one: &RotationState| {
+            let since = one.proven_since.map(stamp);
+            state_of(one.role.name(), &one.rotation, (&one.old, &one.new), since, &one.next)
+        };
+        let rotations: Vec<Value> = states.iter().map(state).collect();
+        return screen.answer(format_args!("{:#}", document("status", json!({ "rotations": rotations }))));
+    }
+    if states.is_empty() {
+        return screen.answer("no CA is being rotated");
+    }
+    for state in states {
+        screen.answer(header(state.role.as_str(), &state.rotation, (&state.old, &state.new)));
+        screen.answer(match state.proven_since {
+            Some(at) => format!("  proven since {}", stamp(at)),
+            None => "  not proven yet".to_owned(),
+        });
+        screen.answer(plans(&state.next));
+    }
+}
+
+/// Shows the phase that began, or that would begin.
+pub(crate) fn show_next(report: &NextReport, is_dry_run: bool, output: OutputFormat, screen: &mut Screen<'_>) {
+    let NextReport { role, plan, then } = report;
+    if output == OutputFormat::Json {
+        let then = then.as_ref().map(plan_of);
+        let value = json!({ "role": role.name(), "dryRun": is_dry_run, "plan": plan_of(plan), "then": then });
+        return screen.answer(format_args!("{:#}", document("next", value)));
+    }
+    screen.answer(plans(std::slice::from_ref(plan)));
+    screen.step(match (is_dry_run, plan.phase) {
+        (true, _) => "nothing was changed".to_owned(),
+        (false, Target::Retire) => "The rotation is over. Nothing has to be delivered".to_owned(),
+        (false, _) => {
+            "Next: clusterctl apply, then install.sh on the hosts that it names, and the restarts above; then \
+                       clusterctl rotate-ca next"
+                .to_owned()
+        }
+    });
+}
+
+/// Shows a rotation that was given up.
+pub(crate) fn show_abort(report: &AbortReport, output: OutputFormat, screen: &mut Screen<'_>) {
+    let AbortReport { role, phase, restored, is_over, needs_delivery } = report;
+    if output == OutputFormat::Json {
+        let phase = phase.map(Phase::as_str);
+        let value = json!({
+            "role": role.name(), "phase": phase, "restored": restored, "isOver": is_over, "needsDelivery": needs_delivery,
+        });
+        return screen.answer(format_args!("{:#}", document("abort", value)));
+    }
+    for folder in restored {
+        screen.answer(format_args!("restored pki/{}", sanitized(folder)));
+    }
+    screen.step(match is_over {
+        true => format!("the rotation of the {} was given up; the key of the new CA is deleted", role.as_str()),
+        false => {
+            format!("hosts get their certificates of the old {} back, and trust both roots until then", role.as_str())
+        }
+    });
+    if *needs_delivery {
+        screen.step(match is_over {
+            true => "Next: clusterctl apply, and install.sh on the hosts that it names",
+            false => {
+                "Next: clusterctl apply, install.sh on the hosts that it names, then clusterctl rotate-ca abort again"
+            }
+        });
+    }
+}
+
+fn document(command: &str, value: Value) -> Value {
+    let mut document = json!({ "schemaVersion": SCHEMA_VERSION, "command": command });
+    if let (Some(document), Value::Object(fields)) = (document.as_object_mut(), value) {
+        document.extend(fields);
+    }
+    document
+}
+
+fn state_of(
+    role: &str,
+    rotation: &Rotation,
+    (old, new): (&RotatedCa, &RotatedCa),
+    proven_since: Option<String>,
+    next: &[PhasePlan],
+) -> Value {
+    let ca = |ca: &RotatedCa| {
+        json!({
+            "subject": ca.subject, "sha256": ca.fingerprint.to_string(), "pin": ca.pin.as_pin(),
+            "expires": stamp(ca.not_after),
+        })
+    };
+    json!({
+        "role": role,
+        "phase": rotation.phase.as_str(),
+        "number": rotation.phase.number(),
+        "began": stamp(rotation.began),
+        "provenSince": proven_since,
+        "canAbort": rotation.phase.can_abort(),
+        "canaries": rotation.canaries,
+        "old": ca(old),
+        "new": ca(new),
+        "next": next.iter().map(plan_of).collect::<Vec<_>>(),
+    })
+}
+
+fn plan_of(plan: &PhasePlan) -> Value {
+    let group = |group: &Group| match group {
+        Group::Masters(count) => json!({ "role": "master", "count": count }),
+        Group::Nodes(count) => json!({ "role": "node", "count": count }),
+        Group::Hosts(names) => json!({ "hosts": names }),
+    };
+    let change = |change: &Change| {
+        let (reread, seconds) = match change.reread {
+            Reread::Within(seconds) => ("within", Some(seconds)),
+            Reread::EachConnection => ("each-connection", None),
+            Reread::Restart => ("restart", None),
+        };
+        json!({
+            "hosts": group(&change.hosts), "component": change.component.as_str(), "input": change.input.as_str(),
+            "reread": reread, "seconds": seconds,
+        })
+    };
+    let restart = |restart: &Restart| {
+        json!({
+            "hosts": group(&restart.hosts), "component": restart.component.as_str(), "oneByOne": restart.one_by_one,
+        })
+    };
+    json!({
+        "phase": plan.phase.as_str(),
+        "number": plan.phase.number(),
+        "kubernetesVersion": plan.version,
+        "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
+        "restarts": plan.restarts.iter().map(restart).collect::<Vec<_>>(),
+        "waitSeconds": plan.wait,
+        "gate": plan.gate,
+    })
+}
+
+fn header(role: &str, rotation: &Rotation, (old, new): (&RotatedCa, &RotatedCa)) -> String {
+    let ca = |ca: &RotatedCa| {
+        format!("{}, {}, valid until {}", sanitized(&ca.subject), ca.pin.as_pin(), stamp(ca.not_after))
+    };
+    format!(
+        "{role}: phase {} ({}) since {}\n  old      {}\n  new      {}\n  first    {}",
+        rotation.phase.number(),
+        rotation.phase.as_str(),
+        stamp(rotation.began),
+        ca(old),
+        ca(new),
+        rotation.canaries.join(", "),
+    )
+}
+
+fn plans(plans: &[PhasePlan]) -> String {
+    let mut text = String::new();
+    if plans.iter().all(|plan| plan.version.is_none()) {
+        text.push_str("kubernetes.version is not in cluster.yaml: every restart that any version needs is listed\n");
+    }
+    for plan in plans {
+        text.push_str(&format!("phase {} ({}): {}\n", plan.phase.number(), plan.phase.as_str(), purpose(plan.phase)));
+        for change in &plan.changes {
+            let reread = match change.reread {
+                Reread::Within(seconds) => format!("read again within {seconds} s"),
+                Reread::EachConnection => "read for each connection".to_owned(),
+                Reread::Restart => "read when it is restarted".to_owned(),
+            };
+            let (hosts, component) = (hosts(&change.hosts), change.component.as_str());
+            text.push_str(&format!("  change   {hosts}: {component}, {} ({reread})\n", change.input.as_str()));
+        }
+        for restart in &plan.restarts {
+            let how = if restart.one_by_one { ", one host after the other" } else { ", a share of them at a time" };
+            text.push_str(&format!("  restart  {}: {}{how}\n", hosts(&restart.hosts), restart.component.as_str()));
+        }
+        if plan.wait > 0 {
+            text.push_str(&format!("  wait     {} s after it is proven\n", plan.wait));
+        }
+        if !plan.gate.is_empty() {
+            text.push_str(&format!("  proof    {}\n", plan.gate.join(", ")));
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+fn purpose(phase: Target) -> &'static str {
+    match phase {
+        Target::Phase(Phase::Prepare) => "the new CA exists, and no host has it",
+        Target::Phase(Phase::TrustBoth) => "all hosts trust both roots",
+        Target::Phase(Phase::Canary) => "some hosts present certificates of the new root",
+        Target::Phase(Phase::Servers) => "all servers present certificates of the new root",
+        Target::Phase(Phase::Clients) => "all clients present certificates of the new root",
+        Target::Phase(Phase::DropOld) => "all hosts trust the new root alone",
+        Target::Retire => "the old CA is retired, and its key deleted or kept",
+    }
+}
+
+fn hosts(group: &Group) -> String {
+    match group {
+        Group::Masters(count) => counted(*count, "master"),
+        Group::Nodes(count) => counted(*count, "node"),
+        Group::Hosts(names) => names.join(", "),
+    }
+}

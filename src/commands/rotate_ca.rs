@@ -1,0 +1,294 @@
+//! `rotate-ca`: replaces a CA, phase by phase.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::app::rotate::{self, NewCa, NextOptions, StartOptions};
+use crate::app::verify::{self, RunOptions, TargetOptions, TargetSource};
+use crate::cli::args::ca_passphrase::PassphraseArgs;
+use crate::cli::args::output::OutputFormat;
+use crate::cli::args::passphrase_file::passphrase_of_file;
+use crate::cli::context::{Context, read_given};
+use crate::cli::error::{CliError, Result, no_answer};
+use crate::cli::exit::Exit;
+use crate::cli::finding_remedies::words;
+use crate::cli::output::rotation;
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
+use crate::pki::passphrase::Passphrase;
+use crate::verify::checks::Detail;
+use crate::verify::options::DEFAULT_CONCURRENCY;
+use crate::verify::verdict::Strictness;
+
+/// The largest report that is read, in bytes.
+const LIMIT: u64 = 256 << 20;
+/// The environment variable that may hold the passphrase of a key that is imported.
+const VARIABLE: &str = "CLUSTERCTL_KEY_PASSPHRASE";
+
+/// Replaces a CA while the cluster runs, phase by phase: hosts trust both roots, then present certificates of the new one,
+/// then trust the new one alone. Each phase is delivered with clusterctl apply and install.sh, and the next one begins only
+/// when verify proves on the live cluster that it holds on every host.
+#[derive(Debug, Args)]
+pub struct RotateCaArgs {
+    #[command(subcommand)]
+    command: RotateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RotateCommand {
+    /// Make the new CA beside the old one; no host gets it yet
+    #[command(after_help = super::examples::ROTATE_CA_START)]
+    Start(StartArgs),
+    /// Print the phase, and the plan of those that follow
+    #[command(after_help = super::examples::ROTATE_CA_STATUS)]
+    Status(StatusArgs),
+    /// Prove the phase on the live cluster, and begin the next one
+    #[command(after_help = super::examples::ROTATE_CA_NEXT)]
+    Next(NextArgs),
+    /// Go back: first to the certificates of before, then to the root of before
+    #[command(after_help = super::examples::ROTATE_CA_ABORT)]
+    Abort(AbortArgs),
+}
+
+/// `--role`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// The CA of nodes, API servers and administrators
+    Cluster,
+}
+
+impl Role {
+    fn of_ca(self) -> CaRole {
+        match self {
+            Self::Cluster => CaRole::Cluster,
+        }
+    }
+}
+
+/// Makes the new CA, and keeps it beside the old one: a root with another name, or one that is imported. Its key gets the
+/// passphrase of the old one. No host gets the new root before clusterctl rotate-ca next. Prints the plan of every phase.
+#[derive(Debug, Args)]
+struct StartArgs {
+    /// The CA that is replaced
+    #[arg(long, value_name = "ROLE", default_value = "cluster")]
+    role: Role,
+    /// Kind of the new CA's key [default: keys in cluster.yaml]
+    #[arg(long, value_name = "KIND", value_parser = key_kind, conflicts_with = "cert")]
+    key_kind: Option<KeyKind>,
+    /// Import this CA instead of making one: its certificate, PEM, the certificates above it may follow in the file
+    #[arg(long, value_name = "FILE", requires = "key", value_hint = clap::ValueHint::FilePath)]
+    cert: Option<PathBuf>,
+    /// The private key of the CA that is imported, PEM
+    #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
+    key: Option<PathBuf>,
+    /// The certificates above an intermediate that is imported, with the root
+    #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
+    chain: Option<PathBuf>,
+    /// File with the passphrase of the key that is imported [env: CLUSTERCTL_KEY_PASSPHRASE holds the passphrase itself]
+    #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
+    key_passphrase_file: Option<PathBuf>,
+    /// Host that presents certificates of the new root first; repeat for each [default: the first master and the first node]
+    #[arg(long = "canary", value_name = "HOST", add = super::completions::hosts())]
+    canaries: Vec<String>,
+    /// Format of the output; the schema of the JSON is schemas/rotation.schema.json
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: OutputFormat,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// Prints which CA is rotated, the phase, since when it is proven, and the plan of the phases that follow. Changes nothing.
+#[derive(Debug, Args)]
+struct StatusArgs {
+    /// Format of the output; the schema of the JSON is schemas/rotation.schema.json
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// Runs verify with the expectations of the phase, and begins the next phase if every host proves the present one; else it
+/// names the hosts that are behind, and exits with 1. The report of a run elsewhere can be given instead. What the new
+/// phase changes is written by clusterctl apply.
+#[derive(Debug, Args)]
+struct NextArgs {
+    /// The CA that is replaced
+    #[arg(long, value_name = "ROLE", default_value = "cluster")]
+    role: Role,
+    #[command(flatten)]
+    proof: ProofArgs,
+    /// Do not wait for the time in which programs read their files again: all of them were restarted
+    #[arg(long)]
+    no_wait: bool,
+    /// Keep the key of the old CA in the directory when it is retired
+    #[arg(long)]
+    keep_old_key: bool,
+    /// Delete the key of the old CA without asking when it is retired
+    #[arg(long)]
+    yes: bool,
+    /// Print the plan of the next phase, prove nothing and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Format of the output; the schema of the JSON is schemas/rotation.schema.json
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// How the phase is proven.
+#[derive(Debug, Args)]
+struct ProofArgs {
+    /// Take this report as the proof: verify --phase --output json
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    report: Option<PathBuf>,
+    /// Use this address for a name, as in api.example.net:10.0.0.10; repeat for each
+    #[arg(long, value_name = "NAME:ADDRESS", conflicts_with = "report")]
+    resolve: Vec<String>,
+    /// Longest time for one connection with its answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, conflicts_with = "report")]
+    timeout: u16,
+    /// Let checks pass that cannot be made here, but not those of the phase
+    #[arg(long, conflicts_with = "report")]
+    allow_skipped: bool,
+}
+
+/// Ends the rotation as if it had never begun, until clients have certificates of the new root. While hosts present such
+/// certificates, the first call puts back the certificates of before, and hosts still trust both roots; when verify proves
+/// that all hosts have them, the next call ends the rotation, and deletes the key of the new CA. Each time, clusterctl
+/// apply packs the bundles of before.
+#[derive(Debug, Args)]
+struct AbortArgs {
+    /// The CA that is replaced
+    #[arg(long, value_name = "ROLE", default_value = "cluster")]
+    role: Role,
+    #[command(flatten)]
+    proof: ProofArgs,
+    /// Format of the output; the schema of the JSON is schemas/rotation.schema.json
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+fn key_kind(text: &str) -> Result<KeyKind, String> {
+    let kind = KeyKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    kind.ok_or_else(|| format!("one of {}", KeyKind::ALL.map(KeyKind::as_str).join(", ")))
+}
+
+/// Runs `rotate-ca`.
+///
+/// # Errors
+/// Returns the errors of [`rotate::start()`], [`rotate::next`], [`rotate::abort()`] and of the passphrases.
+pub fn run(args: &RotateCaArgs, context: &mut Context<'_>) -> Result<Exit> {
+    let cluster = context.cluster()?;
+    match &args.command {
+        RotateCommand::Start(args) => start(args, &cluster, context),
+        RotateCommand::Status(args) => {
+            let states = rotate::state(&cluster, &context.env)?;
+            rotation::show_states(&states, args.output, &mut context.screen);
+            Ok(Exit::Done)
+        }
+        RotateCommand::Next(args) => next(args, &cluster, context),
+        RotateCommand::Abort(args) => {
+            let (role, env) = (args.role.of_ca(), context.env.clone());
+            let report = match rotate::abort_needs_proof(role, &cluster, &env)? {
+                true => Some(args.proof.report(&cluster, context)?),
+                false => None,
+            };
+            let report = rotate::abort(role, report.as_ref(), &cluster, &env, &mut context.observer())?;
+            rotation::show_abort(&report, args.output, &mut context.screen);
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
+    let (role, env) = (args.role.of_ca(), context.env.clone());
+    rotate::check(role, &args.canaries, cluster, &env.layout)?;
+    let new = match (&args.cert, &args.key) {
+        (Some(certificate), Some(key)) => NewCa::Import {
+            certificate: context.input(certificate),
+            key: context.input(key),
+            chain: args.chain.as_ref().map(|path| context.input(path)),
+            passphrase: match &args.key_passphrase_file {
+                Some(path) => Some(passphrase_of_file(path, context)?),
+                None => context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())),
+            },
+        },
+        _ => NewCa::Generate(args.key_kind.unwrap_or(cluster.keys)),
+    };
+    let (old, protection) = args.passphrase.with_protection(role, context)?;
+    let options = StartOptions { role, new, canaries: args.canaries.clone(), protection };
+    let report = rotate::start(&options, &old, cluster, &env, &mut context.observer())?;
+    rotation::show_start(&report, args.output, &mut context.screen);
+    Ok(Exit::Done)
+}
+
+fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
+    let (role, env) = (args.role.of_ca(), context.env.clone());
+    if args.dry_run {
+        let report = rotate::preview(role, cluster, &env)?;
+        rotation::show_next(&report, true, args.output, &mut context.screen);
+        return Ok(Exit::Done);
+    }
+    let mut options =
+        NextOptions { role, report: None, no_wait: args.no_wait, keep_old_key: args.keep_old_key, confirmed: args.yes };
+    // A command that was killed had the proof.
+    if !rotate::is_recorded(role, cluster, &env)? {
+        options.report = Some(args.proof.report(cluster, context)?);
+    }
+    if rotate::deletes_key(role, cluster, &env)? && !args.keep_old_key && !args.yes {
+        options.confirmed = confirm(context)?;
+    }
+    let env = context.env.clone();
+    let report = rotate::next(&options, cluster, &env, &mut context.observer())?;
+    rotation::show_next(&report, false, args.output, &mut context.screen);
+    Ok(Exit::Done)
+}
+
+impl ProofArgs {
+    /// Returns the report that is given, or that of a run: its name and its content.
+    fn report(&self, cluster: &Cluster, context: &mut Context<'_>) -> Result<(PathBuf, Vec<u8>)> {
+        match &self.report {
+            Some(path) => {
+                let path = context.input(path);
+                let json = read_given(&path, LIMIT, "report of verify")?;
+                Ok((path, json))
+            }
+            None => Ok((PathBuf::from("the report of this run"), prove(self, cluster, context)?)),
+        }
+    }
+}
+
+/// Runs `verify --phase`, and returns its report as JSON.
+fn prove(args: &ProofArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Vec<u8>> {
+    let (env, clock) = (context.env.clone(), context.clock);
+    let options = TargetOptions {
+        source: TargetSource::Directory(Box::new(cluster.clone())),
+        nodes: Vec::new(),
+        masters_only: false,
+        sample: None,
+        phase: true,
+        crls: Vec::new(),
+    };
+    let target = verify::assemble(&env, &options)?;
+    let limits = RunOptions {
+        timeout: Duration::from_secs(args.timeout.max(1).into()),
+        deadline: None,
+        concurrency: DEFAULT_CONCURRENCY.into(),
+        dry_run_writes: true,
+        resolve: args.resolve.clone(),
+        expires_within: time::Duration::ZERO,
+        strictness: Strictness { allow_skipped: args.allow_skipped, fail_on_warn: false },
+    };
+    let recording = verify::run(&env, target, &limits, &clock, &context.observer())?;
+    Ok(recording.into_report(Detail::Everything).to_json(&words).into_bytes())
+}
+
+/// Asks whether the key of the old CA is deleted.
+fn confirm(context: &mut Context<'_>) -> Result<bool> {
+    let Some(prompts) = &mut context.prompts else { return Ok(false) };
+    let question = "Delete the key of the old CA? Only a backup can bring it back";
+    match prompts.confirm(question).map_err(no_answer("the question was not answered"))? {
+        true => Ok(true),
+        false => Err(CliError::new(Exit::Refused, "cancelled; nothing was changed")),
+    }
+}

@@ -1,0 +1,166 @@
+//! The expectations of a phase of a rotation: whom servers trust, and which certificates they present.
+
+use super::super::finding::{Aspect, Finding, Status};
+use super::super::observation::{Answer, Client, Dial, Exchange, Outcome, Tls};
+use super::super::place::Place;
+use super::super::remedy::CertificateRemedy;
+use super::super::target::Peer;
+use super::acceptance::refuses;
+use super::answer::{describe_exchange, is_kubernetes_status, with_more_time};
+use super::context::CheckContext;
+use super::location::{Location, expectation};
+use super::review::{ANONYMOUS, read_review};
+use crate::cluster::profile::CANARY;
+use crate::pki::rotation::Phase;
+
+/// How a server answered the client of one of the two CAs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    Accepted,
+    Refused,
+    Unclear,
+}
+
+impl CheckContext<'_> {
+    /// Returns the checks of the phase that are expected at a host.
+    pub(super) fn phase_checks(&self, place: Place, host: &str) -> Vec<Aspect> {
+        let Some(expected) = &self.target.phase else { return Vec::new() };
+        let rotation = &expected.rotation;
+        let mut aspects = Vec::new();
+        if rotation.phase.trusts_new() {
+            aspects.extend([Aspect::NewRoot, Aspect::OldRoot]);
+            aspects.extend((place != Place::Endpoint).then_some(Aspect::Installed));
+        }
+        // The endpoint leads to any control-plane node.
+        let serves_new = match place {
+            Place::Endpoint => rotation.phase >= Phase::Servers,
+            _ => rotation.serves_new(host),
+        };
+        aspects.extend(serves_new.then_some(Aspect::ServedRoot));
+        aspects
+    }
+
+    /// Adds the findings of the phase at a socket.
+    pub(super) fn phase(
+        &mut self,
+        peer: &Peer,
+        location: &Location<'_>,
+        (dial, tls): (&Dial, &Tls),
+        findings: &mut Vec<Finding>,
+    ) {
+        let wanted = self.phase_checks(location.place, &peer.name);
+        let Some(expected) = &self.target.phase else { return };
+        let (phase, new_root) = (expected.rotation.phase, expected.new_root.clone());
+        if wanted.contains(&Aspect::NewRoot) {
+            let of_new = self.canary(location, dial, &Client::NewRoot);
+            let of_old = self.canary(location, dial, &Client::OldRoot);
+            // That one client is refused proves something only where another one is accepted.
+            let is_control = of_new.as_ref().is_some_and(|(answered, _)| *answered == Answered::Accepted);
+            for (aspect, is_accepted, seen) in
+                [(Aspect::NewRoot, true, of_new), (Aspect::OldRoot, phase < Phase::DropOld, of_old)]
+            {
+                let Some((answered, finding)) = seen else { continue };
+                findings.push(judged(finding, aspect, is_accepted, answered, is_control, location));
+            }
+        }
+        if wanted.contains(&Aspect::ServedRoot) {
+            let trust = self.trust(&tls.server_chain);
+            let last = trust.path.as_ref().and_then(|path| path.certificates.last());
+            let is_new = trust.chain.is_ok() && last == Some(&new_root);
+            let observed =
+                last.map_or("no chain to a root".to_owned(), |root| format!("a chain to {}", root.subject.text));
+            let finding = location.finding(Aspect::ServedRoot, if is_new { Status::Pass } else { Status::Fail });
+            let finding = finding.saw(observed, format!("a chain to {}", new_root.subject.text));
+            findings.push(if is_new { finding } else { finding.remedy(install(location)) });
+        }
+        if wanted.contains(&Aspect::Installed) {
+            findings.push(installed(location, peer, tls));
+        }
+    }
+
+    /// Returns how the server answered a canary, and the finding to be completed; `None` if it was not tried.
+    fn canary(&mut self, location: &Location<'_>, dial: &Dial, client: &Client) -> Option<(Answered, Finding)> {
+        let exchange = dial.exchanges.iter().find(|exchange| exchange.client == *client)?;
+        let aspect = if *client == Client::NewRoot { Aspect::NewRoot } else { Aspect::OldRoot };
+        let mut finding = location.finding(aspect, Status::NotProven);
+        finding = finding.saw(describe_exchange(exchange), expectation(location.place, aspect));
+        finding.elapsed_ms = exchange.elapsed_ms;
+        let answered = match (&exchange.outcome, self.proven(exchange)) {
+            (Outcome::NoCredential(_), _) => {
+                finding.status = Status::Skipped;
+                Answered::Unclear
+            }
+            (Outcome::Answer(_), Err(reason)) => {
+                finding.observed = format!("{}, but {reason}", finding.observed);
+                finding.because_of = Some(location.cause(Aspect::Chain));
+                Answered::Unclear
+            }
+            (Outcome::Answer(answer), Ok(())) => by_answer(location.place, exchange, answer),
+            (Outcome::Alert(alert), _) if refuses(alert) => Answered::Refused,
+            _ => Answered::Unclear,
+        };
+        Some((answered, with_more_time(finding, &exchange.outcome)))
+    }
+}
+
+fn by_answer(place: Place, exchange: &Exchange, answer: &Answer) -> Answered {
+    let own = exchange.presented.map(|presented| presented.as_credential_id());
+    match answer.status {
+        401 => Answered::Refused,
+        200 | 201 if place != Place::Node => match read_review(answer) {
+            Some(review) if review.user == CANARY && review.credentials.first() == own.as_ref() => Answered::Accepted,
+            Some(review) if review.user == ANONYMOUS => Answered::Refused,
+            _ => Answered::Unclear,
+        },
+        // It has no right, and is refused by its name.
+        403 if place == Place::Node && answer.body.starts_with(&format!("Forbidden (user={CANARY},")) => {
+            Answered::Accepted
+        }
+        403 if place != Place::Node && is_kubernetes_status(answer) && answer.body.contains(CANARY) => {
+            Answered::Accepted
+        }
+        _ => Answered::Unclear,
+    }
+}
+
+fn judged(
+    mut finding: Finding,
+    aspect: Aspect,
+    is_accepted: bool,
+    answered: Answered,
+    is_control: bool,
+    location: &Location<'_>,
+) -> Finding {
+    if aspect == Aspect::OldRoot && !is_accepted {
+        "a client certificate of the old root is refused".clone_into(&mut finding.expected);
+    }
+    match (is_accepted, answered) {
+        (true, Answered::Accepted) => finding.status = Status::Pass,
+        (false, Answered::Refused) if is_control => finding.status = Status::Pass,
+        (true, Answered::Refused) | (false, Answered::Accepted) => {
+            finding.status = Status::Fail;
+            finding = finding.remedy(install(location));
+        }
+        (false, Answered::Refused) | (_, Answered::Unclear) => {}
+    }
+    finding
+}
+
+fn installed(location: &Location<'_>, peer: &Peer, tls: &Tls) -> Finding {
+    let finding = |status| location.finding(Aspect::Installed, status);
+    let expected = expectation(location.place, Aspect::Installed);
+    let presented = tls.server_chain.first();
+    match (presented, peer.issued) {
+        (Some(presented), Some(issued)) if *presented == issued => {
+            finding(Status::Pass).saw(presented.to_string(), expected)
+        }
+        (Some(presented), Some(issued)) => finding(Status::Fail)
+            .saw(format!("{presented}, and {issued} was issued last"), expected)
+            .remedy(install(location)),
+        _ => finding(Status::NotProven).saw("which one was issued last is not known here", expected),
+    }
+}
+
+fn install(location: &Location<'_>) -> CertificateRemedy {
+    CertificateRemedy::InstallPhase { host: location.host.to_owned() }
+}
