@@ -145,6 +145,7 @@ fn cluster_files_hold_their_invariants() {
     hold("cluster_files", entrances::cluster_files, CHANGED);
 }
 
+#[cfg(feature = "server")]
 #[test]
 fn requests_at_the_enrolment_ca_hold_their_invariants() {
     hold("enrolment", entrances::enrolment, CHANGED);
@@ -169,7 +170,6 @@ fn every_corpus_has_accepted_inputs() {
     use clusterctl::pki::certificate::Certificate;
     use clusterctl::pki::crl::{Crl, read_all};
     use clusterctl::pki::pem;
-    use clusterctl::server::read_request;
     use clusterctl::verify::recording::Recording;
     let taken = |name: &str, takes: fn(&[u8]) -> bool| corpus(name).iter().filter(|(_, bytes)| takes(bytes)).count();
     assert!(taken("recordings", |bytes| Recording::from_bytes(bytes).is_ok()) >= 3);
@@ -182,8 +182,12 @@ fn every_corpus_has_accepted_inputs() {
     assert!(taken("cluster_files", |bytes| config::read(bytes).is_ok()) >= 3);
     assert!(taken("kubectl", |bytes| config::from_kubectl(bytes, ExternalIps::default()).is_ok()) >= 2);
     assert!(taken("bundles", |bytes| archive::read(bytes).is_ok()) >= 2);
-    assert!(taken("enrolment", |bytes| read_request("application/json", bytes).is_ok()) >= 2);
-    assert!(taken("enrolment", |bytes| read_request("application/vnd.kubernetes.protobuf", bytes).is_ok()) >= 1);
+    #[cfg(feature = "server")]
+    {
+        use clusterctl::server::read_request;
+        assert!(taken("enrolment", |bytes| read_request("application/json", bytes).is_ok()) >= 2);
+        assert!(taken("enrolment", |bytes| read_request("application/vnd.kubernetes.protobuf", bytes).is_ok()) >= 1);
+    }
 }
 
 /// Every fuzz target has its entry point, its corpus and its test here.

@@ -4,6 +4,7 @@
 //! `KUBE_BIN=… cargo test --test suite -- --ignored enrolment_api_server::`
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,12 +47,12 @@ fn started(command: &mut Command, log: &Path) -> Killed {
 
 #[track_caller]
 fn wait<T>(what: &str, seconds: u64, found: impl Fn() -> Option<T>) -> T {
-    let begun = Instant::now();
+    let start = Instant::now();
     loop {
         if let Some(found) = found() {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_secs(seconds), "{what}");
+        assert!(start.elapsed() < Duration::from_secs(seconds), "{what}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -174,18 +175,18 @@ fn a_signer_with_the_rights_of_policy_issues_and_another_takes_over_its_lease() 
     let held = wait("a signer holds the Lease", 20, || server.holder());
     let second = server.signer("second.log");
     clusterctl(&dir, &["csr", "approve", "one", "--kubeconfig", &alice]);
-    let begun = Instant::now();
+    let start = Instant::now();
     let certificate = wait("a certificate", 20, || server.certificate("one"));
-    eprintln!("approved to delivered: {:?}", begun.elapsed());
+    let _ = writeln!(std::io::stderr(), "approved to delivered: {:?}", start.elapsed());
     assert_eq!(certificate.account().user, "kubelet:node-1");
     drop(first);
-    let begun = Instant::now();
+    let start = Instant::now();
     server.ask("two", "clusterctl.io/kubelet-client", "kubelet:node-2", Usage::Client);
     clusterctl(&dir, &["csr", "approve", "two", "--kubeconfig", &alice]);
     wait("the other signer signs", 60, || server.certificate("two"));
     let now = server.holder().expect("a holder");
     assert_ne!(now, held);
-    eprintln!("killed to the next signer's certificate: {:?}", begun.elapsed());
+    let _ = writeln!(std::io::stderr(), "killed to the next signer's certificate: {:?}", start.elapsed());
     drop(second);
     let denied = program(&dir).args(["signer", "--once", "--kubeconfig", &alice]).output().expect("it runs");
     assert_eq!(denied.status.code(), Some(3), "an approver has no rights of a signer");

@@ -3,6 +3,7 @@
 //! Ignored by default. They need the folder that `KUBE_BIN` names, with kubelet, kubeadm and kubectl:
 //! `KUBE_BIN=… cargo test --test suite -- --ignored enrolment_kubernetes::`
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -53,22 +54,22 @@ fn kubelet(served: &Served, user: &str) -> Killed {
 /// Waits for a value.
 #[track_caller]
 fn wait<T>(what: &str, seconds: u64, found: impl Fn() -> Option<T>) -> T {
-    let begun = Instant::now();
+    let start = Instant::now();
     loop {
         if let Some(found) = found() {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_secs(seconds), "{what}");
+        assert!(start.elapsed() < Duration::from_secs(seconds), "{what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 fn bootstraps(served: &Served, user: &str, requester: &str) {
-    let begun = Instant::now();
+    let start = Instant::now();
     let _kubelet = kubelet(served, user);
     let (alice, office) = (served.api(Some("alice")), served.api(Some("office")));
     let found = wait("the kubelet sends a request", 30, || alice.get(CSRS).1["items"].get(0).cloned());
-    let sent = begun.elapsed();
+    let sent = start.elapsed();
     assert_eq!(found["spec"]["username"].as_str(), Some(requester));
     assert_eq!(found["spec"]["signerName"], "kubernetes.io/kube-apiserver-client-kubelet");
     let name = found["metadata"]["name"].as_str().expect("a name").to_owned();
@@ -81,7 +82,7 @@ fn bootstraps(served: &Served, user: &str, requester: &str) {
     assert_eq!(office.patch(&format!("{CSRS}/{name}/status"), &issued).0, 200);
     let current = served.dir.join("kubelet-pki/kubelet-client-current.pem");
     wait("the kubelet stores the certificate", 30, || current.exists().then_some(()));
-    eprintln!("kubelet: request after {sent:?}, certificate after {:?}", begun.elapsed());
+    let _ = writeln!(std::io::stderr(), "kubelet: request after {sent:?}, certificate after {:?}", start.elapsed());
 }
 
 #[test]
@@ -120,9 +121,9 @@ fn kubeadm_discovers_by_token_and_pin_and_refuses_others() {
     let root = Certificate::from_der(der[0].clone()).expect("a certificate");
     let pin = root.spki_fingerprint().as_pin();
     let found = "validates against pinned roots";
-    let begun = Instant::now();
+    let start = Instant::now();
     let good = kubeadm(&served, token.trim(), &pin);
-    eprintln!("kubeadm: {:?}", begun.elapsed());
+    let _ = writeln!(std::io::stderr(), "kubeadm: {:?}", start.elapsed());
     assert!(good.contains(found), "{good}");
     let other_pin = kubeadm(&served, token.trim(), &format!("sha256:{}", "0".repeat(64)));
     assert!(!other_pin.contains(found), "{other_pin}");

@@ -151,6 +151,7 @@ pub fn cluster_files(data: &[u8]) {
 }
 
 /// The body of a new request at the enrolment CA: JSON, or protobuf if it begins as Kubernetes's does.
+#[cfg(feature = "server")]
 pub fn enrolment(data: &[u8]) {
     let media_type = if data.starts_with(b"k8s") { "application/vnd.kubernetes.protobuf" } else { "application/json" };
     match clusterctl::server::read_request(media_type, data) {

@@ -367,17 +367,20 @@ fn fails(parts: &Parts, fault: DynamicFault, context: &mut Context<'_>) -> Resul
             |context| parts.decide(context, "deny", 2),
         )?,
     };
-    let caught = match (&fault, &result) {
+    let caught = matches!(
+        (&fault, &result),
         (DynamicFault::WrongId, Err(Error::Join(JoinError::UnknownCluster(_))))
-        | (DynamicFault::StaleRecord, Err(Error::Join(JoinError::Record { source: RecordError::Stale { .. }, .. })))
-        | (DynamicFault::ForgedRecord, Err(Error::Join(JoinError::Record { source: RecordError::Signature, .. })))
-        | (DynamicFault::Denied, Err(Error::Join(JoinError::Denied { .. })))
-        | (
-            DynamicFault::OtherHostKey | DynamicFault::StolenToken,
-            Err(Error::Join(JoinError::Denied { .. } | JoinError::StillWaiting(_) | JoinError::NotAccepted { .. })),
-        ) => true,
-        _ => false,
-    };
+            | (
+                DynamicFault::StaleRecord,
+                Err(Error::Join(JoinError::Record { source: RecordError::Stale { .. }, .. }))
+            )
+            | (DynamicFault::ForgedRecord, Err(Error::Join(JoinError::Record { source: RecordError::Signature, .. })))
+            | (DynamicFault::Denied, Err(Error::Join(JoinError::Denied { .. })))
+            | (
+                DynamicFault::OtherHostKey | DynamicFault::StolenToken,
+                Err(Error::Join(JoinError::Denied { .. } | JoinError::StillWaiting(_) | JoinError::NotAccepted { .. })),
+            )
+    );
     match result {
         Err(error) if caught => {
             narrate(context, "join", &crate::app::with_causes(&error));

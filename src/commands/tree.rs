@@ -160,7 +160,7 @@ pub enum Command {
     Crl(crl::CrlArgs),
     /// Verify a live cluster, or the directory alone
     #[command(after_help = examples::VERIFY)]
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
     /// Report what expires, what is due, and what to do about it
     #[command(after_help = examples::STATUS)]
     Status(status::StatusArgs),

@@ -345,7 +345,7 @@ mod tests {
         #[test]
         fn a_changed_octet_proves_nothing_else(at in 0_usize..1200, octet in any::<u8>()) {
             let whole = text(&statement(b"request"), b"request");
-            let mut changed = whole.clone().into_bytes();
+            let mut changed = whole.into_bytes();
             let at = at % changed.len();
             changed[at] = octet;
             if let Ok(evidence) = read(&changed, b"request") {

@@ -54,15 +54,13 @@ pub(super) fn config(
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let builder = match trust {
-        Trust::SignedAnswers => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer { provider: provider.clone() }))
-        }
+        Trust::SignedAnswers => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer { provider })),
         Trust::Roots(roots) => {
             let mut store = RootCertStore::empty();
             for root in roots {
                 store.add(CertificateDer::from(root.der().to_vec())).map_err(|error| error.to_string())?;
             }
-            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone()).build();
+            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build();
             builder.with_webpki_verifier(verifier.map_err(|error| error.to_string())?)
         }
     };

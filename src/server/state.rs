@@ -47,8 +47,11 @@ pub(super) struct Connection {
 #[derive(Debug)]
 struct Presented {
     chain: Vec<Certificate>,
-    judged: Mutex<Option<(u64, OffsetDateTime, Result<Requester, Rejected>)>>,
+    judged: Mutex<Option<Judged>>,
 }
+
+/// The trust's generation and the time of a judgement, and its result.
+type Judged = (u64, OffsetDateTime, Result<Requester, Rejected>);
 
 /// A judgement of a certificate holds for this time while the trust is the same.
 const JUDGED_FOR: time::Duration = time::Duration::SECOND;

@@ -34,7 +34,7 @@ impl Faults {
     fn hits(&mut self) -> bool {
         // A linear congruential generator (Knuth, MMIX).
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.seed >> 33) % self.one_in == 0
+        (self.seed >> 33).is_multiple_of(self.one_in)
     }
 }
 

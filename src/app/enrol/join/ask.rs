@@ -76,7 +76,7 @@ pub(super) fn ask(
             let open = all.iter().filter(|one| one.granted.is_none());
             open.map(|one| one.prepared.request.name.clone()).collect()
         };
-        let unreachable = (!tried.is_empty()).then(|| JoinError::Unreachable { what: "enrolment", tried });
+        let unreachable = (!tried.is_empty()).then_some(JoinError::Unreachable { what: "enrolment", tried });
         match &unreachable {
             Some(error) => {
                 let reason = error.to_string();

@@ -213,7 +213,9 @@ fn a_lease_changes_only_from_its_present_version() {
     let (_dir, mut queue) = queue();
     let (namespace, name) = ("kube-system".to_owned(), "signer".to_owned());
     let make = Change::CreateLease { namespace: namespace.clone(), name: name.clone(), spec: "{}".into() };
-    let Ok(Answer::Lease(lease)) = queue.commit(&[make.clone()], NOW).0.remove(0) else { panic!("a lease") };
+    let Ok(Answer::Lease(lease)) = queue.commit(std::slice::from_ref(&make), NOW).0.remove(0) else {
+        panic!("a lease")
+    };
     assert!(queue.commit(&[make], NOW).0[0].is_err());
     let update = |version| Change::UpdateLease {
         namespace: namespace.clone(),
