@@ -914,7 +914,7 @@ recover() {
     close_journal
 }
 
-# Runs when the installation ends early, whatever the reason: as if it had never begun.
+# Runs when the installation ends early, whatever the reason: as if it had not been started.
 undo() {
     status=$?
     trap '' HUP INT TERM

@@ -291,7 +291,7 @@ fn is_check(word: &str) -> bool {
     let Some((scope, aspect)) = word.split_once('.') else { return false };
     ["trust", "store", "node", "master", "enrolment"].contains(&scope)
         && !aspect.is_empty()
-        && aspect.bytes().all(|b| b.is_ascii_lowercase())
+        && aspect.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
 }
 
 #[test]

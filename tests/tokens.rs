@@ -171,7 +171,8 @@ fn a_token_that_cannot_sign_issues_nothing() {
         let text = good_file.replace(change.0, change.1);
         assert_ne!(text, good_file, "{change:?}");
         lab.write("cluster.yaml", &text);
-        let error = failure(&lab, &["issue-node", "--all"]);
+        // Of several hosts, the first that fails is named: which one is not determined.
+        let error = failure(&lab, &["issue-node", "on"]);
         shown.push_str(&format!("--- {} -> {}\n{error}", change.0.replace(module(), "MODULE"), change.1));
         assert!(!lab.path("pki/nodes/on").exists(), "{change:?}");
     };

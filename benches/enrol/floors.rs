@@ -29,9 +29,9 @@ fn rows(site: &Site) -> f64 {
         .execute_batch("CREATE TABLE rows (id INTEGER PRIMARY KEY, name TEXT UNIQUE, content BLOB)")
         .expect("made");
     let content = vec![7_u8; 1500];
-    let (begun, mut count) = (Instant::now(), 0);
-    while begun.elapsed() < TIME {
-        let transaction = connection.transaction().expect("begun");
+    let (start, mut count) = (Instant::now(), 0);
+    while start.elapsed() < TIME {
+        let transaction = connection.transaction().expect("start");
         for _ in 0..256 {
             transaction
                 .prepare_cached("INSERT INTO rows (name, content) VALUES (?1, ?2)")
@@ -41,17 +41,17 @@ fn rows(site: &Site) -> f64 {
         }
         transaction.commit().expect("durable");
     }
-    f64::from(count) / begun.elapsed().as_secs_f64()
+    f64::from(count) / start.elapsed().as_secs_f64()
 }
 
 fn signatures(site: &Site) -> f64 {
     let now = OffsetDateTime::now_utc();
-    let begun = Instant::now();
+    let start = Instant::now();
     let count: usize = std::thread::scope(|scope| {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let run = || {
             let mut count = 0;
-            while begun.elapsed() < TIME {
+            while start.elapsed() < TIME {
                 let _ = site.certificate(count % site.csrs.len(), now);
                 count += 1;
             }
@@ -60,5 +60,5 @@ fn signatures(site: &Site) -> f64 {
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(run)).collect();
         threads.into_iter().map(|thread| thread.join().expect("it ends")).sum()
     });
-    count as f64 / begun.elapsed().as_secs_f64()
+    count as f64 / start.elapsed().as_secs_f64()
 }

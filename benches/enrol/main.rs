@@ -32,9 +32,9 @@ fn main() {
 
     let server = site.start();
     let names = runtime.block_on(site.pending(&server, requests));
-    let begun = Instant::now();
+    let start = Instant::now();
     runtime.block_on(site.decide(&server, &names));
-    let rate = requests as f64 / begun.elapsed().as_secs_f64();
+    let rate = requests as f64 / start.elapsed().as_secs_f64();
     let floor = floors.rows.min(floors.signatures);
     println!("accepted -> issued, kept connections: {rate:.0}/s, {:.2} of the lower floor", rate / floor);
     drop(server);
@@ -66,12 +66,12 @@ fn main() {
 
     site.forget();
     queue::fill(&site.queue(), finished, 10_000);
-    let begun = Instant::now();
+    let start = Instant::now();
     let server = site.start();
     runtime.block_on(site.ready(&server));
     println!(
         "restart with {finished} finished and 10000 pending rows: ready after {:.2} s",
-        begun.elapsed().as_secs_f64()
+        start.elapsed().as_secs_f64()
     );
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn fill(path: &Path, finished: i64, pending: i64) {
                   WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
                   SELECT ?2 || i, 'uid-' || ?2 || i, i + ?4, i + ?4, 'clusterctl.io/kubelet-client', 'node-' || i, randomblob(32), 1, 1, ?3, \
                   unixepoch(), unixepoch(), randomblob(600), '[]', '{\"username\":\"x\",\"groups\":[]}', '{}', '[]', randomblob(?5), ?6 FROM n";
-    connection.execute_batch("BEGIN").expect("begun");
+    connection.execute_batch("BEGIN").expect("a transaction");
     connection.execute(insert, (finished, "finished-", "issued", 0, 700, 1)).expect("filled");
     connection.execute(insert, (pending, "pending-", "pending", finished, 0, 0)).expect("filled");
     connection.execute("UPDATE sequence SET version = ?1", [finished + pending]).expect("set");

@@ -197,17 +197,17 @@ impl Site {
         for _ in 0..SIGNER_CONNECTIONS {
             tokio::spawn(sign_all(self.clone(), server.address.clone(), waiting.clone()));
         }
-        let begun = Instant::now();
+        let start = Instant::now();
         let limit = Arc::new(tokio::sync::Semaphore::new(64));
         let mut tasks = Vec::new();
         for node in 0..nodes {
             let permit = limit.clone().acquire_owned().await.expect("open");
             let (site, address) = (self.clone(), server.address.clone());
             tasks.push(tokio::spawn(async move {
-                let begun = Instant::now();
+                let start = Instant::now();
                 site.join(&address, node).await;
                 drop(permit);
-                begun.elapsed().as_secs_f64()
+                start.elapsed().as_secs_f64()
             }));
         }
         let mut slowest: f64 = 0.0;
@@ -215,7 +215,7 @@ impl Site {
             slowest = slowest.max(task.await.expect("it ends"));
         }
         watch.abort();
-        (nodes as f64 / begun.elapsed().as_secs_f64(), slowest)
+        (nodes as f64 / start.elapsed().as_secs_f64(), slowest)
     }
 
     async fn join(&self, address: &str, node: usize) {

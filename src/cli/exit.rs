@@ -1,17 +1,18 @@
 //! The exit statuses of the program, and the exit status for each error.
 
+mod enrolment;
+
+use self::enrolment::{of_announcement, of_join};
+#[cfg(feature = "server")]
+use self::enrolment::{of_serve, of_signer};
 use crate::app::DirectoryError;
 use crate::app::Error;
 use crate::app::admin::AdminError;
 use crate::app::backup::{BackupError, RestoreError};
 use crate::app::ca::{CreateCaError, ImportCaError, RenewCaError};
-use crate::app::enrol::announce::AnnounceError;
-use crate::app::enrol::join::JoinError;
 #[cfg(feature = "server")]
-use crate::app::enrol::serve::ServeError;
+use crate::app::enrol::DecisionError;
 use crate::app::enrol::tokens::JoinTokenError;
-#[cfg(feature = "server")]
-use crate::app::enrol::{DecisionError, SignerError};
 use crate::app::history::HistoryError;
 use crate::app::init::InitError;
 use crate::app::input::InputError;
@@ -30,14 +31,10 @@ use crate::app::status::StatusError;
 use crate::app::verify::{TargetError, VerifyError};
 use crate::bundle::encrypted_stream::StreamError;
 use crate::bundle::encryption::DecryptError;
-#[cfg(feature = "server")]
-use crate::mailbox::MailboxError;
 use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
 use crate::pki::signer_error::TokenError;
 use crate::pki::signing_key::SigningError;
-#[cfg(feature = "server")]
-use crate::server::ServerError;
 use crate::store::ca::CaError;
 use crate::store::credentials::CredentialProblem;
 use crate::store::error::StoreError;
@@ -160,38 +157,6 @@ pub(super) fn of(error: &Error) -> Exit {
         ) => Exit::Refused,
         #[cfg(feature = "server")]
         Error::Decision(DecisionError::Ssh(_)) => Exit::Usage,
-    }
-}
-
-#[cfg(feature = "server")]
-fn of_signer(error: &SignerError) -> Exit {
-    match error {
-        SignerError::NotEnabled | SignerError::Mailbox(MailboxError::Kubeconfig(_) | MailboxError::Gone(_)) => {
-            Exit::Usage
-        }
-        SignerError::Mailbox(error) if error.is_forbidden() => Exit::Refused,
-        SignerError::Mailbox(MailboxError::Unreadable { .. }) => Exit::Refused,
-        SignerError::Mailbox(
-            MailboxError::Unreachable { .. }
-            | MailboxError::Refused { .. }
-            | MailboxError::Conflict(_)
-            | MailboxError::Setup(_),
-        )
-        | SignerError::Standby(_)
-        | SignerError::Thread(_) => Exit::Environment,
-    }
-}
-
-#[cfg(feature = "server")]
-fn of_serve(error: &ServeError) -> Exit {
-    match error {
-        ServeError::SeveralMasters(_) | ServeError::UnknownMaster(_) => Exit::Usage,
-        ServeError::NoCredential(_) | ServeError::Crl(_) => Exit::Refused,
-        ServeError::Credential { problem, .. } => of_credential(std::slice::from_ref(problem.as_ref())),
-        ServeError::Tls(_) => Exit::Refused,
-        ServeError::Server(
-            ServerError::Listen { .. } | ServerError::Queue(_) | ServerError::Threads(_) | ServerError::Tls(_),
-        ) => Exit::Environment,
     }
 }
 
@@ -385,42 +350,6 @@ fn of_revoke(error: &RevokeError) -> Exit {
             ..
         } => of_issue(source),
         RevokeError::Crl { .. } => Exit::Bug,
-    }
-}
-
-fn of_announcement(error: &AnnounceError) -> Exit {
-    match error {
-        AnnounceError::NoEndpoint | AnnounceError::NoEnrolment | AnnounceError::Credential { .. } => Exit::Usage,
-        AnnounceError::NotAnAnnouncer { .. } | AnnounceError::Refused { .. } => Exit::Refused,
-        AnnounceError::Https(_) => Exit::Environment,
-        AnnounceError::Sign(error) => of_signing(error),
-        AnnounceError::Token(_) => Exit::Bug,
-    }
-}
-
-fn of_join(error: &JoinError) -> Exit {
-    match error {
-        JoinError::NoRoot(_) | JoinError::NoState(_) | JoinError::HostKey(_) => Exit::Usage,
-        JoinError::State(_)
-        | JoinError::OtherCluster { .. }
-        | JoinError::OtherHost { .. }
-        | JoinError::UnknownCluster(_)
-        | JoinError::Record { .. }
-        | JoinError::NotAccepted { .. }
-        | JoinError::NameTaken(_)
-        | JoinError::NotAnAnswer { .. }
-        | JoinError::Denied { .. }
-        | JoinError::WrongCertificate { .. }
-        | JoinError::Bundle { .. }
-        | JoinError::OtherBundle { .. }
-        | JoinError::Encrypted(_)
-        | JoinError::Installer { .. }
-        | JoinError::NoProof(_)
-        | JoinError::NoCertificate(_) => Exit::Refused,
-        JoinError::Https(_) | JoinError::Unreachable { .. } | JoinError::Stopped | JoinError::Program { .. } => {
-            Exit::Environment
-        }
-        JoinError::StillWaiting(_) | JoinError::NoBundle { .. } => Exit::Waiting,
     }
 }
 

@@ -51,11 +51,11 @@ pub struct Enrolment {
 /// Who gets a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Policy {
-    /// Nobody.
+    /// No host.
     AlwaysReject,
     /// Everybody that a person approved.
     Queue,
-    /// Every host of the inventory, whoever asks.
+    /// Every host of the inventory, without further evidence.
     InsecureAlwaysApprove {
         /// The time at which it ends.
         until: OffsetDateTime,
@@ -271,9 +271,9 @@ pub enum EnrolmentError {
     /// Too many rules.
     #[error("a policy has at most {MAX_RULES} rules")]
     TooManyRules,
-    /// A rule that approves whoever asks.
+    /// A rule that approves without evidence.
     #[error(
-        "a rule that approves needs more than the inventory, or whoever knows a host's name gets its certificate: add same-host, ssh-host-key, token, source-address, exec, webhook or puppet-autosign, or let it queue"
+        "a rule that approves needs more than the inventory; otherwise knowledge of a host name is enough for its certificate: add same-host, ssh-host-key, token, source-address, exec, webhook or puppet-autosign, or let it queue"
     )]
     ApprovesEverybody,
     /// `approvals` of a rule that does not queue.

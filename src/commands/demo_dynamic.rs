@@ -228,7 +228,7 @@ impl Parts {
         }
     }
 
-    /// Returns the names of the requests that nobody decided about, as the approver sees them.
+    /// Returns the names of the requests that are not decided, as the approver sees them.
     fn list(&self, context: &Context<'_>) -> Result<Vec<String>> {
         let path = self.layout.dir().join("pki/admins/alice.conf");
         let mailbox = crate::app::enrol::connection::connect(&path)?;
@@ -264,7 +264,7 @@ impl Parts {
         )
     }
 
-    /// Joins while the signer judges by the policy, and nobody else decides.
+    /// Joins while the signer judges by the policy, and no person decides.
     fn beside_signer(&self, options: JoinOptions, context: &mut Context<'_>) -> Result<Result<JoinReport, Error>> {
         beside(
             context,

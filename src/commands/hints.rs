@@ -14,6 +14,10 @@ const JOIN: &str =
 const ISSUE: &str = "to issue: clusterctl issue-master, clusterctl issue-node or clusterctl issue-admin";
 const REQUEST: &str = "a node makes its keys and a request with clusterctl request HOST; clusterctl sign FILE signs requests of any tool, \
                        and clusterctl show FILE describes one";
+#[cfg(feature = "server")]
+const REVIEW: &str = "to review requests that hosts sent: clusterctl csr list, clusterctl csr approve NAME";
+#[cfg(not(feature = "server"))]
+const REVIEW: &str = REQUEST;
 const APPLY: &str = "to make everything match cluster.yaml: clusterctl apply";
 const PLAN: &str = "to see what apply would change, and why: clusterctl plan";
 
@@ -62,7 +66,8 @@ const HABITS: &[(&[&str], &str)] = &[
         "to take over a CA of another tool: clusterctl import-ca; certificates that it issued: clusterctl ledger adopt",
     ),
     (&["issue", "gencert", "genkey", "build-server-full", "build-client-full", "gen-cert"], ISSUE),
-    (&["approve", "csr", "gen-req", "import-req", "sign-req", "deny"], REQUEST),
+    (&["approve", "deny"], REVIEW),
+    (&["gen-req", "import-req", "sign-req"], REQUEST),
     (
         &["edit", "set", "patch", "config-set"],
         "hosts and settings are in cluster.yaml, which is edited by hand; clusterctl init writes one",
@@ -81,7 +86,7 @@ const HABITS: &[(&[&str], &str)] = &[
         &["gen-crl", "gencrl", "ocsp", "ocspsign", "revoke-renewed"],
         "to revoke, or to sign the CRLs again: clusterctl revoke HOST, clusterctl crl renew",
     ),
-    (&["serve", "bundle-verify", "prove", "connect", "healthcheck"], STATUS),
+    (&["bundle-verify", "prove", "connect", "healthcheck"], STATUS),
     (&["rbac", "rights"], "to write or print the accounts' rights: clusterctl policy, clusterctl policy --check"),
     (&["completion", "complete"], "to print a shell's completions: clusterctl completions bash"),
     (&["docs"], "to write the man pages: clusterctl man FOLDER"),

@@ -152,7 +152,7 @@ struct ProofArgs {
     allow_skipped: bool,
 }
 
-/// Ends the rotation as if it had never begun, until clients have certificates of the new root. While hosts present such
+/// Ends the rotation as if it had not been started, until clients have certificates of the new root. While hosts present such
 /// certificates, the first call puts back the certificates of before, and hosts still trust both roots; when verify proves
 /// that all hosts have them, the next call ends the rotation, and deletes the key of the new CA. Each time, clusterctl
 /// apply packs the bundles of before.

@@ -1,4 +1,4 @@
-//! Decisions about requests that SSH keys sign, so that whoever takes over the mailbox approves nothing.
+//! Decisions about requests that SSH keys sign, so that an attacker with control of the mailbox cannot approve.
 //!
 //! A decision covers the request and the certificate that it would get. The signer writes the text anew, from the cluster
 //! file and the request that it has, and verifies the signature over that.

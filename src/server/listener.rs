@@ -161,8 +161,8 @@ impl Server {
         let _ = self.stop.send(true);
         if let Some(state) = self.state.take() {
             state.watchers.close();
-            let begun = Instant::now();
-            while state.figures.connections.load(Ordering::Relaxed) > 0 && begun.elapsed() < self.grace {
+            let start = Instant::now();
+            while state.figures.connections.load(Ordering::Relaxed) > 0 && start.elapsed() < self.grace {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
@@ -297,11 +297,11 @@ async fn answer(
     connection: Arc<Connection>,
     mut request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Body>, Infallible> {
-    let begun = Instant::now();
+    let start = Instant::now();
     request.extensions_mut().insert(connection);
     let response = router.call(request).await;
     if let Ok(response) = &response {
-        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
         state.figures.answered(response.status().as_u16(), micros);
     }
     response

@@ -4,7 +4,7 @@ use sd_notify::NotifyState;
 
 /// Tells that the server accepts connections.
 pub fn ready() {
-    // Without systemd's socket there is nobody to tell.
+    // Without systemd's socket nothing is notified.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
 }
 

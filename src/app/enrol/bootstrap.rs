@@ -49,7 +49,7 @@ pub fn serve(options: &BootstrapOptions, env: &Env, clock: Clock) -> Result<Boot
     Ok(Bootstrap::start(options.listen, &chain, &key, folder, clock)?)
 }
 
-/// Nobody verifies it: what the endpoint gives is signed under the root whose pin hosts have.
+/// Clients do not verify it: what the endpoint gives is signed under the root whose pin hosts have.
 fn self_signed(env: &Env) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Error> {
     let name = ClusterName::parse("bootstrap").map_err(|error| BootstrapError::Tls(error.to_string()))?;
     let made = create_root(CaRole::Cluster, &name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, env.now)?;

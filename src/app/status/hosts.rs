@@ -135,7 +135,7 @@ impl Hosts<'_> {
             Some(_) if not_after > self.source.rule.now => State::Revoked,
             _ => self.source.rule.state(&Validity { not_before, not_after, renew_from }),
         };
-        // What the directory issues, clusterctl plan compares. Nobody but the host can ask for this one.
+        // What the directory issues, clusterctl plan compares. Only the host can request this one.
         let state = match state {
             State::Valid if is_on_host && self.differs(name, role, policy) => State::Outdated,
             other => other,

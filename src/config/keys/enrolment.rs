@@ -63,8 +63,8 @@ pub const ENROLMENT: [Key; 7] = [
         absent: Absent::Default("queue"),
         example: "[{name: racks, require: [inventory, ssh-host-key], then: approve}]",
         description: "Who gets a certificate. With `queue` a person decides about each request. With `always-reject` \
-                      nobody gets one. With `insecure-always-approve` every host of this file gets one, whoever asks \
-                      for it, until the time in `until`. Else it is a list of rules: the first one that decides applies, and \
+                      no host gets one. With `insecure-always-approve` every host of this file gets one, without \
+                      further evidence, until the time in `until`. Else it is a list of rules: the first one that decides applies, and \
                       if none does, a person decides. Whatever the policy, subject and names of a certificate come from this \
                       file alone.",
     },
@@ -122,7 +122,7 @@ pub const RULE: [Key; 5] = [
         absent: Absent::Rule("the approval of one person whom the mailbox allows to approve"),
         example: "2",
         description: "How many persons have to approve what the rule queues, each by a signature of an SSH key in \
-                      `allowedSigners`. Whoever takes over the mailbox then approves nothing.",
+                      `allowedSigners`. An attacker with control of the mailbox then cannot approve.",
     },
 ];
 

@@ -59,9 +59,9 @@ pub(super) fn watch(call: Call, selection: Selection) -> Answer {
     pending.shrink_to_fit();
     let seconds = call.parameter("timeoutSeconds").and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
     let duration = seconds.map_or(DURATION, Duration::from_secs).min(DURATION);
-    let begun = Instant::now();
+    let start = Instant::now();
     let bookmarks = call.flag("allowWatchBookmarks");
-    let wake = begun + if bookmarks { duration.min(BOOKMARKS) } else { duration };
+    let wake = start + if bookmarks { duration.min(BOOKMARKS) } else { duration };
     call.state.figures.watches.fetch_add(1, Ordering::Relaxed);
     let body = Watch {
         state: call.state,
@@ -72,7 +72,7 @@ pub(super) fn watch(call: Call, selection: Selection) -> Answer {
         receiver,
         version,
         bookmarks,
-        end: begun + duration,
+        end: start + duration,
         sleep: Box::pin(sleep_until(wake)),
     };
     Ok(response(StatusCode::OK, "application/json", Body::new(body)))

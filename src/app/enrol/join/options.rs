@@ -79,11 +79,11 @@ impl Waiting {
     /// Sleeps for `span`, at most until the end. Returns false if the end had come already, or a stop was requested: at the end
     /// there is one more attempt.
     pub(super) fn sleep(&self, span: Duration) -> bool {
-        let begun = Instant::now();
-        if begun >= self.deadline {
+        let start = Instant::now();
+        if start >= self.deadline {
             return false;
         }
-        let until = (begun + span).min(self.deadline);
+        let until = (start + span).min(self.deadline);
         loop {
             let now = Instant::now();
             if self.cancellation.is_cancelled() || now >= until {

@@ -1,11 +1,13 @@
 //! The signer: approves and signs what a policy approves, at one mailbox or several.
 
 mod event;
+mod options;
 mod reviewers;
 mod round;
 mod run;
 mod waiting;
 
 pub use event::{Counts, SignerEvent};
+pub use options::SignerOptions;
 pub use reviewers::LocalReviewers;
-pub use run::{SignerError, SignerOptions, run};
+pub use run::{SignerError, run};

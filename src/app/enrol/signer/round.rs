@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::event::{Counts, SignerEvent};
-use super::run::SignerOptions;
+use super::options::SignerOptions;
 use super::waiting::{TRIES, Waiting};
 use crate::app::enrol::issue::{Order, Outcome, issue};
 use crate::app::enrol::judge::Judge;

@@ -1,19 +1,13 @@
 //! Works at mailboxes until it is stopped, or once.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
-
 use super::event::{Counts, SignerEvent};
+use super::options::SignerOptions;
 use super::round::Worker;
-use crate::app::enrol::prepared::Reviewers;
 use crate::app::enrol::remedy::ReviewRemedy;
-use crate::app::env::Env;
 use crate::app::error::{Error, with_causes};
-use crate::mailbox::{LeaseTerms, Mailbox, MailboxError};
-use crate::pki::issuer::Issuer;
-use crate::store::layout::Layout;
+use crate::mailbox::{Mailbox, MailboxError};
 
 /// How long a mailbox is waited for when there is nothing to do.
 const WAIT: Duration = Duration::from_millis(500);
@@ -23,41 +17,6 @@ const SHORT_WAIT: Duration = Duration::from_millis(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// What a signer works with.
-pub struct SignerOptions<'a> {
-    /// The cluster directory.
-    pub layout: Layout,
-    /// The actor, as the ledger records it.
-    pub actor: String,
-    /// The CAs that sign.
-    pub issuers: &'a [Issuer],
-    /// Returns the current time.
-    pub clock: &'a (dyn Fn() -> OffsetDateTime + Send + Sync),
-    /// Whether it ends when nothing can be done.
-    pub once: bool,
-    /// The Lease that it holds while it works.
-    pub lease: LeaseTerms,
-    /// Returns true when it is to end.
-    pub stop: &'a (dyn Fn() -> bool + Send + Sync),
-    /// Is told what happens.
-    pub report: &'a (dyn Fn(SignerEvent) + Send + Sync),
-    /// The programs and services of the policy.
-    pub reviewers: Arc<dyn Reviewers + Send + Sync>,
-    /// Held while certificates are issued, so that the work for several mailboxes does not wait for the directory's lock.
-    pub turn: Mutex<()>,
-}
-
-impl SignerOptions<'_> {
-    pub(super) fn env(&self) -> Env {
-        Env { layout: self.layout.clone(), now: (self.clock)(), actor: self.actor.clone() }
-    }
-
-    pub(super) fn alone<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        work()
-    }
-}
 
 /// Errors of a signer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
