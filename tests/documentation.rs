@@ -273,7 +273,10 @@ fn documented_checks_match_the_catalogue() {
         ["node.resolve", "master.resolve", "node.revoked", "master.revoked", "master.denials"].map(str::to_owned),
     );
     // Only `verify --enrolment` makes these.
-    made.extend(["connect", "chain", "name", "anonymous", "untrusted"].map(|aspect| format!("enrolment.{aspect}")));
+    made.extend(
+        ["connect", "chain", "name", "anonymous", "untrusted", "other-node"]
+            .map(|aspect| format!("enrolment.{aspect}")),
+    );
     // Those of `--phase`, which a rotation alone has.
     let of_phases = ["new-root", "old-root", "served-root", "installed"];
     made.extend(of_phases.iter().flat_map(|check| [format!("node.{check}"), format!("master.{check}")]));

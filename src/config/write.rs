@@ -18,7 +18,7 @@ pub fn write(raw: &RawCluster) -> String {
     write_noting(raw, None)
 }
 
-/// Like [`write`], with a comment about the version of Kubernetes.
+/// Like [`write()`], with a comment about the version of Kubernetes.
 #[must_use]
 pub fn write_noting(raw: &RawCluster, about_version: Option<&str>) -> String {
     let mut file = File(String::with_capacity(4096 + 120 * (raw.masters.len() + raw.nodes.len())));

@@ -29,7 +29,7 @@ const SAME_VALIDITY: &str = "same validity";
 pub struct CacheEntry {
     /// The folder, relative to `pki`: `nodes/HOST`, `masters/NAME`, `verifier`.
     pub folder: String,
-    /// The digest of the expected certificates and of the files' metadata, and of [`SAME_VALIDITY`] if it applies.
+    /// The digest of the expected certificates and of the files' metadata, and of `SAME_VALIDITY` if it applies.
     pub digest: Fingerprint,
     /// The time from which all certificates of the folder are valid.
     pub not_before: OffsetDateTime,

@@ -33,7 +33,7 @@ const LIMIT: u64 = 256 * 1024;
 
 /// How intermediates are replaced.
 pub struct RenewCaOptions<'o> {
-    /// The folder with the offline roots, as [`super::create`] wrote it. The intermediates below the roots in it are replaced.
+    /// The folder with the offline roots, as [`super::create()`] wrote it. The intermediates below the roots in it are replaced.
     pub root_in: PathBuf,
     /// The passphrase of the roots' keys, if they are encrypted.
     pub root_passphrase: Option<&'o Passphrase>,

@@ -25,7 +25,7 @@ pub(super) struct ServeBootstrapArgs {
     /// The folder of the records and of the registration tokens' public halves
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     state: PathBuf,
-    /// The address to listen on [default: [::]:6445]
+    /// The address to listen on (default: `[::]:6445`)
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
     /// The certificate chain of the endpoint, PEM [default: a new self-signed one: hosts do not verify it]

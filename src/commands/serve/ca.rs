@@ -33,7 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// change.
 #[derive(Debug, Args)]
 pub(super) struct ServeCaArgs {
-    /// The address to listen on [default: enrolment.listen in cluster.yaml, else [::]:6444]
+    /// The address to listen on (default: enrolment.listen in cluster.yaml, else `[::]:6444`)
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
     /// The master on which it runs [default: the only one whose serving certificate and key are in the directory]
