@@ -1,5 +1,6 @@
 //! Decisions of persons: the mailbox's approval, or approvals that SSH keys signed.
 
+#[cfg(feature = "server")]
 use std::num::NonZeroU8;
 
 use time::OffsetDateTime;
@@ -8,9 +9,12 @@ use super::judge::{Inventory, Judge};
 use super::prepared::Prepared;
 use crate::app::env::Env;
 use crate::enrol::approval::{self, ANNOTATION, Subject, Tally};
-use crate::enrol::request::{EnrolmentRequest, State};
+use crate::enrol::request::EnrolmentRequest;
+#[cfg(feature = "server")]
+use crate::enrol::request::State;
 use crate::pki::allowed_signers::AllowedSigners;
 use crate::pki::fingerprint::Fingerprint;
+#[cfg(feature = "server")]
 use crate::sanitize::sanitized;
 use crate::store::files;
 
@@ -18,6 +22,7 @@ use crate::store::files;
 const MAX_SIGNERS: u64 = 1024 * 1024;
 
 /// The reason in the condition of what the signer approved or denied by its policy.
+#[cfg(feature = "server")]
 pub(super) const BY_POLICY: &str = "Policy";
 /// The reason in the condition of what a person decided.
 #[cfg(feature = "server")]
@@ -74,6 +79,7 @@ impl Persons {
 ///
 /// # Errors
 /// Returns why signed decisions are missing, or cannot be read.
+#[cfg(feature = "server")]
 pub(super) fn by_persons(
     prepared: &Prepared,
     approvals: Option<NonZeroU8>,
