@@ -194,7 +194,6 @@ fn nothing_that_was_answered_is_lost_when_it_is_killed() {
 }
 
 #[test]
-#[ignore = "takes minutes: 200 kills"]
 fn nothing_that_was_answered_is_lost_in_200_kills() {
     kill(200);
 }
