@@ -114,6 +114,35 @@ fn a_denied_request_says_why_and_stays_denied() {
     assert_eq!(signer.status.code(), Some(3), "{}", String::from_utf8_lossy(&signer.stderr));
 }
 
+#[test]
+fn a_signer_that_runs_once_takes_over_from_one_that_was_killed() {
+    let dir = directory();
+    with_policy(dir.path(), "[{name: renewals, require: [inventory, same-host], then: approve}]");
+    let served = Served::start(dir.path());
+    let office = kubeconfig(&served, "office").display().to_string();
+    let node = served.api_of_node("node-1");
+    let mut signer = program(dir.path())
+        .args(["signer", "--kubeconfig", &office])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/clusterctl-signer";
+    let has_lease = || served.api(Some("office")).get(lease).1["spec"]["holderIdentity"].is_string();
+    for _ in 0..100 {
+        if has_lease() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    signer.kill().expect("killed");
+    signer.wait().expect("ended");
+    assert!(has_lease(), "the Lease is the killed signer's");
+    assert_eq!(node.post(CSRS, &object("one", &csr("kubelet:node-1").0)).0, 201);
+    sign(&served);
+    certificate(&node.get(&format!("{CSRS}/one")).1);
+}
+
 /// How often the signer is killed; more by `CLUSTERCTL_KILLS`.
 fn kills() -> u64 {
     std::env::var("CLUSTERCTL_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)

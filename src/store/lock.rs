@@ -72,6 +72,26 @@ impl Lock {
         let _ = write!(file, "{HEAD}{}: {purpose}", std::process::id());
         Ok(Self { file })
     }
+
+    /// Takes the lock of a folder itself, which leaves no file in it, waiting up to `patience` for another process.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Locked`] if another process still holds it, or the system's error.
+    pub fn take_of_folder(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+        let failed = |error: io::Error| StoreError::io("lock", path, &error);
+        let file = File::open(path).map_err(failed)?;
+        let started = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { file }),
+                Err(TryLockError::WouldBlock) if started.elapsed() >= patience => {
+                    return Err(StoreError::Locked { holder: "an unknown process".to_owned() });
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY_INTERVAL),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+    }
 }
 
 /// Opens the file of the lock, and creates it where there is none.

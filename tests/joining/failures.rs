@@ -1,7 +1,7 @@
 //! Endpoints that lie, that are not there, or that do not stop talking; and a host that is killed.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use base64ct::{Base64, Encoding};
 use clusterctl::enrol::record::{Record, RecordError};
@@ -232,4 +232,34 @@ fn a_host_that_is_killed_at_any_write_goes_on_with_the_same_keys() {
         .collect();
     names.sort();
     assert_eq!(names, ["kubelet-client.crt", "kubelet-client.key", "kubelet-server.crt", "kubelet-server.key"]);
+}
+
+#[test]
+fn joins_at_once_on_one_host_wait_for_each_other() {
+    needs!("python3", "dash");
+    let on = Joinable::now();
+    let start = |wait: &str| {
+        let args = ["join", "--cluster", &on.cluster, "--host", "on", "--root", "hosts/on", "--wait", wait];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clusterctl"));
+        command.args(args).current_dir(on.lab.dir()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("clusterctl")
+    };
+    let running = ["1s", "1s", "1s"].map(start);
+    let codes = running.map(|mut one| one.wait().expect("its status").code());
+    // 5: nothing is decided yet. 4: another one held the lock for the whole time.
+    assert!(codes.contains(&Some(5)), "{codes:?}");
+    assert!(codes.iter().all(|code| matches!(code, Some(4 | 5))), "{codes:?}");
+    assert_eq!(on.requests().len(), 2, "one request for each key");
+}
+
+#[test]
+fn an_endpoint_that_is_not_there_does_not_keep_the_record_from_others() {
+    needs!("python3", "dash");
+    let on = Joinable::start();
+    let before = on.lab.read(&record_file(&on));
+    let (_, url) = on.cluster.split_once('@').expect("an endpoint");
+    let ends = ["--enrolment", &on.enrolment, "--kubeconfig", "announcer.conf"];
+    let ran = on.lab.run(&[&["announce", "https://127.0.0.1:1", url][..], &ends[..]].concat());
+    assert_eq!(ran.status, 4, "{ran}");
+    assert_ne!(before, on.lab.read(&record_file(&on)), "the endpoint that is there has the new record");
 }

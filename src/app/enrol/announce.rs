@@ -111,7 +111,8 @@ pub fn announce(options: &AnnounceOptions, cluster: &Cluster, env: &Env) -> Resu
     let mut seq = u64::try_from(env.now.unix_timestamp()).unwrap_or_default();
     for endpoint in &options.bootstrap {
         let url = format!("{endpoint}{}", record_path(id));
-        let answer = client.send(&Request::get(&url, MAX_RECORD)).map_err(AnnounceError::from)?;
+        // An endpoint that does not answer now is named below; the others get the record nevertheless.
+        let Ok(answer) = client.send(&Request::get(&url, MAX_RECORD)) else { continue };
         // Only a record under this root counts: another one would be the endpoint's invention.
         if let Some(known) = Record::known(&answer.body, id).filter(|_| answer.is_success()) {
             seq = seq.max(known.seq + 1);
@@ -126,19 +127,25 @@ pub fn announce(options: &AnnounceOptions, cluster: &Cluster, env: &Env) -> Resu
         roots: cas.cluster.anchors().into_iter().cloned().collect(),
         seq,
         issued: env.now,
-        expires: env.now + options.validity.duration(),
+        // Hosts refuse a record whose announcer's certificate has expired.
+        expires: chain.iter().map(|one| one.not_after).fold(env.now + options.validity.duration(), Ord::min),
     };
     let signed = record.sign(&key, &chain).map_err(AnnounceError::Sign)?;
-    let mut accepted_by = Vec::new();
+    let (mut accepted_by, mut first_error) = (Vec::new(), None);
     for endpoint in &options.bootstrap {
         let url = format!("{endpoint}{}", record_path(id));
         let body = Some(("application/json", signed.as_bytes()));
         let request = Request { method: "PUT", url: &url, body, headers: &[], limit: MAX_RECORD };
-        let answer = client.send(&request).map_err(AnnounceError::from)?;
-        accepted(endpoint, &answer)?;
-        accepted_by.push(endpoint.clone());
+        match client.send(&request).map_err(AnnounceError::from).and_then(|answer| accepted(endpoint, &answer)) {
+            Ok(()) => accepted_by.push(endpoint.clone()),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
     }
-    Ok(AnnounceReport { record, accepted: accepted_by })
+    match first_error {
+        None => Ok(AnnounceReport { record, accepted: accepted_by }),
+        Some(error) if accepted_by.is_empty() => Err(error.into()),
+        Some(error) => Err(AnnounceError::Partly { accepted: accepted_by, source: Box::new(error) }.into()),
+    }
 }
 
 /// What is sent and received is signed by itself, so that the endpoint's certificate is not verified.

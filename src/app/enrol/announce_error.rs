@@ -45,10 +45,22 @@ pub enum AnnounceError {
         /// Its reason.
         message: String,
     },
+    /// Some endpoints have the record, and others do not.
+    #[error("{} has the record, and another endpoint does not", names(accepted))]
+    Partly {
+        /// The endpoints that have it.
+        accepted: Vec<Endpoint>,
+        /// The error of the first other one.
+        source: Box<Self>,
+    },
     /// The record cannot be signed.
     #[error("the record cannot be signed")]
     Sign(#[source] SigningError),
     /// The token cannot sign.
     #[error("the token cannot sign: {0}")]
     Token(KeyError),
+}
+
+fn names(endpoints: &[Endpoint]) -> String {
+    endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -51,6 +51,7 @@ pub(super) fn of_announcement(error: &AnnounceError) -> Exit {
         AnnounceError::NoEndpoint | AnnounceError::NoEnrolment | AnnounceError::Credential { .. } => Exit::Usage,
         AnnounceError::NotAnAnnouncer { .. } | AnnounceError::Refused { .. } => Exit::Refused,
         AnnounceError::Https(_) => Exit::Environment,
+        AnnounceError::Partly { source, .. } => of_announcement(source),
         AnnounceError::Sign(error) => of_signing(error),
         AnnounceError::Token(_) => Exit::Bug,
     }

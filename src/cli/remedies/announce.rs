@@ -9,6 +9,7 @@ pub(super) fn words(error: &AnnounceError) -> Option<String> {
         AnnounceError::Credential { .. } | AnnounceError::NotAnAnnouncer { .. } => {
             "make one with: clusterctl issue-admin announcer --announcer".to_owned()
         }
+        AnnounceError::Partly { source, .. } => return words(source),
         AnnounceError::Https(_) => "check the address, the network and the firewall, and run it again".to_owned(),
         AnnounceError::Refused { status: 404, .. } => {
             "register the cluster there first: clusterctl register URL".to_owned()

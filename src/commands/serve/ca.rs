@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use time::OffsetDateTime;
 
 use crate::app::enrol::connection::connect_at;
@@ -43,7 +44,7 @@ pub(super) struct ServeCaArgs {
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     state: Option<PathBuf>,
     /// The largest number of open connections
-    #[arg(long, value_name = "NUMBER", default_value_t = MAX_CONNECTIONS)]
+    #[arg(long, value_name = "NUMBER", default_value_t = MAX_CONNECTIONS, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     max_connections: usize,
     /// Decide and sign in this process, too: then the process that listens has the CA's key
     #[arg(long)]

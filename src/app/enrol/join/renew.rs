@@ -21,6 +21,7 @@ use crate::enrol::evidence::{Occasion, Proofs};
 use crate::enrol::record::Record;
 use crate::https::ClientCertificate;
 use crate::pki::certificate::Certificate;
+use crate::store::lock::Lock;
 
 /// The time limit of asking bootstrap endpoints, if the enrolment endpoint is known.
 const DISCOVERY: std::time::Duration = std::time::Duration::from_secs(20);
@@ -32,7 +33,10 @@ const DISCOVERY: std::time::Duration = std::time::Duration::from_secs(20);
 /// file cannot be written.
 pub fn renew(options: &RenewOptions, now: OffsetDateTime, observer: &mut dyn Observer) -> Result<RenewReport, Error> {
     let root = &options.root;
-    let mut state = JoinState::read(root)?.ok_or_else(|| JoinError::NoState(root.join(super::state::STATE)))?;
+    let no_state = || JoinError::NoState(root.join(super::state::STATE));
+    JoinState::read(root)?.ok_or_else(no_state)?;
+    let _lock = Lock::take_of_folder(root, options.wait)?;
+    let mut state = JoinState::read(root)?.ok_or_else(no_state)?;
     let present = all_present(root)?;
     let wanted: Vec<Profile> =
         present.iter().filter(|(_, one)| options.force || due(one) <= now).map(|(profile, _)| *profile).collect();

@@ -25,6 +25,7 @@ use crate::enrol::evidence::{Occasion, Proofs};
 use crate::https::{Client, ClientCertificate, ClientOptions, Request, Trust};
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::files;
+use crate::store::lock::Lock;
 
 /// The largest file of a key, in bytes.
 const MAX_KEY: u64 = 64 * 1024;
@@ -38,6 +39,8 @@ pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Obser
     if !files::is_folder(root) {
         return Err(JoinError::NoRoot(root.clone()).into());
     }
+    // Another run would make other keys and delete the unfinished files of this one.
+    let lock = Lock::take_of_folder(root, options.wait)?;
     let mut state = begin(options)?;
     observer.defer_interrupts();
     let waiting = Waiting::begin(now, options.wait, observer.cancellation());
@@ -85,6 +88,8 @@ pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Obser
         let host_was_given = options.host_was_given;
         let ssh_host_key = options.ssh_host_key.as_ref().map(|(_, key)| key);
         let installing = Installing { root, host, host_was_given, record: &record, ssh_host_key, client_key };
+        // The installer takes this lock itself.
+        drop(lock);
         install(&installing, &endpoint, &waiting, observer)?;
         for one in &granted {
             certificates::put(root, &one.issued)?;

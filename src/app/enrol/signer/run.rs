@@ -7,7 +7,7 @@ use super::options::SignerOptions;
 use super::round::Worker;
 use crate::app::enrol::remedy::ReviewRemedy;
 use crate::app::error::{Error, with_causes};
-use crate::mailbox::{Mailbox, MailboxError};
+use crate::mailbox::{LeaseTerms, Mailbox, MailboxError};
 
 /// How long a mailbox is waited for when there is nothing to do.
 const WAIT: Duration = Duration::from_millis(500);
@@ -77,7 +77,16 @@ pub fn run(mailboxes: &[Box<dyn Mailbox>], options: &SignerOptions<'_>) -> Resul
 #[derive(Default)]
 struct Held {
     until: Option<Instant>,
-    is_standby: bool,
+    /// The time since which another signer has it.
+    standby: Option<Instant>,
+}
+
+impl Held {
+    /// Returns true if another signer had the Lease for longer than its time, so that it is not a dead one's.
+    fn has_waited(&self, terms: &LeaseTerms) -> bool {
+        let longest = Duration::from_secs(terms.seconds.into()) + Duration::from_secs(2);
+        self.standby.is_some_and(|since| since.elapsed() >= longest)
+    }
 }
 
 fn work(mailbox: &dyn Mailbox, options: &SignerOptions<'_>) -> Result<Counts, Error> {
@@ -93,7 +102,9 @@ fn work(mailbox: &dyn Mailbox, options: &SignerOptions<'_>) -> Result<Counts, Er
                     break;
                 }
             }
-            Ok(None) if options.once => return Err(SignerError::Standby(mailbox.name().to_owned()).into()),
+            Ok(None) if options.once && held.has_waited(&options.lease) => {
+                return Err(SignerError::Standby(mailbox.name().to_owned()).into());
+            }
             Ok(None) => sleep(Duration::from_secs(1), options),
             Err(error) if options.once => {
                 let _ = mailbox.release_lease(&options.lease);
@@ -130,14 +141,15 @@ fn turn(
         let asked = Instant::now();
         let was_held = held.until.take().is_some();
         if !mailbox.hold_lease(&options.lease).map_err(SignerError::from)? {
-            if !std::mem::replace(&mut held.is_standby, true) {
+            if held.standby.is_none() {
+                held.standby = Some(Instant::now());
                 (options.report)(SignerEvent::Standby { mailbox: mailbox.name().to_owned() });
             }
             return Ok(None);
         }
         held.until = Some(asked + third);
         worker.lease_until = Some(asked + third * 3);
-        held.is_standby = false;
+        held.standby = None;
         if !was_held {
             (options.report)(SignerEvent::Working { mailbox: mailbox.name().to_owned() });
         }
