@@ -237,6 +237,11 @@ fn what_has_to_be_in_place_before_hosts_get_the_new_root_is_demanded() {
     assert_eq!(fleet.run(&["rotate-ca", "start"]).status, 3, "one at a time");
     let ran = fleet.next();
     assert_eq!((ran.status, fleet.phase()), (3, Some(Phase::Prepare)), "no backup: {ran}");
+    let status = fleet.run(&["status", "--output", "json"]);
+    let shown: Value = serde_json::from_str(&status.out).expect("JSON");
+    let rows = shown["rows"].as_array().expect("rows");
+    assert!(rows.iter().any(|row| row["kind"] == "rotation" && row["state"] == "due"), "{shown:#}");
+    assert_eq!(status.status, 1, "a rotation that is under way is due");
     fleet.backup();
     // Nothing is shipped yet.
     let ran = fleet.good(&["plan", "--exit-code"]);

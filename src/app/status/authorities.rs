@@ -59,8 +59,14 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
     Ok(())
 }
 
-/// Reports the CAs that are trusted beside the one that signs.
+/// Reports a rotation that is under way as due until its last phase, else the CAs that are trusted beside the one that
+/// signs.
 fn rotation(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), StoreError> {
+    if trust.rotation().is_some() {
+        let row = StatusRow::new(Subject::Cluster, Credential::Rotation(trust.role()), State::Due);
+        sink(row.remedy(DirectoryRemedy::ContinueRotation));
+        return Ok(());
+    }
     let active = trust.active().certificate().fingerprint();
     for ca in trust.accepted().map(CaCertificate::certificate).filter(|ca| ca.fingerprint() != active) {
         let not_after = source.ledger.last_valid_of_issuer(ca.fingerprint(), source.rule.now)?;

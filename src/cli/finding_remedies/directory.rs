@@ -43,6 +43,7 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
         DirectoryRemedy::ReplaceAccounts { delete_objects: false } => REPLACE_ACCOUNTS,
         DirectoryRemedy::ReissueBoth => "reissue both with --reissue: a holder of the key can impersonate the other",
         DirectoryRemedy::RestoreRoot => "restore the root's files from a backup",
+        DirectoryRemedy::ContinueRotation => "clusterctl rotate-ca status says what to do next",
         DirectoryRemedy::PlanNewRoots => "plan for new roots: what they signed expires with them, at the latest",
         DirectoryRemedy::IssueServiceAccountKey => "clusterctl issue-master --all",
         DirectoryRemedy::RestoreServiceAccountKey => "restore sa.key and sa.pub from a backup",

@@ -41,6 +41,8 @@ pub enum DirectoryRemedy {
     },
     /// Restore a root's files from a backup.
     RestoreRoot,
+    /// Continue the rotation of a CA.
+    ContinueRotation,
     /// Plan for new roots.
     PlanNewRoots,
     /// Generate the service account key pair.
