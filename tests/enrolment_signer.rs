@@ -115,6 +115,15 @@ fn a_denied_request_says_why_and_stays_denied() {
 }
 
 #[test]
+fn a_queue_has_one_server() {
+    let dir = directory();
+    let served = Served::start(dir.path());
+    let second = program(dir.path()).args(["serve", "ca", "--listen", "127.0.0.1:0"]).output().expect("it ends");
+    assert_eq!(second.status.code(), Some(4), "{}", String::from_utf8_lossy(&second.stderr));
+    assert_eq!(served.api(None).get("/readyz").0, 200, "the first one works on");
+}
+
+#[test]
 fn a_signer_that_runs_once_takes_over_from_one_that_was_killed() {
     let dir = directory();
     with_policy(dir.path(), "[{name: renewals, require: [inventory, same-host], then: approve}]");

@@ -15,6 +15,7 @@ use crate::server::clock::Clock;
 use crate::server::listener::RETENTION;
 use crate::server::{Options, Server};
 use crate::store::files;
+use crate::store::lock::Lock;
 
 /// The port of the enrolment CA.
 pub const PORT: u16 = 6444;
@@ -24,6 +25,9 @@ const QUEUE: &str = "enrolment.sqlite";
 pub const MAX_CONNECTIONS: usize = 20_000;
 /// The time in which open requests may end when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// The time that a server waits for one that ends.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The options of the server.
 #[derive(Debug, Clone)]
@@ -45,9 +49,12 @@ pub struct ServeOptions {
 /// # Errors
 /// Returns [`ServeError`], or an error if the cluster directory cannot be read.
 pub fn serve(options: &ServeOptions, cluster: &Cluster, env: &Env, clock: Clock) -> Result<Server, Error> {
-    let site = Arc::new(DirectorySite::open(&env.layout, cluster, options.master.as_ref())?);
+    let mut site = DirectorySite::open(&env.layout, cluster, options.master.as_ref())?;
     let folder = options.state.clone().unwrap_or_else(|| env.layout.dir().to_owned());
     files::create_folder(&folder)?;
+    // Watches only see the changes of their own server, so a queue has one.
+    site.keep(Lock::take_of_folder(&folder, LOCK_WAIT)?);
+    let site = Arc::new(site);
     let listen = options
         .listen
         .or(cluster.enrolment.as_ref().and_then(|enrolment| enrolment.listen))

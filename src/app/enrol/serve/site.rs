@@ -30,6 +30,7 @@ use crate::server::trust::ClientTrust;
 use crate::store::error::StoreError;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
+use crate::store::lock::Lock;
 use crate::store::tokens::{self, Tokens};
 use crate::store::{ca, credentials, files};
 
@@ -43,6 +44,8 @@ pub struct DirectorySite {
     master: HostName,
     present: RwLock<Present>,
     stamps: Mutex<Vec<Option<SystemTime>>>,
+    /// The lock of the queue's folder, while the server runs.
+    lock: Option<Lock>,
 }
 
 /// What was last read.
@@ -65,7 +68,12 @@ impl DirectorySite {
         let stamps = stamps(layout, cluster, &master);
         let present = Present::read(layout, cluster.clone(), &master, 1)?;
         let (present, stamps) = (RwLock::new(present), Mutex::new(stamps));
-        Ok(Self { layout: layout.clone(), master, present, stamps })
+        Ok(Self { layout: layout.clone(), master, present, stamps, lock: None })
+    }
+
+    /// Keeps the lock of the queue's folder as long as the site is used.
+    pub(super) fn keep(&mut self, lock: Lock) {
+        self.lock = Some(lock);
     }
 
     fn present(&self) -> Present {
