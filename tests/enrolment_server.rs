@@ -294,7 +294,7 @@ fn a_flood_of_hosts_is_bounded_and_holds_up_no_proven_one() {
         201,
         "a proven request takes the place of an unproven one"
     );
-    assert_eq!(state(&anonymous.get(&format!("{CSRS}/k0")).1), "Failed", "it is told");
+    assert_eq!(state(&anonymous.get(&format!("{CSRS}/k0")).1), "Failed", "its state says so");
     assert_eq!(anonymous.post(CSRS, &request("after", "node-2")).0, 201, "other hosts have their own room");
 }
 

@@ -2,7 +2,7 @@
 //! process ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -45,27 +45,8 @@ impl Lock {
         patience: Duration,
         waiting: &mut dyn FnMut(&str),
     ) -> Result<Self, StoreError> {
-        let failed = |error: io::Error| StoreError::io("lock", path, &error);
         let mut file = open(path)?;
-        let started = Instant::now();
-        let mut reported = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => {
-                    let holder = holder(&mut file);
-                    if started.elapsed() >= patience {
-                        return Err(StoreError::Locked { holder });
-                    }
-                    if !reported {
-                        waiting(&holder);
-                        reported = true;
-                    }
-                    std::thread::sleep(RETRY_INTERVAL);
-                }
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
-            }
-        }
+        acquire(&mut file, path, patience, waiting)?;
         // The description is optional, so that locking also works on a full disk.
         let _ = file.set_len(0);
         let _ = file.rewind();
@@ -78,18 +59,31 @@ impl Lock {
     /// # Errors
     /// Returns [`StoreError::Locked`] if another process still holds it, or the system's error.
     pub fn take_of_folder(path: &Path, patience: Duration) -> Result<Self, StoreError> {
-        let failed = |error: io::Error| StoreError::io("lock", path, &error);
-        let file = File::open(path).map_err(failed)?;
-        let started = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { file }),
-                Err(TryLockError::WouldBlock) if started.elapsed() >= patience => {
-                    return Err(StoreError::Locked { holder: "an unknown process".to_owned() });
+        let mut file = File::open(path).map_err(|error| StoreError::io("lock", path, &error))?;
+        acquire(&mut file, path, patience, &mut |_| ())?;
+        Ok(Self { file })
+    }
+}
+
+/// Locks an open file or folder, waiting up to `patience` for another process, which `waiting` is called with once.
+fn acquire(file: &mut File, path: &Path, patience: Duration, waiting: &mut dyn FnMut(&str)) -> Result<(), StoreError> {
+    let started = Instant::now();
+    let mut reported = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => {
+                let holder = holder(file);
+                if started.elapsed() >= patience {
+                    return Err(StoreError::Locked { holder });
                 }
-                Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY_INTERVAL),
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                if !reported {
+                    waiting(&holder);
+                    reported = true;
+                }
+                std::thread::sleep(RETRY_INTERVAL);
             }
+            Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", path, &error)),
         }
     }
 }

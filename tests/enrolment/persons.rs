@@ -26,7 +26,7 @@ fn two_persons_approve_by_ssh_and_the_mailbox_alone_approves_nothing() {
     let keys: Vec<(SshKey, String)> = ["ann", "bob", "eve"].iter().map(|name| ssh_key(&site.lab, name)).collect();
     site.lab.write("approvers", &format!("ann {}\nbob namespaces=\"clusterctl-approval\" {}\n", keys[0].1, keys[1].1));
     site.mailbox.put(Ask::client("a", "kubelet:on").make());
-    // Whoever took over the mailbox says that it is approved.
+    // An attacker with control of the mailbox says that it is approved.
     site.mailbox.put(Ask::client("b", "kubelet:worker-b1").make());
     site.mailbox.condition("b", "Approved");
     let approve = |request: &EnrolmentRequest, key: &SshKey| site.approval(request, key);

@@ -36,7 +36,7 @@ pub(super) fn of_restore(error: &RestoreError) -> String {
             "name a file that clusterctl backup wrote"
         }
         RestoreError::Content { .. } | RestoreError::Directory { .. } => {
-            "nothing was restored. Use another backup. If there is none and you trust whoever wrote this one: age -d -i KEY FILE | tar \
+            "nothing was restored. Use another backup. If there is none and you trust the author of this one: age -d -i KEY FILE | tar \
              -tv lists what is in it"
         }
         RestoreError::OtherCluster { .. } => {

@@ -24,7 +24,7 @@ pub const MAX_ANSWER: usize = 64 * 1024;
 /// The longest reason, in characters; the rest is cut off.
 const LONGEST_REASON: usize = 500;
 
-/// What a reviewer is told.
+/// The input of a reviewer.
 #[derive(Debug, Clone)]
 pub struct Review<'a> {
     /// The cluster's name.
