@@ -142,7 +142,7 @@ const MINUTE: Reread = Reread::Within(60);
 const FIVE_MINUTES: Reread = Reread::Within(300);
 
 /// All files that programs read, in the order in which the programs are restarted.
-pub const READS: [Read; 19] = [
+pub const READS: [Read; 20] = [
     read(Component::Etcd, Input::EtcdCa, CaRole::Etcd, 0, Reread::Restart),
     read(Component::Etcd, Input::ServingPair, CaRole::Etcd, 0, Reread::EachConnection),
     read(Component::KubeApiserver, Input::EtcdCa, CaRole::Etcd, 0, Reread::Restart),
@@ -153,15 +153,19 @@ pub const READS: [Read; 19] = [
     read(Component::KubeApiserver, Input::KubeletCa, CaRole::Cluster, 36, FIVE_MINUTES),
     read(Component::KubeApiserver, Input::ServingPair, CaRole::Cluster, 0, MINUTE),
     read(Component::KubeApiserver, Input::KubeletClientPair, CaRole::Cluster, 0, FIVE_MINUTES),
+    read(Component::KubeControllerManager, Input::ClientCa, CaRole::Cluster, 0, MINUTE),
     read(Component::KubeControllerManager, Input::RootCaFile, CaRole::Cluster, 0, Reread::Restart),
     read(Component::KubeControllerManager, Input::KubeconfigCa, CaRole::Cluster, 36, FIVE_MINUTES),
     read(Component::KubeControllerManager, Input::KubeconfigPair, CaRole::Cluster, 0, FIVE_MINUTES),
     read(Component::KubeScheduler, Input::KubeconfigCa, CaRole::Cluster, 36, FIVE_MINUTES),
     read(Component::KubeScheduler, Input::KubeconfigPair, CaRole::Cluster, 0, FIVE_MINUTES),
+    // Until 1.36 (feature gate ReloadKubeletClientCAFile), clients are told the names of the CAs of the start. Go's clients
+    // and those of verify present their certificate all the same.
     read(Component::Kubelet, Input::ClientCa, CaRole::Cluster, 0, MINUTE),
     read(Component::Kubelet, Input::KubeconfigCa, CaRole::Cluster, 36, FIVE_MINUTES),
-    // The feature gate ReloadKubeletServerCertificateFile is on by default from 1.31.
-    read(Component::Kubelet, Input::ServingPair, CaRole::Cluster, 31, MINUTE),
+    // The feature gate ReloadKubeletServerCertificateFile is on by default from 1.31. Until 1.36 (pull request 133654), the
+    // certificate of the start was presented to clients that connect to an IP address, as API servers do by our flags.
+    read(Component::Kubelet, Input::ServingPair, CaRole::Cluster, 36, MINUTE),
     read(Component::Kubelet, Input::KubeconfigPair, CaRole::Cluster, 0, FIVE_MINUTES),
 ];
 
@@ -178,7 +182,7 @@ mod tests {
     #[test]
     fn older_versions_need_more_restarts() {
         let restarts = |minor| READS.iter().filter(|read| reread(read, minor) == Reread::Restart).count();
-        let counts = [None, Some(28), Some(30), Some(31), Some(35), Some(36), Some(40)].map(restarts);
-        assert_eq!(counts, [8, 8, 8, 7, 7, 3, 3]);
+        let counts = [None, Some(28), Some(35), Some(36), Some(40)].map(restarts);
+        assert_eq!(counts, [8, 8, 8, 3, 3]);
     }
 }
