@@ -157,3 +157,21 @@ fn a_real_cluster_below_offline_roots_passes() {
 fn a_real_cluster_whose_ca_keys_are_in_a_token_passes() {
     proven("tokens");
 }
+
+#[test]
+#[ignore = "needs KUBE_BIN, root, and forty minutes"]
+fn the_ca_of_a_real_cluster_is_rotated_and_nothing_is_refused() {
+    proven("rotation");
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN, root, and ten minutes"]
+fn a_real_kubelet_that_joined_is_renewed_without_a_restart() {
+    proven("joined");
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN, root, and fifteen minutes"]
+fn a_real_kubelet_bootstraps_and_rotates_its_certificates_by_the_signer() {
+    proven("bootstrap");
+}
