@@ -211,7 +211,7 @@ fn every_fuzz_target_is_replayed() {
 
 #[test]
 fn encrypted_files_hold_their_invariants() {
-    hold("sealed", entrances::sealed, CHANGED);
+    hold("encrypted", entrances::encrypted, CHANGED);
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! One function for each kind of bytes that a stranger may hand us. Each reads them as the program does and then holds
-//! what came out to what it promises: a panic is a finding. The fuzz targets call these, and so does `tests/corpora.rs`,
-//! with the corpora that are committed here and a number of changes to each of their files.
+//! One function for each kind of untrusted input. Each parses the input as the program does, and then asserts the
+//! invariants of the result: a panic is a finding. The fuzz targets call these functions, and so does
+//! `tests/corpora.rs`, with the files in `fuzz/corpus` and with random changes of each.
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -28,25 +28,25 @@ use clusterctl::verify::report::TextStyle;
 use serde_json::{Value, json};
 use time::macros::datetime;
 
-/// A recording that `verify --replay` is given.
+/// A recording, as `verify --replay` reads it.
 pub fn recordings(data: &[u8]) {
     let recording = match Recording::from_bytes(data) {
         Ok(recording) => recording,
-        Err(error) => return harmless(&error.to_string()),
+        Err(error) => return assert_printable(&error.to_string()),
     };
     let report = recording.report();
-    assert_eq!(report, recording.report(), "judging twice gives the same");
+    assert_eq!(report, recording.report(), "evaluating it twice gives the same report");
     let text = report.to_text(TextStyle { verbose: true, ..TextStyle::default() }, &words);
-    text.lines().for_each(harmless);
+    text.lines().for_each(assert_printable);
     let json: Value = serde_json::from_str(&report.to_json(&words)).expect("the report is JSON");
     assert_eq!(json["summary"]["total"], report.findings.len());
-    report.to_junit(&words).lines().for_each(harmless);
-    let again = recording.to_bytes().expect("what was read can be written");
-    let again = Recording::from_bytes(&again).expect("what was written can be read");
-    assert_eq!(again.report(), report, "written and read again, it is judged the same");
+    report.to_junit(&words).lines().for_each(assert_printable);
+    let again = recording.to_bytes().expect("a recording that was read can be written");
+    let again = Recording::from_bytes(&again).expect("a recording that was written can be read");
+    assert_eq!(again.report(), report, "the report is the same after writing and reading");
 }
 
-/// What a peer answers: the first byte says on which call, the next two are the status, the rest is the body.
+/// The answer of a peer: the first byte selects the request, the next two are the status, the rest is the body.
 pub fn answers(data: &[u8]) {
     static BASE: OnceLock<Value> = OnceLock::new();
     let base = BASE.get_or_init(|| {
@@ -69,26 +69,26 @@ pub fn answers(data: &[u8]) {
     recordings(recording.to_string().as_bytes());
 }
 
-/// A certificate as a peer sends it: DER.
+/// A certificate in DER, as a peer sends it.
 pub fn certificates(data: &[u8]) {
     let certificate = match Certificate::from_der(data.to_vec()) {
         Ok(certificate) => certificate,
-        Err(error) => return harmless(&sanitized(&error.to_string())),
+        Err(error) => return assert_printable(&sanitized(&error.to_string())),
     };
     assert_eq!(certificate.der(), data);
     let now = datetime!(2026-11-23 12:00 UTC);
     for violation in root_violations(&certificate, now).into_iter().chain(own_root_violations(&certificate, now)) {
-        harmless(&sanitized(&violation.to_string()));
+        assert_printable(&sanitized(&violation.to_string()));
     }
     let _ = general_violations(&certificate, now);
     let _ = (certificate.account(), certificate.fingerprint(), certificate.spki_fingerprint());
     let itself = std::slice::from_ref(&certificate);
     let _ = verify_chain(&certificate, itself, itself);
     let read = pem::certificates(certificate.to_pem().as_bytes());
-    assert_eq!(read, Ok(vec![data.to_vec()]), "what is written as PEM is read again");
+    assert_eq!(read, Ok(vec![data.to_vec()]), "PEM that was written can be read");
 }
 
-/// A file with CRLs, DER or PEM, as `verify --crl` takes it.
+/// A file with CRLs in DER or PEM, as `verify --crl` reads it.
 pub fn crls(data: &[u8]) {
     static SIGNER: OnceLock<Certificate> = OnceLock::new();
     let signer = SIGNER.get_or_init(|| {
@@ -96,33 +96,33 @@ pub fn crls(data: &[u8]) {
     });
     let crls = match crl::read_all(data) {
         Ok(crls) => crls,
-        Err(error) => return harmless(&sanitized(&error.to_string())),
+        Err(error) => return assert_printable(&sanitized(&error.to_string())),
     };
     assert!(!crls.is_empty());
     for der in crls {
         match Crl::from_der(der.clone()) {
             Ok(list) => {
                 assert_eq!(list.der(), der);
-                assert!(list.serials.iter().all(|serial| !serial.0.is_empty()), "every entry has a number");
-                assert!(!list.is_signed_by(signer), "its key signed none of these");
-                harmless(&sanitized(&list.issuer.text));
+                assert!(list.serials.iter().all(|serial| !serial.0.is_empty()), "every entry has a serial number");
+                assert!(!list.is_signed_by(signer), "the committed root did not sign it");
+                assert_printable(&sanitized(&list.issuer.text));
             }
-            Err(error) => harmless(&sanitized(&error.to_string())),
+            Err(error) => assert_printable(&sanitized(&error.to_string())),
         }
     }
 }
 
-/// A PEM file: certificates, keys, anything.
+/// A PEM file with certificates, keys or other blocks.
 pub fn pem(data: &[u8]) {
     match pem::read_all(data) {
         Ok(items) => assert!(!items.is_empty()),
-        Err(error) => harmless(&sanitized(&error.to_string())),
+        Err(error) => assert_printable(&sanitized(&error.to_string())),
     }
     for der in pem::certificates(data).unwrap_or_default() {
         assert_eq!(pem::certificates(pem::write_certificate(&der).as_bytes()), Ok(vec![der]));
     }
     if let Ok(key) = PrivateKey::from_pem(data) {
-        let again = PrivateKey::from_pem(key.to_pem().as_bytes()).expect("what is written can be read");
+        let again = PrivateKey::from_pem(key.to_pem().as_bytes()).expect("a key that was written can be read");
         assert_eq!(again.spki(), key.spki());
     }
 }
@@ -131,7 +131,7 @@ pub fn pem(data: &[u8]) {
 pub fn kubeconfigs(data: &[u8]) {
     match kubeconfig::read(data) {
         Ok(read) => drop(format!("{read:?}")),
-        Err(error) => harmless(&sanitized(&error.to_string())),
+        Err(error) => assert_printable(&sanitized(&error.to_string())),
     }
 }
 
@@ -139,13 +139,13 @@ pub fn kubeconfigs(data: &[u8]) {
 pub fn cluster_files(data: &[u8]) {
     match config::read(data) {
         Ok(cluster) => {
-            let leaves = cluster.masters.iter().flat_map(|host| cluster.master_specs(host));
-            let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_specs(host)));
-            assert!(leaves.count() >= cluster.masters.len(), "every host has certificates");
+            let specs = cluster.masters.iter().flat_map(|host| cluster.master_specs(host));
+            let specs = specs.chain(cluster.nodes.iter().flat_map(|host| cluster.node_specs(host)));
+            assert!(specs.count() >= cluster.masters.len(), "every host has certificates");
         }
         Err(error) => {
             let _ = error.hint();
-            error.to_string().lines().for_each(|line| harmless(&sanitized(line)));
+            error.to_string().lines().for_each(|line| assert_printable(&sanitized(line)));
         }
     }
 }
@@ -156,72 +156,74 @@ pub fn enrolment(data: &[u8]) {
     let media_type = if data.starts_with(b"k8s") { "application/vnd.kubernetes.protobuf" } else { "application/json" };
     match clusterctl::server::read_request(media_type, data) {
         Ok(content) => assert!(content.pem.len() <= 64 * 1024 && content.host.as_str().len() <= 253),
-        Err(error) => harmless(&sanitized(&error)),
+        Err(error) => assert_printable(&sanitized(&error)),
     }
 }
 
-/// What `kubectl get nodes -o json` is said to have said.
+/// The output of `kubectl get nodes -o json`, as `init --from-kubectl` reads it.
 pub fn kubectl(data: &[u8]) {
     match config::from_kubectl(data, ExternalIps::default()) {
         Ok(read) => drop(format!("{read:?}")),
-        Err(error) => harmless(&sanitized(&error.to_string())),
+        Err(error) => assert_printable(&sanitized(&error.to_string())),
     }
 }
 
-/// A bundle: a tar.gz, or, where it is not even gzip, the tar in one. Few changes to compressed bytes get any further
-/// than their checksum.
+/// A bundle: a tar.gz. Input that is not gzip is compressed first, because most changes of compressed bytes only make
+/// the checksum wrong.
 pub fn bundles(data: &[u8]) {
     let mut packed = data.to_vec();
     if !data.starts_with(&[0x1f, 0x8b]) {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(data).expect("memory takes it");
-        packed = gzip.finish().expect("memory takes it");
+        gzip.write_all(data).expect("writing to memory succeeds");
+        packed = gzip.finish().expect("writing to memory succeeds");
     }
     match archive::read(&packed) {
         Ok(bundle) => {
-            let again = archive::read(&packer::pack(&bundle)).expect("what is packed can be read");
+            let again = archive::read(&packer::pack(&bundle)).expect("a packed bundle can be read");
             assert_eq!(again, bundle);
         }
-        Err(error) => harmless(&sanitized(&error.to_string())),
+        Err(error) => assert_printable(&sanitized(&error.to_string())),
     }
 }
 
-/// A sealed file, opened with a key that opens nothing but the corpus.
-pub fn sealed(data: &[u8]) {
+/// A file that age encrypted, decrypted with the key of the corpus.
+pub fn encrypted(data: &[u8]) {
     const KEY: &[u8] = b"AGE-SECRET-KEY-1AU8MPZCJJ9QE25HNW4GLDNWLF3U3L6NCLJ90UVCQHA6YNU5H4C8SPE7MYW\n";
     let identity = Identity::from_age_file(KEY).expect("a key");
     match encryption::recipients(data) {
-        Ok(kinds) => kinds.iter().for_each(|kind| harmless(kind)),
-        Err(error) => harmless(&error.to_string()),
+        Ok(kinds) => kinds.iter().for_each(|kind| assert_printable(kind)),
+        Err(error) => assert_printable(&error.to_string()),
     }
     match encryption::decrypt(data, &identity) {
-        Ok(inside) => assert_eq!(&inside[..], b"what is inside\n", "what opens was not changed"),
-        Err(error) => harmless(&error.to_string()),
+        Ok(content) => assert_eq!(&content[..], b"what is inside\n", "a file that can be decrypted is unchanged"),
+        Err(error) => assert_printable(&error.to_string()),
     }
 }
 
-/// Text of SSH's: known hosts, allowed signers, keys, signatures, and what may be taken for a recipient.
+/// Files of OpenSSH: known hosts, allowed signers, keys, signatures, and recipients of encrypted bundles.
 pub fn ssh(data: &[u8]) {
     const NAMESPACE: &str = "clusterctl-bundle";
     let text = String::from_utf8_lossy(data);
     let names = ["on".to_owned(), "10.20.4.1".to_owned()];
     match KnownHosts::parse(&text).key_of(&names) {
         Ok(recipient) => assert_eq!(Recipient::parse(recipient.as_str()), Ok(recipient)),
-        Err(error) => harmless(&error.to_string()),
+        Err(error) => assert_printable(&error.to_string()),
     }
     for line in text.lines() {
         match Recipient::parse(line) {
             Ok(recipient) => assert_eq!(Recipient::parse(recipient.as_str()), Ok(recipient)),
-            Err(error) => harmless(&error.to_string()),
+            Err(error) => assert_printable(&error.to_string()),
         }
     }
     match SshKey::from_pem(data) {
-        Ok(key) => drop((format!("{key:?}"), key.kind(), key.to_pem().map_err(|error| harmless(&error.to_string())))),
-        Err(error) => harmless(&error.to_string()),
+        Ok(key) => {
+            drop((format!("{key:?}"), key.kind(), key.to_pem().map_err(|error| assert_printable(&error.to_string()))))
+        }
+        Err(error) => assert_printable(&error.to_string()),
     }
     let committed = include_bytes!("../corpus/ssh/signature");
     let signature = SshSignature::from_pem(data).unwrap_or_else(|error| {
-        harmless(&error.to_string());
+        assert_printable(&error.to_string());
         SshSignature::from_pem(committed).expect("the committed signature")
     });
     let _ = (signature.fingerprint(), signature.kind());
@@ -229,17 +231,17 @@ pub fn ssh(data: &[u8]) {
     assert!(fits.is_err() || data.trim_ascii() == committed.trim_ascii() || SshSignature::from_pem(data).is_err());
     match AllowedSigners::parse(&text) {
         Ok(signers) => {
-            signers.invalid_lines().iter().for_each(|error| harmless(&error.to_string()));
+            signers.invalid_lines().iter().for_each(|error| assert_printable(&error.to_string()));
             match signers.verify(&signature, NAMESPACE, b"what was signed\n", datetime!(2026-11-23 12:00 UTC)) {
-                Ok(name) => harmless(&name),
-                Err(error) => harmless(&error.to_string()),
+                Ok(name) => assert_printable(&name),
+                Err(error) => assert_printable(&error.to_string()),
             }
         }
-        Err(error) => harmless(&error.to_string()),
+        Err(error) => assert_printable(&error.to_string()),
     }
 }
 
-/// Nothing that is told may move a cursor.
-fn harmless(line: &str) {
+/// Asserts that a line that is shown to the user has no control characters.
+fn assert_printable(line: &str) {
     assert!(!line.chars().any(char::is_control), "{line:?}");
 }
