@@ -84,7 +84,7 @@ fn late_clock(year: i32) -> CliError {
 
 /// Returns the error for a missing resource of the system that may have caused a panic.
 fn missing_resource() -> Option<CliError> {
-    if !key::randomness_is_there() {
+    if !key::has_randomness() {
         return Some(
             CliError::new(Exit::Environment, "the system gives no randomness")
                 .hint("no key can be made without it: getrandom(2) failed, and there is no usable /dev/urandom"),

@@ -183,7 +183,7 @@ fn an_invalid_recording_exits_with_2() {
         (with("/seen/certificates", json!({ "0".repeat(64): "x" })), "damaged"),
     ];
     let kind = |error: &RecordingError| match error {
-        RecordingError::NotOne => "not-one",
+        RecordingError::NotARecording => "not-one",
         RecordingError::Version { .. } => "version",
         RecordingError::Truncated { .. } => "truncated",
         RecordingError::Damaged(_) => "damaged",

@@ -318,9 +318,9 @@ fn remedies_for_a_cluster_given_by_flags_name_no_clusterctl_command() {
 #[test]
 fn a_kubeadm_cluster_is_recognized_by_its_ca() {
     let kind = |name: &str| {
-        let mut target = Target::bare("c".into());
+        let mut target = Target::empty("c".into());
         let path = format!("{}/tests/data/trust/{name}.crt", env!("CARGO_MANIFEST_DIR"));
-        target.take_trust_file(&std::fs::read(path).expect("readable"));
+        target.add_trust_file(&std::fs::read(path).expect("readable"));
         target.by_another_tool()
     };
     assert_eq!(kind("serial-zero"), TargetKind::Kubeadm);

@@ -24,7 +24,7 @@ fn certificates(name: &str) -> Vec<Certificate> {
 
 /// Returns the status of `trust.anchor` for each root of a file.
 fn anchors(name: &str) -> Vec<Status> {
-    let mut target = Target::bare("cluster".to_owned());
+    let mut target = Target::empty("cluster".to_owned());
     target.roots = certificates(name);
     let findings = trust_anchor(&target, NOW);
     assert!(findings.iter().all(|f| (f.status == Status::Warn) == (f.severity == Severity::Warning)), "{name}");

@@ -127,7 +127,7 @@ impl CaCertificate {
             let subject = || certificate.subject.text.clone();
             let violations = ca_violations(certificate, certificate.not_before);
             // A root of version 1 or without basicConstraints is accepted as an anchor, and must not sign anything new.
-            if let Some(violation) = violations.into_iter().find(Violation::spoils_an_anchor) {
+            if let Some(violation) = violations.into_iter().find(Violation::invalidates_anchor) {
                 return Err(CaCertificateError::NotACa { subject: subject(), violation });
             }
             let allowed = certificate.basic_constraints.and_then(|constraints| constraints.path_len);
@@ -207,7 +207,7 @@ impl CaCertificate {
         }
         self.path()
             .flat_map(|certificate| ca_violations(certificate, now))
-            .filter(Violation::spoils_an_anchor)
+            .filter(Violation::invalidates_anchor)
             .collect()
     }
 }

@@ -51,11 +51,11 @@ pub struct Certificate {
     pub not_after: OffsetDateTime,
     /// Subject alternative names.
     pub names: Vec<SubjectAltName>,
-    /// basicConstraints, if there.
+    /// basicConstraints, if present.
     pub basic_constraints: Option<BasicConstraints>,
-    /// keyUsage, if there.
+    /// keyUsage, if present.
     pub key_usage: Option<KeyUsage>,
-    /// extKeyUsage, if there: `serverAuth`, `clientAuth`, `anyExtendedKeyUsage`, else an OID.
+    /// extKeyUsage, if present: `serverAuth`, `clientAuth`, `anyExtendedKeyUsage`, else an OID.
     pub extended_key_usage: Option<Vec<String>>,
     /// subjectKeyIdentifier.
     pub subject_key_id: Option<Vec<u8>>,
@@ -129,7 +129,8 @@ impl Certificate {
 
     /// Returns the same certificate with another signature: `der` must hold the same tbsCertificate.
     pub(super) fn with_signature(self, der: Vec<u8>) -> Result<Self, CertificateError> {
-        let changed = || CertificateError::Malformed("what was signed is not what was checked".to_owned());
+        let changed =
+            || CertificateError::Malformed("the signed content is not the content that was checked".to_owned());
         let tbs = Der::new(&der).inside(SEQUENCE).and_then(|mut outer| outer.element(SEQUENCE)).ok_or_else(changed)?;
         if tbs.whole != &self.der[self.signed.clone()] {
             return Err(changed());

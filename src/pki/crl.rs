@@ -116,7 +116,7 @@ impl Crl {
         entries.collect()
     }
 
-    /// Returns the PEM (RFC 7468 § 7), with LF line endings.
+    /// Returns the PEM (RFC 7468 § 6), with LF line endings.
     #[must_use]
     pub fn to_pem(&self) -> String {
         pem::write_revocation_list(&self.der)

@@ -153,7 +153,7 @@ impl<'a> Der<'a> {
     }
 }
 
-/// `Z`, or hours and minutes east or west of Greenwich.
+/// Returns true for `Z`, or an offset from UTC in hours and minutes.
 fn is_zone(zone: &str) -> bool {
     let Some(offset) = zone.strip_prefix(['+', '-']) else { return zone == "Z" };
     let is_number = offset.len() == 4 && offset.bytes().all(|octet| octet.is_ascii_digit());

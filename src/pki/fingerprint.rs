@@ -32,13 +32,13 @@ impl Fingerprint {
         Self::of(&bytes.0)
     }
 
-    /// From the digest itself.
+    /// Creates a fingerprint from the digest itself.
     #[must_use]
     pub fn from_bytes(digest: [u8; 32]) -> Self {
         Self(digest)
     }
 
-    /// The digest itself.
+    /// Returns the digest itself.
     #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0

@@ -1,4 +1,4 @@
-//! SHA-256 of what is too large to be in memory at once.
+//! SHA-256 of data that is too large to be in memory at once.
 
 use std::io::{self, Write};
 

@@ -1,6 +1,6 @@
 //! The issuer: a CA's certificate with its signing key. All certificates and CRLs are issued here.
 //!
-//! A certificate is issued in two steps, as in boulder. [`Issuer::prepare`] encodes it and checks the very bytes that
+//! A certificate is issued in two steps, as in boulder. [`Issuer::prepare`] encodes it and checks exactly the bytes that
 //! would be signed; [`Issuer::issue`] signs them and verifies the signature under the CA's public key.
 
 use std::collections::BTreeSet;

@@ -38,12 +38,12 @@ pub struct PrivateKey {
 
 /// Returns true if the system provides random bytes.
 #[must_use]
-pub fn randomness_is_there() -> bool {
+pub fn has_randomness() -> bool {
     SystemRandom::new().fill(&mut [0_u8; 32]).is_ok()
 }
 
 impl PrivateKey {
-    /// Makes a new key.
+    /// Generates a key.
     ///
     /// # Errors
     /// Returns an error if the operating system provides no random numbers.
@@ -115,7 +115,7 @@ impl PrivateKey {
         pem::write_key(&self.pkcs8)
     }
 
-    /// The public half as PEM.
+    /// Returns the public half as PEM.
     #[must_use]
     pub fn public_pem(&self) -> String {
         pem::write_public_key(&self.spki())
@@ -129,7 +129,7 @@ impl PrivateKey {
         key_encryption::encrypt(&self.pkcs8, passphrase)
     }
 
-    /// Its kind.
+    /// Returns its kind.
     #[must_use]
     pub fn kind(&self) -> KeyKind {
         self.kind
@@ -141,7 +141,7 @@ impl PrivateKey {
         self.subject_public_key_info()
     }
 
-    /// SHA-256 of the SubjectPublicKeyInfo.
+    /// Returns the SHA-256 of the SubjectPublicKeyInfo.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.spki())

@@ -20,13 +20,13 @@ pub enum KeyError {
     /// The key needs a passphrase, but none was given.
     #[error("the key is encrypted, and no passphrase was given")]
     PassphraseNeeded,
-    /// The passphrase opens nothing.
+    /// The passphrase does not decrypt the key.
     #[error("the passphrase is wrong")]
     WrongPassphrase,
     /// The key is encrypted in an unsupported way.
     #[error("the key is encrypted in a way that clusterctl does not read: {0}")]
     Encryption(String),
     /// The operating system's random numbers failed.
-    #[error("the operating system gave no random numbers")]
+    #[error("the operating system provided no random numbers")]
     NoRandomness,
 }

@@ -1,4 +1,4 @@
-//! Key pairs of ring. Every private-key operation is in this file.
+//! Key pairs of ring, with which certificates and CRLs are signed.
 
 use pkcs8::ObjectIdentifier;
 use pkcs8::der::Encode;

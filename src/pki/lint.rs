@@ -14,7 +14,7 @@ pub(super) const BACKDATED: Duration = Duration::minutes(5);
 
 /// Returns the rules that a root breaks at `now` (RFC 5280 § 4.2.1).
 ///
-/// rustls and webpki check none of them in a trust anchor. [`Violation::spoils_an_anchor`] returns which of them make
+/// rustls and webpki check none of them in a trust anchor. [`Violation::invalidates_anchor`] returns which of them make
 /// Kubernetes reject a root of another tool.
 #[must_use]
 pub fn root_violations(root: &Certificate, now: OffsetDateTime) -> Vec<Violation> {

@@ -80,7 +80,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
 
 /// Returns the name of a well-known kind of file that is not read here, by its first bytes.
 #[must_use]
-pub fn what_else(bytes: &[u8]) -> Option<&'static str> {
+pub fn other_kind(bytes: &[u8]) -> Option<&'static str> {
     let starts = |beginnings: &[&[u8]]| beginnings.iter().any(|beginning| bytes.starts_with(beginning));
     let ssh = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "---- BEGIN SSH2 PUBLIC KEY"].map(str::as_bytes);
     Some(if bytes.iter().all(u8::is_ascii_whitespace) {

@@ -5,11 +5,11 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// The fewest characters of a passphrase.
+/// The smallest number of characters of a passphrase.
 const SHORTEST: usize = 12;
-/// The fewest different characters, and the fewest letters beside common words.
+/// The smallest number of different characters, and of letters besides common words.
 const FEWEST: usize = 5;
-/// Words that are tried first, in lower case, the longer ones before those that are a part of them.
+/// Words that attackers try first, in lower case. A word comes before those that are a part of it.
 const WORDS: [&str; 18] = [
     "passphrase",
     "password",
@@ -30,15 +30,15 @@ const WORDS: [&str; 18] = [
     "root",
     "pass",
 ];
-/// Keys and letters in the order in which they are typed without a thought.
+/// Sequences of letters and digits on keyboards and in the alphabet.
 const SEQUENCES: [&str; 7] =
     ["abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm", "01234567890"];
 
-/// Why a passphrase can be found by trying.
+/// Why a passphrase can be guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PassphraseWeakness {
     /// It is short.
-    #[error("it has {characters} characters, and fewer than {SHORTEST} can be tried")]
+    #[error("it has {characters} characters, but at least {SHORTEST} are needed")]
     Short {
         /// Their number.
         characters: usize,
@@ -49,11 +49,11 @@ pub enum PassphraseWeakness {
         /// Their number.
         different: usize,
     },
-    /// It is keys of the keyboard, the alphabet or digits in their order.
-    #[error("it is made of keys or digits in their order")]
+    /// It follows the order of the keyboard, the alphabet or the digits.
+    #[error("it follows the order of the keyboard, the alphabet or the digits")]
     Sequence,
-    /// It is little more than words that are tried first.
-    #[error("it is made of words that are tried first")]
+    /// It is little more than words that attackers try first.
+    #[error("it consists of words that attackers try first")]
     CommonWords,
 }
 
@@ -93,11 +93,11 @@ impl Passphrase {
         self.0.chars().count()
     }
 
-    /// Returns why it can be found by trying, or `None` if it is not that weak; `context` has words that an attacker
+    /// Returns why it can be guessed, or `None` if it is not that weak; `context` has further words that an attacker
     /// tries first, such as the cluster's name.
     ///
-    /// Anyone who copies a key's file can try passphrases until the CA expires. Length counts, and that it is not what is
-    /// tried first (NIST SP 800-63B § 3.1.1.2).
+    /// Anyone who copies a key's file can try passphrases until the CA expires. It must be long, and not be among those
+    /// that are tried first (NIST SP 800-63B-4 § 3.1.1.2).
     #[must_use]
     pub fn weakness(&self, context: &[&str]) -> Option<PassphraseWeakness> {
         let characters = self.len();

@@ -151,7 +151,7 @@ fn sections<'a>(text: &'a [u8], found: &mut impl FnMut(Section<'a>) -> Result<()
             ends(&section.label, rest, number)?;
             found(section)?;
         } else if contains(line, BEGIN) || contains(line, END) {
-            if open.is_some() || stands_for_a_beginning(line) {
+            if open.is_some() || is_meant_to_begin(line) {
                 let what = "and nothing may precede that in its line (a byte order mark, blanks?)";
                 return Err(damaged(format!("line {number} begins or ends a section, {what}")));
             }
@@ -189,7 +189,7 @@ fn ends(label: &str, rest: &[u8], line: usize) -> Result<(), PemError> {
 }
 
 /// Returns true if a line outside of sections was meant to begin a section, unlike a comment that mentions one.
-fn stands_for_a_beginning(line: &[u8]) -> bool {
+fn is_meant_to_begin(line: &[u8]) -> bool {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let line = line.trim_ascii_start();
     line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii_start().starts_with(BEGIN)

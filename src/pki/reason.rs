@@ -15,7 +15,7 @@ pub enum Reason {
     Unspecified,
     /// Its key was disclosed, or may have been.
     KeyCompromise,
-    /// The account is called otherwise now.
+    /// The account has another name now.
     AffiliationChanged,
     /// Another certificate replaced it.
     Superseded,
@@ -36,10 +36,10 @@ impl Reason {
         Self::PrivilegeWithdrawn,
     ];
 
-    /// Returns true if a certificate that was revoked for `former` can be revoked for this reason instead: its key may be in
-    /// other hands, which was not known before.
+    /// Returns true if this reason can replace `former` for a revoked certificate: only key compromise can, because it may
+    /// become known later.
     #[must_use]
-    pub fn raises(self, former: Self) -> bool {
+    pub fn replaces(self, former: Self) -> bool {
         self == Self::KeyCompromise && former != Self::KeyCompromise
     }
 

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a program that holds a CA's key did instead of answering.
+/// Errors of a program that holds a CA's key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProgramError {
-    /// It is not there.
+    /// It does not exist.
     #[error("was not found")]
     NotFound,
     /// The system did not start it.
     #[error("could not be started: {0}")]
     NotStarted(String),
-    /// It ended with another status than 0.
-    #[error("failed: {status}{}", said(stderr))]
+    /// It ended with a status other than 0.
+    #[error("failed: {status}{}", describe_stderr(stderr))]
     Failed {
         /// Its exit status, or the signal that ended it.
         status: String,
@@ -21,7 +21,7 @@ pub enum ProgramError {
         stderr: String,
     },
     /// It did not answer in time and was ended.
-    #[error("did not answer within {} seconds, and was ended{}", limit.as_secs(), said(stderr))]
+    #[error("did not answer within {} seconds, and was ended{}", limit.as_secs(), describe_stderr(stderr))]
     TimedOut {
         /// The time that it had.
         limit: Duration,
@@ -29,7 +29,7 @@ pub enum ProgramError {
         stderr: String,
     },
     /// It wrote nothing on standard output.
-    #[error("ended without an answer{}", said(stderr))]
+    #[error("ended without an answer{}", describe_stderr(stderr))]
     NoAnswer {
         /// The end of its standard error.
         stderr: String,
@@ -43,7 +43,7 @@ pub enum ProgramError {
     /// What it wrote is not a signature of the key's algorithm.
     #[error("wrote {found} bytes, which are not {wanted}")]
     NotASignature {
-        /// How many bytes it wrote.
+        /// The number of bytes that it wrote.
         found: usize,
         /// What they should be.
         wanted: String,
@@ -62,7 +62,7 @@ pub enum ProgramError {
     OtherKey,
 }
 
-/// What is wrong with a PKCS#11 token that holds a CA's key.
+/// Errors of a PKCS#11 token that holds a CA's key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// This clusterctl cannot load modules.
@@ -80,9 +80,9 @@ pub enum TokenError {
         reason: String,
     },
     /// There is no such token.
-    #[error("it is not there; {}", tokens(found))]
+    #[error("it was not found; {}", tokens(found))]
     NoToken {
-        /// The labels of those that are there.
+        /// The labels of the tokens that were found.
         found: Vec<String>,
     },
     /// Several tokens are meant.
@@ -99,7 +99,7 @@ pub enum TokenError {
     SeveralKeys {
         /// The key, as the cluster file names it.
         key: String,
-        /// How many there are.
+        /// Their number.
         count: usize,
     },
     /// The token does not show the public half of the key.
@@ -144,6 +144,6 @@ fn tokens(found: &[String]) -> String {
     }
 }
 
-fn said(stderr: &str) -> String {
-    if stderr.is_empty() { String::new() } else { format!("; it said: {stderr}") }
+fn describe_stderr(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!("; standard error: {stderr}") }
 }

@@ -1,4 +1,4 @@
-//! What PKCS#11 tokens take and give, from and to the encodings of X.509.
+//! Converts between the encodings of PKCS#11 and those of X.509.
 
 use pkcs8::ObjectIdentifier;
 use pkcs8::der::asn1::{AnyRef, BitStringRef, OctetStringRef, PrintableStringRef, UintRef};
@@ -19,7 +19,7 @@ const EDWARDS25519: &str = "edwards25519";
 /// The length of its public keys, in bytes (RFC 8032 § 5.1.5).
 const ED25519_LENGTH: usize = 32;
 
-/// Returns what a token signs of a message by CKM_ECDSA: its digest. `None` for keys of other kinds.
+/// Returns the digest of a message, which a token signs with CKM_ECDSA; `None` for keys of other kinds.
 #[must_use]
 pub fn ecdsa_digest(algorithm: SignatureAlgorithm, message: &[u8]) -> Option<Vec<u8>> {
     let hash = match algorithm {
@@ -40,7 +40,7 @@ pub fn ecdsa_signature(raw: &[u8]) -> Option<Vec<u8>> {
     two_numbers(first, second)
 }
 
-/// Returns CKA_EC_PARAMS of a kind of key: the OID of its curve, of Ed25519 the curve's name.
+/// Returns CKA_EC_PARAMS of a kind of key: the OID of its curve, or the curve's name for Ed25519.
 #[must_use]
 pub fn ec_params(kind: KeyKind) -> Option<Vec<u8>> {
     match kind {

@@ -28,9 +28,9 @@ use crate::cluster::profile::{CertificateSpec, Usage};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UntrustedKind {
     /// It names the cluster's root as its issuer, with the root's key identifier; another key signed it.
-    OurIssuer,
-    /// Like `OurIssuer`, but sent with a root of the same subject whose key did sign it.
-    OurIssuerSent,
+    ForgedIssuer,
+    /// Like `ForgedIssuer`, but sent with a root of the same subject whose key did sign it.
+    ForgedIssuerSent,
     /// Another CA signed it, which is sent with it.
     OtherCaSent,
     /// Another CA signed it, which is not sent.
@@ -53,7 +53,7 @@ pub enum UntrustedKey {
 pub struct UntrustedClient {
     /// The certificates as sent, leaf first.
     pub chain: Vec<Certificate>,
-    key: ThrowAway,
+    key: EphemeralKey,
 }
 
 impl UntrustedClient {
@@ -76,22 +76,22 @@ pub fn untrusted(
     key: UntrustedKey,
 ) -> Result<UntrustedClient, IssueError> {
     let validity = (root.not_before, root.not_after);
-    let own_key = ThrowAway::leaf(key)?;
+    let own_key = EphemeralKey::leaf(key)?;
     let leaf = client_params(subject, validity)?;
     if how == UntrustedKind::SelfSigned {
         let made = leaf.self_signed(&immediate(&own_key.signing)?).map_err(encode_error)?;
         return Ok(UntrustedClient { chain: vec![Certificate::from_der(made.der().to_vec())?], key: own_key });
     }
-    let ca_key = ThrowAway::ca(key)?;
+    let ca_key = EphemeralKey::ca(key)?;
     let ca = match how {
-        UntrustedKind::OurIssuer => root.clone(),
-        UntrustedKind::OurIssuerSent => ca_certificate(&root.account(), &ca_key, validity)?,
+        UntrustedKind::ForgedIssuer => root.clone(),
+        UntrustedKind::ForgedIssuerSent => ca_certificate(&root.account(), &ca_key, validity)?,
         _ => ca_certificate(&Account { user: "untrusted CA".to_owned(), group: None }, &ca_key, validity)?,
     };
     let issuer = issuer(&ca, &ca_key.signing)?;
     let made = leaf.signed_by(&immediate(&own_key.signing)?, &issuer).map_err(encode_error)?;
     let mut chain = vec![Certificate::from_der(made.der().to_vec())?];
-    if matches!(how, UntrustedKind::OurIssuerSent | UntrustedKind::OtherCaSent) {
+    if matches!(how, UntrustedKind::ForgedIssuerSent | UntrustedKind::OtherCaSent) {
         chain.push(ca);
     }
     Ok(UntrustedClient { chain, key: own_key })
@@ -111,7 +111,7 @@ fn client_params(
 
 fn ca_certificate(
     subject: &Account,
-    key: &ThrowAway,
+    key: &EphemeralKey,
     (not_before, not_after): (OffsetDateTime, OffsetDateTime),
 ) -> Result<Certificate, IssueError> {
     let mut own = certificate_params(subject, not_before, not_after)?;
@@ -122,12 +122,12 @@ fn ca_certificate(
 
 /// The key of an untrusted certificate.
 #[derive(Debug)]
-struct ThrowAway {
+struct EphemeralKey {
     pkcs8: Zeroizing<Vec<u8>>,
     signing: LocalKey,
 }
 
-impl ThrowAway {
+impl EphemeralKey {
     fn leaf(kind: UntrustedKey) -> Result<Self, IssueError> {
         Self::make(kind, include_bytes!("untrusted_keys/leaf.pem"))
     }
@@ -246,8 +246,8 @@ mod tests {
         let root = &root.get().certificate;
         let subject = Account { user: "kubelet:n1".into(), group: Some("kubelets".into()) };
         let ways = [
-            UntrustedKind::OurIssuer,
-            UntrustedKind::OurIssuerSent,
+            UntrustedKind::ForgedIssuer,
+            UntrustedKind::ForgedIssuerSent,
             UntrustedKind::OtherCaSent,
             UntrustedKind::OtherCa,
             UntrustedKind::SelfSigned,
@@ -258,9 +258,9 @@ mod tests {
                 let (leaf, sent) = client.chain.split_first().expect("a leaf");
                 assert_eq!(leaf.account(), subject, "{how:?}");
                 assert!(leaf.not_before <= root.not_before && leaf.not_after == root.not_after, "{how:?}");
-                let ours = matches!(how, UntrustedKind::OurIssuer | UntrustedKind::OurIssuerSent);
+                let ours = matches!(how, UntrustedKind::ForgedIssuer | UntrustedKind::ForgedIssuerSent);
                 assert_eq!(leaf.issuer.der == root.subject.der, ours, "{how:?}");
-                let complete = matches!(how, UntrustedKind::OurIssuerSent | UntrustedKind::OtherCaSent);
+                let complete = matches!(how, UntrustedKind::ForgedIssuerSent | UntrustedKind::OtherCaSent);
                 assert_eq!(sent.len(), usize::from(complete), "{how:?}");
                 assert!(verify_chain(leaf, sent, std::slice::from_ref(root)).is_err(), "{how:?} {kind:?}");
                 // A verifier that trusted the CA that is sent with it would accept it.

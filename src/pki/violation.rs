@@ -89,7 +89,7 @@ pub enum Violation {
     OldVersion(u32),
     /// Go's crypto/x509, and therefore Kubernetes, refuses to parse it.
     GoRefuses(String),
-    /// A root of ours allows intermediates.
+    /// A root that clusterctl generated allows intermediates.
     PathLength,
     /// A CA, or one above it, has name constraints.
     NameConstraints,
@@ -171,8 +171,8 @@ impl Violation {
     ///
     /// Other violations are only bad practice in a root that another tool made.
     #[must_use]
-    pub fn spoils_an_anchor(&self) -> bool {
-        self.spoils_an_issuer()
+    pub fn invalidates_anchor(&self) -> bool {
+        self.invalidates_issuer()
             || matches!(
                 self,
                 Self::NotYetValid { .. } | Self::Expired { .. } | Self::GoRefuses(_) | Self::UnknownCritical(_)
@@ -183,7 +183,7 @@ impl Violation {
     ///
     /// A trust anchor that a server presents as its own certificate is accepted anyway.
     #[must_use]
-    pub fn spoils_an_issuer(&self) -> bool {
+    pub fn invalidates_issuer(&self) -> bool {
         matches!(self, Self::NotACa | Self::NoBasicConstraints | Self::NoCertSign)
     }
 }

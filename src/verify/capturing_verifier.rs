@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
-use super::error::words;
+use super::error::describe_tls_error;
 use super::observation::Signature;
 use super::target::Identity;
 use crate::pki::fingerprint::Fingerprint;
@@ -93,7 +93,7 @@ impl CapturingVerifier {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.signature = match &result {
             Ok(_) => Signature::Valid,
-            Err(error) => Signature::Invalid(words(error)),
+            Err(error) => Signature::Invalid(describe_tls_error(error)),
         };
         result
     }

@@ -1,4 +1,4 @@
-//! The certificates of a run: which CA signed each, whose they are, and when they expire. Certificates that are alike are one group.
+//! The certificates of a run, in groups: which CA signed them, which hosts have them, and when they expire.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,7 +21,7 @@ const MAX_UNKNOWN: usize = 8;
 /// The certificates of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CertificateMap {
-    /// The CAs, roots first; an issuer stands before what it signed.
+    /// The CAs, roots first; an issuer comes before the CAs that it signed.
     pub(super) cas: Vec<MappedCa>,
     /// All other certificates.
     pub(super) groups: BTreeMap<GroupKey, LeafGroup>,
@@ -41,7 +41,7 @@ pub(super) struct MappedCa {
     pub(super) is_trusted: bool,
 }
 
-/// What the certificates of a group have in common.
+/// The properties that the certificates of a group share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct GroupKey {
     pub(super) signer: Signer,
@@ -50,14 +50,14 @@ pub(super) struct GroupKey {
     pub(super) freshness: Freshness,
 }
 
-/// Who signed a certificate.
+/// The signer of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Signer {
     /// The CA at this position.
     Ca(usize),
     /// A CA whose certificate was not given; the name of the issuer.
     Unknown(String),
-    /// One of many others that are not here.
+    /// A CA whose certificate was not given, beyond the first [`MAX_UNKNOWN`].
     Others,
 }
 
@@ -70,7 +70,7 @@ pub(super) enum Use {
     Presents,
 }
 
-/// How long a certificate is still valid.
+/// The rest of a certificate's lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Freshness {
     Valid,
@@ -88,19 +88,19 @@ impl Freshness {
     }
 }
 
-/// Certificates that are alike.
+/// Certificates with the same [`GroupKey`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct LeafGroup {
-    /// How many expire on each day.
+    /// The number of certificates that expire on each day.
     pub(super) days: BTreeMap<Date, usize>,
-    /// Whose they are.
+    /// The hosts that have them.
     pub(super) hosts: BTreeSet<String>,
 }
 
 type Holders<'a> = HashMap<Fingerprint, BTreeSet<(Place, Use, &'a str)>>;
 
 impl CertificateMap {
-    /// Returns the certificates of a run. Signatures and dates are looked at, and nothing else.
+    /// Returns the certificates of a run. Only signatures and dates are evaluated.
     pub(super) fn of(target: &Target, seen: &Observations, clock: Clock) -> Self {
         let holders = holders(seen);
         let mut cas: Vec<Certificate> = target.roots.clone();
@@ -117,7 +117,7 @@ impl CertificateMap {
         let mut map = Self { cas: cas.mapped(&trusted, clock), groups: BTreeMap::new(), left_out };
         let mut unknown = BTreeSet::new();
         for (fingerprint, certificate) in parsed(seen) {
-            // What a server sent beside its own certificate is no host's.
+            // The other certificates of a chain belong to no host.
             let Some(whose) = holders.get(&fingerprint) else { continue };
             let Some(&(place, usage, _)) = whose.last() else { continue };
             let signer = match cas.signer_of(&certificate) {
@@ -145,13 +145,13 @@ fn is_ca(certificate: &Certificate) -> bool {
     certificate.basic_constraints.is_some_and(|constraints| constraints.ca)
 }
 
-/// Returns each certificate that can be read, one after the other: a large cluster's do not fit into memory.
+/// Returns each certificate that can be parsed, one at a time: all of a large cluster do not fit into memory.
 fn parsed(seen: &Observations) -> impl Iterator<Item = (Fingerprint, Certificate)> {
     let read = |der: &[u8]| Certificate::from_der(der.to_vec()).ok();
     seen.certificates.iter().filter_map(move |(fingerprint, der)| Some((*fingerprint, read(&der.0)?)))
 }
 
-/// Returns whose each certificate is. The endpoint's certificate is a master's.
+/// Returns the hosts that have each certificate. The endpoint's certificate belongs to a master.
 fn holders(seen: &Observations) -> Holders<'_> {
     let mut holders = Holders::new();
     for peer in &seen.peers {
@@ -186,7 +186,7 @@ struct Cas {
 }
 
 impl Cas {
-    /// Brings CAs into an order in which each stands behind its issuer.
+    /// Sorts CAs so that each comes after its issuer.
     fn of(certificates: Vec<Certificate>) -> Self {
         let mut cas = Self { certificates: Vec::new(), issuers: Vec::new(), by_subject: HashMap::new() };
         let mut open = certificates;
@@ -194,7 +194,7 @@ impl Cas {
             let (ready, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut open)
                 .into_iter()
                 .partition(|one| one.is_self_issued() || cas.signer_of(one).is_some());
-            // The issuers of those that are left are not here, or sign each other.
+            // The issuers of the remaining CAs are unknown, or sign each other.
             let is_stuck = ready.is_empty();
             let (ready, waiting) = if is_stuck { (waiting, ready) } else { (ready, waiting) };
             for one in ready {

@@ -167,7 +167,7 @@ impl CheckId {
         match (self.0, self.1) {
             (Scope::Trust, _) => &[Property::P1ii, Property::P2ii],
             (Scope::Store, _) => &Property::ALL,
-            // It is beside the two ways between masters and nodes.
+            // The enrolment endpoint is not part of the connections between masters and nodes.
             (Scope::Enrolment, _) => &[],
             (_, Aspect::Heartbeat) => &[Property::P2i, Property::P2iii],
             (_, Aspect::Admission | Aspect::Denials) => &[Property::P2iii],

@@ -20,9 +20,9 @@ const MAX_DESCRIPTION_BYTES: usize = 300;
 /// The attribute of a client by which certificates are denied (`apiserver/pkg/authentication/user`, `CredentialIDKey`).
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 /// The account of reviews about certificates. It has no rights.
-const ASKED_FOR: &str = "clusterctl:denials";
-/// The account of the review about lists: it has the form of a node's and belongs to no node.
-const NODE_ASKED_FOR: &str = "kubelet:clusterctl-denials";
+const REVIEW_ACCOUNT: &str = "clusterctl:denials";
+/// The account of the review about lists: it has the form of a node's account, but belongs to no node.
+const NODE_REVIEW_ACCOUNT: &str = "kubelet:clusterctl-denials";
 
 /// The denials that are checked at API servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,9 +118,9 @@ impl Subject {
     /// Returns the account and the certificate of the review.
     fn asked_for(self) -> (&'static str, String) {
         let (account, certificate) = match self {
-            Self::Unissued => (ASKED_FOR, unrevoked()),
-            Self::ListOfSecrets => (NODE_ASKED_FOR, unrevoked()),
-            Self::Certificate(certificate) => (ASKED_FOR, certificate),
+            Self::Unissued => (REVIEW_ACCOUNT, unrevoked()),
+            Self::ListOfSecrets => (NODE_REVIEW_ACCOUNT, unrevoked()),
+            Self::Certificate(certificate) => (REVIEW_ACCOUNT, certificate),
         };
         (account, format!("X509SHA256={certificate}"))
     }

@@ -11,7 +11,7 @@ use super::observation::Outcome;
 /// an unauthenticated client.
 const GOING_AWAY: &str = "connection error received: not a result of an error";
 
-/// The reason for a failed connection, as far as the chain of errors tells.
+/// The reason for a failed connection, as far as the chain of errors contains it.
 pub(super) enum ConnectionError {
     Alert(String),
     Closed,
@@ -41,7 +41,7 @@ pub(super) fn describe(error: &(dyn StdError + 'static)) -> ConnectionError {
             return ConnectionError::Alert(name_of(*alert));
         }
         if let Some(error) = tls_error(error) {
-            innermost = words(error);
+            innermost = describe_tls_error(error);
             next = None;
             continue;
         }
@@ -77,7 +77,7 @@ fn name_of(alert: AlertDescription) -> String {
 }
 
 /// Returns rustls's errors as text, because rustls's own messages are the names of its types.
-pub(super) fn words(error: &rustls::Error) -> String {
+pub(super) fn describe_tls_error(error: &rustls::Error) -> String {
     match error {
         rustls::Error::AlertReceived(alert) => format!("the TLS alert {}", name_of(*alert)),
         rustls::Error::PeerIncompatible(_) => {

@@ -158,7 +158,7 @@ impl Facts {
         }
     }
 
-    /// In the order of [`Target::peers`].
+    /// Returns the peers in the order of [`Target::peers`].
     pub(super) fn peers(&self) -> impl Iterator<Item = (Place, &PeerFacts)> {
         let endpoint = self.endpoint.iter().map(|peer| (Place::Endpoint, peer));
         let masters = self.masters.iter().map(|peer| (Place::Master, peer));

@@ -147,7 +147,7 @@ impl Finding {
         self
     }
 
-    /// The socket dialled, or the file read.
+    /// Sets the socket dialled, or the file read.
     #[must_use]
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.address = Some(address.into());

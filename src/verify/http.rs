@@ -42,20 +42,20 @@ const USER_AGENT: &str = concat!("clusterctl/", env!("CARGO_PKG_VERSION"));
 pub(super) struct HttpConnection {
     sender: Sender,
     authority: String,
-    /// The tasks that move the bytes, which end on drop.
-    _pumps: Pumps,
+    /// The tasks that transfer the bytes; they end on drop.
+    _tasks: ConnectionTasks,
 }
 
 enum Sender {
-    One(http1::SendRequest<Full<Bytes>>),
-    Two(http2::SendRequest<Full<Bytes>>),
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
 }
 
 /// The tasks of a connection.
 #[derive(Clone, Default)]
-struct Pumps(Arc<Mutex<JoinSet<()>>>);
+struct ConnectionTasks(Arc<Mutex<JoinSet<()>>>);
 
-impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Pumps {
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for ConnectionTasks {
     fn execute(&self, future: F) {
         let mut set = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         set.spawn(async move { drop(future.await) });
@@ -126,7 +126,7 @@ impl HttpRequest {
     }
 }
 
-/// Returns the name of a version of HTTP (RFC 9110 § 2.5); hyper has none but for its own developers.
+/// Returns the name of a version of HTTP (RFC 9110 § 2.5); hyper only has a `Debug` form.
 pub(super) fn name_of(version: Version) -> &'static str {
     match version {
         Version::HTTP_09 => "HTTP/0.9",
@@ -150,29 +150,29 @@ struct HttpResponse {
 impl HttpConnection {
     /// Starts HTTP on a stream: HTTP/2 if ALPN selects it, or HTTP/1.1.
     pub(super) async fn begin(stream: TlsStream<TcpStream>, authority: String) -> Result<Self, hyper::Error> {
-        let pumps = Pumps::default();
+        let tasks = ConnectionTasks::default();
         let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let io = TokioIo::new(stream);
         let sender = if two {
-            let (sender, connection) = http2::Builder::new(pumps.clone())
+            let (sender, connection) = http2::Builder::new(tasks.clone())
                 .max_header_list_size(HEADERS as u32)
                 .initial_stream_window_size(WINDOW)
                 .initial_connection_window_size(4 * WINDOW)
                 .handshake(io)
                 .await?;
-            pumps.execute(connection);
-            Sender::Two(sender)
+            tasks.execute(connection);
+            Sender::Http2(sender)
         } else {
             let (sender, connection) = http1::Builder::new().max_buf_size(HEADERS).handshake(io).await?;
-            pumps.execute(connection);
-            Sender::One(sender)
+            tasks.execute(connection);
+            Sender::Http1(sender)
         };
-        Ok(Self { sender, authority, _pumps: pumps })
+        Ok(Self { sender, authority, _tasks: tasks })
     }
 
     /// Makes a request.
     pub(super) async fn ask(&mut self, request: Request, question: HttpRequest, deadline: Instant) -> Outcome {
-        match self.say(question, request.body_limit(), deadline).await {
+        match self.send(question, request.body_limit(), deadline).await {
             Ok(said) => Outcome::Answer(Answer {
                 status: said.status.as_u16(),
                 version: name_of(said.version).into(),
@@ -185,8 +185,8 @@ impl HttpConnection {
     }
 
     /// Returns true if another request can be made while one is pending, as in HTTP/2.
-    pub(super) fn takes_several(&self) -> bool {
-        matches!(self.sender, Sender::Two(_))
+    pub(super) fn is_multiplexed(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
     }
 
     /// Requests the client's rights one after the other, each within `limit`, as far as this connection permits: a
@@ -201,16 +201,16 @@ impl HttpConnection {
         for (access, review) in reviews {
             let body = review.clone().into();
             let question = HttpRequest { path: REVIEWS.to_owned(), body, ..HttpRequest::of(Request::WhoAmI) };
-            let said = self.say(question, REVIEW_LIMIT, Instant::now() + limit).await;
-            let stuck = matches!(said, Err(Outcome::TimedOut(_))) && !self.takes_several();
-            let ruling = match said {
-                Ok(said) => ruling(&said),
+            let said = self.send(question, REVIEW_LIMIT, Instant::now() + limit).await;
+            let stuck = matches!(said, Err(Outcome::TimedOut(_))) && !self.is_multiplexed();
+            let decision = match said {
+                Ok(said) => decision_of(&said),
                 Err(Outcome::TimedOut(_)) => AccessDecision::late(),
                 Err(Outcome::Alert(alert)) => AccessDecision::Unclear(format!("the TLS alert {alert}")),
                 Err(Outcome::Failed(reason)) => AccessDecision::Unclear(reason),
                 Err(_) => break,
             };
-            decisions.push((*access, ruling));
+            decisions.push((*access, decision));
             if stuck {
                 break;
             }
@@ -218,15 +218,15 @@ impl HttpConnection {
         decisions
     }
 
-    async fn say(&mut self, question: HttpRequest, limit: usize, deadline: Instant) -> Result<HttpResponse, Outcome> {
+    async fn send(&mut self, question: HttpRequest, limit: usize, deadline: Instant) -> Result<HttpResponse, Outcome> {
         let began = Instant::now();
         let late = || Outcome::TimedOut(millis(deadline - began));
         let written = !question.body.is_empty();
         let mut request = hyper::Request::new(Full::new(question.body));
         *request.method_mut() = question.method;
-        let two = matches!(self.sender, Sender::Two(_));
+        let two = matches!(self.sender, Sender::Http2(_));
         let target = if two { format!("https://{}{}", self.authority, question.path) } else { question.path };
-        let unusable = |what: &str| Outcome::Failed(format!("{what} cannot stand in a request"));
+        let unusable = |what: &str| Outcome::Failed(format!("{what} cannot be in an HTTP request"));
         *request.uri_mut() = target.parse().map_err(|_| unusable(&target))?;
         let headers = request.headers_mut();
         let mut set = |name: &'static str, value: &str| -> Result<(), Outcome> {
@@ -245,13 +245,13 @@ impl HttpConnection {
             set("host", &self.authority)?;
         }
         let sending: Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>> = match &mut self.sender {
-            Sender::One(sender) => {
+            Sender::Http1(sender) => {
                 if !matches!(timeout_at(deadline, sender.ready()).await, Ok(Ok(()))) {
                     return Err(Outcome::Closed);
                 }
                 Box::pin(sender.send_request(request))
             }
-            Sender::Two(sender) => Box::pin(sender.send_request(request)),
+            Sender::Http2(sender) => Box::pin(sender.send_request(request)),
         };
         let response = match timeout_at(deadline, sending).await {
             Ok(Ok(response)) => response,
@@ -288,7 +288,7 @@ impl HttpConnection {
 }
 
 /// Returns the decision of a SelfSubjectAccessReview.
-fn ruling(said: &HttpResponse) -> AccessDecision {
+fn decision_of(said: &HttpResponse) -> AccessDecision {
     let body: Option<Value> = serde_json::from_slice(&said.body).ok();
     let review = body.filter(|body| body.get("kind").and_then(Value::as_str) == Some("SelfSubjectAccessReview"));
     let status = review.as_ref().and_then(|review| review.get("status")).filter(|_| said.status.is_success());
@@ -299,7 +299,7 @@ fn ruling(said: &HttpResponse) -> AccessDecision {
     if allowed && truth("denied") == Some(true) {
         return AccessDecision::Contradictory;
     }
-    // A denial is final, whatever error accompanies it: clusterctl's authorizers deny by an error.
+    // A denial is final even with an error: clusterctl's authorizers deny by an error.
     if truth("denied") == Some(true) {
         return AccessDecision::Denied;
     }
@@ -324,7 +324,7 @@ mod tests {
             body: body.as_bytes().to_vec(),
             truncated: false,
         };
-        ruling(&said)
+        decision_of(&said)
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl ClientPlan {
         let mut next = valid.iter().position(|valid| *valid);
         let mut others = vec![None; count];
         for at in (0..count).rev() {
-            // After the last node comes the first; a node is not another to itself.
+            // The node after the last one is the first; a node is never its own other node.
             others[at] = next.filter(|next| *next != at).or_else(|| (count > 1).then(|| (at + 1) % count));
             if valid[at] {
                 next = Some(at);
@@ -130,12 +130,12 @@ fn kind_of_key(client: &Identity) -> UntrustedKey {
 fn untrusted(kind: Untrusted, root: &Certificate, permitted: &Account, key: UntrustedKey) -> Result<Identity, String> {
     let masters = || Account { user: "kubernetes-admin".to_owned(), group: Some("system:masters".to_owned()) };
     let (forgery, subject) = match kind {
-        Untrusted::ForgedCa => (UntrustedKind::OurIssuer, permitted.clone()),
+        Untrusted::ForgedCa => (UntrustedKind::ForgedIssuer, permitted.clone()),
         Untrusted::UnknownCa => (UntrustedKind::OtherCaSent, permitted.clone()),
         Untrusted::LoneLeaf => (UntrustedKind::OtherCa, permitted.clone()),
         Untrusted::SelfSigned => (UntrustedKind::SelfSigned, permitted.clone()),
         Untrusted::UnknownCaMasters => (UntrustedKind::OtherCaSent, masters()),
-        Untrusted::ForgedRoot => (UntrustedKind::OurIssuerSent, permitted.clone()),
+        Untrusted::ForgedRoot => (UntrustedKind::ForgedIssuerSent, permitted.clone()),
         Untrusted::LoneLeafMasters => (UntrustedKind::OtherCa, masters()),
         Untrusted::SelfSignedMasters => (UntrustedKind::SelfSigned, masters()),
     };
@@ -146,5 +146,5 @@ fn untrusted(kind: Untrusted, root: &Certificate, permitted: &Account, key: Untr
         Identity::new(&chain, forged.pkcs8()).map_err(|error| failed(&error))
     };
     let other = if key == UntrustedKey::Rsa { UntrustedKey::New(KeyKind::EcdsaP256) } else { UntrustedKey::Rsa };
-    Ok(make(key)?.or_else_with(make(other)?))
+    Ok(make(key)?.with_fallback(make(other)?))
 }

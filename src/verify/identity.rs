@@ -20,7 +20,7 @@ pub struct Identity {
     pub certificate: Arc<Certificate>,
     pub(super) key: Arc<CertifiedKey>,
     /// The identity to present if the server accepts no signature of `key`.
-    pub(super) other: Option<Arc<Identity>>,
+    pub(super) fallback: Option<Arc<Identity>>,
 }
 
 impl fmt::Debug for Identity {
@@ -70,7 +70,7 @@ impl Identity {
                 Err(IdentityError::KeyDoesNotFit)
             }
             // A certificate that webpki cannot parse may still be presented; the server decides.
-            Ok(()) | Err(_) => Ok(Self { certificate, key: Arc::new(key), other: None }),
+            Ok(()) | Err(_) => Ok(Self { certificate, key: Arc::new(key), fallback: None }),
         }
     }
 
@@ -96,14 +96,14 @@ impl Identity {
     }
 
     /// Adds another identity for servers that accept no signature of this one's key.
-    pub(super) fn or_else_with(self, other: Self) -> Self {
-        Self { other: Some(Arc::new(other)), ..self }
+    pub(super) fn with_fallback(self, other: Self) -> Self {
+        Self { fallback: Some(Arc::new(other)), ..self }
     }
 
     /// Returns the identity to present to a server that accepts signatures of `schemes`.
     pub(super) fn for_schemes(&self, schemes: &[SignatureScheme]) -> Option<&Self> {
         let signs = self.key.key.choose_scheme(schemes).is_some();
-        if signs { Some(self) } else { self.other.as_ref()?.for_schemes(schemes) }
+        if signs { Some(self) } else { self.fallback.as_ref()?.for_schemes(schemes) }
     }
 
     /// Creates an identity from an issued credential.

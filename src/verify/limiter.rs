@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 /// limit if needed.
 pub(super) fn descriptors_for(wanted: usize) -> usize {
     // For files, the event queue, resolvers, and other open descriptors.
-    pub(super) const OTHERS: u64 = 128;
+    const OTHERS: u64 = 128;
     let needed = 2 * wanted as u64 + OTHERS;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < needed) {
@@ -25,35 +25,35 @@ pub(super) fn descriptors_for(wanted: usize) -> usize {
     wanted.min(usize::try_from(room).unwrap_or(usize::MAX)).max(1)
 }
 
-/// Limits concurrent handshakes. More would slow each down until healthy peers seem late; a permit of an unresponsive
-/// peer is given up after a while.
+/// Limits concurrent handshakes. More would slow each down until healthy peers seem late. The permit of an
+/// unresponsive peer is released after a while.
 pub(super) struct Limiter {
-    places: Semaphore,
-    patience: Duration,
+    permits: Semaphore,
+    release_after: Duration,
 }
 
 impl Limiter {
-    pub(super) const PLACES: usize = 128;
+    pub(super) const PERMITS: usize = 128;
 
     pub(super) fn new(limit: Duration) -> Self {
-        Self { places: Semaphore::new(Self::PLACES), patience: (limit / 10).min(Duration::from_millis(500)) }
+        Self { permits: Semaphore::new(Self::PERMITS), release_after: (limit / 10).min(Duration::from_millis(500)) }
     }
 
     /// Runs `work` with a permit. It is created only then: thousands of waiting tasks stay small.
     pub(super) async fn run<T, F: Future<Output = T>>(&self, work: impl FnOnce() -> F) -> T {
-        let place = self.places.acquire().await;
+        let permit = self.permits.acquire().await;
         let mut work = Box::pin(work());
         loop {
-            let due = Instant::now() + self.patience;
+            let due = Instant::now() + self.release_after;
             if let Ok(done) = timeout_at(due, &mut work).await {
                 return done;
             }
             // If even the timer is late, the cause is this machine and not the peer.
-            if due.elapsed() < self.patience / 2 {
+            if due.elapsed() < self.release_after / 2 {
                 break;
             }
         }
-        drop(place);
+        drop(permit);
         work.await
     }
 }

@@ -61,13 +61,13 @@ struct Condition {
 }
 
 /// The number of characters that are kept of a condition's message.
-const WORDS: usize = 200;
+const MAX_MESSAGE_CHARS: usize = 200;
 
 impl From<NodeItem> for ListedNode {
     fn from(item: NodeItem) -> Self {
         let addresses = item.status.addresses.into_iter().map(|address| (address.kind, address.address));
         let ready = item.status.conditions.into_iter().find(|condition| condition.kind == "Ready");
-        let cut = |text: &str| text.chars().take(WORDS).collect::<String>();
+        let cut = |text: &str| text.chars().take(MAX_MESSAGE_CHARS).collect::<String>();
         let ready = ready.map(|ready| Readiness {
             status: cut(&ready.status),
             reason: cut(&ready.reason),

@@ -14,7 +14,7 @@ const TLS_1_0: [u8; 2] = [3, 1];
 const TLS_1_1: [u8; 2] = [3, 2];
 const TLS_1_2: [u8; 2] = [3, 3];
 
-/// Cipher suites of servers of that time: AES and 3DES in CBC with ECDHE, DHE and RSA key exchange, and
+/// Cipher suites that TLS 1.1 servers have: AES and 3DES in CBC with ECDHE, DHE and RSA key exchange, and
 /// renegotiation_info (RFC 5746), which some servers demand.
 const CIPHER_SUITES: [u16; 13] =
     [0xc009, 0xc00a, 0xc013, 0xc014, 0x0033, 0x0039, 0x002f, 0x0035, 0xc008, 0xc012, 0x0016, 0x000a, 0x00ff];
@@ -32,7 +32,7 @@ const SIGNATURES_OF_GO: [u16; 10] = [0x0804, 0x0403, 0x0807, 0x0805, 0x0806, 0x0
 /// with that version.
 pub(super) fn message(server_name: Option<&str>) -> Vec<u8> {
     // RFC 8422: P-256, P-384, P-521; uncompressed points.
-    let extensions = [extension(10, &block(&words(&[23, 24, 25]))), extension(11, &[1, 0])].concat();
+    let extensions = [extension(10, &block(&big_endian(&[23, 24, 25]))), extension(11, &[1, 0])].concat();
     record(TLS_1_1, &CIPHER_SUITES, &[named(server_name), extensions].concat())
 }
 
@@ -41,9 +41,9 @@ pub(super) fn message(server_name: Option<&str>) -> Vec<u8> {
 pub(super) fn go_client_hello(server_name: Option<&str>) -> Vec<u8> {
     let extensions = [
         named(server_name),
-        extension(10, &block(&words(&GROUPS_OF_GO))),
+        extension(10, &block(&big_endian(&GROUPS_OF_GO))),
         extension(11, &[1, 0]),
-        extension(13, &block(&words(&SIGNATURES_OF_GO))),
+        extension(13, &block(&big_endian(&SIGNATURES_OF_GO))),
         // supported_versions: TLS 1.3 and 1.2; key_share: none.
         extension(43, &[4, 3, 4, 3, 3]),
         extension(51, &[0, 0]),
@@ -57,12 +57,12 @@ fn named(server_name: Option<&str>) -> Vec<u8> {
     server_name.map(|name| extension(0, &block(&entry(name)))).unwrap_or_default()
 }
 
-fn words(numbers: &[u16]) -> Vec<u8> {
+fn big_endian(numbers: &[u16]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
 }
 
 fn record(version: [u8; 2], suites: &[u16], extensions: &[u8]) -> Vec<u8> {
-    let suites = words(suites);
+    let suites = big_endian(suites);
     let mut body = version.to_vec();
     // The random value protects nothing: no key is negotiated.
     body.extend(b"a client that is older than it is");

@@ -1,4 +1,4 @@
-//! Lists of an API server, page by page, by reqwest. Its system roots, proxies, redirects and retries are switched off.
+//! Requests lists of an API server page by page, with reqwest. System roots, proxies, redirects and retries are disabled.
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url, retry};

@@ -1,4 +1,4 @@
-//! What a run expects of the phase of a CA's rotation.
+//! The expectations of a run about the phase of a CA's rotation.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::rotation::{Phase, Rotation};
 
-/// What a run expects of the phase of the cluster's CA.
+/// The expectations of a run about the phase of a CA's rotation.
 #[derive(Debug, Clone)]
 pub struct ExpectedPhase {
     /// The role of the CA that is rotated, as in the cluster file.
@@ -70,7 +70,7 @@ impl PhaseFacts {
         })
     }
 
-    /// Returns the names in it.
+    /// Returns the names in it, which are checked like those of hosts.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
         self.canaries.iter().chain([&self.role])
     }

@@ -149,11 +149,11 @@ impl Recording {
     /// Returns the reason why it is refused.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordingError> {
         let head: Head = serde_json::from_slice(bytes)
-            .map_err(|error| if begins_as_one(bytes) { wrong(&error) } else { RecordingError::NotOne })?;
+            .map_err(|error| if looks_like_recording(bytes) { wrong(&error) } else { RecordingError::NotARecording })?;
         match (head.format.as_deref(), head.version) {
             (Some(FORMAT), Some(OLDEST_VERSION..=VERSION)) => {}
             (Some(FORMAT), Some(found)) => return Err(RecordingError::Version { found }),
-            _ => return Err(RecordingError::NotOne),
+            _ => return Err(RecordingError::NotARecording),
         }
         let mut document: Document<Observations> = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
         if document.version == OLDEST_VERSION {
@@ -179,7 +179,7 @@ impl Recording {
     }
 }
 
-fn begins_as_one(bytes: &[u8]) -> bool {
+fn looks_like_recording(bytes: &[u8]) -> bool {
     let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
     beginning.trim_start().starts_with('{') && beginning.contains(FORMAT)
 }
@@ -341,9 +341,9 @@ mod tests {
     #[test]
     fn a_file_of_another_kind_is_not_reported_as_damaged() {
         let read = |text: &str| Recording::from_bytes(text.as_bytes()).map(|_| ());
-        assert_eq!(read("\u{feff}{}"), Err(RecordingError::NotOne));
-        assert_eq!(read("{}"), Err(RecordingError::NotOne));
-        assert_eq!(read(r#"{"format":"clusterctl verify recording"}"#), Err(RecordingError::NotOne));
+        assert_eq!(read("\u{feff}{}"), Err(RecordingError::NotARecording));
+        assert_eq!(read("{}"), Err(RecordingError::NotARecording));
+        assert_eq!(read(r#"{"format":"clusterctl verify recording"}"#), Err(RecordingError::NotARecording));
         let newer = r#"{"format":"clusterctl verify recording","version":9,"new":[]}"#;
         assert_eq!(read(newer), Err(RecordingError::Version { found: 9 }));
         let cut = RecordingError::Truncated { line: 1, column: newer.len() - 1 };

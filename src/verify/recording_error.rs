@@ -18,7 +18,7 @@ pub(super) const MAX_ADDRESSES: usize = 64;
 pub enum RecordingError {
     /// The file is not a recording.
     #[error("it is not a recording of clusterctl verify")]
-    NotOne,
+    NotARecording,
     /// The recording has another version.
     #[error("it is a recording of version {found}, and this clusterctl reads versions {OLDEST_VERSION} to {VERSION}")]
     Version {
@@ -26,7 +26,7 @@ pub enum RecordingError {
         found: u64,
     },
     /// The end of the file is missing.
-    #[error("it is not complete: it ends in the middle, at line {line}, column {column}")]
+    #[error("it is incomplete: it ends at line {line}, column {column}")]
     Truncated {
         /// The position of the end.
         line: usize,
@@ -37,7 +37,7 @@ pub enum RecordingError {
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// Something in it exceeds the limit of a run.
-    #[error("it holds {found} {what}, and at most {limit} are accepted")]
+    #[error("it has {found} {what}, and at most {limit} are accepted")]
     TooMany {
         /// The thing that exceeds its limit.
         what: &'static str,

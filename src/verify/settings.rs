@@ -16,7 +16,7 @@ use crate::cluster::address::Address;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Judgement {
     pub(super) status: Status,
-    /// If true, it does not fail the run, even if the catalogue says so.
+    /// Whether it does not fail the run, even if the check's severity is an error.
     pub(super) warning_only: bool,
     pub(super) observed: String,
     pub(super) remedy: Option<Remedy>,
@@ -61,15 +61,15 @@ pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
         .collect();
     if said.is_empty() {
         let file = shown(client_ca);
-        return Some(Judgement::new(Status::Pass, format!("it is, with the client CA in {file}")));
+        return Some(Judgement::new(Status::Pass, format!("as expected, with the client CA in {file}")));
     }
     Some(Judgement::new(Status::Warn, said.join("; ")).remedy(AuthenticationRemedy::KubeletSettings))
 }
 
 /// Evaluates an API server's flags, the excerpt of its `/flagz`; empty if it is something else.
 ///
-/// Returns one judgement, or one for each violated property. `by_restriction` is whether nodes are kept apart by
-/// NodeRestriction.
+/// Returns one judgement, or one for each violated property. `by_restriction` is true if NodeRestriction
+/// is what separates nodes.
 pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Property>, Judgement)> {
     let value = |flag: &str| answer.body.lines().find_map(|line| flag_value(line, flag));
     let empty = |flag: &str| value(flag).is_none_or(str::is_empty);
@@ -89,14 +89,14 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
         fails(Property::P2iii, "--client-ca-file is not set: no client is authenticated by a certificate");
     }
     if by_restriction && restricts_nodes(answer) == Some(false) {
-        let what = "--enable-admission-plugins has no NodeRestriction: each node may write as any other";
+        let what = "--enable-admission-plugins has no NodeRestriction: each node may write the objects of others";
         fails(Property::P2iii, what);
     }
     let mut wrong = Vec::new();
     match value("anonymous-auth") {
         Some("false") | None => {}
         Some("true") if !empty("authentication-config") => {
-            wrong.push("--anonymous-auth is true, as far as --authentication-config does not narrow it".to_owned());
+            wrong.push("--anonymous-auth is true, unless --authentication-config restricts it".to_owned());
         }
         Some(other) => wrong.push(format!("--anonymous-auth is {other}")),
     }
@@ -162,12 +162,12 @@ pub(super) fn rights(decisions: &[(Access, AccessDecision)], groups: &[String], 
         .filter_map(|access| match decisions.get(&access) {
             Some(AccessDecision::Allowed | AccessDecision::Denied | AccessDecision::Contradictory) => None,
             Some(AccessDecision::Unclear(why)) => Some(format!("{}: {why}", access.as_str())),
-            None => Some(format!("{}: not asked", access.as_str())),
+            None => Some(format!("{}: not requested", access.as_str())),
         })
         .collect();
     let contradictory = with(&AccessDecision::Contradictory, &Access::ALL);
     if !contradictory.is_empty() {
-        let observed = format!("allowed and denied at once: {}", named(&contradictory));
+        let observed = format!("both allowed and denied: {}", named(&contradictory));
         return Judgement::new(Status::Fail, observed).remedy(AuthorizationRemedy::FindContradictoryAuthorizer);
     }
     if !too_little.is_empty() || !others.is_empty() {
@@ -205,7 +205,7 @@ pub(super) fn rights(decisions: &[(Access, AccessDecision)], groups: &[String], 
         let judgement = Judgement::new(Status::Warn, observed).remedy(AuthorizationRemedy::CheckNodeRestriction);
         return Judgement { warning_only: true, ..judgement };
     }
-    let observed = if left_to_admission { "it has; NodeRestriction keeps it to its own status" } else { "it is" };
+    let observed = if left_to_admission { "it has; NodeRestriction restricts it to its own status" } else { "it has" };
     Judgement::new(Status::Pass, observed)
 }
 

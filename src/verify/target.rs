@@ -62,7 +62,7 @@ pub struct Peer {
     pub port: u16,
     /// The names that its certificate must have besides the address dialled.
     pub names: Vec<Address>,
-    /// The server name for TLS in place of all of these: a kubeconfig's `tls-server-name`.
+    /// The server name for TLS, which replaces `addresses` and `names` in the checks: a kubeconfig's `tls-server-name`.
     pub tls_name: Option<Address>,
     /// The serving certificate that was issued for it last, if known.
     pub issued: Option<Fingerprint>,
@@ -70,7 +70,7 @@ pub struct Peer {
     pub client: Option<Identity>,
     /// The reason why there is no `client`.
     pub client_missing: Option<String>,
-    /// The account and groups that a node's client certificate stands for.
+    /// The account and groups that a node's client certificate authenticates.
     pub account: Option<ExpectedAccount>,
     /// Whether it is dialled. A node that is not dialled can still connect to other nodes.
     pub dialled: bool,
@@ -155,12 +155,12 @@ impl From<&Account> for ExpectedAccount {
 }
 
 /// The common name of kubeadm's CA.
-const KUBEADMS_CA: &str = "kubernetes";
+const KUBEADM_CA: &str = "kubernetes";
 
 /// The account that kubeadm creates for an administrator, and its group since Kubernetes 1.29.
-const KUBEADMS_ADMIN: &str = "kubernetes-admin";
+const KUBEADM_ADMIN: &str = "kubernetes-admin";
 
-const KUBEADMS_ADMINS: &str = "kubeadm:cluster-admins";
+const KUBEADM_ADMIN_GROUP: &str = "kubeadm:cluster-admins";
 
 const NO_VERIFIER: &str = "there is no verifier's certificate here";
 
@@ -178,7 +178,7 @@ pub struct KnownCredential {
 impl Target {
     /// Creates a target without peers.
     #[must_use]
-    pub fn bare(cluster: String) -> Self {
+    pub fn empty(cluster: String) -> Self {
         let (roots, trust_faults) = (Vec::new(), Vec::new());
         Self {
             cluster,
@@ -200,7 +200,7 @@ impl Target {
     }
 
     /// Adds every certificate of a trust file to the roots; anything else in it is reported by `trust.anchor`.
-    pub fn take_trust_file(&mut self, text: &[u8]) {
+    pub fn add_trust_file(&mut self, text: &[u8]) {
         let items = match pem::read_all(text) {
             Ok(items) => items,
             Err(error) => return self.trust_faults.push(error.to_string()),
@@ -219,11 +219,11 @@ impl Target {
         }
     }
 
-    /// Creates the target that a cluster file describes. `held` returns the known facts about each certificate.
+    /// Creates the target that a cluster file describes. `known` returns the known facts about each certificate.
     pub fn of(
         cluster: &Cluster,
         roots: Vec<Certificate>,
-        mut held: impl FnMut(&CertificateSpec) -> KnownCredential,
+        mut known: impl FnMut(&CertificateSpec) -> KnownCredential,
     ) -> Self {
         let at =
             |master: &Host| master.port == cluster.endpoint.port && master.addresses.contains(&cluster.endpoint.host);
@@ -243,7 +243,7 @@ impl Target {
                 account_checked: true,
             };
             for leaf in leaves {
-                let found = held(&leaf);
+                let found = known(&leaf);
                 match leaf.profile {
                     Profile::Apiserver | Profile::KubeletServer => peer.issued = found.issued,
                     Profile::ApiserverKubeletClient | Profile::KubeletClient => {
@@ -273,7 +273,7 @@ impl Target {
             dialled: true,
             account_checked: false,
         });
-        let verifier = held(&cluster.verifier_spec());
+        let verifier = known(&cluster.verifier_spec());
         Self {
             cluster: cluster.name.to_string(),
             kind: TargetKind::default(),
@@ -319,13 +319,13 @@ impl Target {
             return TargetKind::Other;
         }
         let is_kubeadms_root =
-            |root: &Certificate| root.subject.common_names == [KUBEADMS_CA] && root.subject.organizations.is_empty();
+            |root: &Certificate| root.subject.common_names == [KUBEADM_CA] && root.subject.organizations.is_empty();
         let clients = self.peers().filter_map(|(_, peer)| peer.client.as_ref()).chain(&self.verifier);
         let mut subjects = clients.map(|client| &client.certificate.subject);
         let is_kubeadms = self.roots.iter().any(is_kubeadms_root)
             || subjects.any(|subject| {
-                subject.common_names.iter().any(|name| name == KUBEADMS_ADMIN)
-                    || subject.organizations.iter().any(|group| group == KUBEADMS_ADMINS)
+                subject.common_names.iter().any(|name| name == KUBEADM_ADMIN)
+                    || subject.organizations.iter().any(|group| group == KUBEADM_ADMIN_GROUP)
             });
         if is_kubeadms { TargetKind::Kubeadm } else { TargetKind::Other }
     }

@@ -9,7 +9,7 @@ pub enum Verdict {
     Proven,
     /// A check failed, or could not be proven.
     Unproven,
-    /// No check could be judged.
+    /// No check gave a result.
     NothingJudged,
 }
 

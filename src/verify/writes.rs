@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::observation::Request;
 
-/// The media type of a JSON merge patch (RFC 7386).
+/// The media type of a JSON merge patch (RFC 7396).
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 /// The media type for only the metadata of an object.
 pub(super) const METADATA_ALONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";

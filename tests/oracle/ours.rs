@@ -60,8 +60,8 @@ fn path(case: &PathCase) -> Ours {
         Ok(address) => address,
         Err(error) => return Ours::NotProven(format!("{name} cannot be dialled: {error}")),
     };
-    let mut target = Target::bare("oracle".to_owned());
-    target.take_trust_file(case.roots.concat().as_bytes());
+    let mut target = Target::empty("oracle".to_owned());
+    target.add_trust_file(case.roots.concat().as_bytes());
     target.crls = case.crls.iter().flat_map(|pem| crl::read_all(pem.as_bytes()).expect("a CRL")).collect();
     target.masters.push(Peer::at("m1".to_owned(), address.clone(), 6443));
     let ders: Vec<Vec<u8>> = case.sent.iter().map(|pem| der_of(pem)).collect();
@@ -111,8 +111,8 @@ fn file(case: &FileCase) -> Ours {
 }
 
 fn trust_file(bytes: &[u8]) -> Ours {
-    let mut target = Target::bare("oracle".to_owned());
-    target.take_trust_file(bytes);
+    let mut target = Target::empty("oracle".to_owned());
+    target.add_trust_file(bytes);
     let findings = trust_anchor(&target, NOW);
     if let Some(failed) = findings.iter().find(|finding| finding.status == Status::Fail) {
         return Ours::Fail(failed.observed.clone());

@@ -79,7 +79,7 @@ pub fn audit(env: &Env, options: &AuditOptions, observer: &dyn Observer) -> Resu
         options: *options,
     };
     let roots = root.anchors().into_iter().cloned().collect();
-    let target = Target { roots, ..Target::bare(cluster.name.to_string()) };
+    let target = Target { roots, ..Target::empty(cluster.name.to_string()) };
     let mut findings = audit.findings(&|| progress.add(1));
     // Inserted in place, because the findings of a large cluster do not fit into memory twice.
     findings.splice(0..0, trust_anchor(&target, env.now));

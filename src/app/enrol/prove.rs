@@ -155,7 +155,7 @@ impl Target<'_> {
         };
         let mut account = AccountScheme::default().account(&self.any_node()?);
         account.group = Some(crate::cluster::profile::APPROVERS.to_owned());
-        let client = untrusted(UntrustedKind::OurIssuer, root, &account, UntrustedKey::New(KeyKind::EcdsaP256))?;
+        let client = untrusted(UntrustedKind::ForgedIssuer, root, &account, UntrustedKey::New(KeyKind::EcdsaP256))?;
         let chain: String = client.chain.iter().map(Certificate::to_pem).collect();
         let key = PrivateKey::from_pkcs8(Zeroizing::new(client.pkcs8().to_vec())).map_err(IssueError::from)?;
         let key = key.to_pem();

@@ -58,7 +58,7 @@ impl Content {
         let config = kubeconfig::read(bytes).map_err(|error| match error {
             // The parser's message would describe another kind of file.
             KubeconfigError::Shape(_) => {
-                material::what_else(bytes).map_or(Unreadable::UnknownKind, Unreadable::OtherKind)
+                material::other_kind(bytes).map_or(Unreadable::UnknownKind, Unreadable::OtherKind)
             }
             other => Unreadable::Kubeconfig(other),
         })?;

@@ -161,11 +161,13 @@ impl Contents {
                 }
                 Ok(())
             }
-            Err(RecordingError::NotOne) if may_be_csr_list(bytes) => self.add_requests(label, bytes),
-            Err(RecordingError::NotOne) if is_named || bytes.windows(CLIENT.len()).any(|window| window == CLIENT) => {
+            Err(RecordingError::NotARecording) if may_be_csr_list(bytes) => self.add_requests(label, bytes),
+            Err(RecordingError::NotARecording)
+                if is_named || bytes.windows(CLIENT.len()).any(|window| window == CLIENT) =>
+            {
                 self.add_certificates(label, path, bytes)
             }
-            Err(RecordingError::NotOne) => Ok(()),
+            Err(RecordingError::NotARecording) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }

@@ -161,7 +161,7 @@ impl Changes {
         let (before, revoked): (Vec<IssuedCertificate>, Vec<IssuedCertificate>) =
             issued.into_iter().partition(|one| one.revocation.is_some());
         let is_lesser = |one: &&IssuedCertificate| {
-            one.revocation.as_ref().zip(reason).is_some_and(|(known, reason)| reason.raises(known.reason))
+            one.revocation.as_ref().zip(reason).is_some_and(|(known, reason)| reason.replaces(known.reason))
         };
         let raised: Vec<IssuedCertificate> = before.iter().filter(is_lesser).cloned().collect();
         if revoked.is_empty() && raised.is_empty() {

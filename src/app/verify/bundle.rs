@@ -58,11 +58,11 @@ fn from_node_bundle(bundle: &Bundle, path: &Path, nodes: &[String]) -> Result<As
     }
     let config = kubeconfig::read(&config.bytes).map_err(|error| unusable(UnusableBundle::Kubeconfig(error)))?;
     let used = config.used(None).map_err(|error| unusable(UnusableBundle::Context(error)))?;
-    let mut target = Target::bare(bundle.manifest.cluster.to_string());
+    let mut target = Target::empty(bundle.manifest.cluster.to_string());
     target.kind = TargetKind::Bundle;
     target.endpoint = Some(endpoint_of(used.cluster)?);
     let file = |path: &str| bundle.file(path).map(|file| file.bytes.to_vec()).unwrap_or_default();
-    target.take_trust_file(&file(CA));
+    target.add_trust_file(&file(CA));
     let host = bundle.manifest.host.to_string();
     let key = bundle.file(&format!("{KUBELET_CLIENT}.key"));
     target.nodes.push(match key {
@@ -101,7 +101,7 @@ fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) ->
     };
     let mut target = Target::of(cluster, Vec::new(), held);
     target.kind = TargetKind::Bundle;
-    target.take_trust_file(bundle.file(verifier::ROOT).map(|file| &*file.bytes).unwrap_or_default());
+    target.add_trust_file(bundle.file(verifier::ROOT).map(|file| &*file.bytes).unwrap_or_default());
     // A bundle of an older version has none.
     if let Some(file) = bundle.file(verifier::DENIALS) {
         target.denials = Some(denials::parse(&file.bytes)?);

@@ -24,13 +24,13 @@ pub(super) fn target(named: &TargetFiles, nodes: &[String]) -> Result<AssembledT
         None => {
             let endpoint = named.endpoint.as_deref().map(parse_endpoint).transpose().map_err(VerifyError::Target)?;
             let name = endpoint.as_ref().map_or_else(|| "cluster".to_owned(), ToString::to_string);
-            let mut target = Target::bare(name);
+            let mut target = Target::empty(name);
             target.endpoint = endpoint.map(endpoint_peer);
             target.into()
         }
     };
     if let Some(path) = &named.ca {
-        assembled.target.take_trust_file(&input::read_named(path, LIMIT, "trust file")?);
+        assembled.target.add_trust_file(&input::read_named(path, LIMIT, "trust file")?);
     }
     add_nodes(&mut assembled.target, nodes).map_err(VerifyError::Target)?;
     if let Some(files) = &named.master {

@@ -29,12 +29,12 @@ pub(super) fn target(path: &Path, context: Option<&str>) -> Result<AssembledTarg
         unusable(UnusableKubeconfig::Context { source, contexts })
     })?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut assembled = AssembledTarget::from(Target::bare(used.cluster.name.clone()));
+    let mut assembled = AssembledTarget::from(Target::empty(used.cluster.name.clone()));
     assembled.target.endpoint = Some(endpoint_of(used.cluster).map_err(VerifyError::Target)?);
     let Some(ca) = &used.cluster.ca else {
         return Err(unusable(UnusableKubeconfig::NoAuthority).into());
     };
-    assembled.target.take_trust_file(&contents(ca, folder)?);
+    assembled.target.add_trust_file(&contents(ca, folder)?);
     let client = client(&used, folder, &unusable)?;
     assembled.findings = judge(used, path);
     match client {

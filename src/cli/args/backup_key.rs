@@ -31,7 +31,7 @@ pub(crate) struct BackupEncryptionArgs {
     /// File with a passphrase to encrypt with in its first line [env: CLUSTERCTL_BACKUP_PASSPHRASE holds the passphrase itself]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "encrypt_to")]
     passphrase_file: Option<PathBuf>,
-    /// Accept a passphrase that can be found by trying
+    /// Accept a passphrase that can be guessed
     #[arg(long, conflicts_with = "encrypt_to")]
     allow_weak_passphrase: bool,
 }
@@ -76,7 +76,7 @@ impl BackupEncryptionArgs {
         self.accepted(typed, context)
     }
 
-    /// Refuses a passphrase that can be found by trying, or warns of it where it is allowed: anyone who copies the backup can try
+    /// Refuses a passphrase that can be guessed, or warns of it where it is allowed: anyone who copies the backup can try
     /// passphrases for as long as the CAs are valid.
     fn accepted(&self, passphrase: Passphrase, context: &mut Context<'_>) -> Result<Passphrase> {
         match passphrase.weakness(&[]) {

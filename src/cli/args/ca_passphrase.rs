@@ -51,7 +51,7 @@ pub(crate) fn authority(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> 
 pub(crate) struct NewPassphraseArgs {
     #[command(flatten)]
     passphrase: PassphraseArgs,
-    /// Accept a passphrase that can be found by trying
+    /// Accept a passphrase that can be guessed
     #[arg(long)]
     allow_weak_passphrase: bool,
     /// Store the CA's keys without encryption, protected by the mode of their files alone

@@ -6,7 +6,7 @@ use crate::verify::recording::RecordingError;
 #[must_use]
 pub fn of_recording(error: &RecordingError) -> &'static str {
     match error {
-        RecordingError::NotOne => "name a file that clusterctl verify --record wrote",
+        RecordingError::NotARecording => "name a file that clusterctl verify --record wrote",
         RecordingError::Version { .. } => "replay it with the clusterctl that recorded it; its version is in the file",
         RecordingError::Truncated { .. } => "copy the whole file again, or record again",
         RecordingError::Damaged(_) | RecordingError::TooMany { .. } => {

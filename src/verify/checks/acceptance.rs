@@ -25,7 +25,7 @@ impl PermittedClients {
     }
 
     /// Returns the check of these clients as the cause, if none was accepted.
-    pub(super) fn to_blame(self, location: &Location<'_>) -> Option<Arc<Cause>> {
+    pub(super) fn as_cause(self, location: &Location<'_>) -> Option<Arc<Cause>> {
         (self.best != Acceptance::Accepted).then(|| location.cause(Aspect::Caller))
     }
 
@@ -68,7 +68,7 @@ pub(super) fn at_least_answered(answer: &Answer) -> Acceptance {
 /// In TLS 1.2 a missing one may get `handshake_failure`; OpenSSL sends `decrypt_error` for a signature that is not the
 /// issuer's.
 pub(super) fn refuses(alert: &str) -> bool {
-    const SPEAKING: [&str; 11] = [
+    const ABOUT_CERTIFICATES: [&str; 11] = [
         "NoCertificate",
         "BadCertificate",
         "UnsupportedCertificate",
@@ -81,5 +81,5 @@ pub(super) fn refuses(alert: &str) -> bool {
         "HandshakeFailure",
         "CertificateRequired",
     ];
-    SPEAKING.iter().any(|speaking| alert.eq_ignore_ascii_case(speaking))
+    ABOUT_CERTIFICATES.iter().any(|name| alert.eq_ignore_ascii_case(name))
 }

@@ -4,7 +4,7 @@
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Answer, Client, DRY_RUN_DECLINED, Dial, Exchange, Outcome, Request};
 use super::super::remedy::AuthorizationRemedy;
-use super::answer::{is_kubernetes_status, of, said, who};
+use super::answer::{client_name, describe_outcome, is_kubernetes_status, of};
 use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::{Location, expectation};
 
@@ -39,7 +39,7 @@ impl CheckContext<'_> {
             };
             return finding.saw(why, expected);
         };
-        finding.client = who(&first.client);
+        finding.client = client_name(&first.client);
         finding.elapsed_ms = dial
             .exchanges
             .iter()
@@ -102,15 +102,15 @@ impl CheckContext<'_> {
                 WriteResult::Refused
             }
             Outcome::Answer(answer) if [404, 405, 501].contains(&answer.status) => {
-                WriteResult::NotServed(said(&exchange.outcome))
+                WriteResult::NotServed(describe_outcome(&exchange.outcome))
             }
-            outcome => WriteResult::Unclear(said(outcome)),
+            outcome => WriteResult::Unclear(describe_outcome(outcome)),
         }
     }
 }
 
 fn judged(permitted: &WriteResult, forbidden: &WriteResult, exchange: Option<&Exchange>) -> (Status, String) {
-    let words = || exchange.map(|exchange| said(&exchange.outcome)).unwrap_or_default();
+    let words = || exchange.map(|exchange| describe_outcome(&exchange.outcome)).unwrap_or_default();
     match (forbidden, permitted) {
         (WriteResult::Accepted, _) => (Status::Fail, "admitted".to_owned()),
         (WriteResult::Unauthorized, _) => (Status::Pass, format!("refused by an authorizer: {}", words())),

@@ -65,11 +65,12 @@ pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) ->
     }
     let judged: Vec<(&Certificate, Vec<Violation>)> =
         target.roots.iter().map(|root| (root, root_violations(root, now))).collect();
-    let spoils = |at: usize, violation: &Violation| {
-        violation.spoils_an_anchor() && !(violation.spoils_an_issuer() && used.is_a_leaf_alone(at))
+    let invalidates = |at: usize, violation: &Violation| {
+        violation.invalidates_anchor() && !(violation.invalidates_issuer() && used.is_a_leaf_alone(at))
     };
-    let is_spoiled = |at: usize, violations: &[Violation]| violations.iter().any(|violation| spoils(at, violation));
-    let usable = judged.iter().enumerate().any(|(at, (_, violations))| !is_spoiled(at, violations));
+    let is_invalid =
+        |at: usize, violations: &[Violation]| violations.iter().any(|violation| invalidates(at, violation));
+    let usable = judged.iter().enumerate().any(|(at, (_, violations))| !is_invalid(at, violations));
     for (at, (root, violations)) in judged.iter().enumerate() {
         let who = format!("{} ({})", root.subject.text, root.spki_fingerprint().as_pin());
         if violations.is_empty() {
@@ -77,15 +78,15 @@ pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) ->
             findings.push(finding(Status::Pass).saw(observed, expected));
             continue;
         }
-        let spoiled = is_spoiled(at, violations);
+        let invalid = is_invalid(at, violations);
         let said: Vec<String> = violations.iter().map(ToString::to_string).collect();
         let observed = format!("{who}: {}", said.join("; "));
-        if spoiled && (used.contains(at) || !usable) {
+        if invalid && (used.contains(at) || !usable) {
             findings.push(finding(Status::Fail).saw(observed, expected).remedy(remedy(root, now)));
-        } else if spoiled {
+        } else if invalid {
             let observed = format!("{observed}; no observed certificate leads to it");
             findings.push(warning(observed, TrustRemedy::RemoveUnusedRoot));
-        } else if violations.iter().any(Violation::spoils_an_issuer) {
+        } else if violations.iter().any(Violation::invalidates_issuer) {
             let observed =
                 format!("{observed}; a server presents this certificate itself, so that Kubernetes accepts it");
             findings.push(warning(observed, TrustRemedy::TrustIssuer));

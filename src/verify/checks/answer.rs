@@ -11,7 +11,7 @@ pub(super) fn of(dial: &Dial, wanted: Request) -> impl Iterator<Item = &Exchange
     dial.exchanges.iter().filter(move |exchange| exchange.request == wanted)
 }
 
-pub(super) fn who(client: &Client) -> Option<String> {
+pub(super) fn client_name(client: &Client) -> Option<String> {
     match client {
         Client::Master(name) | Client::Node(name) | Client::OtherNode(name) => Some(name.clone()),
         Client::Untrusted(kind) => Some(kind.as_str().to_owned()),
@@ -30,7 +30,7 @@ pub(super) fn describe_exchange(exchange: &Exchange) -> String {
 
 /// Describes a request and its response.
 pub(super) fn describe_request(request: Request, outcome: &Outcome) -> String {
-    format!("{}: {}", request.as_str(), said(outcome))
+    format!("{}: {}", request.as_str(), describe_outcome(outcome))
 }
 
 /// Adds the remedy for a request that was not answered in time, unless there is a better one.
@@ -42,7 +42,7 @@ pub(super) fn with_more_time(mut finding: Finding, outcome: &Outcome) -> Finding
 }
 
 /// Describes a response.
-pub(super) fn said(outcome: &Outcome) -> String {
+pub(super) fn describe_outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Answer(answer) => {
             let words = words(answer);
@@ -87,7 +87,7 @@ pub(super) fn is_list(answer: &Answer, kind: &str) -> bool {
 }
 
 /// Returns the message of clusterctl's policies and authorizers without what CEL and Kubernetes add.
-fn our_sentence(text: &str) -> Option<&str> {
+fn clusterctl_message(text: &str) -> Option<&str> {
     let sentence = &text[text.rfind("clusterctl: ")?..];
     let end = sentence.find(['"', ']', '\n', '\'']).unwrap_or(sentence.len());
     Some(sentence[..end].trim_end())
@@ -103,9 +103,9 @@ fn words(answer: &Answer) -> String {
     // The first line of pretty-printed JSON is a bracket.
     let first = || answer.body.lines().next().filter(|line| !matches!(line.trim(), "{" | "[")).unwrap_or_default();
     let text = message.or_else(title).unwrap_or_else(|| first().to_owned());
-    // A web server's pages begin with the status, which is reported already.
+    // Error pages of web servers begin with the status, which is already in the report.
     let text = text.trim();
-    if let Some(sentence) = our_sentence(text) {
+    if let Some(sentence) = clusterctl_message(text) {
         return sentence.to_owned();
     }
     let text = text.strip_prefix(&answer.status.to_string()).unwrap_or(text);
@@ -127,8 +127,8 @@ mod tests {
                 "nodes \"a\" is forbidden: ValidatingAdmissionPolicy 'clusterctl-kubelets-nodes' denied request: {revoked}"
             ),
         ] {
-            assert_eq!(our_sentence(&text), Some(revoked), "{text}");
+            assert_eq!(clusterctl_message(&text), Some(revoked), "{text}");
         }
-        assert_eq!(our_sentence("User \"clusterctl:verifier\" cannot list"), None);
+        assert_eq!(clusterctl_message("User \"clusterctl:verifier\" cannot list"), None);
     }
 }

@@ -9,7 +9,7 @@ use super::super::settings;
 use super::super::target::Peer;
 use super::acceptance::{Acceptance, PermittedClients, at_least_answered, refuses};
 use super::admission::is_self_review;
-use super::answer::{describe_exchange, is_kubernetes_status, is_list, of, who, with_more_time};
+use super::answer::{client_name, describe_exchange, is_kubernetes_status, is_list, of, with_more_time};
 use super::context::CheckContext;
 use super::location::{Location, expectation};
 use super::proxy::bypass_proxy;
@@ -24,7 +24,7 @@ impl CheckContext<'_> {
             _ => None,
         });
         let mut permitted = PermittedClients::none();
-        let mut heard: HashSet<&str> = HashSet::new();
+        let mut reported: HashSet<&str> = HashSet::new();
         for (at, exchange) in dial.exchanges.iter().enumerate() {
             let proven = self.proven(exchange);
             match &exchange.client {
@@ -33,14 +33,14 @@ impl CheckContext<'_> {
                     let (made, acceptance) = api_caller(location, exchange, node, proven);
                     permitted.add(&exchange.client, acceptance, false, at);
                     // A repeated request only checks that the server still accepts clients.
-                    if heard.insert(name) {
+                    if reported.insert(name) {
                         let known = made.first().is_some_and(|client| client.status == Status::Pass);
                         findings.extend(made.into_iter().map(|finding| with_more_time(finding, &exchange.outcome)));
                         findings.push(scope(location, exchange, node, known, restricted));
                     }
                 }
                 Client::Node(_) if exchange.request == Request::WhoAmIByHeader && proven.is_ok() => {
-                    findings.extend(believed_header(location, exchange));
+                    findings.extend(trusted_header(location, exchange));
                 }
                 Client::Verifier if exchange.request == Request::Nodes => {
                     permitted.add(&exchange.client, verifier_acceptance(exchange, proven), true, at);
@@ -89,7 +89,7 @@ fn api_caller(
     let make = |aspect| {
         let mut finding = location.finding(aspect, Status::NotProven);
         finding = finding.saw(observed.clone(), expectation(location.place, aspect));
-        finding.client = who(&exchange.client);
+        finding.client = client_name(&exchange.client);
         finding.elapsed_ms = exchange.elapsed_ms;
         finding
     };
@@ -166,7 +166,7 @@ fn scope(
     restricted: Option<bool>,
 ) -> Finding {
     let mut finding = location.finding(Aspect::Scope, Status::NotProven);
-    finding.client = who(&exchange.client);
+    finding.client = client_name(&exchange.client);
     let expected = expectation(location.place, Aspect::Scope);
     if let Outcome::NoCredential(why) = &exchange.outcome {
         finding.status = Status::Skipped;
@@ -188,15 +188,15 @@ fn scope(
 }
 
 /// Returns a finding if an API server authenticated a node as the user in a header.
-fn believed_header(location: &Location<'_>, exchange: &Exchange) -> Option<Finding> {
+fn trusted_header(location: &Location<'_>, exchange: &Exchange) -> Option<Finding> {
     let Outcome::Answer(answer) = &exchange.outcome else { return None };
     let review = read_review(answer).filter(|review| review.user == HEADER_USER)?;
     let observed = format!("{}: {} as {}", exchange.request.as_str(), answer.status, review.user);
     let mut finding = location.finding(Aspect::Whoami, Status::Fail);
     finding = finding
-        .saw(observed, "its own account, whatever the headers say")
+        .saw(observed, "its own account, independent of headers")
         .remedy(AuthenticationRemedy::SeparateFrontProxyCa);
-    finding.client = who(&exchange.client);
+    finding.client = client_name(&exchange.client);
     finding.elapsed_ms = exchange.elapsed_ms;
     Some(finding)
 }

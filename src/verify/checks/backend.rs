@@ -4,7 +4,7 @@
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
 use super::super::observation::{Answer, Dial, Outcome, Request};
 use super::super::remedy::{HealthRemedy, VerifierRemedy};
-use super::answer::{describe_exchange, of, who};
+use super::answer::{client_name, describe_exchange, of};
 use super::context::CheckContext;
 use super::location::{Location, expectation};
 
@@ -18,7 +18,7 @@ impl CheckContext<'_> {
         let expected = expectation(location.place, Aspect::Backend);
         let mut finding =
             location.finding(Aspect::Backend, Status::NotProven).saw(describe_exchange(exchange), expected);
-        finding.client = who(&exchange.client);
+        finding.client = client_name(&exchange.client);
         finding.elapsed_ms = exchange.elapsed_ms;
         let Outcome::Answer(alive) = &exchange.outcome else { return Some(finding) };
         if let Err(reason) = self.proven(exchange) {

@@ -11,8 +11,8 @@ pub(super) fn client(location: &Location<'_>, findings: &mut [Finding]) {
     let id = CheckId::at(location.place, Aspect::Caller);
     let is_open = |finding: &Finding| finding.status == Status::NotProven && finding.because_of.is_none();
     let fails = |finding: &Finding| finding.status == Status::Fail && finding.because_of.is_none();
-    let let_in = |finding: &Finding| finding.id == id && matches!(finding.status, Status::Pass | Status::Warn);
-    if findings.iter().any(let_in) {
+    let is_accepted = |finding: &Finding| finding.id == id && matches!(finding.status, Status::Pass | Status::Warn);
+    if findings.iter().any(is_accepted) {
         return;
     }
     let Some(first) = findings.iter().position(|finding| finding.id == id && (is_open(finding) || fails(finding)))
@@ -21,14 +21,14 @@ pub(super) fn client(location: &Location<'_>, findings: &mut [Finding]) {
     };
     let cause = findings[first].as_cause();
     for (at, finding) in findings.iter_mut().enumerate() {
-        if is_open(finding) && at != first && (finding.id == id || asks_a_question(finding.id.1)) {
+        if is_open(finding) && at != first && (finding.id == id || needs_a_response(finding.id.1)) {
             finding.because_of = Some(cause.clone());
         }
     }
 }
 
 /// Returns true if a check depends on the response to a request.
-fn asks_a_question(aspect: Aspect) -> bool {
+fn needs_a_response(aspect: Aspect) -> bool {
     matches!(
         aspect,
         Aspect::Whoami
@@ -79,7 +79,7 @@ pub(super) fn lists(findings: &mut [Finding]) {
             matches!(finding.place, Place::Endpoint | Place::Master)
                 && matches!(finding.status, Status::Fail | Status::NotProven)
                 && finding.because_of.is_none()
-                && stops_a_list(finding.id.1)
+                && prevents_lists(finding.id.1)
                 && (address.is_none() || finding.address.as_deref() == address)
         });
         let Some(cause) = cause.map(Finding::as_cause) else { continue };
@@ -92,6 +92,6 @@ pub(super) fn lists(findings: &mut [Finding]) {
 }
 
 /// Returns true if an API server that fails this check cannot return lists.
-fn stops_a_list(aspect: Aspect) -> bool {
+fn prevents_lists(aspect: Aspect) -> bool {
     matches!(aspect, Aspect::Resolve | Aspect::Connect | Aspect::Tls | Aspect::Chain | Aspect::Backend | Aspect::Caller)
 }

@@ -71,7 +71,7 @@ impl CheckContext<'_> {
             // Go rejects the whole chain for one certificate that it cannot read.
             Ok(()) if tls.sent > tls.server_chain.len() => {
                 let observed = format!(
-                    "{whose}: of {} certificates that are sent, {} are judged",
+                    "{whose}: of {} certificates that are sent, only {} are checked",
                     tls.sent,
                     tls.server_chain.len()
                 );
@@ -114,7 +114,7 @@ impl CheckContext<'_> {
         }
     }
 
-    /// Returns the finding `node.revoked`; `None` if nothing is known about revocation.
+    /// Returns the finding `node.revoked` or `master.revoked`; `None` if nothing is known about revocation.
     fn revoked(&self, location: &Location<'_>, trust: &Trust) -> Option<Finding> {
         if !self.target.knows_revocation() {
             return None;
@@ -144,7 +144,7 @@ impl CheckContext<'_> {
 fn possession(location: &Location<'_>, tls: &Tls, leaf: Option<&Certificate>) -> Finding {
     let expected = expectation(location.place, Aspect::Possession);
     match &tls.signature {
-        Signature::Valid => location.finding(Aspect::Possession, Status::Pass).saw("it is", expected),
+        Signature::Valid => location.finding(Aspect::Possession, Status::Pass).saw("the signature is valid", expected),
         Signature::None => {
             location.follows(Aspect::Possession, &location.cause(Aspect::Tls), "the handshake failed before")
         }
@@ -165,11 +165,11 @@ fn possession(location: &Location<'_>, tls: &Tls, leaf: Option<&Certificate>) ->
 /// Returns true if a program of Kubernetes signed its serving certificate itself: the CA is called `HOST-ca@SECONDS`
 /// (client-go's `GenerateSelfSignedCertKey`).
 pub(super) fn is_signed_by_kubernetes_itself(leaf: &Certificate) -> bool {
-    let made_up = |name: &String| {
+    let is_generated = |name: &String| {
         let seconds = name.rsplit_once("-ca@").map(|(_, seconds)| seconds);
         seconds.is_some_and(|seconds| !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    leaf.issuer.common_names.iter().any(made_up)
+    leaf.issuer.common_names.iter().any(is_generated)
 }
 
 /// Returns true if ring can verify signatures of this kind of key.
@@ -261,7 +261,7 @@ fn identity(location: &Location<'_>, leaf: &Certificate, issued: Fingerprint) ->
     if presented == issued {
         return location.finding(Aspect::Identity, Status::Pass).saw(presented.to_string(), expected);
     }
-    let observed = format!("another: {presented}, {}, serial {}", leaf.subject.text, leaf.serial);
+    let observed = format!("another certificate: {presented}, {}, serial {}", leaf.subject.text, leaf.serial);
     let remedy = CertificateRemedy::ServeNewest { host: location.host.to_owned() };
     location.finding(Aspect::Identity, Status::Warn).saw(observed, expected).remedy(remedy)
 }

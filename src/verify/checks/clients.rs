@@ -3,7 +3,7 @@
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Client, Dial, Exchange, Outcome};
 use super::super::remedy::CertificateRemedy;
-use super::answer::who;
+use super::answer::client_name;
 use super::context::{CheckContext, Clock};
 use super::dates::out_of_date;
 use super::location::Location;
@@ -13,7 +13,7 @@ impl CheckContext<'_> {
     /// Reports each client certificate that has expired or expires soon, once, and sets that as the cause if the client
     /// was refused. The findings of this dial begin at `before`.
     pub(super) fn clients(&mut self, location: &Location<'_>, dial: &Dial, before: usize, findings: &mut Vec<Finding>) {
-        for exchange in dial.exchanges.iter().filter(|exchange| is_rightful(&exchange.client)) {
+        for exchange in dial.exchanges.iter().filter(|exchange| is_permitted(&exchange.client)) {
             let Some(presented) = exchange.presented else { continue };
             let read = self.certificate_of(&presented);
             let Some(Ok(certificate)) = read.as_deref() else { continue };
@@ -21,10 +21,10 @@ impl CheckContext<'_> {
             let whose = whose(&exchange.client);
             let outdated = out_of_date(&whose, certificate, now);
             if let Some(outdated) = outdated.as_ref().filter(|_| was_refused(exchange)) {
-                blame(&who(&exchange.client), &outdated.text, &mut findings[before..]);
+                explain_refusal(&client_name(&exchange.client), &outdated.text, &mut findings[before..]);
             }
             let left = certificate.not_after - now;
-            if (outdated.is_none() && left > expires_within) || !self.ending.insert(presented) {
+            if (outdated.is_none() && left > expires_within) || !self.reported_expiry.insert(presented) {
                 continue;
             }
             let observed = outdated
@@ -33,13 +33,13 @@ impl CheckContext<'_> {
             let expected = format!("more than {} left", in_words(expires_within));
             let finding = location.finding(Aspect::Expiry, Status::Warn).saw(observed, expected);
             let mut finding = finding.remedy(CertificateRemedy::RenewClient);
-            finding.client = who(&exchange.client);
+            finding.client = client_name(&exchange.client);
             findings.push(finding);
         }
     }
 }
 
-fn is_rightful(client: &Client) -> bool {
+fn is_permitted(client: &Client) -> bool {
     matches!(client, Client::Master(_) | Client::Node(_) | Client::Verifier)
 }
 
@@ -59,8 +59,8 @@ fn was_refused(exchange: &Exchange) -> bool {
     }
 }
 
-/// Sets the expired certificate as the cause of a refusal.
-fn blame(client: &Option<String>, outdated: &str, findings: &mut [Finding]) {
+/// Adds to the findings of a refusal that the client certificate is expired or not valid yet.
+fn explain_refusal(client: &Option<String>, outdated: &str, findings: &mut [Finding]) {
     let refused = |finding: &&mut Finding| {
         finding.id.1 == Aspect::Caller
             && finding.client == *client

@@ -32,12 +32,12 @@ pub(super) struct CheckContext<'a> {
     /// The roots of the observed paths.
     pub(super) used: UsedRoots,
     /// The client certificates whose expiry has been reported.
-    pub(super) ending: HashSet<Fingerprint>,
+    pub(super) reported_expiry: HashSet<Fingerprint>,
     pub(super) nodes: HashMap<&'a str, &'a Peer>,
     pub(super) crls: Crls<'a>,
 }
 
-/// The observation of a check without observations.
+/// The text of a finding about something that was not observed.
 pub(super) const NOT_OBSERVED: &str = "not observed";
 
 impl CheckContext<'_> {

@@ -65,7 +65,7 @@ impl CheckContext<'_> {
 
 /// A certificate that has expired, or is not valid yet.
 pub(super) struct OutOfDate {
-    /// The certificate, and the time from which it is not valid.
+    /// Describes which certificate it is, and since when or until when it is not valid.
     pub(super) text: String,
     /// Whether the difference is less than a day, so that the cause may be a wrong clock.
     may_be_skew: bool,

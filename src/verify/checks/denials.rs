@@ -5,7 +5,7 @@ use super::super::denials::{Decision, ExpectedDenials, RevokedCertificate, Subje
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Dial, Exchange, Outcome, Request};
 use super::super::remedy::{AuthorizationRemedy, VerifierRemedy};
-use super::answer::{describe_exchange, of, said, who, with_more_time};
+use super::answer::{client_name, describe_exchange, describe_outcome, of, with_more_time};
 use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::{Location, expectation};
 
@@ -32,7 +32,7 @@ impl CheckContext<'_> {
             return Some(finding(Status::Skipped).saw(NOT_OBSERVED, expected));
         };
         let mut finding = finding(Status::NotProven).saw(describe_exchange(exchange), expected);
-        finding.client = who(&exchange.client);
+        finding.client = client_name(&exchange.client);
         finding.elapsed_ms = exchange.elapsed_ms;
         let answer = match &exchange.outcome {
             Outcome::Answer(answer) => answer,
@@ -105,8 +105,8 @@ fn compared(mut finding: Finding, location: &Location<'_>, denials: &ExpectedDen
     if !unanswered.is_empty() || rules == Some(None) {
         let late = exchange.more.iter().map(|further| &further.outcome).find(|o| !matches!(o, Outcome::Answer(_)));
         finding.observed = match late {
-            Some(outcome) => format!("what it denies is not known: {}", said(outcome)),
-            None => "what it denies is not known: some reviews are missing".to_owned(),
+            Some(outcome) => format!("which certificates it denies is not known: {}", describe_outcome(outcome)),
+            None => "which certificates it denies is not known: some reviews are missing".to_owned(),
         };
         return match late {
             Some(outcome) => with_more_time(finding, outcome),

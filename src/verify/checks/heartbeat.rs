@@ -8,7 +8,7 @@ use super::super::leases::{LEASE_DURATION, age, looks_stale, since};
 use super::super::observation::{Lease, LeaseListOutcome, NodeListOutcome, Outcome, Readiness};
 use super::super::remedy::{HealthRemedy, VerifierRemedy, VerifierRight};
 use super::super::target::{Peer, Place};
-use super::answer::said;
+use super::answer::describe_outcome;
 use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::expectation;
 use crate::cluster::duration::in_words;
@@ -46,7 +46,7 @@ impl CheckContext<'_> {
                 return nothing;
             }
             (LeaseListOutcome::Failed(outcome), _) => {
-                let observed = format!("GET leases in kube-node-lease: {}", said(outcome));
+                let observed = format!("GET leases in kube-node-lease: {}", describe_outcome(outcome));
                 findings.push(match outcome {
                     Outcome::Answer(answer) if answer.status == 403 => {
                         let remedy = VerifierRemedy::GrantVerifier { right: VerifierRight::Leases };
@@ -161,7 +161,7 @@ fn judged(
     }
 }
 
-/// The time within which a lease has to be renewed, checked at compile time against the catalogue's words.
+// The text of `expectation` contains this number.
 const _: () = assert!(LEASE_DURATION.whole_seconds() == 40);
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! `node.listed`: whether the API server knows the nodes, by the addresses at which they are dialled.
+//! `node.listed`: whether the API server lists the nodes, with the addresses at which they are dialled.
 
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
 use super::super::observation::{NodeListOutcome, Outcome, Request};
 use super::super::place::Place;
 use super::super::settings::{self, Judgement};
 use super::super::target::Peer;
-use super::answer::said;
+use super::answer::describe_outcome;
 use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::expectation;
 
 impl CheckContext<'_> {
     /// Reports once, for the cluster, that the verifier's certificate is missing.
-    pub(super) fn whole(&self, findings: &mut Vec<Finding>) {
+    pub(super) fn missing_verifier(&self, findings: &mut Vec<Finding>) {
         if self.target.has_verifier() || !self.target.peers().any(|(_, peer)| peer.dialled) {
             return;
         }
@@ -62,7 +62,7 @@ impl CheckContext<'_> {
                 return nothing;
             }
             (NodeListOutcome::Failed(outcome), _) => {
-                let observed = format!("{}: {}", Request::Nodes.as_str(), said(outcome));
+                let observed = format!("{}: {}", Request::Nodes.as_str(), describe_outcome(outcome));
                 let forbidden = matches!(outcome, Outcome::Answer(answer) if answer.status == 403);
                 let status = if forbidden { Status::Skipped } else { Status::NotProven };
                 findings.push(whole(status, observed));

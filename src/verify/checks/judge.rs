@@ -54,11 +54,11 @@ fn judge_each<S: Borrow<PeerObservation>>(
         parsed,
         trusted,
         used: UsedRoots::default(),
-        ending: HashSet::new(),
+        reported_expiry: HashSet::new(),
         nodes,
         crls,
     };
-    context.whole(&mut findings);
+    context.missing_verifier(&mut findings);
     let mut listed = context.listed(&mut findings);
     let mut heartbeats = context.heartbeats(&mut findings);
     let mut nodes_left = target.nodes.len();
@@ -68,7 +68,7 @@ fn judge_each<S: Borrow<PeerObservation>>(
         let seen = seen.as_ref().map(Borrow::borrow);
         let seen = seen.filter(|seen| seen.place == place && seen.host == peer.name).unwrap_or(&nothing);
         let before = findings.len();
-        // Few hosts share certificates: kept for all, they would take most of a large cluster's memory.
+        // Few hosts share certificates, so a cache for all hosts would only take memory.
         context.parsed.clear();
         context.trusted.clear();
         if place == Place::Node {

@@ -4,7 +4,7 @@ use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Answer, Client, Dial, Exchange, Outcome, Request};
 use super::super::remedy::{AuthenticationRemedy, AuthorizationRemedy, ConnectionRemedy, Program};
 use super::acceptance::{Acceptance, PermittedClients, at_least_answered, refuses};
-use super::answer::{describe_exchange, is_list, who, with_more_time};
+use super::answer::{client_name, describe_exchange, is_list, with_more_time};
 use super::context::CheckContext;
 use super::location::{Location, expectation};
 use super::proxy::bypass_proxy;
@@ -12,7 +12,7 @@ use super::proxy::bypass_proxy;
 impl CheckContext<'_> {
     pub(super) fn kubelet(&mut self, location: &Location<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
         let mut permitted = PermittedClients::none();
-        let mut heard: Vec<&Client> = Vec::new();
+        let mut reported: Vec<&Client> = Vec::new();
         let asks_for_pods = |exchange: &Exchange| match exchange.client {
             Client::Master(_) => true,
             Client::Verifier => exchange.request == Request::Pods,
@@ -24,10 +24,10 @@ impl CheckContext<'_> {
             let mut finding = with_more_time(finding, &exchange.outcome);
             permitted.add(&exchange.client, acceptance, true, at);
             // A repeated request, and the verifier's, only check that the server accepts clients.
-            if exchange.client != Client::Verifier && !heard.contains(&&exchange.client) {
-                finding.client = who(&exchange.client);
+            if exchange.client != Client::Verifier && !reported.contains(&&exchange.client) {
+                finding.client = client_name(&exchange.client);
                 findings.push(finding);
-                heard.push(&exchange.client);
+                reported.push(&exchange.client);
             }
         }
         for (at, exchange) in dial.exchanges.iter().enumerate() {

@@ -88,6 +88,6 @@ pub(in crate::verify) fn expectation(place: Place, aspect: Aspect) -> &'static s
     }
 }
 
-/// The checks of a peer's certificate, in the catalogue's order.
+/// The checks that need a handshake, except for those of clients, in the catalogue's order.
 pub(super) const TARGET_CHECKS: [Aspect; 7] =
     [Aspect::Protocol, Aspect::Chain, Aspect::Possession, Aspect::Dates, Aspect::Expiry, Aspect::Name, Aspect::Usage];

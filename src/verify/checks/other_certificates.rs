@@ -26,8 +26,8 @@ impl CheckContext<'_> {
         findings: &mut Vec<Finding>,
     ) {
         let mut known: Vec<&[Fingerprint]> = dial.tls.iter().map(|tls| &*tls.server_chain).collect();
-        let is_met = |other: &&Tls| location.place == Place::Node || !self.is_loopbacks(&other.server_chain);
-        if let Some(other) = dial.other_key.as_ref().filter(is_met) {
+        let is_relevant = |other: &&Tls| location.place == Place::Node || !self.is_loopbacks(&other.server_chain);
+        if let Some(other) = dial.other_key.as_ref().filter(is_relevant) {
             known.push(&other.server_chain);
             self.another_certificate("the server's other certificate", peer, address, location, other, findings);
         }

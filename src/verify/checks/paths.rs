@@ -17,8 +17,8 @@ impl CheckContext<'_> {
         if let Some(known) = self.trusted.get(server_chain) {
             return known.clone();
         }
-        let trust = Rc::new(match self.all_of(server_chain) {
-            Ok(certificates) => self.walk(&certificates),
+        let trust = Rc::new(match self.parse_chain(server_chain) {
+            Ok(certificates) => self.find_path(&certificates),
             Err(error) => Trust { chain: Err(error), path: None },
         });
         self.trusted.insert(server_chain.to_vec(), trust.clone());
@@ -27,7 +27,7 @@ impl CheckContext<'_> {
 
     /// Parses every certificate that was sent. A certificate that Kubernetes cannot parse makes its handshakes fail, at
     /// any position.
-    fn all_of(&mut self, server_chain: &[Fingerprint]) -> Result<Vec<Certificate>, ChainError> {
+    fn parse_chain(&mut self, server_chain: &[Fingerprint]) -> Result<Vec<Certificate>, ChainError> {
         let mut certificates = Vec::with_capacity(server_chain.len());
         for (at, fingerprint) in server_chain.iter().enumerate() {
             let which =
@@ -42,7 +42,7 @@ impl CheckContext<'_> {
                     });
                 }
                 None => {
-                    let what = format!("{} cannot be read: the recording does not hold it", which());
+                    let what = format!("{} cannot be read: the recording does not contain it", which());
                     return Err(ChainError::Path(what));
                 }
             };
@@ -65,7 +65,7 @@ impl CheckContext<'_> {
         Ok(certificates)
     }
 
-    fn walk(&mut self, sent: &[Certificate]) -> Trust {
+    fn find_path(&mut self, sent: &[Certificate]) -> Trust {
         let Some((leaf, others)) = sent.split_first() else {
             return Trust { chain: Err(ChainError::Path("it sends no certificate".to_owned())), path: None };
         };

@@ -1,4 +1,4 @@
-//! The expectations of a phase of a rotation: whom servers trust, and which certificates they present.
+//! The expectations of a phase of a rotation: which roots servers trust, and which certificates they present.
 
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Answer, Client, Dial, Exchange, Outcome, Tls};
@@ -13,7 +13,7 @@ use super::review::{ANONYMOUS, read_review};
 use crate::cluster::profile::CANARY;
 use crate::pki::rotation::Phase;
 
-/// How a server answered the client of one of the two CAs.
+/// The result of a request of the old or the new root's client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answered {
     Accepted,
@@ -54,7 +54,7 @@ impl CheckContext<'_> {
         if wanted.contains(&Aspect::NewRoot) {
             let of_new = self.canary(location, dial, &Client::NewRoot);
             let of_old = self.canary(location, dial, &Client::OldRoot);
-            // That one client is refused proves something only where another one is accepted.
+            // The refusal of one client proves something only if the other one is accepted.
             let is_control = of_new.as_ref().is_some_and(|(answered, _)| *answered == Answered::Accepted);
             for (aspect, is_accepted, seen) in
                 [(Aspect::NewRoot, true, of_new), (Aspect::OldRoot, phase < Phase::DropOld, of_old)]
@@ -112,7 +112,7 @@ fn by_answer(place: Place, exchange: &Exchange, answer: &Answer) -> Answered {
             Some(review) if review.user == ANONYMOUS => Answered::Refused,
             _ => Answered::Unclear,
         },
-        // It has no right, and is refused by its name.
+        // The account has no rights: a 403 with its name shows that it was authenticated.
         403 if place == Place::Node && answer.body.starts_with(&format!("Forbidden (user={CANARY},")) => {
             Answered::Accepted
         }
@@ -157,7 +157,7 @@ fn installed(location: &Location<'_>, peer: &Peer, tls: &Tls) -> Finding {
         (Some(presented), Some(issued)) => finding(Status::Fail)
             .saw(format!("{presented}, and {issued} was issued last"), expected)
             .remedy(install(location)),
-        _ => finding(Status::NotProven).saw("which one was issued last is not known here", expected),
+        _ => finding(Status::NotProven).saw("it is not known here which certificate was issued last", expected),
     }
 }
 

@@ -121,7 +121,7 @@ impl CheckContext<'_> {
         };
         findings.push(handshake(location, tls));
         if tls.server_chain.is_empty() {
-            let observed = "no certificate came";
+            let observed = "the server sent no certificate";
             return self.unreached(location, peer, Aspect::Protocol, Aspect::Tls, observed, findings);
         }
         findings.push(protocol(location, tls, dial.old.as_ref()));
@@ -209,7 +209,7 @@ fn ended(outcome: &Handshake) -> String {
         Handshake::Done => "no certificate".to_owned(),
         Handshake::Alert(alert) => format!("the TLS alert {alert}"),
         Handshake::NothingShared => {
-            "it speaks TLS with Kubernetes's clients, with a cipher suite or a key exchange that is not supported here"
+            "it speaks TLS with Kubernetes's clients, but only with cipher suites or key exchanges that are not supported here"
                 .to_owned()
         }
         Handshake::PlainHttp => "it answers plain HTTP".to_owned(),

@@ -5,7 +5,7 @@ use super::super::observation::{self, Answer, Client, Dial, Exchange, Outcome, R
 use super::super::remedy::{AuthenticationRemedy, AuthorizationRemedy, Program, Remedy};
 use super::super::target::Place;
 use super::acceptance::{Acceptance, PermittedClients, refuses};
-use super::answer::{describe_exchange, describe_request, is_kubernetes_status, who, with_more_time};
+use super::answer::{client_name, describe_exchange, describe_request, is_kubernetes_status, with_more_time};
 use super::context::CheckContext;
 use super::location::{Location, expectation};
 use super::naming::{Named, named};
@@ -135,7 +135,7 @@ impl CheckContext<'_> {
         let expected = expectation(location.place, aspect);
         let observed = describe_exchange(exchange);
         let mut finding = location.finding(aspect, Status::NotProven).saw(observed, expected);
-        finding.client = who(&exchange.client);
+        finding.client = client_name(&exchange.client);
         finding.elapsed_ms = exchange.elapsed_ms;
         if let Outcome::NoCredential(_) = exchange.outcome {
             finding.status = Status::Skipped;
@@ -165,7 +165,7 @@ impl CheckContext<'_> {
                 Refusal::Proven => true,
                 Refusal::NoProof(why) => {
                     finding.observed.push_str(why);
-                    finding.because_of = permitted.to_blame(location);
+                    finding.because_of = permitted.as_cause(location);
                     // With a key that is not available here, it could have been proven.
                     if permitted.keyless {
                         finding.status = Status::Skipped;
@@ -185,8 +185,8 @@ impl CheckContext<'_> {
                     return finding;
                 }
                 Acceptance::Answered => {
-                    finding.observed.push_str(NO_YES);
-                    finding.because_of = permitted.to_blame(location);
+                    finding.observed.push_str(NOT_ACCEPTED);
+                    finding.because_of = permitted.as_cause(location);
                     return finding;
                 }
                 _ => true,
@@ -225,11 +225,11 @@ fn compare_with_permitted(finding: &mut Finding, permitted: PermittedClients, lo
         Acceptance::Untried => {
             finding.status = Status::Skipped;
             finding.observed.push_str(", but there is no key here of a client that should be accepted");
-            finding.because_of = permitted.to_blame(location);
+            finding.because_of = permitted.as_cause(location);
         }
         Acceptance::Failed => {
             finding.observed.push_str(", but the permitted client is not accepted either");
-            finding.because_of = permitted.to_blame(location);
+            finding.because_of = permitted.as_cause(location);
         }
     }
 }
@@ -308,8 +308,10 @@ fn by_answer(place: Place, answer: &Answer, permitted: PermittedClients) -> Refu
     }
     match permitted.best {
         // If the permitted client gets a 403, another client's 403 proves nothing.
-        Acceptance::Forbidden if answer.status == 403 => Refusal::NoProof(", as the permitted client is"),
-        Acceptance::Answered => Refusal::NoProof(NO_YES),
+        Acceptance::Forbidden if answer.status == 403 => {
+            Refusal::NoProof(", but the permitted client is forbidden, too")
+        }
+        Acceptance::Answered => Refusal::NoProof(NOT_ACCEPTED),
         // API servers are asked for the nodes, which a node may not list: the message must show that the API server
         // refuses, and not a proxy for this path.
         _ if place != Place::Node && !permitted.same_path && !is_kubernetes_status(answer) => {
@@ -319,7 +321,7 @@ fn by_answer(place: Place, answer: &Answer, permitted: PermittedClients) -> Refu
     }
 }
 
-const NO_YES: &str = ", but the permitted client was not accepted";
+const NOT_ACCEPTED: &str = ", but the permitted client was not accepted";
 
 /// Returns the remedy for a client that was accepted and must be refused.
 fn refuse_all(place: Place, aspect: Aspect) -> Remedy {

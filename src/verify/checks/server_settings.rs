@@ -4,7 +4,7 @@ use super::super::finding::{Aspect, Finding, Property, Severity, Status};
 use super::super::observation::{Answer, Exchange, Outcome};
 use super::super::remedy::{VerifierRemedy, VerifierRight};
 use super::super::settings::{self, Judgement};
-use super::answer::{describe_exchange, who, with_more_time};
+use super::answer::{client_name, describe_exchange, with_more_time};
 use super::context::CheckContext;
 use super::location::{Location, expectation};
 
@@ -26,7 +26,7 @@ impl CheckContext<'_> {
             if status == Status::Fail {
                 finding.severity = Severity::Error;
             }
-            finding.client = who(&exchange.client);
+            finding.client = client_name(&exchange.client);
             finding.elapsed_ms = exchange.elapsed_ms;
             finding.remedy = remedy;
             finding.only = property;
@@ -45,7 +45,7 @@ impl CheckContext<'_> {
         let observed = describe_exchange(exchange);
         let mut finding =
             location.finding(aspect, Status::NotProven).saw(observed, expectation(location.place, aspect));
-        finding.client = who(&exchange.client);
+        finding.client = client_name(&exchange.client);
         finding.elapsed_ms = exchange.elapsed_ms;
         let Outcome::Answer(answer) = &exchange.outcome else { return with_more_time(finding, &exchange.outcome) };
         if let Err(reason) = self.proven(exchange) {

@@ -75,7 +75,7 @@ impl Dialer {
         offer: Offer,
     ) -> ClientConfig {
         let mut config = self.config(identity, verifier);
-        if offer == Offer::One {
+        if offer == Offer::Http1 {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
         }
         config

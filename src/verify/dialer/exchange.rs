@@ -9,7 +9,7 @@ use tokio_rustls::TlsConnector;
 
 use super::config::Dialer;
 use super::socket::{Offer, Socket, millis, server_name};
-use super::tcp::{NoStream, OUT_OF_DESCRIPTORS};
+use super::tcp::{OUT_OF_DESCRIPTORS, TcpError};
 use crate::verify::capturing_verifier::CapturingVerifier;
 use crate::verify::error::{ConnectionError, describe, outcome};
 use crate::verify::http::{HttpConnection, HttpRequest};
@@ -41,18 +41,19 @@ impl Dialer {
     ) -> Exchange {
         let mut seen = unanswered(client, identity, request);
         let verifier = self.verifier();
-        let (opened, began) = self.open(socket, identity, &verifier, Offer::Both).await;
+        let (opened, began) = self.open(socket, identity, &verifier, Offer::Http2OrHttp1).await;
         match opened {
-            Ok(mut line) => {
-                seen.outcome = line.ask(request, question, began + self.limit).await;
-                let goes_on = |answer: &Answer| request != Request::DenialReview || (200..300).contains(&answer.status);
-                if matches!(&seen.outcome, Outcome::Answer(answer) if goes_on(answer)) {
-                    seen.more = self.further(line, more, &verifier, (socket, identity)).await;
+            Ok(mut connection) => {
+                seen.outcome = connection.ask(request, question, began + self.limit).await;
+                let continues =
+                    |answer: &Answer| request != Request::DenialReview || (200..300).contains(&answer.status);
+                if matches!(&seen.outcome, Outcome::Answer(answer) if continues(answer)) {
+                    seen.more = self.further(connection, more, &verifier, (socket, identity)).await;
                 }
             }
             Err(outcome) => seen.outcome = outcome,
         }
-        self.finish(&mut seen, &verifier, began, (socket, identity, Offer::Both)).await;
+        self.finish(&mut seen, &verifier, began, (socket, identity, Offer::Http2OrHttp1)).await;
         seen
     }
 
@@ -60,28 +61,28 @@ impl Dialer {
     /// from the first one's are recorded.
     async fn further(
         &self,
-        line: HttpConnection,
+        connection: HttpConnection,
         more: &[(Request, HttpRequest)],
         first: &Arc<CapturingVerifier>,
         (socket, identity): (&Socket, Option<&Identity>),
     ) -> Vec<FollowUp> {
-        let (mut line, mut server_chain) = (Some(line), Arc::default());
+        let (mut connection, mut server_chain) = (Some(connection), Arc::default());
         let mut seen = Vec::with_capacity(more.len());
         for (request, question) in more {
             let (request, question) = (*request, || question.clone());
-            let mut outcome = match &mut line {
-                Some(line) => line.ask(request, question(), Instant::now() + self.limit).await,
+            let mut outcome = match &mut connection {
+                Some(connection) => connection.ask(request, question(), Instant::now() + self.limit).await,
                 None => Outcome::Closed,
             };
             if matches!(outcome, Outcome::Closed | Outcome::Reset) {
                 let verifier = self.verifier();
-                let (opened, began) = self.open(socket, identity, &verifier, Offer::Both).await;
+                let (opened, began) = self.open(socket, identity, &verifier, Offer::Http2OrHttp1).await;
                 outcome = match opened {
                     Ok(mut other) => {
                         let same = first.saw_same_chain_as(&verifier);
                         server_chain = if same { Arc::default() } else { self.keep(verifier.take().chain) };
                         let outcome = other.ask(request, question(), began + self.limit).await;
-                        line = Some(other);
+                        connection = Some(other);
                         outcome
                     }
                     Err(outcome) => outcome,
@@ -89,7 +90,7 @@ impl Dialer {
             }
             // An HTTP/1.1 connection with a pending response takes no other request.
             if matches!(outcome, Outcome::TimedOut(_)) {
-                line = line.filter(HttpConnection::takes_several);
+                connection = connection.filter(HttpConnection::is_multiplexed);
             }
             let late = matches!(outcome, Outcome::TimedOut(_));
             seen.push(FollowUp { request, outcome, server_chain: server_chain.clone() });
@@ -113,18 +114,18 @@ impl Dialer {
         {
             seen.outcome = Outcome::Alert(alert);
         }
-        let wire = verifier.take();
-        if let Some(presented) = wire.presented {
+        let captured = verifier.take();
+        if let Some(presented) = captured.presented {
             seen.presented = presented;
         }
-        seen.server_chain = self.keep(wire.chain);
+        seen.server_chain = self.keep(captured.chain);
         seen.elapsed_ms = millis(began.elapsed());
         for outcome in std::iter::once(&mut seen.outcome).chain(seen.more.iter_mut().map(|more| &mut more.outcome)) {
-            self.share_the_texts_of(outcome);
+            self.share_texts(outcome);
         }
     }
 
-    fn share_the_texts_of(&self, outcome: &mut Outcome) {
+    fn share_texts(&self, outcome: &mut Outcome) {
         if let Outcome::Answer(answer) = outcome {
             answer.version = self.texts.of(&answer.version);
             answer.content_type = answer.content_type.as_deref().map(|text| self.texts.of(text));
@@ -132,8 +133,8 @@ impl Dialer {
         }
     }
 
-    /// Returns the alert that closed a connection. In TLS 1.3 it comes after the handshake, and an HTTP client that
-    /// is still writing may see only the end; one that reads at once sees the alert.
+    /// Returns the alert that closed a connection. In TLS 1.3 it comes after the handshake: an HTTP client that is still
+    /// writing may see only that the connection was closed, but one that reads at once sees the alert.
     async fn alert_after_close(&self, socket: &Socket, identity: Option<&Identity>, offer: Offer) -> Option<String> {
         let config = self.config_for(identity, &self.verifier(), offer);
         let listen = async {
@@ -153,8 +154,8 @@ impl Dialer {
 
     /// Opens a connection for HTTP, by the protocol that ALPN selects.
     ///
-    /// Clients that must be refused, and the permitted ones beside them, offer both protocols: a gate may guard only
-    /// one protocol, and an acceptance in one proves no refusal in the other.
+    /// Clients that must be refused, and the permitted ones beside them, offer both protocols: a proxy may check only
+    /// one protocol, and an acceptance by one proves nothing about a refusal by the other.
     pub(super) async fn open(
         &self,
         socket: &Socket,
@@ -166,9 +167,9 @@ impl Dialer {
         let late = || Outcome::TimedOut(millis(self.limit));
         let stream = match stream {
             Ok(stream) => stream,
-            Err(NoStream::TimedOut) => return (Err(late()), began),
-            Err(NoStream::OutOfDescriptors) => return (Err(Outcome::NotTried(OUT_OF_DESCRIPTORS.to_owned())), began),
-            Err(NoStream::Io(error)) => return (Err(outcome(&error)), began),
+            Err(TcpError::TimedOut) => return (Err(late()), began),
+            Err(TcpError::OutOfDescriptors) => return (Err(Outcome::NotTried(OUT_OF_DESCRIPTORS.to_owned())), began),
+            Err(TcpError::Io(error)) => return (Err(outcome(&error)), began),
         };
         let connector = TlsConnector::from(Arc::new(self.config_for(identity, verifier, offer)));
         let opening = async {

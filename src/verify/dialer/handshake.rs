@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 
 use super::config::Dialer;
 use super::socket::{Socket, millis, server_name, sni};
-use super::tcp::{NoStream, OUT_OF_DESCRIPTORS};
+use super::tcp::{OUT_OF_DESCRIPTORS, TcpError};
 use crate::pki::certificate::{Certificate, PublicKeyKind};
 use crate::verify::capturing_verifier::{CapturingVerifier, Keys};
 use crate::verify::error::{ConnectionError, describe};
@@ -25,8 +25,8 @@ use crate::verify::sniffing_stream::SniffingStream;
 const TLS_RECORDS: std::ops::RangeInclusive<u8> = 0x14..=0x18;
 
 impl Dialer {
-    /// Performs a handshake on an open connection. The client certificate is presented, so that a server which demands
-    /// one gets as far as with the real client.
+    /// Performs a handshake on an open connection. The client certificate is presented, because a server that requires
+    /// one would not complete the handshake without it.
     pub(in crate::verify) async fn handshake(
         &self,
         stream: TcpStream,
@@ -161,9 +161,9 @@ impl Dialer {
         let (stream, began) = self.tcp(socket.to).await;
         let mut stream = match stream {
             Ok(stream) => stream,
-            Err(NoStream::TimedOut) => return OldHello::TimedOut(millis(self.limit)),
-            Err(NoStream::OutOfDescriptors) => return OldHello::Failed(OUT_OF_DESCRIPTORS.to_owned()),
-            Err(NoStream::Io(error)) => return OldHello::Failed(error.to_string()),
+            Err(TcpError::TimedOut) => return OldHello::TimedOut(millis(self.limit)),
+            Err(TcpError::OutOfDescriptors) => return OldHello::Failed(OUT_OF_DESCRIPTORS.to_owned()),
+            Err(TcpError::Io(error)) => return OldHello::Failed(error.to_string()),
         };
         let hello = old_hello::message(sni(socket));
         let ask = async {

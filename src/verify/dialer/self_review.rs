@@ -12,7 +12,7 @@ use crate::verify::observation::{Access, AccessDecision, Client, Exchange, Outco
 
 impl Dialer {
     /// Requests the client's identity and, if it is authenticated, its rights, on one new connection if the server
-    /// keeps it. `reviews` are the bodies of SelfSubjectAccessReviews. Each request has the timeout to itself.
+    /// keeps it open. `reviews` are the bodies of SelfSubjectAccessReviews. The timeout applies to each request.
     pub(in crate::verify) async fn self_review(
         &self,
         socket: &Socket,
@@ -25,12 +25,13 @@ impl Dialer {
         let verifier = self.verifier();
         let (opened, began) = self.open(socket, Some(identity), &verifier, offer).await;
         match opened {
-            Ok(mut line) => {
-                seen.outcome = line.ask(Request::WhoAmI, HttpRequest::of(Request::WhoAmI), began + self.limit).await;
+            Ok(mut connection) => {
+                seen.outcome =
+                    connection.ask(Request::WhoAmI, HttpRequest::of(Request::WhoAmI), began + self.limit).await;
                 if matches!(&seen.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status)) {
-                    let mut decisions = line.decisions(reviews, self.limit).await;
-                    drop(line);
-                    self.other_rulings(reviews, &mut decisions, &verifier, (socket, identity, offer)).await;
+                    let mut decisions = connection.decisions(reviews, self.limit).await;
+                    drop(connection);
+                    self.remaining_decisions(reviews, &mut decisions, &verifier, (socket, identity, offer)).await;
                     seen.decisions = self.decisions.of(&decisions);
                 }
             }
@@ -42,7 +43,7 @@ impl Dialer {
 
     /// Requests the rest of `reviews` on more connections: a server of HTTP/1.1 may close each after one response. All
     /// have to send the first one's certificates: another server's decision does not count.
-    async fn other_rulings(
+    async fn remaining_decisions(
         &self,
         reviews: &[(Access, String)],
         decisions: &mut Vec<(Access, AccessDecision)>,
@@ -52,7 +53,9 @@ impl Dialer {
         while let rest @ [(access, _), ..] = &reviews[decisions.len()..] {
             let verifier = self.verifier();
             let more = match self.open(socket, Some(identity), &verifier, offer).await.0 {
-                Ok(mut line) if first.saw_same_chain_as(&verifier) => line.decisions(rest, self.limit).await,
+                Ok(mut connection) if first.saw_same_chain_as(&verifier) => {
+                    connection.decisions(rest, self.limit).await
+                }
                 Err(Outcome::TimedOut(_)) => vec![(*access, AccessDecision::late())],
                 _ => Vec::new(),
             };

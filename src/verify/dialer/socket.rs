@@ -11,9 +11,9 @@ use crate::cluster::address::Address;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::verify) enum Offer {
     /// HTTP/2 and HTTP/1.1, as Kubernetes's own clients do.
-    Both,
+    Http2OrHttp1,
     /// Only HTTP/1.1, which needs much less processor time on both sides.
-    One,
+    Http1,
 }
 
 /// The address of a connection, and the server name.

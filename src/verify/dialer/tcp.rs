@@ -12,7 +12,7 @@ use super::socket::millis;
 use crate::verify::observation::Connect;
 
 /// Errors of opening a TCP stream.
-pub(super) enum NoStream {
+pub(super) enum TcpError {
     TimedOut,
     OutOfDescriptors,
     Io(io::Error),
@@ -30,9 +30,9 @@ impl Dialer {
     pub(in crate::verify) async fn connect(&self, to: SocketAddr) -> Result<TcpStream, Connect> {
         match self.tcp(to).await.0 {
             Ok(stream) => Ok(stream),
-            Err(NoStream::TimedOut) => Err(Connect::TimedOut(millis(self.limit))),
-            Err(NoStream::OutOfDescriptors) => Err(Connect::NotTried(OUT_OF_DESCRIPTORS.to_owned())),
-            Err(NoStream::Io(error)) => Err(match error.kind() {
+            Err(TcpError::TimedOut) => Err(Connect::TimedOut(millis(self.limit))),
+            Err(TcpError::OutOfDescriptors) => Err(Connect::NotTried(OUT_OF_DESCRIPTORS.to_owned())),
+            Err(TcpError::Io(error)) => Err(match error.kind() {
                 io::ErrorKind::ConnectionRefused => Connect::Refused,
                 io::ErrorKind::TimedOut => Connect::TimedOut(millis(self.limit)),
                 _ => Connect::Failed(error.to_string()),
@@ -42,7 +42,7 @@ impl Dialer {
 
     /// Opens a TCP connection, and returns when the attempt began: the peer's time runs from there. A lack of file
     /// descriptors is a local problem, so this waits for free ones.
-    pub(super) async fn tcp(&self, to: SocketAddr) -> (Result<TcpStream, NoStream>, Instant) {
+    pub(super) async fn tcp(&self, to: SocketAddr) -> (Result<TcpStream, TcpError>, Instant) {
         for _ in 0..DESCRIPTOR_TRIES {
             let began = Instant::now();
             let opened = match timeout(self.limit, TcpStream::connect(to)).await {
@@ -55,12 +55,12 @@ impl Dialer {
                     tokio::time::sleep(DESCRIPTOR_PAUSE).await;
                     continue;
                 }
-                Ok(Err(error)) => Err(NoStream::Io(error)),
-                Err(_) => Err(NoStream::TimedOut),
+                Ok(Err(error)) => Err(TcpError::Io(error)),
+                Err(_) => Err(TcpError::TimedOut),
             };
             return (opened, began);
         }
-        (Err(NoStream::OutOfDescriptors), Instant::now())
+        (Err(TcpError::OutOfDescriptors), Instant::now())
     }
 }
 

@@ -48,7 +48,7 @@ impl Access {
         Self::SecretsList,
     ];
 
-    /// Returns the right in words.
+    /// Returns the right as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ pub enum AccessDecision {
     Denied,
     /// `allowed` and `denied` are both true.
     Contradictory,
-    /// No review came back; this did.
+    /// The response is not a review, or not a clear one; the text describes it.
     Unclear(String),
 }
 

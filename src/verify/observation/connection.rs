@@ -101,7 +101,7 @@ pub enum Handshake {
     Closed,
     /// No answer in time, in milliseconds.
     TimedOut(u64),
-    /// Anything else, with the first bytes that came if they are not TLS.
+    /// Anything else, with the first bytes of the response if they are not TLS.
     Failed(String),
 }
 

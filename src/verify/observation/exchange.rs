@@ -84,7 +84,7 @@ pub struct Answer {
     /// `HTTP/2.0`
     #[serde(with = "shared")]
     pub version: Arc<str>,
-    /// Content-Type, if there.
+    /// Content-Type, if present.
     #[serde(default, with = "shared::optional")]
     pub content_type: Option<Arc<str>>,
     /// The excerpt of the body's first [`Request::body_limit`] bytes, made valid UTF-8.

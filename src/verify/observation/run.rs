@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for Der {
         let mut found = pem::certificates(text.as_bytes()).map_err(de::Error::custom)?;
         match (found.pop(), found.is_empty()) {
             (Some(der), true) => Ok(Self(der)),
-            _ => Err(de::Error::custom("one certificate belongs here")),
+            _ => Err(de::Error::custom("this has to be one certificate")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The API servers that each node's account is checked at.
+//! The API servers at which each node's account is checked.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -15,7 +15,7 @@ pub(super) struct ApiServerTarget {
     /// Peer, location and dial in the observations.
     pub(super) at: (usize, usize, usize),
     pub(super) socket: Socket,
-    pub(super) places: Semaphore,
+    pub(super) permits: Semaphore,
     /// Whether it has ever responded.
     pub(super) answered: AtomicBool,
     /// The number of requests that timed out.
@@ -24,9 +24,9 @@ pub(super) struct ApiServerTarget {
 
 impl ApiServerTarget {
     /// The number of concurrent requests. It is limited because an API server has other work to do.
-    pub(super) const PLACES: usize = 64;
+    pub(super) const PERMITS: usize = 64;
     /// The number of timeouts without any response after which no more requests are made.
-    pub(super) const TOO_LATE: usize = 8;
+    pub(super) const MAX_TIMEOUTS: usize = 8;
 }
 
 /// Returns the first socket of each control-plane node that speaks TLS.
@@ -47,7 +47,7 @@ pub(super) fn api_servers(peers: &[(Place, &Peer)], seen: &[PeerObservation]) ->
                 address: peers[i].1.addresses[j].clone(),
                 tls_name: peers[i].1.tls_name.clone(),
             },
-            places: Semaphore::new(ApiServerTarget::PLACES),
+            permits: Semaphore::new(ApiServerTarget::PERMITS),
             late: AtomicUsize::new(0),
         }));
     }
@@ -66,10 +66,10 @@ const LATE: &str = "the server had not responded to anything in time";
 
 impl Run {
     pub(super) async fn account(&self, api_server: &ApiServerTarget, node: usize) -> Exchange {
-        let _place = api_server.places.acquire().await;
+        let _permit = api_server.permits.acquire().await;
         let _host = self.hosts.acquire().await;
         if !api_server.answered.load(Ordering::Relaxed)
-            && api_server.late.load(Ordering::Relaxed) >= ApiServerTarget::TOO_LATE
+            && api_server.late.load(Ordering::Relaxed) >= ApiServerTarget::MAX_TIMEOUTS
         {
             let node = &self.target.nodes[node];
             let (client, why) = (Client::Node(node.name.clone()), Outcome::NotTried(LATE.to_owned()));
@@ -78,13 +78,13 @@ impl Run {
         // The first node has connected as its kubelet does; for the others it only matters whether each account is
         // known.
         let first_came = self.target.accounts().next().is_some_and(|(_, first)| first.client.is_some());
-        let offer = if first_came { Offer::One } else { Offer::Both };
+        let offer = if first_came { Offer::Http1 } else { Offer::Http2OrHttp1 };
         let mut exchange = Box::pin(self.self_review(&api_server.socket, node, offer)).await;
-        if offer == Offer::One
+        if offer == Offer::Http1
             && !matches!(exchange.outcome, Outcome::Answer(_) | Outcome::TimedOut(_) | Outcome::NotTried(_))
         {
             // The server may only support HTTP/2.
-            exchange = Box::pin(self.self_review(&api_server.socket, node, Offer::Both)).await;
+            exchange = Box::pin(self.self_review(&api_server.socket, node, Offer::Http2OrHttp1)).await;
         }
         if matches!(exchange.outcome, Outcome::TimedOut(_)) {
             api_server.late.fetch_add(1, Ordering::Relaxed);

@@ -20,7 +20,7 @@ use crate::verify::target::Target;
 pub(super) struct Run {
     pub(super) target: Arc<Target>,
     pub(super) plan: ClientPlan,
-    pub(super) wire: Arc<Dialer>,
+    pub(super) dialer: Arc<Dialer>,
     pub(super) untrusted: UntrustedClients,
     pub(super) limit: Duration,
     pub(super) deadline: Option<Instant>,
@@ -55,7 +55,7 @@ impl Run {
 }
 
 /// The reason why something was not tried.
-pub(super) const OVER: &str = "the run's deadline had passed";
+pub(super) const DEADLINE_PASSED: &str = "the run's deadline had passed";
 
 pub(super) fn not_sent(client: Client, identity: Option<&Identity>, request: Request, outcome: Outcome) -> Exchange {
     let presented = identity.map(|identity| identity.certificate.fingerprint());

@@ -1,6 +1,6 @@
 //! Requests the decisions of an API server about revoked certificates.
 
-use super::context::{OVER, Run, not_sent};
+use super::context::{DEADLINE_PASSED, Run, not_sent};
 use crate::verify::dialer::Socket;
 use crate::verify::http::HttpRequest;
 use crate::verify::identity::Identity;
@@ -33,11 +33,11 @@ impl Run {
             let not_tried =
                 |why: &str| not_sent(client.clone(), Some(&identity), request, Outcome::NotTried(why.to_owned()));
             if self.deadline_passed() {
-                return seen.push(not_tried(OVER));
+                return seen.push(not_tried(DEADLINE_PASSED));
             }
-            let asking = self.wire.ask(socket, client.clone(), Some(&identity), request, (first.clone(), &questions));
+            let asking = self.dialer.ask(socket, client.clone(), Some(&identity), request, (first.clone(), &questions));
             let asking = self.before_deadline(self.limiter.run(|| asking)).await;
-            let exchange = asking.unwrap_or_else(|| not_tried(OVER));
+            let exchange = asking.unwrap_or_else(|| not_tried(DEADLINE_PASSED));
             let refused = matches!(&exchange.outcome, Outcome::Answer(answer) if !(200..300).contains(&answer.status));
             seen.push(exchange);
             if !refused {

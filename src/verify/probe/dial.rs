@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::context::{OVER, Run};
+use super::context::{DEADLINE_PASSED, Run};
 use super::in_order::in_order;
 use crate::cluster::address::Address;
 use crate::verify::dialer::{Socket, millis};
@@ -42,9 +42,9 @@ impl Run {
         if let Some(pinned) = self.pins.get(name) {
             return (Resolution::Pinned(pinned.clone()), pinned.clone());
         }
-        let _place = self.hosts.acquire().await;
+        let _permit = self.hosts.acquire().await;
         if self.deadline_passed() {
-            return (Resolution::Failed(OVER.to_owned()), Vec::new());
+            return (Resolution::Failed(DEADLINE_PASSED.to_owned()), Vec::new());
         }
         let lookup = async {
             // tokio's resolver needs a thread.
@@ -71,7 +71,7 @@ impl Run {
     }
 
     async fn dial_when_free(self: &Arc<Self>, i: usize, socket: Socket) -> Option<Dial> {
-        let _place = self.hosts.acquire().await;
+        let _permit = self.hosts.acquire().await;
         let (place, peer) = self.target.peer(i)?;
         // Boxed, so that thousands of waiting tasks stay small.
         Some(Box::pin(self.dial(place, peer, i, socket)).await)
@@ -89,18 +89,18 @@ impl Run {
             elapsed_ms: 0,
         };
         if self.deadline_passed() {
-            dial.connect = Connect::NotTried(OVER.to_owned());
+            dial.connect = Connect::NotTried(DEADLINE_PASSED.to_owned());
             return dial;
         }
         let started = Instant::now();
-        let stream = match self.before_deadline(self.wire.connect(socket.to)).await {
+        let stream = match self.before_deadline(self.dialer.connect(socket.to)).await {
             Some(Ok(stream)) => stream,
             Some(Err(connect)) => {
                 dial.connect = connect;
                 return dial;
             }
             None => {
-                dial.connect = Connect::NotTried(OVER.to_owned());
+                dial.connect = Connect::NotTried(DEADLINE_PASSED.to_owned());
                 return dial;
             }
         };
@@ -111,11 +111,11 @@ impl Run {
         };
         let handshake = self.limiter.run(|| async {
             let began = Instant::now();
-            (self.wire.handshake(stream, &socket, first).await, millis(began.elapsed()))
+            (self.dialer.handshake(stream, &socket, first).await, millis(began.elapsed()))
         });
         let Some((tls, elapsed_ms)) = self.before_deadline(handshake).await else {
             dial.tls = Some(Tls {
-                outcome: Handshake::Failed(OVER.to_owned()),
+                outcome: Handshake::Failed(DEADLINE_PASSED.to_owned()),
                 version: None,
                 cipher: None,
                 server_chain: Arc::default(),
@@ -128,7 +128,7 @@ impl Run {
         let spoken = tls.outcome == Handshake::Done || !tls.server_chain.is_empty();
         let in_time = !matches!(tls.outcome, Handshake::TimedOut(_));
         if spoken && in_time {
-            let other = self.limiter.run(|| self.wire.with_another_key(&socket, first, &tls));
+            let other = self.limiter.run(|| self.dialer.with_another_key(&socket, first, &tls));
             dial.other_key = self.before_deadline(other).await.flatten();
         }
         dial.tls = Some(tls);
@@ -137,11 +137,11 @@ impl Run {
             if place != Place::Node {
                 self.denials(&socket, &mut dial.exchanges).await;
             }
-            dial.old = self.before_deadline(self.limiter.run(|| self.wire.old_hello(&socket))).await;
+            dial.old = self.before_deadline(self.limiter.run(|| self.dialer.old_hello(&socket))).await;
         }
         if let (Place::Node, Some(port)) = (place, self.readonly_port) {
             let to = SocketAddr::new(socket.to.ip(), port);
-            let opened = timeout(self.limit.min(Duration::from_secs(1)), self.wire.connect(to)).await;
+            let opened = timeout(self.limit.min(Duration::from_secs(1)), self.dialer.connect(to)).await;
             dial.readonly = Some(match opened {
                 Ok(Ok(_)) => Connect::Open,
                 Ok(Err(connect)) => connect,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::context::{OVER, Run, not_sent};
+use super::context::{DEADLINE_PASSED, Run, not_sent};
 use crate::verify::dialer::Socket;
 use crate::verify::http::HttpRequest;
 use crate::verify::identity::Identity;
@@ -39,12 +39,12 @@ impl Run {
     async fn write(&self, socket: &Socket, node: &str, identity: &Identity, write: Write) -> Exchange {
         let Write { request, path, body } = write;
         let client = || Client::Node(node.to_owned());
-        let over = || not_sent(client(), Some(identity), request, Outcome::NotTried(OVER.to_owned()));
+        let over = || not_sent(client(), Some(identity), request, Outcome::NotTried(DEADLINE_PASSED.to_owned()));
         if self.deadline_passed() {
             return over();
         }
         let question = HttpRequest::write(request, path, &body);
-        let asking = self.limiter.run(|| self.wire.ask(socket, client(), Some(identity), request, (question, &[])));
+        let asking = self.limiter.run(|| self.dialer.ask(socket, client(), Some(identity), request, (question, &[])));
         self.before_deadline(asking).await.unwrap_or_else(over)
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::context::{OVER, Run, not_sent};
+use super::context::{DEADLINE_PASSED, Run, not_sent};
 use super::in_order::in_order;
 use super::plan::{PlannedRequest, is_permitted};
 use crate::verify::dialer::{Offer, Socket};
@@ -27,7 +27,7 @@ impl Run {
         let account = (place != Place::Node).then(|| self.target.accounts().next()).flatten().map(|(node, _)| node);
         let mut known = None;
         if let Some(node) = account {
-            let exchange = self.self_review(socket, node, Offer::Both).await;
+            let exchange = self.self_review(socket, node, Offer::Http2OrHttp1).await;
             let accepted = matches!(&exchange.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status));
             known = accepted.then_some(node);
             seen.push(exchange);
@@ -46,11 +46,11 @@ impl Run {
         let (written, called) = tokio::join!(self.writes(socket, known), self.in_turn(calls, false));
         seen.reserve_exact(written.len() + called.len());
         seen.extend(written.into_iter().chain(called));
-        // A server that closed the connection of an untrusted client may now close every connection.
+        // After a closed connection, a permitted client has to connect again: the server may now close every connection.
         if seen.iter().any(was_cut_off) {
             match (permitted, account) {
                 (Some(call), _) => seen.push(self.call(socket, call).await),
-                (_, Some(node)) => seen.push(self.self_review(socket, node, Offer::Both).await),
+                (_, Some(node)) => seen.push(self.self_review(socket, node, Offer::Http2OrHttp1).await),
                 _ => {}
             }
         }
@@ -94,13 +94,14 @@ impl Run {
             let why = Outcome::NoCredential(missing(node));
             return not_sent(client, None, Request::WhoAmI, why);
         };
-        let over = || not_sent(client.clone(), Some(identity), Request::WhoAmI, Outcome::NotTried(OVER.to_owned()));
+        let over =
+            || not_sent(client.clone(), Some(identity), Request::WhoAmI, Outcome::NotTried(DEADLINE_PASSED.to_owned()));
         if self.deadline_passed() {
             return over();
         }
         let other = self.plan.others[at].map_or("another-node", |other| self.target.nodes[other].name.as_str());
         let reviews = reviews(&node.name, other);
-        let asking = self.limiter.run(|| self.wire.self_review(socket, client.clone(), identity, &reviews, offer));
+        let asking = self.limiter.run(|| self.dialer.self_review(socket, client.clone(), identity, &reviews, offer));
         self.before_deadline(asking).await.unwrap_or_else(over)
     }
 
@@ -112,11 +113,11 @@ impl Run {
         request: Request,
         more: &[Request],
     ) -> Exchange {
-        let over = |client| not_sent(client, identity, request, Outcome::NotTried(OVER.to_owned()));
+        let over = |client| not_sent(client, identity, request, Outcome::NotTried(DEADLINE_PASSED.to_owned()));
         if self.deadline_passed() {
             return over(client);
         }
-        let asking = self.limiter.run(|| self.wire.exchange(socket, client.clone(), identity, request, more));
+        let asking = self.limiter.run(|| self.dialer.exchange(socket, client.clone(), identity, request, more));
         self.before_deadline(asking).await.unwrap_or_else(|| over(client))
     }
 }

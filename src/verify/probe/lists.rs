@@ -22,7 +22,7 @@ impl Run {
             let (place, peer) = self.target.peer(api_server.at.0)?;
             let began = Instant::now();
             let (server_chain, outcome) =
-                self.before_deadline(self.wire.listing(&api_server.socket, verifier, limit)).await?;
+                self.before_deadline(self.dialer.listing(&api_server.socket, verifier, limit)).await?;
             let elapsed_ms = millis(began.elapsed());
             let done = matches!(outcome, NodeListOutcome::Nodes(_) | NodeListOutcome::Failed(Outcome::TimedOut(_)));
             last = Some(NodeListing {
@@ -59,7 +59,7 @@ impl Run {
         let mut last = over();
         for api_server in api_servers {
             let began = Instant::now();
-            let ask = || self.before_deadline(self.wire.leases(&api_server.socket, verifier, limit));
+            let ask = || self.before_deadline(self.dialer.leases(&api_server.socket, verifier, limit));
             let Some((server_chain, mut outcome)) = ask().await else { return Some(over()) };
             if let LeaseListOutcome::Complete { served, leases, again } = &mut outcome {
                 let suspicious =

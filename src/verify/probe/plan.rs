@@ -21,8 +21,8 @@ impl PlannedRequest {
         Self { client, identity: identity.map(Option::<&Identity>::cloned), request, more: &[] }
     }
 
-    /// Plans the requests of an unauthenticated client. The first one is repeated: a gate may check only the first
-    /// request of a connection.
+    /// Plans the requests of an unauthenticated client. The first one is repeated, because a proxy may check only the
+    /// first request of a connection.
     fn anonymous(request: Request, more: &'static [Request]) -> Self {
         Self { more, ..Self::new(Client::Anonymous, Ok(None), request) }
     }

@@ -47,7 +47,7 @@ pub fn run(
     progress: Progress<'_>,
 ) -> Result<Observations, RunError> {
     let untrusted = UntrustedClients::make(target);
-    let wire = Arc::new(Dialer::new(options.timeout).map_err(|error| RunError::Tls(error.to_string()))?);
+    let dialer = Arc::new(Dialer::new(options.timeout).map_err(|error| RunError::Tls(error.to_string()))?);
     let mut runtime = match options.one_thread {
         true => tokio::runtime::Builder::new_current_thread(),
         false => tokio::runtime::Builder::new_multi_thread(),
@@ -58,7 +58,7 @@ pub fn run(
     let context = Arc::new(Run {
         plan: ClientPlan::of(target, now),
         target: target.clone(),
-        wire,
+        dialer,
         untrusted,
         limit: options.timeout,
         deadline,
@@ -74,7 +74,7 @@ pub fn run(
     let seen = runtime.block_on(observe(&context, progress));
     // A resolver that hangs blocks a thread, which is not waited for.
     runtime.shutdown_timeout(Duration::from_millis(50));
-    let mut certificates = context.wire.certificates();
+    let mut certificates = context.dialer.certificates();
     certificates.extend(presented_certificates(target, &seen));
     Ok(Observations { certificates, ..seen })
 }

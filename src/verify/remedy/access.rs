@@ -54,7 +54,7 @@ pub enum AuthenticationRemedy {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthorizationRemedy {
-    /// Forbid nodes to command a kubelet.
+    /// Forbid nodes to use the APIs of other nodes' kubelets.
     RefuseOtherNodes,
     /// Permit control-plane nodes to use kubelets.
     AllowMasters,
@@ -66,7 +66,7 @@ pub enum AuthorizationRemedy {
     GrantNodes,
     /// Restrict a node's rights to its own objects.
     NarrowNodes,
-    /// Restrict what a node may read.
+    /// Restrict the objects that a node may read.
     NarrowReads,
     /// Refuse writes that a node must not make.
     RefuseWrites,

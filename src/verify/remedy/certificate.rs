@@ -63,7 +63,7 @@ pub enum CertificateRemedy {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrustRemedy {
-    /// Keep root certificates alone in the trust file.
+    /// Remove everything except root certificates from the trust file.
     KeepOnlyRoots,
     /// Remove an unused certificate from the trust file.
     RemoveUnusedRoot,
@@ -77,6 +77,6 @@ pub enum TrustRemedy {
     CheckTrustFile,
     /// See the finding `trust.anchor`.
     SeeTrustAnchor,
-    /// Write a kubeconfig that names files and trusts nothing else.
+    /// Write a kubeconfig that names its files and trusts no other CA.
     RewriteKubeconfig,
 }

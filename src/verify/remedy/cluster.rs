@@ -37,7 +37,7 @@ pub enum VerifierRemedy {
         /// The right.
         right: VerifierRight,
     },
-    /// Permit the verifier to request what is denied.
+    /// Permit the verifier to create SubjectAccessReviews.
     AllowAccessReviews,
     /// Enable `/flagz`.
     EnableFlagz,

@@ -43,7 +43,7 @@ pub enum ConnectionRemedy {
     ServeTls,
     /// Offer a cipher suite and a curve that are supported here.
     OfferSupportedTls,
-    /// Configure a certificate for the name that is asked for.
+    /// Configure a certificate for the requested server name.
     ConfigureCertificate,
     /// Refuse versions of TLS before 1.2.
     RequireTls12 {

@@ -22,7 +22,7 @@ pub enum DirectoryRemedy {
         /// The node.
         host: String,
     },
-    /// Send a new request from a node that alone has its key.
+    /// Send a new request from a node whose key is only on the node.
     SendRequest {
         /// The node.
         host: String,

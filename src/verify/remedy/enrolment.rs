@@ -10,8 +10,8 @@ pub enum EnrolmentRemedy {
     StartEnrolmentServer,
     /// Give the server a serving certificate of this cluster for this address.
     ServeOwnCertificate,
-    /// Find out which program answers there: it gives more than the enrolment CA does.
+    /// Find out which program answers there: it permits more than the enrolment CA does.
     ReplaceEnrolmentServer,
-    /// Run it where the credential of a node is, or issue one.
+    /// Verify in a directory that has the credential of a node, or issue one.
     NameNodeCredential,
 }

@@ -31,7 +31,7 @@ impl Report {
         out
     }
 
-    /// The suites, in the order of the target's hosts.
+    /// Returns the suites, in the order of the target's hosts.
     fn suites(&self, words: RemedyText<'_>) -> Vec<Suite> {
         let causes = Causes::of(&self.findings);
         let mut suites: Vec<Suite> = Vec::new();
@@ -197,9 +197,9 @@ impl Case {
     }
 }
 
-/// Returns the suite of a run that judged nothing and does not exit with 0.
+/// Returns the suite of a run in which no check gave a result, so that it does not exit with 0.
 fn nothing_judged(name: String) -> Suite {
-    let outcome = Outcome::Error("nothing-judged", "nothing could be judged".to_owned());
+    let outcome = Outcome::Error("nothing-judged", "no check gave a result".to_owned());
     let mut suite = Suite { name, ..Suite::default() };
     suite.add(Case { class: "run".to_owned(), name: "verdict".to_owned(), ms: 0, outcome });
     suite

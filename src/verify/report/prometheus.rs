@@ -1,4 +1,4 @@
-//! The verdict as Prometheus's text format: the last verdict, when a timer writes it where node_exporter reads it.
+//! The verdict of a run as metrics in Prometheus's text format.
 
 use std::fmt::Write;
 

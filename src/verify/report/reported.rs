@@ -1,4 +1,4 @@
-//! Which findings a report for people shows, and which it names as the consequences of others.
+//! Selects the findings that a report for people shows, and those that it lists as consequences of others.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use super::causes::Causes;
 pub(super) struct Reported<'a> {
     /// The findings.
     pub(super) findings: Vec<&'a Finding>,
-    /// The ids of what is not proven because of a finding.
+    /// The ids of the checks that are not proven because of a finding.
     consequences: HashMap<*const Finding, Vec<String>>,
 }
 
 impl<'a> Reported<'a> {
-    /// Returns what is shown; with `passes` also what passed. A check that failed is always shown, even with a cause.
+    /// Selects the findings, with `passes` also those that passed. A failed check is always shown, even with a cause.
     pub(super) fn of(findings: &'a [Finding], passes: bool) -> Self {
         let causes = Causes::of(findings);
         let mut consequences: HashMap<*const Finding, Vec<String>> = HashMap::new();
@@ -40,7 +40,7 @@ impl<'a> Reported<'a> {
         Self { findings: reported, consequences }
     }
 
-    /// Returns the ids of what is not proven because of these findings, each once.
+    /// Returns the ids of the checks that are not proven because of these findings, each once.
     pub(super) fn consequences_of(&self, group: &[&Finding]) -> Vec<String> {
         let mut caused: Vec<String> = Vec::new();
         for id in group.iter().filter_map(|finding| self.consequences.get(&std::ptr::from_ref(*finding))).flatten() {

@@ -109,7 +109,7 @@ fn leads_to_a_root(map: &CertificateMap, at: usize) -> bool {
         if one.is_trusted {
             return true;
         }
-        // An issuer stands before what it signed, so that this ends.
+        // An issuer comes before the CAs that it signed, so this terminates.
         ca = one.issuer.and_then(|issuer| map.cas.get(issuer));
     }
     false
@@ -123,14 +123,14 @@ fn until(days: &BTreeMap<Date, usize>) -> String {
     }
 }
 
-/// Returns what the certificates of a group are.
+/// Returns a title for the certificates of a group.
 fn title(key: &GroupKey) -> &'static str {
     match (key.place, key.usage) {
         (Place::Node, Use::Serves) => "kubelets' serving certificates",
         (Place::Node, Use::Presents) => "nodes' client certificates",
         (Place::Master | Place::Endpoint, Use::Serves) => "API servers' certificates",
         (Place::Master | Place::Endpoint, Use::Presents) => "masters' client certificates",
-        (Place::Cluster, _) => "verifier's certificate",
+        (Place::Cluster, _) => "clusterctl's own client certificates",
     }
 }
 

@@ -33,7 +33,7 @@ impl Report {
         let ids: Vec<CheckId> = ids.into_iter().collect();
         let columns = self.columns(&ids);
         let (name, about) = match scope {
-            Scope::Trust => ("trust", "The roots, and who trusts them"),
+            Scope::Trust => ("trust", "The roots, and the files that trust them"),
             Scope::Store => ("store", "The cluster directory"),
             Scope::Node => ("node", "Nodes, as masters see them"),
             Scope::Master => ("master", "Masters, as nodes see them"),
@@ -82,7 +82,7 @@ impl Report {
             let hosts = hosts.into_iter().filter_map(|host| Some((host, results.remove(&(place, host))?))).collect();
             let mut groups = alike(hosts, FEW);
             if groups.len() > COLUMNS {
-                // What is merged in the last column are the smallest groups.
+                // The smallest groups are merged in the last column.
                 groups.sort_by_key(|group| std::cmp::Reverse(group.hosts.len()));
             }
             columns.extend(at_most(groups, COLUMNS).into_iter().map(|group| (place, group)));
@@ -98,12 +98,12 @@ fn heading(place: Place, group: &Alike<'_, Statuses>) -> Markup {
     }
 }
 
-/// Returns what a check asks for.
+/// Returns the expectation of a check.
 fn asks(id: CheckId) -> &'static str {
     match id {
         CheckId(_, Aspect::Anchor) => "the roots are usable: CAs, in date, and readable by Kubernetes",
-        CheckId(_, Aspect::Match) => "bundles carry this root and today's credentials",
-        CheckId(_, Aspect::Credential) => "what is stored matches the cluster file and the ledger",
+        CheckId(_, Aspect::Match) => "bundles contain this root and the current credentials",
+        CheckId(_, Aspect::Credential) => "credentials match the cluster file and the ledger",
         CheckId(Scope::Node, aspect) => expectation(Place::Node, aspect),
         CheckId(_, aspect) => expectation(Place::Master, aspect),
     }

@@ -15,7 +15,7 @@ use crate::verify::target::Place;
 const FEW_NODES: usize = 6;
 const FEW_MASTERS: usize = 4;
 
-/// What happened between a node and a master: from the master to the node, and from the node to the master.
+/// The results between a node and a master: from the master to the node, and from the node to the master.
 type Pair = [Option<Status>; 2];
 
 /// The worst results of each node and each master.
@@ -29,7 +29,7 @@ impl Report {
         let columns: Vec<(&str, Vec<Pair>)> =
             masters.iter().map(|master| (*master, nodes.iter().map(|node| results(node, master)).collect())).collect();
         let columns: Vec<Vec<&str>> = alike(columns, FEW_MASTERS).into_iter().map(|group| group.hosts).collect();
-        // Masters of a column are equal, so that the first stands for all.
+        // The masters of a column have equal results, so the first one represents all.
         let of_node = |node: &str| -> Vec<Pair> {
             columns
                 .iter()

@@ -16,7 +16,7 @@ use crate::verify::target::Place;
 
 /// The maximum number of cards.
 const CARDS: usize = 100;
-/// The remedies that a card shows at once, and those in a list that opens.
+/// The maximum numbers of remedies that a card shows, and that are in a list that can be expanded.
 const HINTS: usize = 3;
 const MORE_HINTS: usize = 50;
 /// The maximum number of different observations of a card.
@@ -99,7 +99,7 @@ fn hints(findings: &[&Finding], words: &dyn Fn(&Remedy) -> String) -> Markup {
                         summary { "the same for other hosts" }
                         ul {
                             @for remedy in remedies.iter().skip(HINTS).take(MORE_HINTS) { (hint(remedy)) }
-                            @if remedies.len() > HINTS + MORE_HINTS { li { "and more, which the JSON report has" } }
+                            @if remedies.len() > HINTS + MORE_HINTS { li { "and more, which are in the JSON report" } }
                         }
                     }
                 }
@@ -108,7 +108,7 @@ fn hints(findings: &[&Finding], words: &dyn Fn(&Remedy) -> String) -> Markup {
     }
 }
 
-/// Where something was observed.
+/// An observation, and where it was made.
 struct Observation<'a> {
     observed: &'a str,
     expected: &'a str,
@@ -161,7 +161,7 @@ fn observations(findings: &[&Finding], asks: &str) -> Markup {
             }
         }
         @if rows.len() > OBSERVATIONS {
-            p.quiet { "and " (rows.len() - OBSERVATIONS) " different observations more, which the JSON report has" }
+            p.quiet { "and " (rows.len() - OBSERVATIONS) " more observations, which are in the JSON report" }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The verdict in short.
+//! The head of the page: the verdict, the counts, the roots.
 
 use maud::{Markup, html};
 use time::Duration;
@@ -11,7 +11,7 @@ use crate::verify::finding::Status;
 use crate::verify::report::summary::Report;
 use crate::verify::verdict::Verdict;
 
-/// The roots that are named.
+/// The maximum number of roots that are listed.
 const ROOTS: usize = 8;
 
 impl Report {

@@ -18,14 +18,14 @@ use crate::html::{Page, Section};
 /// The drawings of the certificates; empty where they are not known.
 #[derive(Default)]
 pub(crate) struct CertificateDrawings {
-    /// Who is signed by what.
+    /// The graph of certificates and their signers.
     pub(crate) graph: Markup,
-    /// What expires when.
+    /// The timeline of expiry.
     pub(crate) timeline: Markup,
 }
 
 impl Report {
-    /// Returns the report as one HTML file, which needs nothing else and runs no script. Hosts and findings that are alike are grouped.
+    /// Returns the report as one HTML file, which needs no other file and runs no script. Equal hosts and findings are grouped.
     #[must_use]
     pub fn to_html(&self, words: RemedyText<'_>, certificates: &CertificateMap) -> String {
         self.to_html_with(words, CertificateDrawings::of(certificates, self.started))

@@ -53,7 +53,7 @@ impl Report {
             (legend())
             p.quiet {
                 "1: masters to nodes, 2: nodes to masters. i: the address is found and connects, ii: the server is authenticated, iii: the "
-                "rightful client is accepted and all others are rejected."
+                "permitted client is accepted and all others are rejected."
             }
         }
     }

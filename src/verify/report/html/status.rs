@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::html::Tone;
 use crate::verify::finding::Status;
 
-/// Returns how good a status is.
+/// Returns the tone in which a status is shown.
 pub(super) fn tone(status: Status) -> Tone {
     match status {
         Status::Pass => Tone::Good,
@@ -15,7 +15,7 @@ pub(super) fn tone(status: Status) -> Tone {
     }
 }
 
-/// Returns a sign that needs no colour.
+/// Returns a sign that is distinguishable without colour.
 fn sign(status: Status) -> &'static str {
     match status {
         Status::Skipped => "–",
@@ -37,7 +37,7 @@ pub(super) fn cell(status: Option<Status>) -> Markup {
     }
 }
 
-/// Explains the signs.
+/// Returns the legend of the signs.
 pub(super) fn legend() -> Markup {
     html! {
         p.quiet {
