@@ -1,4 +1,4 @@
-//! Turns a [`RawCluster`] into a [`Cluster`]: parses each value, checks the values against each other, reports all errors.
+//! Converts a [`RawCluster`] into a [`Cluster`]: parses each value, checks the values against each other, reports all errors.
 
 mod enrolment;
 mod errors;

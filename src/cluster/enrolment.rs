@@ -23,7 +23,7 @@ pub const WEBHOOK_KEYS: &[&str] = &["url", "ca", "certificate", "key"];
 pub const REQUIREMENT_WORDS: [&str; 5] = ["inventory", "same-host", "ssh-host-key", "token", "source-address"];
 /// The policies that are one word.
 pub const POLICY_WORDS: [&str; 3] = ["always-reject", "queue", "insecure-always-approve"];
-/// What a rule can do.
+/// The decisions that a rule can make.
 pub const THEN_WORDS: [&str; 3] = ["approve", "queue", "deny"];
 /// The profiles that hosts can ask for.
 pub const PROFILES: [Profile; 2] = [Profile::KubeletClient, Profile::KubeletServer];
@@ -40,27 +40,27 @@ pub struct Enrolment {
     pub endpoint: Option<Endpoint>,
     /// The bootstrap endpoints.
     pub bootstrap: Vec<Endpoint>,
-    /// The path of OpenSSH's `allowed_signers` with the keys of those who decide, relative to the cluster directory.
+    /// The path of OpenSSH's `allowed_signers` with the keys of the approvers, relative to the cluster directory.
     pub allowed_signers: Option<String>,
     /// The principals whose decisions count; if empty, all of `allowed_signers`.
     pub approvers: Vec<String>,
-    /// Who gets a certificate.
+    /// The policy for requests.
     pub policy: Policy,
 }
 
-/// Who gets a certificate.
+/// Which requests get a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Policy {
-    /// No host.
+    /// No request.
     AlwaysReject,
-    /// Everybody that a person approved.
+    /// Every request that a person approves.
     Queue,
-    /// Every host of the inventory, without further evidence.
+    /// Every request of a host in the cluster file, without further evidence.
     InsecureAlwaysApprove {
-        /// The time at which it ends.
+        /// The time at which this policy ends.
         until: OffsetDateTime,
     },
-    /// The first rule that decides; if none does, a person.
+    /// The first matching rule decides; if there is none, a person decides.
     Rules(Vec<Rule>),
 }
 
@@ -84,7 +84,7 @@ pub struct Rule {
     pub name: String,
     /// The requests that it is about.
     pub when: When,
-    /// What a request needs, in this order.
+    /// The evidence that a request needs, checked in this order.
     pub require: Vec<Requirement>,
     /// What happens to a request that has all of it.
     pub then: Then,
@@ -104,9 +104,9 @@ pub struct When {
 /// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequestKind {
-    /// The host does not show a present certificate.
+    /// The host has no valid certificate to ask with.
     First,
-    /// The host asks with its present certificate.
+    /// The host asks with its current certificate.
     Renewal,
 }
 
@@ -161,7 +161,7 @@ impl Requirement {
         }
     }
 
-    /// Returns true if it says something about who asks, and not only about what is asked.
+    /// Returns true if it is evidence of who asks, and not only of what is asked.
     #[must_use]
     pub fn is_about_the_requester(&self) -> bool {
         *self != Self::Inventory
@@ -275,7 +275,7 @@ pub enum EnrolmentError {
     #[error(
         "a rule that approves needs more than the inventory; otherwise knowledge of a host name is enough for its certificate: add same-host, ssh-host-key, token, source-address, exec, webhook or puppet-autosign, or let it queue"
     )]
-    ApprovesEverybody,
+    ApprovesEveryone,
     /// `approvals` of a rule that does not queue.
     #[error("approvals belong to a rule with `then: queue`")]
     ApprovalsOfOther,

@@ -1,4 +1,4 @@
-//! Turns the hosts that a running cluster lists into hosts for a cluster file.
+//! Converts the hosts that a running cluster lists into hosts for a cluster file.
 //!
 //! An entry that no certificate can have is left out and reported, so that one malformed address does not prevent a
 //! whole import.

@@ -246,7 +246,7 @@ impl Features {
         }
         if !self.has_credential_id() && revoked > 0 {
             found.push(
-                "its API servers accept revoked certificates, because they do not see which certificate a caller has \
+                "its API servers accept revoked certificates, because they do not see which certificate a client has \
                  (from 1.32 on they do)",
             );
         }

@@ -1,4 +1,4 @@
-//! Where the private key of a CA is that is not in the cluster directory: `signers` in the cluster file.
+//! Private keys of CAs that are not in the cluster directory: `signers` in the cluster file says where they are.
 
 use std::time::Duration;
 

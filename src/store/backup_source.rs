@@ -1,4 +1,5 @@
-//! What a backup has of a cluster directory: its files with their modes, listed and opened without following links.
+//! The files of a cluster directory that a backup contains, with their modes. They are listed and opened without
+//! following links.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -13,7 +14,7 @@ use super::layout::{Layout, UNFINISHED};
 use super::ledger::Ledger;
 use super::staged::StagedFolder;
 
-/// The bits of a mode that a backup has.
+/// The permission bits, which a backup records.
 const MODES: u32 = 0o777;
 /// The name of the copy of the ledger.
 const COPY: &str = "ledger.sqlite3";
@@ -32,12 +33,13 @@ pub struct SourceEntry {
 pub struct Source {
     /// The folders.
     pub folders: Vec<SourceEntry>,
-    /// The files. The ledger's log is not one of them, and unfinished files are not.
+    /// The files, without unfinished ones, and without the ledger, of which there is a copy.
     pub files: Vec<SourceEntry>,
 }
 
-/// Lists the files of a cluster directory that clusterctl writes and reads: the cluster file, `pki`, `policy`, the record of
-/// packed bundles, with `bundles` the bundles, and the folder of templates that the cluster file names, if it is below.
+/// Lists the files of a cluster directory that clusterctl writes and reads: the cluster file, `pki`, `policy`, the record
+/// of packed bundles, the bundles if `bundles` is true, and the folder of templates that the cluster file names, if it is
+/// inside the directory.
 ///
 /// # Errors
 /// Returns [`StoreError::InTheWay`] for anything that is not a plain file or folder, or whose name is not UTF-8, or the
@@ -68,7 +70,7 @@ fn relative(dir: &Path, path: &Path) -> Option<String> {
 }
 
 impl Source {
-    /// Adds a file, or a folder and what is in it; nothing where there is none.
+    /// Adds a file, or a folder with its content; does nothing if `path` does not exist.
     fn add(&mut self, dir: &Path, path: &Path) -> Result<(), StoreError> {
         let facts = match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -111,7 +113,7 @@ impl Source {
     }
 }
 
-/// Opens a plain file, and no link to one.
+/// Opens a plain file, without following links.
 ///
 /// # Errors
 /// Returns [`StoreError::InTheWay`], or the system's error.
@@ -123,13 +125,13 @@ pub fn open(path: &Path) -> Result<Input, StoreError> {
     if is_plain { Ok(Input::new(file)) } else { Err(StoreError::InTheWay(path.to_owned())) }
 }
 
-/// Returns the store's error for one of reading.
+/// Returns the store's error for a failure to read.
 #[must_use]
 pub fn read_error(path: &Path, error: &io::Error) -> StoreError {
     StoreError::io("read", path, error)
 }
 
-/// A copy of the ledger at one moment, which is removed with this value.
+/// A consistent copy of the ledger, which is removed when this value is dropped.
 #[derive(Debug)]
 pub struct LedgerCopy {
     folder: StagedFolder,

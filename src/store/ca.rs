@@ -337,12 +337,12 @@ pub fn replace_active(
     layout: &Layout,
     trust: &TrustBundle,
     key: Option<&str>,
-    mark: &AuditContext<'_>,
+    audit: &AuditContext<'_>,
 ) -> Result<(), StoreError> {
     let (role, certificate) = (trust.role(), trust.active().certificate());
     let mut ledger = Ledger::open(&layout.ledger())?;
-    ledger.record(&[Entry { certificate, profile: role.as_str(), host: None, issuer: certificate }], mark)?;
-    ledger.log_event("renew-ca", role.as_str(), &certificate.fingerprint().to_string(), mark)?;
+    ledger.record(&[Entry { certificate, profile: role.as_str(), host: None, issuer: certificate }], audit)?;
+    ledger.log_event("renew-ca", role.as_str(), &certificate.fingerprint().to_string(), audit)?;
     write_trust(layout, trust)?;
     key.map_or(Ok(()), |key| files::replace(&layout.root_key(role), key.as_bytes(), files::PRIVATE))
 }
@@ -359,7 +359,7 @@ pub fn remove_offline_roots(folder: &Path) {
 ///
 /// # Errors
 /// Returns [`StoreError::Exists`] if `pki` already exists, even as an empty folder, or the system's error.
-pub fn create_all(layout: &Layout, roots: &[NewCa], mark: &AuditContext<'_>) -> Result<(), StoreError> {
+pub fn create_all(layout: &Layout, roots: &[NewCa], audit: &AuditContext<'_>) -> Result<(), StoreError> {
     let pki = layout.pki();
     if files::exists(&pki) {
         return Err(StoreError::Exists(pki));
@@ -375,8 +375,8 @@ pub fn create_all(layout: &Layout, roots: &[NewCa], mark: &AuditContext<'_>) -> 
             Entry { certificate, profile: root.ca.get().role().as_str(), host: None, issuer: certificate }
         })
         .collect();
-    ledger.record(&entries, mark)?;
-    ledger.log_event("init-ca", "roots", &format!("{} roots created", roots.len()), mark)?;
+    ledger.record(&entries, audit)?;
+    ledger.log_event("init-ca", "roots", &format!("{} roots created", roots.len()), audit)?;
     drop(ledger);
     for root in roots {
         let folder = inside(layout.root_folder(root.ca.get().role()));
@@ -405,7 +405,7 @@ pub fn import_all(
     layout: &Layout,
     roles: &[NewRole],
     token_key: &TokenKey,
-    mark: &AuditContext<'_>,
+    audit: &AuditContext<'_>,
 ) -> Result<(), StoreError> {
     let pki = layout.pki();
     if files::exists(&pki) {
@@ -422,11 +422,11 @@ pub fn import_all(
             .map(|(ca, _)| ca.certificate())
             .map(|certificate| Entry { certificate, profile: role.as_str(), host: None, issuer: certificate })
             .collect();
-        ledger.record(&entries, mark)?;
-        ledger.log_event("import-ca", role.as_str(), &trust.active().certificate().fingerprint().to_string(), mark)?;
+        ledger.record(&entries, audit)?;
+        ledger.log_event("import-ca", role.as_str(), &trust.active().certificate().fingerprint().to_string(), audit)?;
     }
     let detail = format!("{} imported", token_key.fingerprint().as_pin());
-    ledger.log_event("service-account", "key pair", &detail, mark)?;
+    ledger.log_event("service-account", "key pair", &detail, audit)?;
     drop(ledger);
     for NewRole { trust, key_pem } in roles {
         let role = trust.role();
@@ -447,7 +447,7 @@ pub fn import_all(
 ///
 /// # Errors
 /// Returns [`StoreError::Exists`] if the folder already exists, even if it is empty, or the system's error.
-pub fn add(layout: &Layout, ca: &CaCertificate, key: Option<&str>, mark: &AuditContext<'_>) -> Result<(), StoreError> {
+pub fn add(layout: &Layout, ca: &CaCertificate, key: Option<&str>, audit: &AuditContext<'_>) -> Result<(), StoreError> {
     let (role, place) = (ca.role(), layout.root_folder(ca.role()));
     if files::exists(&place) {
         return Err(StoreError::Exists(place));
@@ -463,13 +463,13 @@ pub fn add(layout: &Layout, ca: &CaCertificate, key: Option<&str>, mark: &AuditC
     // A killed process may already have recorded it.
     if !ledger.has_ca(certificate.fingerprint(), role)? {
         let entry = Entry { certificate, profile: role.as_str(), host: None, issuer: certificate };
-        ledger.record(&[entry], mark)?;
+        ledger.record(&[entry], audit)?;
     }
     let (event, subject) = match ca.origin() {
         Origin::Generated => ("init-ca", "roots"),
         Origin::Imported => ("import-ca", role.as_str()),
     };
-    ledger.log_event(event, subject, &certificate.fingerprint().to_string(), mark)?;
+    ledger.log_event(event, subject, &certificate.fingerprint().to_string(), audit)?;
     drop(ledger);
     write_ca(staged.path(), ca, key)?;
     files::sync_all(layout.dir())?;

@@ -274,7 +274,7 @@ fn judge(
             }
             return Err(if problems.is_empty() { vec![elsewhere] } else { problems });
         }
-        Err(trouble) => return Err(vec![trouble]),
+        Err(problem) => return Err(vec![problem]),
     };
     let Credential { certificate, key, .. } = &stored.credential;
     let mut problems = Vec::new();
@@ -386,7 +386,7 @@ pub fn discard_keys(
     layout: &Layout,
     ledger: &mut Ledger,
     leaves: &[CertificateSpec],
-    mark: &AuditContext<'_>,
+    audit: &AuditContext<'_>,
 ) -> Result<usize, StoreError> {
     let (mut keys, mut names) = (Vec::new(), Vec::new());
     for leaf in leaves {
@@ -397,7 +397,7 @@ pub fn discard_keys(
             names.push(path.strip_prefix(layout.pki()).unwrap_or(&path).to_owned());
         }
     }
-    ledger.record_discarded_keys(&keys, mark)?;
+    ledger.record_discarded_keys(&keys, audit)?;
     files::remove_all(&layout.pki(), &names)?;
     Ok(keys.len())
 }

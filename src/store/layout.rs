@@ -47,19 +47,19 @@ impl Layout {
         &self.dir
     }
 
-    /// `cluster.yaml`
+    /// Returns `cluster.yaml`.
     #[must_use]
     pub fn cluster_file(&self) -> PathBuf {
         self.dir.join(CLUSTER_FILE)
     }
 
-    /// `pki`
+    /// Returns `pki`.
     #[must_use]
     pub fn pki(&self) -> PathBuf {
         self.dir.join("pki")
     }
 
-    /// The folder of a root: `pki`, `pki/etcd`, `pki/front-proxy`.
+    /// Returns the folder of a root: `pki`, `pki/etcd`, `pki/front-proxy`.
     #[must_use]
     pub fn root_folder(&self, root: CaRole) -> PathBuf {
         match root {
@@ -81,19 +81,19 @@ impl Layout {
         self.root_folder(role).join(PENDING_TRUST_FILE)
     }
 
-    /// A root's `ca.crt`.
+    /// Returns a root's `ca.crt`.
     #[must_use]
     pub fn root_certificate(&self, root: CaRole) -> PathBuf {
         self.root_folder(root).join("ca.crt")
     }
 
-    /// A root's `ca.key`.
+    /// Returns a root's `ca.key`.
     #[must_use]
     pub fn root_key(&self, root: CaRole) -> PathBuf {
         self.root_folder(root).join("ca.key")
     }
 
-    /// Returns the folder of a role's rotation: the new CA with its key, the canaries, and the credentials of before.
+    /// Returns the folder of a role's rotation: the new CA with its key, the canaries, and the earlier credentials.
     #[must_use]
     pub fn rotation(&self, role: CaRole) -> PathBuf {
         self.root_folder(role).join("rotation")
@@ -114,7 +114,7 @@ impl Layout {
         })
     }
 
-    /// The folder of a credential: `pki/nodes/HOST`, `pki/masters/NAME`, `pki/verifier`.
+    /// Returns the folder of a credential: `pki/nodes/HOST`, `pki/masters/NAME`, `pki/verifier`.
     #[must_use]
     pub fn holder_folder(&self, profile: Profile, host: Option<&HostName>) -> PathBuf {
         let (pki, below) = (self.pki(), Self::holder_below_pki(profile, host));
@@ -137,7 +137,7 @@ impl Layout {
         }
     }
 
-    /// `pki/sa.key`: signs service account tokens.
+    /// Returns `pki/sa.key`, the private key that signs service account tokens.
     #[must_use]
     pub fn service_account_key(&self) -> PathBuf {
         self.pki().join("sa.key")
@@ -149,7 +149,7 @@ impl Layout {
         self.pki().join("sa.pub")
     }
 
-    /// `pki/admins/NAME.conf`
+    /// Returns `pki/admins/NAME.conf`.
     #[must_use]
     pub fn admin_kubeconfig(&self, name: &HostName) -> PathBuf {
         self.admins().join(format!("{name}.conf"))
@@ -167,7 +167,7 @@ impl Layout {
         self.pki().join("tokens.json")
     }
 
-    /// `pki/ledger.sqlite3`
+    /// Returns `pki/ledger.sqlite3`.
     #[must_use]
     pub fn ledger(&self) -> PathBuf {
         self.pki().join("ledger.sqlite3")
@@ -179,19 +179,19 @@ impl Layout {
         self.root_folder(root).join("crl.pem")
     }
 
-    /// `policy`
+    /// Returns `policy`.
     #[must_use]
     pub fn policy(&self) -> PathBuf {
         self.dir.join("policy")
     }
 
-    /// `bundles`
+    /// Returns `bundles`.
     #[must_use]
     pub fn bundles(&self) -> PathBuf {
         self.dir.join("bundles")
     }
 
-    /// `bundles/HOST.tar.gz`
+    /// Returns `bundles/HOST.tar.gz`.
     #[must_use]
     pub fn bundle(&self, host: &HostName) -> PathBuf {
         self.bundles().join(format!("{host}.tar.gz"))

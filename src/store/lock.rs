@@ -16,7 +16,7 @@ use super::files::{PRIVATE, give_file};
 /// The interval at which a waiting process tries again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What the description of a holder begins with.
+/// The beginning of a holder's description.
 const HEAD: &str = "process ";
 
 /// The right to write in a cluster directory; dropping it releases the lock.
@@ -33,7 +33,7 @@ impl Drop for Lock {
 }
 
 impl Lock {
-    /// Takes the lock at `path`, waiting up to `patience` for another process.
+    /// Takes the lock at `path`, waiting up to `timeout` for another process.
     ///
     /// `waiting` is called once with the description of the process that holds it; `purpose` describes this process.
     ///
@@ -42,11 +42,11 @@ impl Lock {
     pub fn take(
         path: &Path,
         purpose: &str,
-        patience: Duration,
+        timeout: Duration,
         waiting: &mut dyn FnMut(&str),
     ) -> Result<Self, StoreError> {
         let mut file = open(path)?;
-        acquire(&mut file, path, patience, waiting)?;
+        acquire(&mut file, path, timeout, waiting)?;
         // The description is optional, so that locking also works on a full disk.
         let _ = file.set_len(0);
         let _ = file.rewind();
@@ -54,19 +54,19 @@ impl Lock {
         Ok(Self { file })
     }
 
-    /// Takes the lock of a folder itself, which leaves no file in it, waiting up to `patience` for another process.
+    /// Takes the lock of a folder itself, which leaves no file in it, waiting up to `timeout` for another process.
     ///
     /// # Errors
     /// Returns [`StoreError::Locked`] if another process still holds it, or the system's error.
-    pub fn take_of_folder(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+    pub fn take_of_folder(path: &Path, timeout: Duration) -> Result<Self, StoreError> {
         let mut file = File::open(path).map_err(|error| StoreError::io("lock", path, &error))?;
-        acquire(&mut file, path, patience, &mut |_| ())?;
+        acquire(&mut file, path, timeout, &mut |_| ())?;
         Ok(Self { file })
     }
 }
 
-/// Locks an open file or folder, waiting up to `patience` for another process, which `waiting` is called with once.
-fn acquire(file: &mut File, path: &Path, patience: Duration, waiting: &mut dyn FnMut(&str)) -> Result<(), StoreError> {
+/// Locks an open file or folder, waiting up to `timeout` for another process; `waiting` is called once with that process.
+fn acquire(file: &mut File, path: &Path, timeout: Duration, waiting: &mut dyn FnMut(&str)) -> Result<(), StoreError> {
     let started = Instant::now();
     let mut reported = false;
     loop {
@@ -74,7 +74,7 @@ fn acquire(file: &mut File, path: &Path, patience: Duration, waiting: &mut dyn F
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => {
                 let holder = holder(file);
-                if started.elapsed() >= patience {
+                if started.elapsed() >= timeout {
                     return Err(StoreError::Locked { holder });
                 }
                 if !reported {
@@ -88,10 +88,10 @@ fn acquire(file: &mut File, path: &Path, patience: Duration, waiting: &mut dyn F
     }
 }
 
-/// Opens the file of the lock, and creates it where there is none.
+/// Opens the file of the lock, and creates it if it does not exist.
 ///
-/// Who may write in the directory could put a link to another file in its place: links are not followed, and a file with
-/// other content than a lock's is not written.
+/// Anyone who may write in the directory could put a link to another file in its place: links are not followed, and a file
+/// that does not have a lock's content is not written.
 fn open(path: &Path) -> Result<File, StoreError> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = OpenOptions::new();
@@ -129,8 +129,8 @@ mod tests {
         let path = dir.path().join("lock");
         let first = Lock::take(&path, "issue-node --all", Duration::ZERO, &mut |_| {}).expect("free");
         let mut heard = Vec::new();
-        let patience = Duration::from_millis(120);
-        let second = Lock::take(&path, "bundle", patience, &mut |holder| heard.push(holder.to_owned()));
+        let timeout = Duration::from_millis(120);
+        let second = Lock::take(&path, "bundle", timeout, &mut |holder| heard.push(holder.to_owned()));
         let holder = format!("process {}: issue-node --all", std::process::id());
         assert_eq!(second.map(|_| ()), Err(StoreError::Locked { holder: holder.clone() }));
         assert_eq!(heard, [holder]);

@@ -20,7 +20,7 @@ const LIMIT: u64 = 4 << 20;
 pub struct Registration {
     /// The token's id.
     pub id: String,
-    /// The public key that its secret gives, SubjectPublicKeyInfo.
+    /// The public key that is derived from its secret, as SubjectPublicKeyInfo.
     pub public_key: Vec<u8>,
     /// The end of its validity, for a cluster that is not registered yet.
     pub expires: OffsetDateTime,

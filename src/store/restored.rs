@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::files::{FOLDER, PRIVATE, exists, give_file, give_folder, parent, remove_own_folder, sync_all, sync_folder};
 use super::layout::UNFINISHED;
 
-/// How many names of a folder that is not empty are reported.
+/// The number of names that are reported of a folder that is not empty.
 const NAMED: usize = 5;
 
 /// The state of the place of a cluster directory.
@@ -24,11 +24,11 @@ pub enum Place {
     Occupied(Vec<String>),
 }
 
-/// Looks at the place of a cluster directory.
+/// Returns the state of the place of a cluster directory.
 ///
 /// # Errors
 /// Returns [`StoreError::InTheWay`] if there is something other than a folder, or the system's error.
-pub fn look_at(place: &Path) -> Result<Place, StoreError> {
+pub fn inspect(place: &Path) -> Result<Place, StoreError> {
     let failed = |error: io::Error| StoreError::io("list", place, &error);
     if !exists(place) {
         return Ok(Place::Free(place.to_owned()));
@@ -100,7 +100,7 @@ impl RestoredFolder {
         Ok(())
     }
 
-    /// Adds a file. Its mode does not depend on the umask, and is never wider than it is to be; a private key's is 0600 at most.
+    /// Adds a file. Its mode does not depend on the umask, and is never wider than `mode`; a private key's is 0600 at most.
     ///
     /// # Errors
     /// Returns the system's error.
@@ -180,13 +180,13 @@ mod tests {
         let mode = |path: PathBuf| fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
         for (place, top) in [(absent, 0o700), (empty, 0o750)] {
             drop(restored(&place).expect("staged"));
-            assert_eq!(look_at(&place), Ok(Place::Free(place.clone())), "what is not published is removed");
+            assert_eq!(inspect(&place), Ok(Place::Free(place.clone())), "what is not published is removed");
             let first = restored(&place).expect("staged");
             assert!(matches!(restored(&place), Err(StoreError::Locked { .. })));
             first.publish().expect("in its place");
             let modes = ["", "pki", "pki/ca.key", "pki/ca.crt"].map(|path| mode(place.join(path)));
             assert_eq!(modes, [top, 0o500, 0o600, 0o644]);
-            assert_eq!(look_at(&place), Ok(Place::Occupied(vec!["pki".to_owned()])));
+            assert_eq!(inspect(&place), Ok(Place::Occupied(vec!["pki".to_owned()])));
             assert_eq!(restored(&place).and_then(RestoredFolder::publish), Err(StoreError::Exists(place)));
         }
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 2, "nothing unfinished stays");

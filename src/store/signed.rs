@@ -25,7 +25,7 @@ pub struct SignedHost {
 
 /// Records certificates, all or none, and then writes each host's folder without keys.
 ///
-/// `requests` are those that got the certificates, where hosts asked for them.
+/// `requests` are the hosts' requests for these certificates, if there were any.
 ///
 /// Keys of earlier certificates of the same profiles are removed: they no longer match the new certificates.
 ///

@@ -79,7 +79,7 @@ impl Tokens {
         self.0.iter()
     }
 
-    /// Adds a token, and drops those that ended long ago.
+    /// Adds a token, and removes those that expired or were revoked long ago.
     pub fn add(&mut self, record: TokenRecord) {
         let now = record.created;
         self.0.retain(|old| old.expires + KEPT > now);
@@ -129,7 +129,7 @@ impl Row {
         let host = self.host.map(|host| HostName::parse(&host).ok());
         let source = self.source.map(|source| Source::parse(&source));
         let revoked = self.revoked.map(|at| time(&at));
-        // A value that is there and cannot be read must not become one that is not there.
+        // A value that cannot be read must not be treated like a missing one.
         if host.as_ref().is_some_and(Option::is_none)
             || source.as_ref().is_some_and(Option::is_none)
             || revoked.is_some_and(|at| at.is_none())

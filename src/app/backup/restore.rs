@@ -19,7 +19,7 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::store::files::Input;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
-use crate::store::restored::{Place, RestoredFolder, look_at};
+use crate::store::restored::{Place, RestoredFolder, inspect};
 
 /// What is restored, and what it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl fmt::Debug for OpenedBackup {
 /// # Errors
 /// Returns [`RestoreError::NotEmpty`], or an error if the file cannot be read, or is not encrypted.
 pub fn open(options: RestoreOptions, env: &Env) -> Result<OpenedBackup, Error> {
-    let place = match look_at(env.layout.dir())? {
+    let place = match inspect(env.layout.dir())? {
         Place::Free(place) => place,
         Place::Occupied(names) => {
             return Err(RestoreError::NotEmpty { folder: env.layout.dir().to_owned(), names }.into());

@@ -139,7 +139,7 @@ fn a_rule_never_approves_whoever_asks() {
     let path = "enrolment.policy[0].require".to_owned();
     for require in [&[][..], &["inventory"], &["inventory", "inventory"]] {
         let read = with_enrolment(&[("policy", Written::List(vec![rule("all", require, "approve")]))]);
-        assert_eq!(read, Err(vec![(path.clone(), Reason::Enrolment(EnrolmentError::ApprovesEverybody))]));
+        assert_eq!(read, Err(vec![(path.clone(), Reason::Enrolment(EnrolmentError::ApprovesEveryone))]));
     }
     let queued = with_enrolment(&[("policy", Written::List(vec![rule("all", &["inventory"], "queue")]))]);
     assert!(queued.is_ok());

@@ -50,7 +50,7 @@ impl NewFile {
         Ok(Self { file, place: place.to_owned(), unfinished: Some(unfinished) })
     }
 
-    /// Returns the store's error for one of writing.
+    /// Returns the store's error for a failure to write.
     #[must_use]
     pub fn error(place: &Path, error: &io::Error) -> StoreError {
         StoreError::io("write", place, error)

@@ -1,4 +1,4 @@
-//! The owner of new files and folders: root leaves none of its own in the folder of another user.
+//! The owner of new files and folders: what root creates in the folder of another user belongs to that user.
 //!
 //! With `sudo`, or with `--trust-owner`, root writes in a directory of another user, who could not read or replace the files
 //! afterwards.
@@ -21,7 +21,8 @@ pub(in crate::store) fn give_folder(path: &Path) {
     }
 }
 
-/// Returns the owner and the group of the folder of `path`, if this process is root's and the folder is not.
+/// Returns the owner and the group of the folder of `path`, if this process runs as root and the folder is another
+/// user's.
 fn other_owner(path: &Path) -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;

@@ -1,4 +1,4 @@
-//! Certificates that a CA of the cluster issued before, or beside, clusterctl.
+//! Records certificates that a CA of the cluster issued without clusterctl.
 
 use rusqlite::OptionalExtension;
 

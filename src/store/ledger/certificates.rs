@@ -96,8 +96,8 @@ impl Ledger {
         self.record_with_cache(entries, &[], audit)
     }
 
-    /// Like [`Ledger::record`], for certificates whose keys only their hosts have. `requests` are those that got them, where
-    /// hosts asked for them.
+    /// Like [`Ledger::record`], for certificates whose keys only their hosts have. `requests` are the hosts' requests for
+    /// these certificates, if there were any.
     ///
     /// # Errors
     /// Returns an error if SQLite fails, or a request has a certificate already. In that case, nothing is recorded.

@@ -19,7 +19,7 @@ use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
 
 /// The time after which opening or writing fails while another process locks the database.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The number of pages in the log after which it is moved into the database. This is more than SQLite's default of
 /// 1,000, because digests are random, so every batch of certificates changes the same pages of the indexes again.
@@ -269,7 +269,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let open = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         // In WAL mode this equals FULL: each commit is synced. Without WAL, while an older ledger is migrated, FULL
         // would not sync the folder after the journal is unlinked. After a power failure the journal could reappear and
         // undo the last transaction.

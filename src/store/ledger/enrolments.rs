@@ -1,4 +1,4 @@
-//! Which certificate a host's request got: none gets two.
+//! Records which certificate a host's request got; a request never gets two.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 

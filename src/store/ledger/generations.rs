@@ -59,7 +59,7 @@ impl Ledger {
         })
     }
 
-    /// Returns what [`Self::next_generation`] would, and takes nothing: the next run gets the same generation.
+    /// Returns the last bundles and the generation that [`Self::next_generation`] would assign, without assigning it.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.

@@ -29,7 +29,7 @@ pub struct HistoryEntry {
 /// The change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A certificate was issued, or a file's that the ledger lacked was recorded.
+    /// A certificate was issued, or one that was in a file but not in the ledger was recorded.
     Issued(CertificateId),
     /// A certificate that was issued elsewhere was recorded.
     Adopted(CertificateId),
@@ -63,7 +63,7 @@ pub enum Change {
         /// The SHA-256 of the certificate's DER.
         certificate: String,
     },
-    /// Something else was done.
+    /// Another action.
     Done {
         /// The kind of action: `init-ca`, `bundle`, `policy`, `BREAK-GLASS`, …
         kind: String,
@@ -92,7 +92,7 @@ pub struct CertificateId {
 /// The selection of history entries to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
-    /// Those of these hosts, accounts, serial numbers and SHA-256s alone; all where there are none.
+    /// Only entries about these hosts, accounts, serial numbers and SHA-256s; all entries if it is empty.
     pub about: Vec<String>,
     /// If given, only entries from this time on.
     pub since: Option<OffsetDateTime>,
@@ -140,7 +140,7 @@ fn query_of(table: &str) -> String {
 }
 
 /// The order in which rows of all tables were recorded, by the links of the hash chain: each names the rows of one
-/// transaction. The clock may have been wrong, so that the times of the rows tell less.
+/// transaction. The times of the rows are not sufficient, because the clock may have been wrong.
 #[derive(Debug)]
 struct RecordingOrder {
     /// Of each table, the first row of each link, and the link.

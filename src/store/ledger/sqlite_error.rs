@@ -1,4 +1,4 @@
-//! Turns SQLite's errors into the store's.
+//! Converts SQLite's errors into the store's.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use rusqlite::{Error, ErrorCode, ffi};
 use crate::store::error::StoreError;
 use crate::store::files;
 
-/// Begins every database (sqlite.org/fileformat2.html, § 1.3).
+/// The beginning of every database (sqlite.org/fileformat2.html, § 1.3).
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// Returns the store's error for one that SQLite gave for the ledger at `path`.
+/// Converts an error of SQLite for the ledger at `path` into the store's error.
 pub(super) fn store_error(path: &Path, error: &Error) -> StoreError {
     let path = path.to_owned();
     if let Error::FromSqlConversionFailure(_, _, cause) = error {

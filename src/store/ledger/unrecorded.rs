@@ -135,7 +135,7 @@ impl Ledger {
     }
 }
 
-/// Turns revocations into usual ones where the certificates have been recorded since, as a part of a transaction.
+/// Converts revocations of certificates that were recorded later into usual ones, as a part of a transaction.
 pub(super) fn resolve(connection: &Connection) -> rusqlite::Result<()> {
     const RECORDED: &str = "FROM unrecorded_revocations u JOIN certificates c \
         ON c.sha256 = u.sha256 OR (c.issuer_sha256 = u.issuer_sha256 AND c.serial = u.serial)";

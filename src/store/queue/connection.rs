@@ -18,7 +18,7 @@ use crate::pki::fingerprint::{Fingerprint, hex};
 use crate::store::files::PRIVATE;
 
 /// The time after which a transaction fails while another process locks the database.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The number of pages in the log after which it is moved into the database.
 const LOG_PAGES: u32 = 4096;
 /// The number of prepared statements that are kept.
@@ -142,7 +142,7 @@ impl Queue {
         let open = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(path, flags)?;
-            connection.busy_timeout(PATIENCE)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
             // Each commit is synced.
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;

@@ -11,7 +11,7 @@ use crate::enrol::request::{Condition, State};
 
 /// Adds a request. A name that exists, a limit, or a token that was used for another key refuses it.
 ///
-/// A proven request is never refused because of unproven ones: the oldest unproven request of its host gives way.
+/// A proven request is never refused because of unproven ones: it supersedes the oldest unproven request of its host.
 pub(super) fn create(batch: &mut Batch<'_>, new: &NewRequest) -> Result<Answer, Failure> {
     if update::find(batch, &new.name)?.is_some() {
         return Err(Refused::Exists.into());
@@ -27,7 +27,7 @@ pub(super) fn create(batch: &mut Batch<'_>, new: &NewRequest) -> Result<Answer, 
             return Err(Refused::TokenUsed.into());
         }
     }
-    let superseded = room(batch, new, host)?;
+    let superseded = superseded_by(batch, new, host)?;
     // Nothing is refused from here on.
     if let Some(token) = &new.token {
         batch.transaction.prepare_cached("INSERT OR IGNORE INTO used_tokens VALUES (?1, ?2, ?3, ?4)")?.execute((
@@ -99,8 +99,8 @@ fn insert(batch: &Batch<'_>, request: &StoredRequest) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Returns the request that gives way to a new one, if the host has the largest number of open requests.
-fn room(batch: &Batch<'_>, new: &NewRequest, host: &str) -> Result<Option<StoredRequest>, Failure> {
+/// Returns the request that a new one supersedes, if the host has the largest number of open requests.
+fn superseded_by(batch: &Batch<'_>, new: &NewRequest, host: &str) -> Result<Option<StoredRequest>, Failure> {
     if !new.known && !new.proven {
         let open: u32 = batch
             .transaction

@@ -15,7 +15,7 @@ pub enum Cause {
     Full,
     /// It cannot be opened or written.
     Access,
-    /// It is damaged, or is no queue.
+    /// It is damaged, or is not a queue.
     Damaged,
     /// A later version wrote it.
     Newer,

@@ -94,7 +94,7 @@ fn rule(written: &Written, path: &str, errors: &mut Errors) -> Option<Rule> {
     let then = outcome(then, approvals, path, errors);
     let (name, when, require, then) = (name?, when?, require?, then?);
     if then == Then::Approve && !require.iter().any(Requirement::is_about_the_requester) {
-        errors.add(&format!("{path}.require"), None, Reason::Enrolment(EnrolmentError::ApprovesEverybody));
+        errors.add(&format!("{path}.require"), None, Reason::Enrolment(EnrolmentError::ApprovesEveryone));
         return None;
     }
     Some(Rule { name, when, require, then })
