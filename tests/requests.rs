@@ -341,7 +341,7 @@ fn what_is_due_of_a_host_with_its_own_keys_is_asked_for_and_never_issued() {
 }
 
 #[test]
-fn a_host_may_have_one_of_its_keys_from_the_office() {
+fn a_host_may_have_one_of_its_keys_from_the_admin_machine() {
     needs!("openssl");
     let lab = Lab::issued();
     let csr = csr(&lab, "server", &["-newkey", "rsa:2048", "-nodes"], "/CN=on");

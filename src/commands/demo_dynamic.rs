@@ -47,7 +47,7 @@ pub(super) enum DynamicFault {
     OtherHostKey,
     /// The token of another host is used
     StolenToken,
-    /// The office denies the requests
+    /// An approver denies the requests
     Denied,
 }
 
@@ -116,14 +116,14 @@ fn prepare(layout: &Layout, context: &mut Context<'_>) -> Result<Parts> {
     narrate(
         context,
         "cluster.yaml",
-        "both nodes are in it, and who gets a certificate: with a token at once, else a person decides",
+        "both nodes, and the policy: with a token a request is approved at once, else a person decides",
     );
-    step(layout, context, "init-ca --plaintext-ca-key", "the cluster's root, in the office", init_ca::run)?;
+    step(layout, context, "init-ca --plaintext-ca-key", "the cluster's root, on the admin machine", init_ca::run)?;
     step(layout, context, "issue-master --all", "the master's certificates", issue_master::run)?;
     for (words, text) in [
-        ("issue-admin announcer --announcer", "who announces the cluster"),
-        ("issue-admin signer --signer", "who signs, in the office"),
-        ("issue-admin alice --approver", "who decides"),
+        ("issue-admin announcer --announcer", "the account that announces the cluster"),
+        ("issue-admin signer --signer", "the account that signs, on the admin machine"),
+        ("issue-admin alice --approver", "the account that approves requests"),
     ] {
         step(layout, context, words, text, issue_admin::run)?;
     }
@@ -259,7 +259,7 @@ impl Parts {
             &self.layout,
             context,
             &words,
-            "in the office: the public key, and everything else by cluster.yaml",
+            "on the admin machine: the key is the request's, everything else comes from cluster.yaml",
             signer::run,
         )
     }
@@ -401,18 +401,18 @@ fn forged(text: &str) -> String {
     record.to_string()
 }
 
-/// Runs a host's part on a thread of its own, and the office's part here.
+/// Runs a host's part on a thread of its own, and the admin machine's part here.
 fn beside<T: Send>(
     context: &mut Context<'_>,
     host: impl FnOnce(OffsetDateTime) -> Result<T, Error> + Send,
-    office: impl FnOnce(&mut Context<'_>) -> Result<()>,
+    admin_machine: impl FnOnce(&mut Context<'_>) -> Result<()>,
 ) -> Result<T> {
     let now = context.env.now;
     std::thread::scope(|scope| {
         let host = scope.spawn(move || host(now));
-        let office = office(context);
+        let admin_machine = admin_machine(context);
         let host = host.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        office?;
+        admin_machine?;
         Ok(host?)
     })
 }

@@ -66,7 +66,7 @@ pub struct JoinArgs {
 }
 
 /// The remedy for a file without a token.
-const TOKEN_REMEDY: &str = "the office makes one with: clusterctl token create HOST";
+const TOKEN_REMEDY: &str = "create one on the admin machine with: clusterctl token create HOST";
 
 /// A cluster's id and the URLs of its bootstrap endpoints.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! Enrolment: hosts join a running cluster, and the office decides about their requests.
+//! Enrolment: hosts join a running cluster, and a policy or a person decides about their requests.
 
 pub mod inventory;
 pub mod issue;

@@ -15,15 +15,15 @@ pub(super) fn words(remedy: &JoinRemedy) -> String {
         }
         JoinRemedy::CheckNetwork => "check the address, the network and the firewall, and run it again".to_owned(),
         JoinRemedy::CheckId => {
-            "compare ID and URL with those that clusterctl register printed in the office. If they are right, the endpoint, or someone on the \
+            "compare ID and URL with those that clusterctl register printed. If they are right, the endpoint, or someone on the \
              way to it, lies: nothing was accepted from it"
                 .to_owned()
         }
         JoinRemedy::AnnounceAgain => "run clusterctl announce on a master, and run this again".to_owned(),
         JoinRemedy::CheckClock => "set the clock of this host, and run it again".to_owned(),
         JoinRemedy::NameAnotherHostKey => "use /etc/ssh/ssh_host_ed25519_key".to_owned(),
-        JoinRemedy::AskTheOffice => {
-            "in the office, clusterctl csr explain shows which rule decided. A name that was denied is free again after an hour, or after \
+        JoinRemedy::AskTheAdministrator => {
+            "on the admin machine, clusterctl csr explain shows which rule decided. A name that was denied is free again after an hour, or after \
              kubectl delete csr"
                 .to_owned()
         }
@@ -31,11 +31,11 @@ pub(super) fn words(remedy: &JoinRemedy) -> String {
             "move var/lib/kubelet/pki/*.key away, and run it again: then new keys are made".to_owned()
         }
         JoinRemedy::Approve(names) => {
-            format!("in the office: clusterctl csr approve {}   then run the same command here again", names.join(" "))
+            format!("on the admin machine: clusterctl csr approve {}   then run the same command here again", names.join(" "))
         }
         JoinRemedy::RunAgain => "what is done is kept: run the same command again to continue".to_owned(),
         JoinRemedy::PackBundle => {
-            "the certificates are in place. In the office, pack the bundle of this host, and run this again".to_owned()
+            "the certificates are installed. On the admin machine, run clusterctl bundle for this host; then run this again".to_owned()
         }
         JoinRemedy::NameHostKey => {
             "name it: --ssh-host-key /etc/ssh/ssh_host_ed25519_key".to_owned()

@@ -51,9 +51,9 @@ pub(super) fn run(args: &ServeBootstrapArgs, context: &mut Context<'_>) -> Resul
     if args.create_token {
         let token = bootstrap::create_token(&state, args.ttl, &context.env)?;
         context.screen.answer(token.to_text().as_str());
-        context
-            .screen
-            .step("it is not shown again. In the office of the cluster: clusterctl register URL --token-file FILE");
+        context.screen.step(
+            "it is not shown again. On the admin machine of the cluster: clusterctl register URL --token-file FILE",
+        );
         return Ok(Exit::Done);
     }
     let credential = match (&args.cert, &args.key) {

@@ -183,7 +183,7 @@ impl JoinError {
                 _ => JoinRemedy::CheckId,
             },
             Self::HostKey(_) => JoinRemedy::NameAnotherHostKey,
-            Self::NotAccepted { .. } | Self::Denied { .. } => JoinRemedy::AskTheOffice,
+            Self::NotAccepted { .. } | Self::Denied { .. } => JoinRemedy::AskTheAdministrator,
             Self::NameTaken(_) => JoinRemedy::MakeNewKeys,
             Self::StillWaiting(names) => JoinRemedy::Approve(names.clone()),
             Self::Stopped => JoinRemedy::RunAgain,

@@ -15,7 +15,7 @@ pub enum JoinRemedy {
     LeaveFirst,
     /// Check the address, the network and the firewall.
     CheckNetwork,
-    /// Compare the id with the one that the office printed.
+    /// Compare the id with the one that `register` printed.
     CheckId,
     /// Let a master announce the cluster again.
     AnnounceAgain,
@@ -23,8 +23,8 @@ pub enum JoinRemedy {
     CheckClock,
     /// Name the host's Ed25519 key.
     NameAnotherHostKey,
-    /// Ask the office for the reason.
-    AskTheOffice,
+    /// Find out the reason on the admin machine.
+    AskTheAdministrator,
     /// Move the keys away, so that new ones are made.
     MakeNewKeys,
     /// Approve these requests, and run it again.
