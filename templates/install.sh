@@ -1005,8 +1005,8 @@ check_drop_ins() {
                     warn "$other comes before ours, which resets etcd's environment, so its EXTRA_ARGS are lost: call it 99-extra.conf"
                 fi
                 if [ -f "$other" ] && expr "x$name" '>' "x$ours" >/dev/null && grep -q '^ExecStart=' "$other"; then
-                    warn "$other comes after ours and sets ExecStart=, so $program would not start with this bundle"
-                    say "To switch it off:  ln -sf /dev/null $root/etc/systemd/system/$program.service.d/$name"
+                    warn "$other comes after 99-clusterctl.conf and sets ExecStart=, so $program would not start with this bundle"
+                    say "To disable it:  ln -sf /dev/null $root/etc/systemd/system/$program.service.d/$name"
                 fi
             done
         done

@@ -21,7 +21,7 @@ Exit status:
   2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be checked
   3   refused: a file exists already, a question was answered no, a passphrase is wrong, a host's request asks for more than it may have
   4   environment: a file, the disk, the network or a limit of the system; interrupted by a signal, with the work so far kept
-  5   join: nothing is decided yet about a request, or the bundle is not there yet; run it again
+  5   join: a request is not decided yet, or the bundle is not available yet; run it again
   10  with --exit-code: apply changed something, or plan found something to change
   70  a bug
   130 ended immediately by Ctrl-C, at a question or the second time; 143 by SIGTERM, 129 by SIGHUP";
