@@ -31,6 +31,8 @@ mod enrolment;
 #[cfg(feature = "server")]
 mod enrolment_api_server;
 #[cfg(feature = "server")]
+mod enrolment_connections;
+#[cfg(feature = "server")]
 mod enrolment_failures;
 #[cfg(feature = "server")]
 mod enrolment_kubernetes;

@@ -138,6 +138,7 @@ fn prepare(layout: &Layout, context: &mut Context<'_>) -> Result<Parts> {
         state: None,
         master: HostName::parse("master-1").ok(),
         max_connections: 100,
+        max_connections_per_address: 100,
         version: env!("CARGO_PKG_VERSION"),
     };
     let server = serve::serve(&options, &cluster, &env, clock.clone())?;

@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::clock::Clock;
+use super::sources::Sources;
 use crate::enrol::record::{MAX_RECORD, Record, RecordError, registration_message};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem::{self, Item};
@@ -41,6 +42,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(120);
 /// The largest number of open connections.
 const CONNECTIONS: usize = 4096;
+/// The largest number of open connections of one address.
+const OF_ADDRESS: usize = 256;
 
 /// Errors of a bootstrap endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -141,17 +144,19 @@ fn config(chain: &[u8], key: &[u8]) -> Result<ServerConfig, String> {
 
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let sources = Sources::new(OF_ADDRESS);
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, address)) = listener.accept().await else {
             // Probably the file descriptors are exhausted: wait until others are closed.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
+        let Some(place) = sources.place(address.ip()) else { continue };
         let Ok(slot) = slots.clone().try_acquire_owned() else { continue };
         let (acceptor, router) = (acceptor.clone(), router.clone());
         tokio::spawn(async move {
             let _ = timeout(LONGEST, connection(stream, acceptor, router)).await;
-            drop(slot);
+            drop((slot, place));
         });
     }
 }

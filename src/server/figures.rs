@@ -10,7 +10,10 @@ pub(super) const BUCKETS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5
 pub(super) struct Figures {
     pub(super) connections: AtomicI64,
     pub(super) accepted: AtomicU64,
+    /// Connections that were refused because there were too many.
     pub(super) refused_connections: AtomicU64,
+    /// Connections that were refused because there were too many of their address.
+    pub(super) refused_by_address: AtomicU64,
     pub(super) failed_handshakes: AtomicU64,
     pub(super) watches: AtomicI64,
     /// Client certificates and tokens that were rejected.

@@ -31,7 +31,12 @@ pub(super) fn text(state: &State) -> Result<String, Failed> {
     gauge(&mut out, "clusterctl_enrolment_watches", "Open watches.", figures.watches.load(Ordering::Relaxed));
     let names = [
         ("connections_accepted_total", "Accepted connections.", &figures.accepted),
-        ("connections_refused_total", "Connections refused by a limit.", &figures.refused_connections),
+        ("connections_refused_total", "Connections refused by the limit of all.", &figures.refused_connections),
+        (
+            "connections_refused_by_address_total",
+            "Connections refused by the limit of one address.",
+            &figures.refused_by_address,
+        ),
         ("handshakes_failed_total", "TLS handshakes that failed.", &figures.failed_handshakes),
         ("clients_rejected_total", "Client certificates and tokens that were rejected.", &figures.rejected),
         ("requests_limited_total", "HTTP requests that were answered with 429.", &figures.limited),

@@ -13,9 +13,13 @@ pub mod site;
 pub mod trust;
 
 mod api;
+mod connections;
 mod descriptors;
 mod figures;
+mod lasting;
 mod metrics;
+mod recent;
+mod sources;
 mod state;
 mod tls;
 mod watchers;

@@ -5,12 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Body;
+use hyper::Response;
 use time::OffsetDateTime;
 
 use super::api::status::Failed;
 use super::client::{BOOTSTRAPPERS, Client, SOURCE_ADDRESS, host_of_account};
 use super::clock::Clock;
 use super::figures::Figures;
+use super::recent::Recent;
 use super::site::Site;
 use super::trust::Rejected;
 use super::watchers::Watchers;
@@ -24,6 +27,7 @@ pub(super) struct State {
     pub(super) site: Arc<dyn Site>,
     pub(super) writer: Writer,
     pub(super) watchers: Arc<Watchers>,
+    pub(super) recent: Arc<Recent>,
     pub(super) figures: Figures,
     pub(super) clock: Clock,
     pub(super) version: &'static str,
@@ -42,6 +46,8 @@ impl fmt::Debug for State {
 pub(super) struct Connection {
     pub(super) address: SocketAddr,
     presented: Option<Box<Presented>>,
+    /// An answer that is written by [`super::lasting`].
+    lasting: Mutex<Option<Box<Response<Body>>>>,
 }
 
 #[derive(Debug)]
@@ -59,7 +65,17 @@ const JUDGED_FOR: time::Duration = time::Duration::SECOND;
 impl Connection {
     pub(super) fn new(address: SocketAddr, chain: Option<Vec<Certificate>>) -> Self {
         let presented = chain.map(|chain| Box::new(Presented { chain, judged: Mutex::default() }));
-        Self { address, presented }
+        Self { address, presented, lasting: Mutex::default() }
+    }
+
+    /// Leaves an answer to the task of the connection.
+    pub(super) fn hand_over(&self, response: Response<Body>) {
+        *self.lasting.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(response));
+    }
+
+    /// Returns the answer that was left.
+    pub(super) fn handed_over(&self) -> Option<Response<Body>> {
+        self.lasting.lock().unwrap_or_else(PoisonError::into_inner).take().map(|response| *response)
     }
 }
 
@@ -67,13 +83,15 @@ impl State {
     pub(super) fn new(
         site: Arc<dyn Site>,
         writer: Writer,
-        watchers: Arc<Watchers>,
+        published: (Arc<Watchers>, Arc<Recent>),
         readers: Vec<Queue>,
         clock: Clock,
         version: &'static str,
     ) -> Self {
         let readers = readers.into_iter().map(Mutex::new).collect();
-        Self { site, writer, watchers, figures: Figures::default(), clock, version, readers, turn: AtomicUsize::new(0) }
+        let (watchers, recent) = published;
+        let (figures, turn) = (Figures::default(), AtomicUsize::new(0));
+        Self { site, writer, watchers, recent, figures, clock, version, readers, turn }
     }
 
     pub(super) fn now(&self) -> OffsetDateTime {

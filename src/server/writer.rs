@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 use super::clock::Clock;
+use super::recent::Recent;
 use super::watchers::Watchers;
 use crate::store::queue::connection::Outcome;
 use crate::store::queue::{Change, Queue};
@@ -60,7 +61,7 @@ impl Writer {
     /// Starts the thread, which ends when the writer is dropped.
     pub(super) fn start(
         queue: Queue,
-        watchers: Arc<Watchers>,
+        published: (Arc<Watchers>, Arc<Recent>),
         clock: Clock,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, waiting) = channel(WAITING);
@@ -68,7 +69,7 @@ impl Writer {
         let own = figures.clone();
         let thread = std::thread::Builder::new()
             .name("queue".to_owned())
-            .spawn(move || run(queue, waiting, &watchers, &clock, &own))?;
+            .spawn(move || run(queue, waiting, &published, &clock, &own))?;
         Ok((Self { jobs, figures }, thread))
     }
 
@@ -85,7 +86,13 @@ impl Writer {
     }
 }
 
-fn run(mut queue: Queue, mut waiting: Receiver<Job>, watchers: &Watchers, clock: &Clock, figures: &WriterFigures) {
+fn run(
+    mut queue: Queue,
+    mut waiting: Receiver<Job>,
+    (watchers, recent): &(Arc<Watchers>, Arc<Recent>),
+    clock: &Clock,
+    figures: &WriterFigures,
+) {
     while let Some(first) = waiting.blocking_recv() {
         let (mut changes, mut replies) = (vec![first.change], vec![first.reply]);
         while changes.len() < GROUP {
@@ -99,6 +106,7 @@ fn run(mut queue: Queue, mut waiting: Receiver<Job>, watchers: &Watchers, clock:
         let failed = outcomes.iter().filter(|one| is_failure(one)).count();
         figures.failures.fetch_add(failed as u64, Ordering::Relaxed);
         figures.is_failing.store(failed == outcomes.len(), Ordering::Relaxed);
+        recent.note(&events);
         watchers.publish(events);
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             // The client may have disconnected; the change stays.

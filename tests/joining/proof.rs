@@ -23,6 +23,7 @@ pub(super) fn served(lab: &Lab) -> (Server, String) {
         state: None,
         master: HostName::parse("master-1").ok(),
         max_connections: 100,
+        max_connections_per_address: 100,
         version: "test",
     };
     let now = lab.now;

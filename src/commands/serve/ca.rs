@@ -10,7 +10,7 @@ use clap::builder::RangedU64ValueParser;
 use time::OffsetDateTime;
 
 use crate::app::enrol::connection::connect_at;
-use crate::app::enrol::serve::{self, MAX_CONNECTIONS, ServeOptions};
+use crate::app::enrol::serve::{self, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, ServeOptions};
 use crate::app::enrol::signer::SignerError;
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::context::Context;
@@ -46,6 +46,9 @@ pub(super) struct ServeCaArgs {
     /// The largest number of open connections
     #[arg(long, value_name = "NUMBER", default_value_t = MAX_CONNECTIONS, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     max_connections: usize,
+    /// The largest number of open connections of one address (IPv6: of one /64 network)
+    #[arg(long, value_name = "NUMBER", default_value_t = MAX_CONNECTIONS_PER_ADDRESS, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    max_connections_per_address: usize,
     /// Decide and sign in this process, too: then the process that listens has the CA's key
     #[arg(long)]
     signer: bool,
@@ -67,6 +70,7 @@ pub(super) fn run(args: &ServeCaArgs, context: &mut Context<'_>) -> Result<Exit>
         state: args.state.as_ref().map(|folder| context.path(folder)),
         master: args.master.clone(),
         max_connections: args.max_connections,
+        max_connections_per_address: args.max_connections_per_address,
         version: env!("CARGO_PKG_VERSION"),
     };
     // Opened before anything listens, because it may prompt.

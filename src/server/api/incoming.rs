@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64ct::{Base64, Encoding};
 use serde::Deserialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -87,7 +88,15 @@ fn time(text: Option<String>) -> Option<OffsetDateTime> {
 
 /// Reads a CertificateSigningRequest in JSON. Returns the error as text.
 pub(super) fn read_json(body: &[u8]) -> Result<Incoming, String> {
-    let object: Object = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    read(serde_json::from_slice(body).map_err(|error| error.to_string())?)
+}
+
+/// Reads a CertificateSigningRequest that is decoded JSON.
+pub(super) fn read_value(object: Value) -> Result<Incoming, String> {
+    read(serde_json::from_value(object).map_err(|error| error.to_string())?)
+}
+
+fn read(object: Object) -> Result<Incoming, String> {
     let is_other = object.kind.as_deref().is_some_and(|kind| kind != super::object::KIND)
         || object.api_version.as_deref().is_some_and(|version| version != super::object::VERSION);
     if is_other {

@@ -1,7 +1,10 @@
 //! Requests of the queue as CertificateSigningRequest objects in JSON, and as tables.
 
+use std::collections::BTreeMap;
+
 use base64ct::{Base64, Encoding};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -18,78 +21,138 @@ pub(super) fn time_text(time: OffsetDateTime) -> String {
     time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_default()
 }
 
-fn metadata(request: &StoredRequest) -> Value {
-    let mut metadata = json!({
-        "name": request.name,
-        "uid": request.uid,
-        "resourceVersion": request.version.to_string(),
-        "creationTimestamp": time_text(request.created),
-    });
-    if !request.annotations.is_empty() {
-        metadata["annotations"] = json!(request.annotations);
-    }
-    metadata
+/// A request as an object, which is written as JSON without a copy in between.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Object<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_version: Option<&'static str>,
+    metadata: Metadata<'a>,
+    spec: Spec<'a>,
+    status: Status<'a>,
 }
 
-fn condition(condition: &Condition) -> Value {
-    let mut object = json!({
-        "type": condition.kind,
-        "status": condition.status,
-        "reason": condition.reason,
-        "message": condition.message,
-    });
-    for (name, time) in [("lastUpdateTime", condition.last_update), ("lastTransitionTime", condition.last_transition)] {
-        if let Some(time) = time {
-            object[name] = json!(time_text(time));
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    name: &'a str,
+    uid: &'a str,
+    resource_version: String,
+    creation_timestamp: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec<'a> {
+    request: String,
+    signer_name: &'a str,
+    usages: &'a [String],
+    username: &'a str,
+    groups: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extra: &'a BTreeMap<String, Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration_seconds: Option<i32>,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    conditions: Vec<JsonCondition<'a>>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    certificate: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonCondition<'a> {
+    r#type: &'a str,
+    status: &'a str,
+    reason: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_update_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_transition_time: Option<String>,
+}
+
+impl<'a> Metadata<'a> {
+    fn of(request: &'a StoredRequest) -> Self {
+        Self {
+            name: &request.name,
+            uid: &request.uid,
+            resource_version: request.version.to_string(),
+            creation_timestamp: time_text(request.created),
+            annotations: &request.annotations,
         }
     }
-    object
+}
+
+impl<'a> Spec<'a> {
+    fn of(request: &'a StoredRequest) -> Self {
+        Self {
+            request: Base64::encode_string(&request.pem),
+            signer_name: &request.signer,
+            usages: &request.usages,
+            username: &request.requester.username,
+            groups: &request.requester.groups,
+            extra: &request.requester.extra,
+            expiration_seconds: request.expiration,
+        }
+    }
+}
+
+impl<'a> JsonCondition<'a> {
+    fn of(condition: &'a Condition) -> Self {
+        Self {
+            r#type: &condition.kind,
+            status: &condition.status,
+            reason: &condition.reason,
+            message: &condition.message,
+            last_update_time: condition.last_update.map(time_text),
+            last_transition_time: condition.last_transition.map(time_text),
+        }
+    }
 }
 
 /// Returns a request as an object.
-pub(super) fn object(request: &StoredRequest) -> Value {
-    let mut spec = json!({
-        "request": Base64::encode_string(&request.pem),
-        "signerName": request.signer,
-        "usages": request.usages,
-        "username": request.requester.username,
-        "groups": request.requester.groups,
-    });
-    if !request.requester.extra.is_empty() {
-        spec["extra"] = json!(request.requester.extra);
+pub(super) fn object(request: &StoredRequest) -> Object<'_> {
+    Object {
+        kind: Some(KIND),
+        api_version: Some(VERSION),
+        metadata: Metadata::of(request),
+        spec: Spec::of(request),
+        status: Status {
+            conditions: request.conditions.iter().map(JsonCondition::of).collect(),
+            certificate: Base64::encode_string(&request.certificate),
+        },
     }
-    if let Some(seconds) = request.expiration {
-        spec["expirationSeconds"] = json!(seconds);
-    }
-    let mut status = Map::new();
-    if !request.conditions.is_empty() {
-        status.insert("conditions".to_owned(), request.conditions.iter().map(condition).collect());
-    }
-    if !request.certificate.is_empty() {
-        status.insert("certificate".to_owned(), json!(Base64::encode_string(&request.certificate)));
-    }
-    json!({"kind": KIND, "apiVersion": VERSION, "metadata": metadata(request), "spec": spec, "status": status})
+}
+
+/// A list as an object.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct List<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: Value,
+    items: Vec<Object<'a>>,
 }
 
 /// Returns a list as an object.
-pub(super) fn list(requests: &[StoredRequest], version: i64, next: Option<&str>) -> Value {
-    let items: Vec<Value> = requests
-        .iter()
-        .map(|request| {
-            let mut item = object(request);
-            if let Some(item) = item.as_object_mut() {
-                item.remove("kind");
-                item.remove("apiVersion");
-            }
-            item
-        })
-        .collect();
-    json!({
-        "kind": format!("{KIND}List"),
-        "apiVersion": VERSION,
-        "metadata": list_metadata(version, next),
-        "items": items,
-    })
+pub(super) fn list<'a>(requests: &'a [StoredRequest], version: i64, next: Option<&str>) -> List<'a> {
+    // As in Kubernetes, the items of a list do not repeat its kind.
+    let item = |request| Object { kind: None, api_version: None, ..object(request) };
+    List {
+        kind: "CertificateSigningRequestList",
+        api_version: VERSION,
+        metadata: list_metadata(version, next),
+        items: requests.iter().map(item).collect(),
+    }
 }
 
 fn list_metadata(version: i64, next: Option<&str>) -> Value {
@@ -154,10 +217,10 @@ fn row(request: &StoredRequest, include: IncludeObject, now: OffsetDateTime) -> 
             row["object"] = json!({
                 "kind": "PartialObjectMetadata",
                 "apiVersion": "meta.k8s.io/v1",
-                "metadata": metadata(request),
+                "metadata": Metadata::of(request),
             });
         }
-        IncludeObject::Object => row["object"] = object(request),
+        IncludeObject::Object => row["object"] = json!(object(request)),
     }
     row
 }

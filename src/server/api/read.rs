@@ -1,5 +1,7 @@
 //! Reads requests: one, or a list in pages.
 
+use std::sync::Arc;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hyper::StatusCode;
 
@@ -19,18 +21,23 @@ pub(super) const NAME: usize = 4;
 /// Returns a request that the client may see.
 ///
 /// One that the client may not see is answered like one that does not exist.
-pub(super) fn visible(call: &Call, name: &str) -> Result<StoredRequest, Failed> {
-    let found = call.state.read(|queue| queue.get(name))?;
+pub(super) fn visible(call: &Call, name: &str) -> Result<Arc<StoredRequest>, Failed> {
+    let found = match call.state.recent.get(name) {
+        Some(recent) => Some(recent),
+        None => call.state.read(|queue| queue.get(name))?.map(Arc::new),
+    };
     found.filter(|request| call.client.may_see(request)).ok_or_else(|| Failed::not_found(RESOURCE, name))
 }
 
 pub(super) async fn get(call: Call) -> Answer {
     let request = visible(&call, call.segment(NAME))?;
-    let object = match table(&call)? {
-        Some(include) => object::table([&request].into_iter(), request.version, None, include, call.state.now()),
-        None => object::object(&request),
-    };
-    Ok(json_response(StatusCode::OK, &object))
+    Ok(match table(&call)? {
+        Some(include) => {
+            let table = object::table([&*request].into_iter(), request.version, None, include, call.state.now());
+            json_response(StatusCode::OK, &table)
+        }
+        None => json_response(StatusCode::OK, &object::object(&request)),
+    })
 }
 
 pub(super) async fn list(call: Call) -> Answer {
@@ -46,11 +53,13 @@ pub(super) async fn list(call: Call) -> Answer {
     let requests: Vec<StoredRequest> =
         page.requests.into_iter().filter(|request| call.client.may_see(request)).collect();
     let next = next.as_deref();
-    let object = match table(&call)? {
-        Some(include) => object::table(requests.iter(), page.version, next, include, call.state.now()),
-        None => object::list(&requests, page.version, next),
-    };
-    Ok(json_response(StatusCode::OK, &object))
+    Ok(match table(&call)? {
+        Some(include) => {
+            let table = object::table(requests.iter(), page.version, next, include, call.state.now());
+            json_response(StatusCode::OK, &table)
+        }
+        None => json_response(StatusCode::OK, &object::list(&requests, page.version, next)),
+    })
 }
 
 /// Returns the selection of a list or a watch.

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::sanitize::sanitized;
@@ -171,8 +172,8 @@ impl From<&QueueError> for Failed {
 }
 
 /// Returns an answer with a JSON object.
-pub(in crate::server) fn json_response(status: StatusCode, object: &Value) -> Response<Body> {
-    response(status, "application/json", object.to_string())
+pub(in crate::server) fn json_response(status: StatusCode, object: &impl Serialize) -> Response<Body> {
+    response(status, "application/json", serde_json::to_vec(object).unwrap_or_default())
 }
 
 /// Returns an answer with a body.

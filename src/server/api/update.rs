@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use super::call::Call;
-use super::incoming::{Incoming, read_json};
+use super::incoming::{Incoming, read_value};
 use super::object;
 use super::patch::{PatchKind, apply};
 use super::read::{NAME, visible};
@@ -48,7 +48,8 @@ pub(super) async fn put(mut call: Call) -> Answer {
     }
     let version = version(incoming.resource_version.as_deref())?;
     if is_dry_run {
-        return Ok(json_response(StatusCode::OK, &object::object(&visible(&call, &name)?)));
+        let present = visible(&call, &name)?;
+        return Ok(json_response(StatusCode::OK, &object::object(&present)));
     }
     change(&call, &name, part, incoming, version).await
 }
@@ -66,9 +67,9 @@ pub(super) async fn patch(mut call: Call) -> Answer {
         if is_dry_run {
             return Ok(json_response(StatusCode::OK, &object::object(&present)));
         }
-        let mut patched = object::object(&present);
+        let mut patched = json!(object::object(&present));
         apply(&mut patched, patch.clone(), kind);
-        let incoming = read_json(patched.to_string().as_bytes()).map_err(Failed::bad_request)?;
+        let incoming = read_value(patched).map_err(Failed::bad_request)?;
         let version = version(incoming.resource_version.as_deref())?;
         match change(&call, &name, part, incoming, version).await {
             Err(failed) if failed.is_conflict() && !names_version && attempt < ATTEMPTS => {}
@@ -129,7 +130,7 @@ pub(super) async fn delete(mut call: Call) -> Answer {
         uid: precondition["uid"].as_str().map(str::to_owned),
         version: version(precondition["resourceVersion"].as_str())?,
     };
-    let uid = visible(&call, &name)?.uid;
+    let uid = visible(&call, &name)?.uid.clone();
     let is_dry_run = call.is_dry_run()? || options["dryRun"].as_array().is_some_and(|all| !all.is_empty());
     if !is_dry_run {
         let by = call.client.requester.username.clone();

@@ -1,5 +1,6 @@
 //! The connection to the queue's database, and its transactions.
 
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,14 @@ const STATEMENTS: usize = 64;
 pub struct Queue {
     connection: Connection,
     path: PathBuf,
+    /// The open requests that this connection changed lately, by name. They are read from here, as nothing else changes them.
+    recent: Recent,
 }
+
+type Recent = HashMap<String, Arc<StoredRequest>>;
+
+/// The number of requests that are kept in memory.
+const RECENT: usize = 2048;
 
 /// The result of one change: an answer, a refusal, or a failure of the database.
 pub type Outcome = Result<Answer, QueueError>;
@@ -61,6 +69,7 @@ pub(super) struct Batch<'t> {
     version: i64,
     created: i64,
     published: Vec<Published>,
+    recent: Recent,
 }
 
 impl Batch<'_> {
@@ -68,6 +77,11 @@ impl Batch<'_> {
     pub(super) fn next_version(&mut self) -> i64 {
         self.version += 1;
         self.version
+    }
+
+    /// Returns an open request that was changed lately.
+    pub(super) fn recent(&self, name: &str) -> Option<Arc<StoredRequest>> {
+        self.recent.get(name).cloned()
     }
 
     /// Returns a new uid, in the form of a random UUID (RFC 9562 § 5.4). Versions are never used twice, so it is unique.
@@ -93,6 +107,14 @@ impl Batch<'_> {
             .prepare_cached("INSERT INTO events (version, at, request, kind, by) VALUES (?1, ?2, ?3, ?4, ?5)")?;
         insert.execute((self.version, self.now.unix_timestamp(), request.id, what, by))?;
         let request = Arc::new(request);
+        if kind == Kind::Deleted || !request.state.is_open() {
+            self.recent.remove(&request.name);
+        } else {
+            if self.recent.len() >= RECENT {
+                self.recent.clear();
+            }
+            self.recent.insert(request.name.clone(), request.clone());
+        }
         self.published.push(Published { version: self.version, kind, request: request.clone() });
         Ok(Answer::Request(request))
     }
@@ -150,7 +172,7 @@ impl Queue {
             Ok(connection)
         };
         let connection = open().map_err(|error| QueueError::database(path, &error))?;
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(Self { connection, path: path.to_owned(), recent: Recent::new() })
     }
 
     pub(super) fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, QueueError> {
@@ -190,12 +212,15 @@ impl Queue {
         changes: &[Change],
         now: OffsetDateTime,
     ) -> Result<(Vec<Outcome>, Vec<Published>), QueueError> {
+        // If the transaction fails, nothing of it is kept.
+        let recent = std::mem::take(&mut self.recent);
         let run = |connection: &mut Connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let (before, created) = transaction
                 .prepare_cached("SELECT version, created FROM sequence")?
                 .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let mut batch = Batch { transaction: &transaction, now, version: before, created, published: Vec::new() };
+            let published = Vec::new();
+            let mut batch = Batch { transaction: &transaction, now, version: before, created, published, recent };
             let mut outcomes = Vec::with_capacity(changes.len());
             for change in changes {
                 match apply(&mut batch, change) {
@@ -204,14 +229,16 @@ impl Queue {
                     Err(Failure::Database(error)) => return Err(error),
                 }
             }
-            let Batch { version, published, .. } = batch;
+            let Batch { version, published, recent, .. } = batch;
             if version > before {
                 transaction.prepare_cached("UPDATE sequence SET version = ?1")?.execute([version])?;
             }
             transaction.commit()?;
-            Ok((outcomes, published))
+            Ok(((outcomes, published), recent))
         };
-        run(&mut self.connection).map_err(|error| QueueError::database(&self.path, &error))
+        let (done, recent) = run(&mut self.connection).map_err(|error| QueueError::database(&self.path, &error))?;
+        self.recent = recent;
+        Ok(done)
     }
 }
 

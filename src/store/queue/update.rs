@@ -1,6 +1,7 @@
 //! Changes the status of a request, and removes requests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
 
@@ -12,12 +13,15 @@ use crate::enrol::request::{Condition, State, state_of};
 use crate::pki::fingerprint::Fingerprint;
 
 /// Returns the listed request of a name.
-pub(super) fn find(batch: &Batch<'_>, name: &str) -> rusqlite::Result<Option<StoredRequest>> {
+pub(super) fn find(batch: &Batch<'_>, name: &str) -> rusqlite::Result<Option<Arc<StoredRequest>>> {
+    if let Some(recent) = batch.recent(name) {
+        return Ok(Some(recent));
+    }
     let query = format!("SELECT {COLUMNS} FROM requests WHERE name = ?1 AND archived = 0");
-    batch.transaction.prepare_cached(&query)?.query_row([name], StoredRequest::read).optional()
+    batch.transaction.prepare_cached(&query)?.query_row([name], StoredRequest::read).map(Arc::new).optional()
 }
 
-fn checked(batch: &Batch<'_>, name: &str, precondition: &Precondition) -> Result<StoredRequest, Failure> {
+fn checked(batch: &Batch<'_>, name: &str, precondition: &Precondition) -> Result<Arc<StoredRequest>, Failure> {
     let request = find(batch, name)?.ok_or(Refused::Missing)?;
     let is_other = precondition.uid.as_ref().is_some_and(|uid| *uid != request.uid)
         || precondition.version.is_some_and(|version| version != request.version);
@@ -33,13 +37,13 @@ pub(super) fn update(
     by: &str,
 ) -> Result<Answer, Failure> {
     let before = checked(batch, name, precondition)?;
-    let mut request = before.clone();
+    let mut request = StoredRequest::clone(&before);
     match edit {
         Edit::Approval { conditions, annotations } => approve(&mut request, conditions, annotations, batch)?,
         Edit::Status { conditions, certificate } => issue(&mut request, conditions, certificate.as_ref(), batch)?,
     }
-    if request == before {
-        return Ok(Answer::Request(before.into()));
+    if request == *before {
+        return Ok(Answer::Request(before));
     }
     if request.state != before.state {
         if !before.state.may_become(request.state) {
@@ -147,7 +151,7 @@ pub(super) fn delete(
     by: &str,
 ) -> Result<Answer, Failure> {
     let request = checked(batch, name, precondition)?;
-    Ok(archive(batch, request, "deleted", by)?)
+    Ok(archive(batch, Arc::unwrap_or_clone(request), "deleted", by)?)
 }
 
 /// Removes a request from the list, with an event of the kind `what`.

@@ -9,5 +9,5 @@ mod run;
 mod site;
 
 pub use error::ServeError;
-pub use run::{MAX_CONNECTIONS, PORT, ServeOptions, serve};
+pub use run::{MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, PORT, ServeOptions, serve};
 pub use site::DirectorySite;

@@ -23,6 +23,8 @@ pub const PORT: u16 = 6444;
 const QUEUE: &str = "enrolment.sqlite";
 /// The default of the largest number of open connections.
 pub const MAX_CONNECTIONS: usize = 20_000;
+/// The default of the largest number of open connections of one address.
+pub const MAX_CONNECTIONS_PER_ADDRESS: usize = 1_000;
 /// The time in which open requests may end when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -40,6 +42,8 @@ pub struct ServeOptions {
     pub master: Option<HostName>,
     /// The largest number of open connections.
     pub max_connections: usize,
+    /// The largest number of open connections of one address.
+    pub max_connections_per_address: usize,
     /// The program's version.
     pub version: &'static str,
 }
@@ -63,6 +67,7 @@ pub fn serve(options: &ServeOptions, cluster: &Cluster, env: &Env, clock: Clock)
         listen,
         queue: folder.join(QUEUE),
         max_connections: options.max_connections,
+        max_connections_per_address: options.max_connections_per_address,
         retention: RETENTION,
         version: options.version,
         grace: GRACE,

@@ -240,6 +240,24 @@ fn a_locked_database_fails_and_works_afterwards() {
     assert_eq!(one(&mut queue, create(new("one", "a"))), Ok(State::Pending));
 }
 
+/// What a transaction changed in memory is forgotten with it.
+#[test]
+fn a_transaction_that_fails_leaves_nothing_in_memory() {
+    let (_dir, mut queue) = queue();
+    one(&mut queue, create(new("good", "a"))).expect("created");
+    queue
+        .connection
+        .execute_batch(
+            "CREATE TRIGGER broken BEFORE INSERT ON requests WHEN NEW.name = 'bad' BEGIN SELECT RAISE(ABORT, 'x'); END",
+        )
+        .expect("a trigger");
+    let (outcomes, events) = queue.commit(&[approval("good", &["Approved"]), create(new("bad", "b"))], NOW);
+    assert!(outcomes[0].is_ok() && outcomes[1].is_err(), "{outcomes:?}");
+    assert_eq!(events.len(), 1);
+    assert_eq!(queue.get("good").expect("a read").expect("a row").state, State::Approved, "it is durable");
+    assert_eq!(one(&mut queue, approval("bad", &["Approved"])), Err(Refused::Missing.into()));
+}
+
 /// One step of the model below.
 #[derive(Debug, Clone)]
 enum Step {

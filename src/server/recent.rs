@@ -1,0 +1,47 @@
+//! The requests that changed lately. Most reads and patches are about one of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::store::queue::{Kind, Published, StoredRequest};
+
+/// The number of changes after which the older half is forgotten.
+const HALF: usize = 1024;
+
+/// The requests that changed lately, as they are stored.
+#[derive(Debug, Default)]
+pub(super) struct Recent(Mutex<Halves>);
+
+#[derive(Debug, Default)]
+struct Halves {
+    newer: HashMap<String, Arc<StoredRequest>>,
+    older: HashMap<String, Arc<StoredRequest>>,
+}
+
+impl Recent {
+    fn lock(&self) -> MutexGuard<'_, Halves> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a listed request.
+    pub(super) fn get(&self, name: &str) -> Option<Arc<StoredRequest>> {
+        let halves = self.lock();
+        halves.newer.get(name).or_else(|| halves.older.get(name)).cloned()
+    }
+
+    /// Takes over what is durable, before anybody is told.
+    pub(super) fn note(&self, events: &[Published]) {
+        let mut halves = self.lock();
+        for Published { kind, request, .. } in events {
+            if *kind == Kind::Deleted {
+                halves.newer.remove(&request.name);
+                halves.older.remove(&request.name);
+                continue;
+            }
+            if halves.newer.len() >= HALF {
+                halves.older = std::mem::take(&mut halves.newer);
+            }
+            halves.newer.insert(request.name.clone(), request.clone());
+        }
+    }
+}
