@@ -317,6 +317,12 @@ impl RequestContent {
         })
     }
 
+    /// Returns true if these fields, byte for byte, are what this was read from.
+    #[must_use]
+    pub fn was_read_from(&self, fields: RequestFields<'_>) -> bool {
+        self.signer.as_str() == fields.signer && self.usages == fields.usages && self.pem == fields.pem
+    }
+
     /// Returns the profile of the requested certificate.
     #[must_use]
     pub fn profile(&self) -> Profile {

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use super::connect::{self, Connection};
 use super::convert::{annotate, arrived, ruled};
 use super::error::MailboxError;
+use super::known::Known;
 use super::lease::{LeaseTerms, Observed, released, taken};
 use super::watch::{Event, Watch};
 use super::{Arrived, Change, Mailbox, Ruling};
@@ -35,6 +36,7 @@ pub struct ApiMailbox {
     name: String,
     requests: Api<CertificateSigningRequest>,
     client: kube::Client,
+    known: Arc<Known>,
     watch: Watch,
     lease: Observed,
     // Dropped last: the client's connections live in it.
@@ -62,6 +64,7 @@ impl ApiMailbox {
             name: connection.server.clone(),
             requests: Api::all(client.clone()),
             client,
+            known: Arc::default(),
             watch: Watch::new(),
             lease: Observed::default(),
             runtime,
@@ -75,7 +78,7 @@ impl ApiMailbox {
     pub fn list(&self) -> Result<Vec<Arrived>, MailboxError> {
         let params = kube::api::ListParams::default();
         let found = self.within(self.requests.list(&params))?;
-        Ok(found.items.iter().filter_map(arrived).collect())
+        Ok(found.items.iter().filter_map(|object| self.known.arrived(object)).collect())
     }
 
     /// Returns one request.
@@ -84,7 +87,7 @@ impl ApiMailbox {
     /// Returns an error if it does not exist, is for another signer, or the API does not answer.
     pub fn get(&self, name: &str) -> Result<EnrolmentRequest, MailboxError> {
         let object = self.within(self.requests.get(name))?;
-        readable(&object)
+        readable(&self.known, object)
     }
 
     /// Adds annotations to a request, without a decision.
@@ -112,9 +115,10 @@ impl ApiMailbox {
             let mut running = JoinSet::new();
             for (at, (request, change)) in work.into_iter().enumerate() {
                 let (api, gate, server) = (self.requests.clone(), Arc::clone(&gate), self.name.clone());
+                let known = Arc::clone(&self.known);
                 running.spawn(async move {
                     let _turn = gate.acquire().await;
-                    let limited = tokio::time::timeout(CALL, write(&api, &request, &change, &server)).await;
+                    let limited = tokio::time::timeout(CALL, write(&api, &known, &request, &change, &server)).await;
                     (at, limited.unwrap_or_else(|_| Err(too_slow(&server))))
                 });
             }
@@ -136,49 +140,30 @@ impl ApiMailbox {
     }
 }
 
-/// Writes to one request. One that was changed meanwhile is read again.
+/// Writes to one request as it was last seen. One that was changed meanwhile is read again.
 async fn write(
     api: &Api<CertificateSigningRequest>,
+    known: &Known,
     request: &EnrolmentRequest,
     change: &Write,
     server: &str,
 ) -> Written {
-    let params = PostParams::default();
+    let mut seen = known.object(request);
     for _ in 0..TRIES {
-        let object = api.get(&request.name).await.map_err(|error| explain(&error, server))?;
-        let now = readable(&object)?;
-        if now.uid != request.uid || now.content.csr_digest != request.content.csr_digest {
-            return Err(MailboxError::Gone(request.name.clone()));
-        }
-        let result = match change {
-            Write::Rule(ruling) => {
-                let expected = if ruling.kind == super::RulingKind::Failed { State::Approved } else { State::Pending };
-                if now.state != expected {
-                    return Err(MailboxError::Conflict(request.name.clone()));
-                }
-                let subresource = if ruling.kind == super::RulingKind::Failed { "status" } else { "approval" };
-                let ruled = ruled(&object, ruling, Timestamp::now());
-                api.replace_subresource(subresource, &request.name, &params, &ruled).await
-            }
-            Write::Annotate(ruling) => {
-                let mut object = object.clone();
-                annotate(&mut object, &ruling.annotations);
-                api.replace_subresource("approval", &request.name, &params, &object).await
-            }
-            Write::Certificate(pem) => {
-                if now.state != State::Approved {
-                    return match now.certificate == pem.as_bytes() {
-                        true => Ok(now),
-                        false => Err(MailboxError::Conflict(request.name.clone())),
-                    };
-                }
-                let mut object = object.clone();
-                object.status.get_or_insert_default().certificate = Some(ByteString(pem.clone().into_bytes()));
-                api.replace_subresource("status", &request.name, &params, &object).await
-            }
+        let was_read = seen.is_none();
+        let object = match seen.take() {
+            Some(object) => object,
+            None => api.get(&request.name).await.map_err(|error| explain(&error, server))?,
         };
-        match result {
-            Ok(object) => return readable(&object),
+        let (subresource, changed) = match changed(&object, request, change) {
+            Ok(Some(changed)) => changed,
+            Ok(None) => return readable(known, object),
+            // The server may know better.
+            Err(_) if !was_read => continue,
+            Err(error) => return Err(error),
+        };
+        match api.replace_subresource(subresource, &request.name, &PostParams::default(), &changed).await {
+            Ok(object) => return readable(known, object),
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => return Err(explain(&error, server)),
         }
@@ -186,14 +171,58 @@ async fn write(
     Err(MailboxError::Conflict(request.name.clone()))
 }
 
-fn readable(object: &CertificateSigningRequest) -> Written {
-    let name = sanitized(object.metadata.name.as_deref().unwrap_or_default());
-    match arrived(object) {
+/// Returns the subresource and the changed object; `None` if it has the certificate already.
+fn changed(
+    object: &CertificateSigningRequest,
+    request: &EnrolmentRequest,
+    change: &Write,
+) -> Result<Option<(&'static str, CertificateSigningRequest)>, MailboxError> {
+    let now = request_of(arrived(object, Some(&request.content)), object)?;
+    if now.uid != request.uid || now.content.csr_digest != request.content.csr_digest {
+        return Err(MailboxError::Gone(request.name.clone()));
+    }
+    let conflict = || Err(MailboxError::Conflict(request.name.clone()));
+    match change {
+        Write::Rule(ruling) => {
+            let (expected, subresource) = match ruling.kind {
+                super::RulingKind::Failed => (State::Approved, "status"),
+                super::RulingKind::Approved | super::RulingKind::Denied => (State::Pending, "approval"),
+            };
+            if now.state != expected {
+                return conflict();
+            }
+            Ok(Some((subresource, ruled(object, ruling, Timestamp::now()))))
+        }
+        Write::Annotate(ruling) => {
+            let mut object = object.clone();
+            annotate(&mut object, &ruling.annotations);
+            Ok(Some(("approval", object)))
+        }
+        Write::Certificate(pem) if now.state == State::Approved => {
+            let mut object = object.clone();
+            object.status.get_or_insert_default().certificate = Some(ByteString(pem.clone().into_bytes()));
+            Ok(Some(("status", object)))
+        }
+        Write::Certificate(pem) if now.certificate == pem.as_bytes() => Ok(None),
+        Write::Certificate(_) => conflict(),
+    }
+}
+
+fn readable(known: &Known, object: CertificateSigningRequest) -> Written {
+    let read = known.arrived(&object);
+    request_of(read, &object)
+}
+
+fn request_of(arrived: Option<Arrived>, object: &CertificateSigningRequest) -> Written {
+    match arrived {
         Some(Arrived::Request(request)) => Ok(*request),
         Some(Arrived::Unreadable { name, reason }) => {
             Err(MailboxError::Unreadable { name, reason: reason.to_string() })
         }
-        None => Err(MailboxError::Unreadable { name, reason: "it is for another signer".to_owned() }),
+        None => Err(MailboxError::Unreadable {
+            name: sanitized(object.metadata.name.as_deref().unwrap_or_default()),
+            reason: "it is for another signer".to_owned(),
+        }),
     }
 }
 
@@ -231,9 +260,16 @@ impl Mailbox for ApiMailbox {
     fn changes(&self, wait: Duration) -> Result<Vec<Change>, MailboxError> {
         let events = self.watch.next(wait, &self.runtime, &self.requests, explain, &self.name)?;
         let change = |event| match event {
-            Event::All(objects) => Some(Change::All(objects.iter().filter_map(arrived).collect())),
-            Event::One(object) => arrived(&object).map(Change::One),
-            Event::Gone(name) => Some(Change::Gone(name)),
+            Event::All(objects) => {
+                self.known.forget(None);
+                let read = objects.iter().filter_map(|object| self.known.arrived(object));
+                Some(Change::All(read.collect()))
+            }
+            Event::One(object) => self.known.arrived(&object).map(Change::One),
+            Event::Gone(name) => {
+                self.known.forget(Some(&name));
+                Some(Change::Gone(name))
+            }
             Event::Failed(_) => None,
         };
         Ok(events.into_iter().filter_map(change).collect())

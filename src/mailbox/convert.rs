@@ -13,15 +13,18 @@ use crate::enrol::request::{
 };
 use crate::sanitize::sanitized;
 
-/// Reads an object; `None` if it is for another signer.
-pub(super) fn arrived(object: &CertificateSigningRequest) -> Option<Arrived> {
+/// Reads an object; `None` if it is for another signer. What was read before is used again if it is the same.
+pub(super) fn arrived(object: &CertificateSigningRequest, before: Option<&RequestContent>) -> Option<Arrived> {
     SignerName::parse(&object.spec.signer_name)?;
     let name = object.metadata.name.clone().unwrap_or_default();
     let usages = object.spec.usages.clone().unwrap_or_default();
     let fields = RequestFields { signer: &object.spec.signer_name, usages: &usages, pem: &object.spec.request.0 };
-    let content = match RequestContent::read(fields) {
-        Ok(content) => content,
-        Err(reason) => return Some(Arrived::Unreadable { name: sanitized(&name), reason }),
+    let content = match before.filter(|before| before.was_read_from(fields)) {
+        Some(before) => before.clone(),
+        None => match RequestContent::read(fields) {
+            Ok(content) => content,
+            Err(reason) => return Some(Arrived::Unreadable { name: sanitized(&name), reason }),
+        },
     };
     let status = object.status.clone().unwrap_or_default();
     let conditions: Vec<Condition> = status.conditions.unwrap_or_default().into_iter().map(condition).collect();

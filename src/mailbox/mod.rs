@@ -7,6 +7,7 @@ mod api;
 mod connect;
 mod convert;
 mod error;
+mod known;
 mod lease;
 mod watch;
 mod webhook;
