@@ -6,18 +6,29 @@ use rusqlite::Connection;
 use time::OffsetDateTime;
 
 use crate::site::Site;
+use crate::usage::Used;
 
 pub(crate) struct Floors {
     /// Rows a second, in commits of 256.
     pub(crate) rows: f64,
     /// Certificates a second on all cores: prepared, signed, and the signature verified; keys exist already.
     pub(crate) signatures: f64,
+    /// The processor time of one such certificate, in seconds.
+    pub(crate) signature: f64,
 }
 
 const TIME: Duration = Duration::from_secs(2);
 
 pub(crate) fn measure(site: &Site) -> Floors {
-    Floors { rows: rows(site), signatures: signatures(site) }
+    let (signatures, signature) = signatures(site);
+    Floors { rows: rows(site), signatures, signature }
+}
+
+impl Floors {
+    /// Returns the lower rate.
+    pub(crate) fn lower(&self) -> f64 {
+        self.rows.min(self.signatures)
+    }
 }
 
 fn rows(site: &Site) -> f64 {
@@ -26,8 +37,9 @@ fn rows(site: &Site) -> f64 {
     connection.pragma_update(None, "journal_mode", "WAL").expect("set");
     connection.pragma_update(None, "synchronous", "FULL").expect("set");
     connection
-        .execute_batch("CREATE TABLE rows (id INTEGER PRIMARY KEY, name TEXT UNIQUE, content BLOB)")
+        .execute_batch("CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY, name TEXT UNIQUE, content BLOB)")
         .expect("made");
+    connection.execute_batch("DELETE FROM rows").expect("emptied");
     let content = vec![7_u8; 1500];
     let (start, mut count) = (Instant::now(), 0);
     while start.elapsed() < TIME {
@@ -44,15 +56,17 @@ fn rows(site: &Site) -> f64 {
     f64::from(count) / start.elapsed().as_secs_f64()
 }
 
-fn signatures(site: &Site) -> f64 {
+/// Returns the rate, and the processor time of one.
+fn signatures(site: &Site) -> (f64, f64) {
     let now = OffsetDateTime::now_utc();
+    let used = Used::start(std::process::id());
     let start = Instant::now();
     let count: usize = std::thread::scope(|scope| {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let run = || {
             let mut count = 0;
             while start.elapsed() < TIME {
-                let _ = site.certificate(count % site.csrs.len(), now);
+                let _ = site.certificate(count % site.requests.len(), now);
                 count += 1;
             }
             count
@@ -60,5 +74,6 @@ fn signatures(site: &Site) -> f64 {
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(run)).collect();
         threads.into_iter().map(|thread| thread.join().expect("it ends")).sum()
     });
-    count as f64 / start.elapsed().as_secs_f64()
+    let spent = used.stop();
+    (count as f64 / spent.elapsed, spent.clients / count as f64)
 }

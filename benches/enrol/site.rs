@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64ct::{Base64, Encoding};
 use clusterctl::app::admin::{self, AdminAccount, AdminOptions};
@@ -12,40 +12,55 @@ use clusterctl::app::ca::{self, CreateOptions};
 use clusterctl::app::issue::{self, IssueOptions, Subjects};
 use clusterctl::app::{Env, Silent};
 use clusterctl::cluster::key_kind::KeyKind;
+use clusterctl::cluster::lifetime::Lifetime;
 use clusterctl::cluster::name::HostName;
 use clusterctl::cluster::profile::{CaRole, CertificateSpec, Usage};
-use clusterctl::cluster::spec::Cluster;
+use clusterctl::cluster::spec::{Cluster, Host};
 use clusterctl::config;
+use clusterctl::enrol::request::SignerName;
 use clusterctl::pki::issuer::{Issuer, SubjectKey};
 use clusterctl::pki::key::PrivateKey;
 use clusterctl::pki::local_key::LocalKey;
 use clusterctl::pki::pem;
-use clusterctl::pki::request::{CertificateRequest, VerifiedRequest, create_request};
+use clusterctl::pki::request::{CertificateRequest, VerifiedRequest, create_request_for};
 use clusterctl::store;
 use clusterctl::store::layout::Layout;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 
-const CSRS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/// The connections of the signer.
-const SIGNER_CONNECTIONS: usize = 16;
+pub(crate) const CSRS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+/// The kept connections of clients.
+pub(crate) const CONNECTIONS: usize = 64;
 
 pub(crate) struct Site {
     folder: TempDir,
     issuer: Issuer,
-    pub(crate) csrs: Vec<(String, VerifiedRequest, CertificateSpec)>,
-    anonymous: Arc<rustls::ClientConfig>,
+    /// Of all nodes for their clients, then of all nodes for their servers.
+    pub(crate) requests: Vec<NodeRequest>,
+    pub(crate) anonymous: Arc<rustls::ClientConfig>,
     signer: Arc<rustls::ClientConfig>,
+    /// In the group `system:masters`.
+    pub(crate) root: Arc<rustls::ClientConfig>,
+}
+
+/// A request of a node.
+pub(crate) struct NodeRequest {
+    pem: String,
+    verified: VerifiedRequest,
+    spec: CertificateSpec,
+    signer: SignerName,
 }
 
 pub(crate) struct Server {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Site {
@@ -54,9 +69,12 @@ impl Site {
         let hosts: String = (0..nodes)
             .map(|i| format!("- {{name: n{i}, addresses: [10.{}.{}.{}]}}\n", i >> 16, i >> 8 & 255, i & 255))
             .collect();
+        let until = OffsetDateTime::now_utc() + time::Duration::hours(12);
+        let until = until.replace_nanosecond(0).expect("a time").format(&Rfc3339).expect("a text");
         let text = format!(
             "apiVersion: clusterctl/v1\nkind: Cluster\nname: bench\nendpoint: https://127.0.0.1:6443\n\
-             masters: [{{name: master-1, addresses: [127.0.0.1]}}]\nnodes:\n{hosts}"
+             masters: [{{name: master-1, addresses: [127.0.0.1]}}]\nnodes:\n{hosts}\
+             enrolment: {{policy: insecure-always-approve, until: \"{until}\"}}\n"
         );
         std::fs::write(folder.path().join("cluster.yaml"), &text).expect("written");
         let cluster = config::read(text.as_bytes()).expect("a cluster");
@@ -80,14 +98,19 @@ impl Site {
             .expect("a plan")
             .apply(&issuer, &mut Silent)
             .expect("issued");
-        let csrs = (0..nodes).map(|i| csr(&cluster, i)).collect();
+        let of = |signer: SignerName| cluster.nodes.iter().map(move |node| (node, signer));
+        let requests = of(SignerName::KubeletClient).chain(of(SignerName::KubeletServing));
+        let requests = requests.map(|(node, signer)| request(&cluster, node, signer)).collect();
         let anonymous = tls(&env.layout, None);
         // The same credential as in the signer's kubeconfig, issued once more for this process.
         let name = HostName::parse("bench-signer").expect("a name");
         let spec = cluster.enrolment_spec(&name, AdminAccount::Signer.group(), cluster.validity.node);
         let credential = issuer.issue_credential(&spec, cluster.keys, env.now).expect("issued");
         let signer = tls(&env.layout, Some(credential.get()));
-        Self { folder, issuer, csrs, anonymous, signer }
+        let spec = cluster.break_glass_spec(&name, Lifetime::ONE_DAY);
+        let credential = issuer.issue_credential(&spec, cluster.keys, env.now).expect("issued");
+        let root = tls(&env.layout, Some(credential.get()));
+        Self { folder, issuer, requests, anonymous, signer, root }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -105,42 +128,70 @@ impl Site {
         }
     }
 
-    pub(crate) fn start(&self) -> Server {
+    /// Returns the program at this directory.
+    pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clusterctl"));
-        command.arg("--dir").arg(self.folder()).args(["serve", "ca", "--listen", "127.0.0.1:0"]);
+        command.arg("--dir").arg(self.folder()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the server. All clients have the same address here, so the limit of an address is that of all.
+    pub(crate) fn start(&self, flags: &[&str]) -> Server {
+        let mut command = self.program(&["serve", "ca", "--listen", "127.0.0.1:0"]);
+        command.args(["--max-connections-per-address", "20000"]).args(flags);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
         Server { child, address: line.trim().trim_start_matches("https://").to_owned() }
     }
 
+    /// Writes the kubeconfig of an admin for an API at another address, and returns its path.
+    pub(crate) fn kubeconfig(&self, admin: &str, address: &str) -> PathBuf {
+        let from = self.folder().join(format!("pki/admins/{admin}.conf"));
+        let to = self.folder().join(format!("{admin}.conf"));
+        let text = std::fs::read_to_string(from).expect("a kubeconfig");
+        let line = |line: &str| match line.split_once("server: ") {
+            Some((before, _)) => format!("{before}server: https://{address}\n"),
+            None => format!("{line}\n"),
+        };
+        std::fs::write(&to, text.lines().map(line).collect::<String>()).expect("written");
+        to
+    }
+
+    /// Starts the signer.
+    pub(crate) fn signer(&self, address: &str, flags: &[&str]) -> Child {
+        let mut command = self.program(&["signer", "--kubeconfig"]);
+        command.arg(self.kubeconfig("signer", address)).args(flags);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+    }
+
     /// Signs the CSR of a node.
-    pub(crate) fn certificate(&self, node: usize, now: OffsetDateTime) -> String {
-        let (_, request, spec) = &self.csrs[node];
+    pub(crate) fn certificate(&self, number: usize, now: OffsetDateTime) -> String {
+        let NodeRequest { verified, spec, .. } = &self.requests[number];
         let token =
-            self.issuer.prepare(spec, SubjectKey::FromRequest(Box::new(request.clone())), now).expect("checked");
+            self.issuer.prepare(spec, SubjectKey::FromRequest(Box::new(verified.clone())), now).expect("checked");
         self.issuer.issue(token).expect("signed").certificate().to_pem()
     }
 
-    fn object(&self, name: &str, node: usize) -> String {
+    pub(crate) fn object(&self, name: &str, number: usize) -> String {
+        let request = &self.requests[number];
         json!({
             "apiVersion": "certificates.k8s.io/v1",
             "kind": "CertificateSigningRequest",
             "metadata": {"name": name},
             "spec": {
-                "request": Base64::encode_string(self.csrs[node].0.as_bytes()),
-                "signerName": "clusterctl.io/kubelet-client",
-                "usages": ["digital signature", "client auth"],
+                "request": Base64::encode_string(request.pem.as_bytes()),
+                "signerName": request.signer.as_str(),
+                "usages": ["digital signature", request.signer.usage()],
             },
         })
         .to_string()
     }
 
-    /// Sends requests, four of each node at most, and returns their names.
+    /// Sends requests, and returns their names.
     pub(crate) async fn pending(self: &Arc<Self>, server: &Server, count: usize) -> Vec<(String, usize)> {
-        let names: Vec<(String, usize)> = (0..count).map(|i| (format!("r{i}"), i % self.csrs.len())).collect();
-        let parts: Vec<Vec<(String, usize)>> =
-            names.chunks(count.div_ceil(SIGNER_CONNECTIONS)).map(<[_]>::to_vec).collect();
+        let names: Vec<(String, usize)> = (0..count).map(|i| (format!("r{i}"), i % self.requests.len())).collect();
+        let parts: Vec<Vec<(String, usize)>> = names.chunks(count.div_ceil(CONNECTIONS)).map(<[_]>::to_vec).collect();
         let send = |part: Vec<(String, usize)>| {
             let (site, address) = (self.clone(), server.address.clone());
             tokio::spawn(async move {
@@ -160,7 +211,7 @@ impl Site {
 
     /// Approves and signs requests over kept connections.
     pub(crate) async fn decide(self: &Arc<Self>, server: &Server, names: &[(String, usize)]) {
-        let parts = names.chunks(names.len().div_ceil(SIGNER_CONNECTIONS));
+        let parts = names.chunks(names.len().div_ceil(CONNECTIONS));
         let decide = |part: Vec<(String, usize)>| {
             let (site, address) = (self.clone(), server.address.clone());
             tokio::spawn(async move {
@@ -175,7 +226,8 @@ impl Site {
         }
     }
 
-    async fn issue(&self, connection: &mut Connection, name: &str, node: usize) {
+    /// Approves and signs a request.
+    pub(crate) async fn issue(&self, connection: &mut Connection, name: &str, node: usize) {
         const PATCH: &str = "application/merge-patch+json";
         let condition = json!({"type": "Approved", "status": "True", "reason": "Bench", "message": ""});
         let approval = json!({"status": {"conditions": [condition]}}).to_string();
@@ -189,23 +241,28 @@ impl Site {
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
     }
 
-    /// Lets each node connect anew, send a request, and wait for its certificate, while a signer watches and decides.
-    pub(crate) async fn join_all(self: Arc<Self>, server: &Server, nodes: usize) -> (f64, f64) {
+    /// Lets a signer in this process watch and decide, until the result is dropped.
+    pub(crate) fn decide_all(self: &Arc<Self>, server: &Server) -> JoinSet<()> {
         let (found, waiting) = mpsc::unbounded_channel();
-        let watch = tokio::spawn(watch_all(self.clone(), server.address.clone(), found));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(watch_all(self.clone(), server.address.clone(), found));
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
-        for _ in 0..SIGNER_CONNECTIONS {
-            tokio::spawn(sign_all(self.clone(), server.address.clone(), waiting.clone()));
+        for _ in 0..CONNECTIONS {
+            tasks.spawn(sign_all(self.clone(), server.address.clone(), waiting.clone()));
         }
-        let start = Instant::now();
+        tasks
+    }
+
+    /// Lets each node connect anew, send a request, and wait for its certificate; returns the longest time.
+    pub(crate) async fn join_all(self: &Arc<Self>, server: &Server, count: usize) -> f64 {
         let limit = Arc::new(tokio::sync::Semaphore::new(64));
         let mut tasks = Vec::new();
-        for node in 0..nodes {
+        for number in 0..count {
             let permit = limit.clone().acquire_owned().await.expect("open");
             let (site, address) = (self.clone(), server.address.clone());
             tasks.push(tokio::spawn(async move {
                 let start = Instant::now();
-                site.join(&address, node).await;
+                site.join(&address, number).await;
                 drop(permit);
                 start.elapsed().as_secs_f64()
             }));
@@ -214,14 +271,13 @@ impl Site {
         for task in tasks {
             slowest = slowest.max(task.await.expect("it ends"));
         }
-        watch.abort();
-        (nodes as f64 / start.elapsed().as_secs_f64(), slowest)
+        slowest
     }
 
-    async fn join(&self, address: &str, node: usize) {
-        let name = format!("n{node}");
+    async fn join(&self, address: &str, number: usize) {
+        let name = format!("n{number}");
         let mut connection = Connection::open(&self.anonymous, address).await;
-        connection.send("POST", CSRS, "application/json", &self.object(&name, node)).await;
+        connection.send("POST", CSRS, "application/json", &self.object(&name, number)).await;
         assert_eq!(connection.answer().await.0, 201);
         let path = format!("{CSRS}?watch=1&fieldSelector=metadata.name%3D{name}");
         connection.send("GET", &path, "", "").await;
@@ -232,33 +288,6 @@ impl Site {
                 return;
             }
         }
-    }
-
-    /// Opens watches, each over a connection of its own.
-    pub(crate) async fn watches(self: &Arc<Self>, server: &Server, count: usize) -> Vec<Connection> {
-        let mut open = Vec::with_capacity(count);
-        for part in (0..count).collect::<Vec<_>>().chunks(100) {
-            let opening: Vec<_> = part
-                .iter()
-                .map(|i| {
-                    let (site, address, path) = (
-                        self.clone(),
-                        server.address.clone(),
-                        format!("{CSRS}?watch=1&fieldSelector=metadata.name%3Dw{i}&timeoutSeconds=1500"),
-                    );
-                    tokio::spawn(async move {
-                        let mut connection = Connection::open(&site.anonymous, &address).await;
-                        connection.send("GET", &path, "", "").await;
-                        assert_eq!(connection.head().await.0, 200);
-                        connection
-                    })
-                })
-                .collect();
-            for task in opening {
-                open.push(task.await.expect("it ends"));
-            }
-        }
-        open
     }
 
     pub(crate) async fn ready(&self, server: &Server) {
@@ -290,13 +319,16 @@ async fn sign_all(site: Arc<Site>, address: String, waiting: Arc<tokio::sync::Mu
     }
 }
 
-fn csr(cluster: &Cluster, node: usize) -> (String, VerifiedRequest, CertificateSpec) {
+fn request(cluster: &Cluster, node: &Host, signer: SignerName) -> NodeRequest {
     let key = PrivateKey::generate(KeyKind::EcdsaP256).expect("a key");
     let signing = LocalKey::open(&key).expect("a key");
-    let der = create_request(&signing, &format!("kubelet:n{node}"), &[], Usage::Client).expect("a request");
-    let request = VerifiedRequest::verify(CertificateRequest::from_der(&der).expect("a request")).expect("verified");
-    let spec = cluster.node_specs(&cluster.nodes[node]).swap_remove(0);
-    (pem::write_request(&der), request, spec)
+    let usage = signer.profile().policy().usage;
+    let names = if usage == Usage::Server { vec![node.name.to_address()] } else { Vec::new() };
+    let der = create_request_for(&signing, &signer.accounts().account(&node.name), &names, usage).expect("a request");
+    let verified = VerifiedRequest::verify(CertificateRequest::from_der(&der).expect("a request")).expect("verified");
+    let specs = cluster.node_specs(node);
+    let spec = specs.into_iter().find(|spec| spec.profile == signer.profile()).expect("a profile");
+    NodeRequest { pem: pem::write_request(&der), verified, spec, signer }
 }
 
 fn tls(layout: &Layout, credential: Option<&clusterctl::pki::issuer::Credential>) -> Arc<rustls::ClientConfig> {
@@ -321,19 +353,9 @@ fn tls(layout: &Layout, credential: Option<&clusterctl::pki::issuer::Credential>
 }
 
 impl Server {
-    /// Returns the resident memory, in bytes.
-    pub(crate) fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
-    }
-
-    /// Returns the processor time, in ticks of 10 ms.
-    pub(crate) fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("a process");
-        let after = stat.rsplit(')').next().expect("fields");
-        let fields: Vec<u64> = after.split_whitespace().skip(11).take(2).filter_map(|text| text.parse().ok()).collect();
-        Duration::from_millis(fields.iter().sum::<u64>() * 10)
+    /// Returns the number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 
