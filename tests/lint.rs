@@ -1,5 +1,5 @@
-//! `lint`: rules for the files of any PKI, and what is found in those of kubeadm, k3s, Talos and Kubernetes the hard way,
-//! made by openssl after their layouts.
+//! `lint`: the rules, and the findings in PKIs with the layouts of kubeadm, k3s, Talos and Kubernetes the hard way, which
+//! openssl creates.
 
 #[path = "lint/certificate_rules.rs"]
 mod certificate_rules;
@@ -18,7 +18,7 @@ use crate::support::{CLUSTER, Lab};
 
 use make::{BOTH, CA, CLIENT, ca, key_of, kubeconfig, lab, leaf, lint};
 
-/// The extensions of the CAs of kubeadm, k3s and Talos, which Go's own defaults make: their key usage lacks cRLSign.
+/// The extensions of kubeadm's and k3s's CAs: their key usage lacks cRLSign.
 const GO_CA: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,digitalSignature,keyEncipherment,keyCertSign\n\
                      subjectKeyIdentifier=hash";
 
@@ -32,7 +32,7 @@ fn server(names: &str) -> String {
 
 const API: &str = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:m1,IP:10.96.0.1,IP:10.0.0.1";
 
-/// Makes kubeadm's `/etc/kubernetes` of a first control-plane node.
+/// Creates kubeadm's `/etc/kubernetes` of the first control-plane node.
 pub(super) fn kubeadm(lab: &Lab, at: &str) {
     let pki = |path: &str| format!("{at}/pki/{path}.crt");
     for (file, name) in [("ca", "kubernetes"), ("front-proxy-ca", "front-proxy-ca"), ("etcd/ca", "etcd-ca")] {
@@ -61,7 +61,7 @@ pub(super) fn kubeadm(lab: &Lab, at: &str) {
 }
 
 #[test]
-fn kubeadms_folder() {
+fn folder_of_kubeadm() {
     needs!("openssl");
     let lab = lab();
     kubeadm(&lab, "kubernetes");
@@ -128,7 +128,7 @@ fn folder_of_talos() {
     ca("etcd").subject("/O=etcd").make(&lab, &at("etcd/ca"));
     let cluster = at("kube-apiserver/ca");
     leaf(&cluster, "kube-apiserver", &server(API)).make(&lab, "made-apiserver/apiserver.crt");
-    // Talos has the keys of CAs in its machine configuration alone.
+    // Talos has the keys of CAs only in its machine configuration.
     fs::rename(lab.path("made-apiserver/apiserver.crt"), lab.path(&at("kube-apiserver/apiserver"))).expect("moved");
     leaf(&at("etcd/ca"), "m1", BOTH).make(&lab, &at("etcd/server"));
     leaf(&at("etcd/ca"), "peer", BOTH).subject("/CN=m1").make(&lab, &at("etcd/peer"));
@@ -145,13 +145,13 @@ fn folder_of_talos() {
 }
 
 #[test]
-fn a_folder_of_mixed_files_as_the_hard_way_has_it() {
+fn folder_of_kubernetes_the_hard_way() {
     needs!("openssl");
     let lab = lab();
     let at = |path: &str| format!("way/{path}.pem");
     ca("Kubernetes").make(&lab, &at("ca"));
     let root = at("ca");
-    // Its profile for cfssl has both usages.
+    // Its cfssl profile has both usages.
     leaf(&root, "kubernetes", &format!("{BOTH},{API}")).make(&lab, &at("kubernetes"));
     leaf(&root, "admin", BOTH).subject("/O=system:masters/CN=admin").make(&lab, &at("admin"));
     leaf(&root, "worker-0", BOTH).subject("/O=system:nodes/CN=system:node:worker-0").make(&lab, &at("worker-0"));
@@ -171,10 +171,9 @@ fn a_folder_of_mixed_files_as_the_hard_way_has_it() {
     assert_eq!((linted.status, linted.found), (1, found(&wanted)), "{:#}", linted.answer);
 }
 
-/// Nothing is found in what clusterctl makes: the directory with plain and encrypted keys, bundles as archives and as
-/// folders, and administrators' kubeconfigs.
+/// The directory has CAs' keys, bundles as archives or folders, and an administrator's kubeconfig.
 #[test]
-fn nothing_is_found_in_a_directory_of_our_own() {
+fn nothing_is_found_in_clusterctls_own_directory() {
     for (format, accounts) in [("tar.gz", "kubelet"), ("dir", "system-node")] {
         let lab = Lab::with(&CLUSTER.replace("name: prod", &format!("name: prod\naccounts: {accounts}")));
         lab.good(&["init-ca", "--plaintext-ca-key"]);

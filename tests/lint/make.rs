@@ -1,4 +1,4 @@
-//! Certificates, CRLs and kubeconfigs by openssl, and what `lint` finds in them.
+//! Creates certificates, CRLs and kubeconfigs with openssl, and runs `lint` on them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::support::{Lab, forms, good_tool};
 
-/// The extensions of a CA that nothing is found in.
+/// The extensions of a CA without findings.
 pub(super) const CA: &str =
     "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash";
 const LEAF: &str = "basicConstraints=critical,CA:FALSE\nauthorityKeyIdentifier=keyid";
@@ -18,7 +18,7 @@ pub(super) const SERVER: &str = "extendedKeyUsage=serverAuth\nsubjectAltName=DNS
 pub(super) const CLIENT: &str = "extendedKeyUsage=clientAuth";
 pub(super) const BOTH: &str = "extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=DNS:host";
 
-/// How a certificate is made.
+/// A certificate to create.
 #[derive(Debug, Clone)]
 pub(super) struct Plan<'a> {
     subject: String,
@@ -52,7 +52,7 @@ pub(super) fn ca(name: &str) -> Plan<'static> {
 /// A certificate that the CA in a file signs.
 pub(super) fn leaf<'a>(ca_file: &'a str, name: &str, extensions: &str) -> Plan<'a> {
     let plan = ca(name).below(ca_file).extensions(&format!("{LEAF}\n{extensions}")).days(-1, 364);
-    // Different by the name, so that two have the same one only where a test says so.
+    // Derived from the name, so that serial numbers are equal only if a test sets them.
     let serial: String = name.bytes().map(|byte| format!("{byte:02x}")).take(16).collect();
     plan.serial(&format!("01{serial}"))
 }
@@ -90,7 +90,7 @@ impl<'a> Plan<'a> {
         Self { key_file: Some(file), ..self }
     }
 
-    /// Makes the certificate at `path`, and its key beside it.
+    /// Creates the certificate at `path`, and its key beside it.
     pub(super) fn make(&self, lab: &Lab, path: &str) {
         fs::create_dir_all(lab.path(path).parent().expect("a folder")).expect("made");
         let own = key_of(path);
@@ -166,7 +166,7 @@ fn stamp(time: OffsetDateTime) -> String {
     format!("{}{month:02}{day:02}{:02}{:02}{:02}Z", date.year(), clock.hour(), clock.minute(), clock.second())
 }
 
-/// Makes a CRL at `path` that revokes a certificate, and ends after so many days.
+/// Creates a CRL at `path` that revokes a certificate and expires in `until` days.
 pub(super) fn crl(lab: &Lab, ca: &str, revoked: &str, path: &str, until: i64) {
     let config = super::make::ca("unused").config(lab);
     let (signer, key, out) = (text(lab, ca), text(lab, &key_of(ca)), text(lab, path));
@@ -216,7 +216,7 @@ impl Linted {
     }
 }
 
-/// Runs `lint`, with `openssl`'s own files left out.
+/// Runs `lint` with JSON output, which must match its schema.
 pub(super) fn lint(lab: &Lab, args: &[&str]) -> Linted {
     let ran = lab.run(&[&["lint", "--output", "json"], args].concat());
     assert!(ran.status <= 1, "{ran}");
@@ -229,7 +229,7 @@ pub(super) fn lint(lab: &Lab, args: &[&str]) -> Linted {
     Linted { status: ran.status, found, answer }
 }
 
-/// A laboratory whose time is near the real one, as openssl's.
+/// A laboratory with the current time, which openssl uses.
 pub(super) fn lab() -> Lab {
     let mut lab = Lab::empty();
     lab.now = OffsetDateTime::now_utc();

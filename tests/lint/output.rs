@@ -1,4 +1,4 @@
-//! Formats, options, and files that are hostile.
+//! Formats, options, and hostile files.
 
 use std::fs;
 
@@ -62,7 +62,7 @@ fn sarif(lab: &Lab, args: &[&str]) -> Value {
 }
 
 #[test]
-fn sarif_is_what_its_specification_demands() {
+fn sarif_output_conforms_to_its_specification() {
     needs!("openssl");
     let lab = lab();
     ca("ca").make(&lab, "pki/ca.crt");

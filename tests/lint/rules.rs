@@ -103,7 +103,7 @@ const CAS: [Case; 13] = [
     ),
 ];
 
-/// A root whose path length is `allowed`, an intermediate that is a CA for others, and one below it.
+/// A root whose path length is `allowed`, an intermediate CA, and a certificate below it.
 fn path(lab: &Lab, allowed: u8) {
     ca("ca").extensions(&CA.replace("CA:TRUE", &format!("CA:TRUE,pathlen:{allowed}"))).make(lab, ROOT);
     let extensions = format!("{CA}\nauthorityKeyIdentifier=keyid");
@@ -297,7 +297,7 @@ const KUBECONFIGS: [Case; 6] = [
     (
         "kubeconfig.reference",
         |lab| written(lab, "https://host:6443", "certificate-authority: /nowhere/pki/root.crt", "token: t"),
-        // A copy of a host's root.
+        // In a copy of a host's file system, the file is found.
         |lab| written(lab, "https://host:6443", "certificate-authority: /pki/ca.crt", "token: t"),
     ),
 ];
@@ -313,7 +313,7 @@ fn each_rule_has_a_case() {
     assert_eq!((tested, cases().count()), (rules, RULES.len()));
 }
 
-/// Asserts that each rule finds something in its first files, and nothing in the others.
+/// Asserts that each rule has a finding in the first files of its case, and none in the others.
 fn hold(cases: &[Case]) {
     for (id, bad, near) in cases {
         for (make, expected) in [(bad, true), (near, false)] {

@@ -1,12 +1,12 @@
 //! CAs: whether they may sign, and whether each has a name and a role of its own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use time::OffsetDateTime;
 
 use super::finding::Findings;
-use super::material::{Material, Subject, each_once};
+use super::material::{Entry, LONGEST_PATH, Material, distinct};
 use super::rules::ca::{
     BASIC_CONSTRAINTS, CRL_SIGN, EXTENDED_USAGE, IDENTIFIER_MISSING, KEY_USAGE, NO_KEY_USAGE, NOT_CRITICAL,
     PATH_LENGTH, SAME_NAME, SEVERAL_ROLES,
@@ -15,23 +15,20 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::pki::lint::ca_violations;
 use crate::pki::violation::Violation;
 
-/// The longest path that is followed.
-const LONGEST_PATH: usize = 16;
-
 pub(super) fn check(material: &Material<'_>, now: OffsetDateTime, findings: &mut Findings) {
-    for ca in material.subjects.iter().filter(|subject| subject.is_ca) {
+    for ca in material.entries.iter().filter(|entry| entry.is_ca) {
         form(ca, now, findings);
     }
-    for subject in &material.subjects {
-        path_length(material, subject, findings);
-        usages(material, subject, findings);
+    for entry in &material.entries {
+        path_length(material, entry, findings);
+        usages(material, entry, findings);
     }
     names(material, findings);
     roles(material, findings);
 }
 
 /// Reports what keeps a CA from signing, or makes it unusual.
-fn form(ca: &Subject<'_>, now: OffsetDateTime, findings: &mut Findings) {
+fn form(ca: &Entry<'_>, now: OffsetDateTime, findings: &mut Findings) {
     let (certificate, place) = (ca.found.certificate, &ca.found.place);
     let subject = &certificate.subject.text;
     for violation in ca_violations(certificate, now) {
@@ -56,9 +53,9 @@ fn form(ca: &Subject<'_>, now: OffsetDateTime, findings: &mut Findings) {
 }
 
 /// Returns the CAs above a certificate, from its issuer on.
-fn above<'m, 's>(material: &'m Material<'s>, subject: &'m Subject<'s>) -> Vec<&'m Subject<'s>> {
-    let mut path: Vec<&Subject<'_>> = Vec::new();
-    let mut at = subject;
+fn above<'m, 's>(material: &'m Material<'s>, entry: &'m Entry<'s>) -> Vec<&'m Entry<'s>> {
+    let mut path: Vec<&Entry<'_>> = Vec::new();
+    let mut at = entry;
     while let Some(issuer) = material.issuer_of(at).filter(|_| path.len() < LONGEST_PATH) {
         path.push(issuer);
         at = issuer;
@@ -66,14 +63,14 @@ fn above<'m, 's>(material: &'m Material<'s>, subject: &'m Subject<'s>) -> Vec<&'
     path
 }
 
-/// Reports a CA whose path length forbids the CAs between it and a certificate that is none.
-fn path_length(material: &Material<'_>, subject: &Subject<'_>, findings: &mut Findings) {
-    if subject.is_ca && subject.issuer.is_none() {
+/// Reports a CA whose path length is less than the number of CAs below it.
+fn path_length(material: &Material<'_>, entry: &Entry<'_>, findings: &mut Findings) {
+    if entry.is_ca && entry.issuer.is_none() {
         return;
     }
-    // Below an intermediate there will be certificates of servers and clients.
-    let between = usize::from(subject.is_ca);
-    for (below, ca) in above(material, subject).into_iter().enumerate() {
+    // An intermediate counts, too: certificates of servers and clients are issued below it.
+    let between = usize::from(entry.is_ca);
+    for (below, ca) in above(material, entry).into_iter().enumerate() {
         let allowed = ca.found.certificate.basic_constraints.and_then(|constraints| constraints.path_len);
         let below = below + between;
         if let Some(allowed) = allowed.filter(|allowed| below as u64 > u64::from(*allowed)) {
@@ -84,17 +81,17 @@ fn path_length(material: &Material<'_>, subject: &Subject<'_>, findings: &mut Fi
     }
 }
 
-/// Reports a CA whose extended key usage excludes one of a certificate below it.
-fn usages(material: &Material<'_>, subject: &Subject<'_>, findings: &mut Findings) {
-    if subject.is_ca {
+/// Reports a CA whose extended key usages exclude one of a certificate below it.
+fn usages(material: &Material<'_>, entry: &Entry<'_>, findings: &mut Findings) {
+    if entry.is_ca {
         return;
     }
-    for ca in above(material, subject) {
+    for ca in above(material, entry) {
         let allowed = ca.found.certificate.extended_key_usage.as_deref().unwrap_or_default();
         if allowed.is_empty() || allowed.iter().any(|usage| usage == "anyExtendedKeyUsage") {
             continue;
         }
-        let excluded = subject.found.certificate.extended_key_usage.iter().flatten();
+        let excluded = entry.found.certificate.extended_key_usage.iter().flatten();
         for usage in excluded.filter(|usage| !allowed.contains(usage)) {
             let name = &ca.found.certificate.subject.text;
             findings.add(
@@ -108,11 +105,11 @@ fn usages(material: &Material<'_>, subject: &Subject<'_>, findings: &mut Finding
 
 /// Reports CAs with the same subject and different keys.
 fn names(material: &Material<'_>, findings: &mut Findings) {
-    let mut by_name: HashMap<&[u8], Vec<&Subject<'_>>> = HashMap::new();
-    let cas = material.subjects.iter().filter(|subject| subject.is_ca);
+    let mut by_name: BTreeMap<&[u8], Vec<&Entry<'_>>> = BTreeMap::new();
+    let cas = material.entries.iter().filter(|entry| entry.is_ca);
     cas.for_each(|ca| by_name.entry(&ca.found.certificate.subject.der).or_default().push(ca));
     for cas in by_name.into_values() {
-        let keys = each_once(cas.iter().map(|ca| ca.found.certificate.spki_fingerprint()));
+        let keys = distinct(cas.iter().map(|ca| ca.found.certificate.spki_fingerprint()));
         if keys.len() < 2 {
             continue;
         }
@@ -125,7 +122,7 @@ fn names(material: &Material<'_>, findings: &mut Findings) {
     }
 }
 
-/// The role of a CA, by its file.
+/// The role of a CA, recognized by the path of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileRole {
     Cluster,
@@ -152,10 +149,10 @@ fn role_of(path: &Path) -> Option<FileRole> {
 /// Reports a CA whose key is in files of several roles.
 fn roles(material: &Material<'_>, findings: &mut Findings) {
     let mut of_cluster: HashMap<Fingerprint, &str> = HashMap::new();
-    let key = |index: usize| material.subjects[index].found.certificate.spki_fingerprint();
-    // A host's folder may have files of one name for its own.
+    let key = |index: usize| material.entries[index].found.certificate.spki_fingerprint();
+    // A user's certificate in a kubeconfig is at the path of the kubeconfig, which says nothing of its role.
     let cas = || {
-        material.places.iter().filter(|(index, one)| material.subjects[*index].is_ca && one.is_first && !one.is_of_user)
+        material.places.iter().filter(|(index, one)| material.entries[*index].is_ca && one.is_first && !one.is_of_user)
     };
     for (index, one) in cas().filter(|(_, one)| role_of(one.path) == Some(FileRole::Cluster)) {
         of_cluster.entry(key(*index)).or_insert(&one.place.file);

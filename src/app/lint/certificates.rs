@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::finding::Findings;
-use super::material::{Material, Subject};
+use super::material::{Entry, Material};
 use super::purpose::Purpose;
 use super::rules::certificate::{
     CRL_EXPIRED, EXPIRED, IS_CA, NOT_READABLE, NOT_YET_VALID, OUTLIVES_CA, REVOKED, SELF_SIGNED, SIGNATURE,
@@ -17,18 +17,19 @@ use crate::pki::violation::Violation;
 
 /// The longest validity of a certificate that is no CA.
 const LONGEST: Duration = Duration::days(2 * 366);
-/// The longest validity of a person's certificate; a day more than a leap year, because tools date back.
+/// The longest validity of a person's certificate: a day more than a leap year, because tools set notBefore to an
+/// earlier time.
 const LONGEST_OF_PERSON: Duration = Duration::days(367);
 /// The longest validity of a CA.
 const LONGEST_OF_CA: Duration = Duration::days(30 * 366);
 
 pub(super) fn check(material: &Material<'_>, now: OffsetDateTime, findings: &mut Findings) {
-    for subject in &material.subjects {
-        violations(subject, now, findings);
-        validity(subject, findings);
-        signature(material, subject, findings);
-        if is_revoked(material, subject) {
-            findings.add(&REVOKED, &subject.found.place, subject.found.certificate.subject.text.as_str());
+    for entry in &material.entries {
+        violations(entry, now, findings);
+        validity(entry, findings);
+        signature(material, entry, findings);
+        if is_revoked(material, entry) {
+            findings.add(&REVOKED, &entry.found.place, entry.found.certificate.subject.text.as_str());
         }
     }
     for one in &material.crls {
@@ -39,10 +40,10 @@ pub(super) fn check(material: &Material<'_>, now: OffsetDateTime, findings: &mut
 }
 
 /// Reports what [`general_violations`] finds in any certificate.
-fn violations(subject: &Subject<'_>, now: OffsetDateTime, findings: &mut Findings) {
-    let certificate = subject.found.certificate;
+fn violations(entry: &Entry<'_>, now: OffsetDateTime, findings: &mut Findings) {
+    let certificate = entry.found.certificate;
     for violation in general_violations(certificate, now) {
-        let rule = match (&violation, subject.is_ca) {
+        let rule = match (&violation, entry.is_ca) {
             (Violation::Expired { .. }, true) => &ca::EXPIRED,
             (Violation::Expired { .. }, false) => &EXPIRED,
             (Violation::NotYetValid { .. }, true) => &ca::NOT_YET_VALID,
@@ -50,20 +51,20 @@ fn violations(subject: &Subject<'_>, now: OffsetDateTime, findings: &mut Finding
             (Violation::WeakKey(_), _) => &key::WEAK,
             (Violation::WeakHash(_), _) if !certificate.is_self_issued() => &WEAK_HASH,
             (Violation::UnknownCritical(_), _) => &UNKNOWN_CRITICAL,
-            // That reason has a rule of its own.
+            // Negative serial numbers have a rule of their own.
             (Violation::GoRefuses(_), _) if !certificate.has_negative_serial => &NOT_READABLE,
             _ => continue,
         };
-        findings.add(rule, &subject.found.place, format!("{}: {violation}", certificate.subject.text));
+        findings.add(rule, &entry.found.place, format!("{}: {violation}", certificate.subject.text));
     }
 }
 
-fn validity(subject: &Subject<'_>, findings: &mut Findings) {
-    let Certificate { not_before, not_after, .. } = *subject.found.certificate;
-    let account = subject.found.certificate.account();
-    let is_person = subject.found.is_of_user
+fn validity(entry: &Entry<'_>, findings: &mut Findings) {
+    let Certificate { not_before, not_after, .. } = *entry.found.certificate;
+    let account = entry.found.certificate.account();
+    let is_person = entry.found.is_of_user
         && !["system:", "kube-", "kubelet:"].iter().any(|prefix| account.user.starts_with(prefix));
-    let (rule, longest) = match (subject.is_ca, is_person) {
+    let (rule, longest) = match (entry.is_ca, is_person) {
         (true, _) => (&ca::VALIDITY, LONGEST_OF_CA),
         (false, true) => (&VALIDITY_OF_PERSON, LONGEST_OF_PERSON),
         (false, false) => (&VALIDITY, LONGEST),
@@ -71,29 +72,29 @@ fn validity(subject: &Subject<'_>, findings: &mut Findings) {
     let valid = not_after - not_before;
     if valid > longest {
         let observed = format!("{}: {} days, until {}", account.user, valid.whole_days(), stamp(not_after));
-        findings.add(rule, &subject.found.place, observed);
+        findings.add(rule, &entry.found.place, observed);
     }
 }
 
-fn signature(material: &Material<'_>, subject: &Subject<'_>, findings: &mut Findings) {
-    let (certificate, place) = (subject.found.certificate, &subject.found.place);
-    if let Some(wrong) = &subject.wrong_issuer {
+fn signature(material: &Material<'_>, entry: &Entry<'_>, findings: &mut Findings) {
+    let (certificate, place) = (entry.found.certificate, &entry.found.place);
+    if let Some(wrong) = &entry.wrong_issuer {
         let part = wrong.part.as_ref().map(|part| format!(", {part}")).unwrap_or_default();
         let observed =
             format!("it names {}, but the key in {}{part} did not sign it", certificate.issuer.text, wrong.file);
         findings.add(&SIGNATURE, place, observed);
     }
-    let is_used = subject.found.is_of_user || subject.purpose.serves();
+    let is_used = entry.found.is_of_user || entry.purpose.serves();
     let has_ca_bit = certificate.basic_constraints.is_some_and(|constraints| constraints.ca);
     if has_ca_bit && is_used {
         findings.add(&IS_CA, place, certificate.subject.text.as_str());
-    } else if !subject.is_ca && certificate.is_self_issued() && certificate.is_signed_by(certificate) {
-        // An old root without basicConstraints is in a file of CAs.
-        if is_used || subject.purpose == Purpose::Client || certificate.version > 2 {
+    } else if !entry.is_ca && certificate.is_self_issued() && certificate.is_signed_by(certificate) {
+        // A certificate of version 1 that nothing uses may be an old root, which has no basicConstraints.
+        if is_used || entry.purpose == Purpose::Client || certificate.version > 2 {
             findings.add(&SELF_SIGNED, place, certificate.subject.text.as_str());
         }
     }
-    if let Some(issuer) = material.issuer_of(subject) {
+    if let Some(issuer) = material.issuer_of(entry) {
         let (until, limit) = (certificate.not_after, issuer.found.certificate.not_after);
         if until > limit {
             let observed =
@@ -103,10 +104,10 @@ fn signature(material: &Material<'_>, subject: &Subject<'_>, findings: &mut Find
     }
 }
 
-/// Returns true if a CRL that its CA signed lists it.
-fn is_revoked(material: &Material<'_>, subject: &Subject<'_>) -> bool {
-    let certificate = subject.found.certificate;
-    let Some(issuer) = material.issuer_of(subject).map(|issuer| issuer.found.certificate) else { return false };
+/// Returns true if a certificate is listed in a CRL that its CA signed.
+fn is_revoked(material: &Material<'_>, entry: &Entry<'_>) -> bool {
+    let certificate = entry.found.certificate;
+    let Some(issuer) = material.issuer_of(entry).map(|issuer| issuer.found.certificate) else { return false };
     material.crls.iter().any(|one| {
         one.crl.issuer.der == issuer.subject.der
             && one.crl.serials.contains(&certificate.serial)

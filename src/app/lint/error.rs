@@ -13,7 +13,7 @@ pub enum LintError {
         /// The most similar id.
         similar: Option<String>,
     },
-    /// Nothing that was named is of a known kind.
+    /// No file is of a known kind.
     #[error("there is no certificate, key, CRL, kubeconfig or bundle in it")]
     NothingFound,
     /// All files are encrypted, so that nothing was checked.

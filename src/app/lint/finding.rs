@@ -1,4 +1,4 @@
-//! What is found, and the report.
+//! Findings and the report.
 
 use super::rule::{Rule, Severity};
 
@@ -18,7 +18,7 @@ pub struct LintFinding {
     pub rule: &'static Rule,
     /// The place.
     pub place: Place,
-    /// The observation.
+    /// What was observed there.
     pub observed: String,
 }
 
@@ -61,11 +61,8 @@ impl Findings {
 
     /// Returns the findings, the worst first, each once.
     pub(super) fn sorted(mut self) -> Vec<LintFinding> {
-        // Stable: of equal severity they stay in the order of the files.
-        self.0.sort_by(|a, b| {
-            let place = |finding: &LintFinding| finding.place.file.clone();
-            b.rule.severity.cmp(&a.rule.severity).then_with(|| place(a).cmp(&place(b)))
-        });
+        // The sort is stable: the findings of a file stay in the order of its parts.
+        self.0.sort_by(|a, b| b.rule.severity.cmp(&a.rule.severity).then_with(|| a.place.file.cmp(&b.place.file)));
         let mut seen = std::collections::HashSet::new();
         self.0.retain(|finding| seen.insert((finding.rule.id, finding.place.clone(), finding.observed.clone())));
         self.0

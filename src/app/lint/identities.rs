@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::finding::Findings;
-use super::material::{Material, Subject};
+use super::material::{Entry, Material};
 use super::rules::certificate::{
     IDENTIFIER_MISMATCH, IDENTIFIER_MISSING, SERIAL_DUPLICATE, SERIAL_LONG, SERIAL_NEGATIVE, SERIAL_ZERO,
 };
@@ -13,17 +13,17 @@ use crate::pki::certificate::Serial;
 const LONGEST_SERIAL: usize = 20;
 
 pub(super) fn check(material: &Material<'_>, findings: &mut Findings) {
-    for subject in &material.subjects {
-        identifiers(material, subject, findings);
-        serial(subject, findings);
+    for entry in &material.entries {
+        identifiers(material, entry, findings);
+        serial(entry, findings);
     }
     duplicates(material, findings);
 }
 
-fn identifiers(material: &Material<'_>, subject: &Subject<'_>, findings: &mut Findings) {
-    let Some(issuer) = material.issuer_of(subject).map(|issuer| issuer.found.certificate) else { return };
+fn identifiers(material: &Material<'_>, entry: &Entry<'_>, findings: &mut Findings) {
+    let Some(issuer) = material.issuer_of(entry).map(|issuer| issuer.found.certificate) else { return };
     let Some(wanted) = &issuer.subject_key_id else { return };
-    let (certificate, place) = (subject.found.certificate, &subject.found.place);
+    let (certificate, place) = (entry.found.certificate, &entry.found.place);
     match &certificate.authority_key_id {
         None => findings.add(&IDENTIFIER_MISSING, place, certificate.subject.text.as_str()),
         Some(found) if found != wanted => findings.add(&IDENTIFIER_MISMATCH, place, certificate.subject.text.as_str()),
@@ -31,8 +31,8 @@ fn identifiers(material: &Material<'_>, subject: &Subject<'_>, findings: &mut Fi
     }
 }
 
-fn serial(subject: &Subject<'_>, findings: &mut Findings) {
-    let (certificate, place) = (subject.found.certificate, &subject.found.place);
+fn serial(entry: &Entry<'_>, findings: &mut Findings) {
+    let (certificate, place) = (entry.found.certificate, &entry.found.place);
     let name = certificate.subject.text.as_str();
     let octets = &certificate.serial.0;
     if certificate.has_negative_serial {
@@ -46,21 +46,21 @@ fn serial(subject: &Subject<'_>, findings: &mut Findings) {
 
 /// Reports certificates with the issuer and the serial number of another one.
 fn duplicates(material: &Material<'_>, findings: &mut Findings) {
-    let mut seen: HashMap<(&[u8], &Serial), Vec<&Subject<'_>>> = HashMap::new();
-    for subject in &material.subjects {
-        let certificate = subject.found.certificate;
+    let mut seen: HashMap<(&[u8], &Serial), Vec<&Entry<'_>>> = HashMap::new();
+    for entry in &material.entries {
+        let certificate = entry.found.certificate;
         let others = seen.entry((certificate.issuer.der.as_slice(), &certificate.serial)).or_default();
-        if let Some(first) = others.iter().find(|other| has_issuer_of(subject, other)) {
+        if let Some(first) = others.iter().find(|other| has_issuer_of(entry, other)) {
             let (serial, file) = (&certificate.serial, &first.found.place.file);
             let observed = format!("{serial} is the serial number of the certificate in {file}, too");
-            findings.add(&SERIAL_DUPLICATE, &subject.found.place, observed);
+            findings.add(&SERIAL_DUPLICATE, &entry.found.place, observed);
         }
-        others.push(subject);
+        others.push(entry);
     }
 }
 
-/// Returns true if one CA signed both. Two CAs may have one name.
-fn has_issuer_of(one: &Subject<'_>, other: &Subject<'_>) -> bool {
+/// Returns true if one CA signed both. Equal names of issuers do not prove it: two CAs may have the same name.
+fn has_issuer_of(one: &Entry<'_>, other: &Entry<'_>) -> bool {
     let (first, second) = (one.found.certificate, other.found.certificate);
     match (one.issuer, other.issuer) {
         (Some(one), Some(other)) => one == other,

@@ -1,10 +1,10 @@
-//! Private keys: whether they fit, who can read them, and what else has them.
+//! Private keys: whether they belong to their certificates, who can read them, and which certificates share one.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::finding::{Findings, Place};
-use super::material::{Found, FoundKey, Material, Subject};
+use super::material::{Entry, Found, FoundKey, Material};
 use super::rules::key::{CA_BESIDE_CREDENTIALS, GROUP_READABLE, MISMATCH, SHARED, WEAK, WORLD_READABLE};
 use super::sources::{Source, SourceContent, followed, has_key};
 use crate::explain::kubeconfig::{Field, ReadKubeconfig};
@@ -13,8 +13,9 @@ use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::files;
 
-/// The mode of a file that other users can read, and that of its group.
+/// The permission bit for reading by other users.
 const OTHERS: u32 = 0o004;
+/// The permission bit for reading by the group.
 const GROUP: u32 = 0o040;
 /// The endings of keys beside `NAME.crt` or `NAME.pem` (kubeadm, k3s, Talos; cfssl; openssl's examples).
 const KEY_NAMES: [&str; 4] = [".key", "-key.pem", ".key.pem", "_key.pem"];
@@ -30,18 +31,17 @@ pub(super) fn check(material: &Material<'_>, findings: &mut Findings) {
     cas(material, findings);
 }
 
-/// Returns the name of the file without its folder and ending, where it is that of a certificate.
+/// Returns the folder and the name without ending of a file that is named like a certificate.
 fn certificate_name(path: &Path) -> Option<(PathBuf, String)> {
     let name = path.file_name()?.to_str()?;
-    let stem = [".cert.pem", ".crt", ".cer", ".pem", "-cert.pem"].iter().find_map(|end| name.strip_suffix(end))?;
+    let stem = [".cert.pem", ".crt", ".cer", ".pem"].iter().find_map(|end| name.strip_suffix(end))?;
     Some((path.parent()?.to_owned(), stem.trim_end_matches("-cert").to_owned()))
 }
 
-/// Returns the name of the certificate that a key with this name belongs to.
+/// Returns the folder and the name without ending of a file that is named like a key.
 fn key_name(path: &Path) -> Option<(PathBuf, String)> {
     let name = path.file_name()?.to_str()?;
-    // The longest ending first: `x.key.pem` is no key of `x.key`.
-    let stem = KEY_NAMES.iter().rev().find_map(|end| name.strip_suffix(end))?;
+    let stem = KEY_NAMES.iter().find_map(|end| name.strip_suffix(end))?;
     Some((path.parent()?.to_owned(), stem.to_owned()))
 }
 
@@ -49,7 +49,7 @@ fn key_name(path: &Path) -> Option<(PathBuf, String)> {
 fn beside(material: &Material<'_>, findings: &mut Findings) {
     let mut by_name: HashMap<(String, PathBuf, String), &FoundKey<'_>> = HashMap::new();
     let mut by_file: HashMap<(String, &Path), &FoundKey<'_>> = HashMap::new();
-    // Bundles have files of the same paths.
+    // Paths in bundles are relative, and the same ones in each bundle.
     let bundle = |place: &'_ Place, path: &Path| if path.is_relative() { place.file.clone() } else { String::new() };
     let configs: HashSet<&Path> = material.configs.iter().map(|config| config.source.path.as_path()).collect();
     for key in material.keys.iter().filter(|key| !configs.contains(key.path)) {
@@ -112,7 +112,7 @@ fn key(piece: &Piece) -> Option<Fingerprint> {
     }
 }
 
-/// Reports short RSA keys that have no certificate, such as those that sign tokens.
+/// Reports short RSA keys. Not every key has a certificate: those that sign tokens have none.
 fn weak(material: &Material<'_>, findings: &mut Findings) {
     for key in &material.keys {
         let bits: Option<usize> = key.facts.kind.strip_prefix("RSA ").and_then(|bits| bits.parse().ok());
@@ -122,25 +122,25 @@ fn weak(material: &Material<'_>, findings: &mut Findings) {
     }
 }
 
-/// Reports keys that certificates of several subjects have.
+/// Reports keys that several different certificates have.
 fn shared(material: &Material<'_>, findings: &mut Findings) {
-    let mut by_key: HashMap<Fingerprint, &Subject<'_>> = HashMap::new();
-    for subject in &material.subjects {
-        let certificate = subject.found.certificate;
-        let first = *by_key.entry(certificate.spki_fingerprint()).or_insert(subject);
-        if is_another(first, subject) {
+    let mut by_key: HashMap<Fingerprint, &Entry<'_>> = HashMap::new();
+    for entry in &material.entries {
+        let certificate = entry.found.certificate;
+        let first = *by_key.entry(certificate.spki_fingerprint()).or_insert(entry);
+        if is_another(first, entry) {
             let other = &first.found;
             let observed = format!(
                 "{} has the key of {} in {}",
                 certificate.subject.text, other.certificate.subject.text, other.place.file
             );
-            findings.add(&SHARED, &subject.found.place, observed);
+            findings.add(&SHARED, &entry.found.place, observed);
         }
     }
 }
 
 /// Returns true unless one of them renews the other, or both are one CA.
-fn is_another(first: &Subject<'_>, second: &Subject<'_>) -> bool {
+fn is_another(first: &Entry<'_>, second: &Entry<'_>) -> bool {
     let (one, other) = (first.found.certificate, second.found.certificate);
     let is_same_ca = first.is_ca && second.is_ca && one.subject.der == other.subject.der;
     let is_renewed = one.subject.der == other.subject.der && one.extended_key_usage == other.extended_key_usage;
@@ -173,7 +173,7 @@ fn report(place: &Place, mode: u32, findings: &mut Findings) {
     }
 }
 
-/// Returns true if a kubeconfig has a key or a token itself.
+/// Returns true if a kubeconfig contains a key, a token or a password, and does not only name files.
 fn has_secrets(config: &ReadKubeconfig) -> bool {
     let embeds_key = config.parts().iter().any(|part| part.field == Field::Key && part.is_embedded);
     let is_secret = |other: &str| ["a token", "user name and password"].contains(&other);
@@ -188,20 +188,20 @@ fn key_files(config: &ReadKubeconfig) -> Vec<String> {
     config.parts().iter().filter(is_file).map(|part| part.place.clone()).collect()
 }
 
-/// Reports unencrypted keys of CAs in folders with keys of hosts.
+/// Reports unencrypted keys of CAs in folders with keys of other certificates.
 fn cas(material: &Material<'_>, findings: &mut Findings) {
     let is_ca: HashMap<Fingerprint, bool> =
-        material.subjects.iter().map(|subject| (subject.found.certificate.spki_fingerprint(), subject.is_ca)).collect();
+        material.entries.iter().map(|entry| (entry.found.certificate.spki_fingerprint(), entry.is_ca)).collect();
     let folder = |key: &FoundKey<'_>| key.path.parent().unwrap_or(Path::new("")).to_owned();
-    let mut hosts: HashMap<PathBuf, &Place> = HashMap::new();
+    let mut others: HashMap<PathBuf, &Place> = HashMap::new();
     for key in &material.keys {
         if key.facts.fingerprint.and_then(|key| is_ca.get(&key)) == Some(&false) {
-            hosts.entry(folder(key)).or_insert(&key.place);
+            others.entry(folder(key)).or_insert(&key.place);
         }
     }
     for key in &material.keys {
         if key.facts.fingerprint.and_then(|key| is_ca.get(&key)) == Some(&true)
-            && let Some(other) = hosts.get(&folder(key))
+            && let Some(other) = others.get(&folder(key))
         {
             findings.add(&CA_BESIDE_CREDENTIALS, &key.place, format!("it is in one folder with {}", other.file));
         }

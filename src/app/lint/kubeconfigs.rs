@@ -1,7 +1,8 @@
-//! Kubeconfigs: whether client-go takes them, what they trust, and whether that fits the API servers among the files.
+//! Kubeconfigs: whether client-go accepts them, which CA they trust, and whether both fit the API servers' certificates
+//! among the files.
 
 use super::finding::Findings;
-use super::material::{FoundConfig, Material, Subject};
+use super::material::{Entry, FoundConfig, LONGEST_PATH, Material};
 use super::purpose::Purpose;
 use super::rules::kubeconfig::{CA, EMBEDDED, INSECURE, REFERENCE, REFUSED, SERVER};
 use super::sources::followed;
@@ -12,8 +13,8 @@ use crate::explain::piece::Piece;
 use crate::pki::certificate::Certificate;
 
 pub(super) fn check(material: &Material<'_>, findings: &mut Findings) {
-    let servers: Vec<&Subject<'_>> =
-        material.subjects.iter().filter(|subject| subject.purpose == Purpose::ApiServer && !subject.is_ca).collect();
+    let servers: Vec<&Entry<'_>> =
+        material.entries.iter().filter(|entry| entry.purpose == Purpose::ApiServer && !entry.is_ca).collect();
     for config in &material.configs {
         refused(config, findings);
         references(material, config, findings);
@@ -27,7 +28,7 @@ pub(super) fn check(material: &Material<'_>, findings: &mut Findings) {
 
 fn refused(one: &FoundConfig<'_>, findings: &mut Findings) {
     let config = one.config.config();
-    // kubectl accepts a file without a context, and names one itself.
+    // kubectl accepts a file without a current context: `--context` names one.
     if let Err(error) = config.used(None)
         && !matches!(error, ContextError::NoneChosen)
     {
@@ -50,7 +51,7 @@ fn references(material: &Material<'_>, one: &FoundConfig<'_>, findings: &mut Fin
     }
 }
 
-/// Reports the embedded certificate of a component, which has to restart where it was renewed.
+/// Reports the embedded certificate of a component, which has to be restarted after a renewal.
 fn embedded(one: &FoundConfig<'_>, findings: &mut Findings) {
     for part in one.config.parts().iter().filter(|part| part.is_embedded && part.field == Field::Certificate) {
         let certificate = part.pieces.iter().flatten().find_map(|piece| match piece {
@@ -80,7 +81,7 @@ fn server(
     material: &Material<'_>,
     one: &FoundConfig<'_>,
     cluster: &KubeCluster,
-    servers: &[&Subject<'_>],
+    servers: &[&Entry<'_>],
     findings: &mut Findings,
 ) {
     let part = one.config.parts().iter().find(|part| part.field == Field::Issuer && part.of == cluster.name);
@@ -94,8 +95,8 @@ fn server(
         .collect();
     let Some(host) = cluster.tls_server_name.clone().or_else(|| host_of(&cluster.location())) else { return };
     let Ok(address) = Address::parse(&host) else { return };
-    let is_signed = |server: &&&Subject<'_>| is_below(material, server, &trusted);
-    let is_named = |server: &&&Subject<'_>| server.found.certificate.names_address(&address);
+    let is_signed = |server: &&&Entry<'_>| is_below(material, server, &trusted);
+    let is_named = |server: &&&Entry<'_>| server.found.certificate.names_address(&address);
     let place = one.source.place(Some(format!("cluster {}", cluster.name)));
     if servers.iter().any(|server| is_signed(&server) && is_named(&server)) {
         return;
@@ -108,10 +109,10 @@ fn server(
     }
 }
 
-/// Returns true if one of the CAs signed a certificate, or a CA above it that is among the files.
-fn is_below(material: &Material<'_>, server: &Subject<'_>, trusted: &[&Certificate]) -> bool {
+/// Returns true if one of the trusted CAs signed a certificate or one of the CAs above it.
+fn is_below(material: &Material<'_>, server: &Entry<'_>, trusted: &[&Certificate]) -> bool {
     let mut at = server;
-    for _ in 0..8 {
+    for _ in 0..LONGEST_PATH {
         if trusted
             .iter()
             .any(|ca| ca.subject.der == at.found.certificate.issuer.der && at.found.certificate.is_signed_by(ca))

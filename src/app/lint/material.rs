@@ -14,27 +14,31 @@ use super::finding::Place;
 use super::purpose::Purpose;
 use super::sources::{Source, SourceContent, followed};
 
+/// The most CAs above a certificate that are followed. CAs that signed each other have paths without an end.
+pub(super) const LONGEST_PATH: usize = 16;
+
 /// A certificate at one of its places.
+#[derive(Clone)]
 pub(super) struct Found<'s> {
     pub(super) certificate: &'s Certificate,
     pub(super) place: Place,
     pub(super) path: &'s Path,
-    /// Whether it is in a kubeconfig, or named by one, for a user.
+    /// Whether it is the certificate of a user in a kubeconfig, embedded or in a file.
     pub(super) is_of_user: bool,
-    /// Whether it is the first certificate of its file, and not one of a chain.
+    /// Whether it is the first certificate of its file; those after it are its chain.
     pub(super) is_first: bool,
 }
 
-/// A certificate, whatever its number of places.
-pub(super) struct Subject<'s> {
+/// A certificate, with all that is known of it from its places.
+pub(super) struct Entry<'s> {
     /// Where it was found first.
     pub(super) found: Found<'s>,
     pub(super) purpose: Purpose,
     /// Whether it is a CA, or signed another certificate.
     pub(super) is_ca: bool,
-    /// The CA among the files that signed it, by its index; not itself.
+    /// The index of the CA among the files that signed it; `None` for a self-signed certificate.
     pub(super) issuer: Option<usize>,
-    /// The subject of a CA among the files that it names as its issuer, and that did not sign it.
+    /// The place of a CA among the files that has the name of its issuer, and did not sign it.
     pub(super) wrong_issuer: Option<Place>,
 }
 
@@ -61,8 +65,8 @@ pub(super) struct FoundConfig<'s> {
 pub(super) struct Material<'s> {
     pub(super) sources: &'s [Source],
     /// Every certificate once.
-    pub(super) subjects: Vec<Subject<'s>>,
-    /// Every certificate at each of its places, by the index of its subject.
+    pub(super) entries: Vec<Entry<'s>>,
+    /// Every certificate at each of its places, with the index of its entry.
     pub(super) places: Vec<(usize, Found<'s>)>,
     pub(super) keys: Vec<FoundKey<'s>>,
     pub(super) crls: Vec<FoundCrl<'s>>,
@@ -79,38 +83,38 @@ impl<'s> Material<'s> {
                 found.pieces(source, pieces, None, false);
             }
         }
-        // A CA is at its own file first, and then in the kubeconfigs that trust it.
+        // Kubeconfigs come last, so that the first place of a CA is its own file.
         for source in sources {
             if let SourceContent::Kubeconfig(config) = &source.content {
                 found.config(source, config, sources);
             }
         }
         let Collector { found, keys, crls, configs, damaged } = found;
-        let mut material = Self { sources, subjects: Vec::new(), places: Vec::new(), keys, crls, configs, damaged };
-        material.subjects(found);
+        let mut material = Self { sources, entries: Vec::new(), places: Vec::new(), keys, crls, configs, damaged };
+        material.add_entries(found);
         material.link();
         material
     }
 
-    /// Makes one subject of the places of each certificate.
-    fn subjects(&mut self, found: Vec<Found<'s>>) {
+    /// Adds one entry for all places of a certificate.
+    fn add_entries(&mut self, found: Vec<Found<'s>>) {
         let mut by_fingerprint: HashMap<Fingerprint, usize> = HashMap::new();
         for one in found {
-            let next = self.subjects.len();
+            let next = self.entries.len();
             let index = *by_fingerprint.entry(one.certificate.fingerprint()).or_insert(next);
             if index == next {
                 let is_ca = one.certificate.basic_constraints.is_some_and(|constraints| constraints.ca);
-                self.subjects.push(Subject {
+                self.entries.push(Entry {
                     purpose: Purpose::of(one.certificate, one.path, one.is_of_user, one.is_first),
-                    found: one.again(),
+                    found: one.clone(),
                     is_ca,
                     issuer: None,
                     wrong_issuer: None,
                 });
-            } else if let Some(subject) = self.subjects.get_mut(index) {
+            } else if let Some(entry) = self.entries.get_mut(index) {
                 let purpose = Purpose::of(one.certificate, one.path, one.is_of_user, one.is_first);
-                subject.purpose = subject.purpose.or(purpose);
-                subject.found.is_of_user |= one.is_of_user;
+                entry.purpose = entry.purpose.or(purpose);
+                entry.found.is_of_user |= one.is_of_user;
             }
             self.places.push((index, one));
         }
@@ -119,17 +123,17 @@ impl<'s> Material<'s> {
     /// Finds the CA that signed each certificate.
     fn link(&mut self) {
         let mut by_name: HashMap<&[u8], Vec<usize>> = HashMap::new();
-        for (index, subject) in self.subjects.iter().enumerate() {
-            by_name.entry(&subject.found.certificate.subject.der).or_default().push(index);
+        for (index, entry) in self.entries.iter().enumerate() {
+            by_name.entry(&entry.found.certificate.subject.der).or_default().push(index);
         }
-        let mut links = Vec::with_capacity(self.subjects.len());
-        for (index, subject) in self.subjects.iter().enumerate() {
-            let certificate = subject.found.certificate;
+        let mut links = Vec::with_capacity(self.entries.len());
+        for (index, entry) in self.entries.iter().enumerate() {
+            let certificate = entry.found.certificate;
             let candidates = by_name.get(certificate.issuer.der.as_slice()).map(Vec::as_slice).unwrap_or_default();
             let others = candidates.iter().filter(|candidate| **candidate != index);
-            let status = |candidate: usize| certificate.signed_by(self.subjects[candidate].found.certificate);
+            let status = |candidate: usize| certificate.signed_by(self.entries[candidate].found.certificate);
             let (mut issuer, mut wrong) = (None, None);
-            // The signature of a certificate that names itself is its own.
+            // A self-signed certificate has no other issuer.
             if !(certificate.is_self_issued() && status(index) != SignatureStatus::Invalid) {
                 for candidate in others {
                     match status(*candidate) {
@@ -138,7 +142,7 @@ impl<'s> Material<'s> {
                             break;
                         }
                         SignatureStatus::Invalid => {
-                            wrong.get_or_insert_with(|| self.subjects[*candidate].found.place.clone());
+                            wrong.get_or_insert_with(|| self.entries[*candidate].found.place.clone());
                         }
                         SignatureStatus::Unverifiable(_) => wrong = None,
                     }
@@ -147,25 +151,18 @@ impl<'s> Material<'s> {
             links.push((issuer, wrong.filter(|_| issuer.is_none())));
         }
         for (index, (issuer, wrong)) in links.into_iter().enumerate() {
-            if let Some(issuer) = issuer.and_then(|issuer| self.subjects.get_mut(issuer)) {
+            if let Some(issuer) = issuer.and_then(|issuer| self.entries.get_mut(issuer)) {
                 issuer.is_ca = true;
             }
-            if let Some(subject) = self.subjects.get_mut(index) {
-                (subject.issuer, subject.wrong_issuer) = (issuer, wrong);
+            if let Some(entry) = self.entries.get_mut(index) {
+                (entry.issuer, entry.wrong_issuer) = (issuer, wrong);
             }
         }
     }
 
     /// Returns the CA among the files that signed a certificate.
-    pub(super) fn issuer_of(&self, subject: &Subject<'s>) -> Option<&Subject<'s>> {
-        self.subjects.get(subject.issuer?)
-    }
-}
-
-impl Found<'_> {
-    fn again(&self) -> Self {
-        let Self { certificate, path, is_of_user, is_first, .. } = *self;
-        Self { certificate, place: self.place.clone(), path, is_of_user, is_first }
+    pub(super) fn issuer_of(&self, entry: &Entry<'s>) -> Option<&Entry<'s>> {
+        self.entries.get(entry.issuer?)
     }
 }
 
@@ -226,8 +223,8 @@ impl<'s> Collector<'s> {
     }
 }
 
-/// Returns the first of each value.
-pub(super) fn each_once<T: Eq + std::hash::Hash + Clone>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+/// Returns every value once, in the order of first occurrence.
+pub(super) fn distinct<T: Eq + std::hash::Hash + Clone>(values: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut seen = HashSet::new();
     values.into_iter().filter(|value| seen.insert(value.clone())).collect()
 }

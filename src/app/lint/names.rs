@@ -1,7 +1,7 @@
 //! Subjects and subject alternative names.
 
 use super::finding::Findings;
-use super::material::{Material, Subject};
+use super::material::{Entry, Material};
 use super::purpose::{NODE, Purpose};
 use super::rules::name::{
     ADDRESS_AS_DNS, ADDRESS_MISSING, COMMON_NAME_LENGTH, HOST_MISSING, KUBELET_SERVING, NO_SUBJECT_ALTERNATIVE,
@@ -14,20 +14,20 @@ use crate::cluster::spec::{Cluster, Host};
 use crate::pki::certificate::SubjectAltName;
 
 pub(super) fn check(material: &Material<'_>, cluster: Option<&Cluster>, findings: &mut Findings) {
-    for subject in &material.subjects {
-        common_name(subject, findings);
-        if !subject.is_ca {
-            alternative(subject, findings);
-            kubelet(subject, findings);
+    for entry in &material.entries {
+        common_name(entry, findings);
+        if !entry.is_ca {
+            alternative(entry, findings);
+            kubelet(entry, findings);
         }
         if let Some(cluster) = cluster {
-            addresses(material, subject, cluster, findings);
+            addresses(material, entry, cluster, findings);
         }
     }
 }
 
-fn common_name(subject: &Subject<'_>, findings: &mut Findings) {
-    let (certificate, place) = (subject.found.certificate, &subject.found.place);
+fn common_name(entry: &Entry<'_>, findings: &mut Findings) {
+    let (certificate, place) = (entry.found.certificate, &entry.found.place);
     for name in &certificate.subject.common_names {
         let length = name.chars().count();
         if length > MAX_COMMON_NAME {
@@ -44,10 +44,10 @@ fn has_upper_case(text: &str) -> bool {
     text.chars().any(char::is_uppercase)
 }
 
-fn alternative(subject: &Subject<'_>, findings: &mut Findings) {
-    let (certificate, place) = (subject.found.certificate, &subject.found.place);
-    let serves = subject.purpose.serves()
-        || (subject.purpose == Purpose::Unknown
+fn alternative(entry: &Entry<'_>, findings: &mut Findings) {
+    let (certificate, place) = (entry.found.certificate, &entry.found.place);
+    let serves = entry.purpose.serves()
+        || (entry.purpose == Purpose::Unknown
             && certificate.has_extended_usage("serverAuth")
             && !certificate.has_extended_usage("clientAuth"));
     if serves && certificate.names.is_empty() {
@@ -65,17 +65,17 @@ fn alternative(subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
-fn kubelet(subject: &Subject<'_>, findings: &mut Findings) {
-    if subject.purpose != Purpose::KubeletServer {
+fn kubelet(entry: &Entry<'_>, findings: &mut Findings) {
+    if entry.purpose != Purpose::KubeletServer {
         return;
     }
-    let (certificate, place) = (subject.found.certificate, &subject.found.place);
+    let (certificate, place) = (entry.found.certificate, &entry.found.place);
     let user = certificate.account().user;
     let Some(host) = user.strip_prefix(NODE) else {
         return findings.add(&KUBELET_SERVING, place, user);
     };
     let Ok(address) = Address::parse(&host.to_lowercase()) else { return };
-    // Where it names nothing, another rule reports it.
+    // A certificate without any name is reported by NO_SUBJECT_ALTERNATIVE.
     if !certificate.names.is_empty() && !certificate.names_address(&address) {
         let names: Vec<String> = certificate.names.iter().map(ToString::to_string).collect();
         findings.add(&HOST_MISSING, place, format!("{host} is not among {}", names.join(", ")));
@@ -83,18 +83,18 @@ fn kubelet(subject: &Subject<'_>, findings: &mut Findings) {
 }
 
 /// Compares a server's certificate with the cluster file.
-fn addresses(material: &Material<'_>, subject: &Subject<'_>, cluster: &Cluster, findings: &mut Findings) {
-    let (certificate, place) = (subject.found.certificate, &subject.found.place);
-    if certificate.names.is_empty() || subject.is_ca {
+fn addresses(material: &Material<'_>, entry: &Entry<'_>, cluster: &Cluster, findings: &mut Findings) {
+    let (certificate, place) = (entry.found.certificate, &entry.found.place);
+    if certificate.names.is_empty() || entry.is_ca {
         return;
     }
-    let profile = match subject.purpose {
+    let profile = match entry.purpose {
         Purpose::ApiServer => Profile::Apiserver,
         Purpose::KubeletServer => Profile::KubeletServer,
         Purpose::EtcdMember => Profile::EtcdServer,
         Purpose::Server | Purpose::Client | Purpose::Unknown => return,
     };
-    let named = |host: &&Host| is_of_host(material, subject, host.name.as_str());
+    let named = |host: &&Host| is_of_host(material, entry, host.name.as_str());
     let specs = match profile {
         Profile::KubeletServer => cluster.nodes.iter().find(named).map(|node| cluster.node_specs(node)),
         _ => cluster.masters.iter().find(named).map(|master| cluster.master_specs(master)),
@@ -108,11 +108,11 @@ fn addresses(material: &Material<'_>, subject: &Subject<'_>, cluster: &Cluster, 
 }
 
 /// Returns true if a certificate is that of a host: by its common name, or by a folder of that name.
-fn is_of_host(material: &Material<'_>, subject: &Subject<'_>, host: &str) -> bool {
-    let user = subject.found.certificate.account().user;
+fn is_of_host(material: &Material<'_>, entry: &Entry<'_>, host: &str) -> bool {
+    let user = entry.found.certificate.account().user;
     let name = user.strip_prefix(NODE).unwrap_or(&user);
     let is_in_folder = |path: &std::path::Path| path.iter().any(|part| part.to_str() == Some(host));
-    let fingerprint = subject.found.certificate.fingerprint();
+    let fingerprint = entry.found.certificate.fingerprint();
     let mut places = material.places.iter().filter(|(_, one)| one.certificate.fingerprint() == fingerprint);
     name == host || places.any(|(_, one)| is_in_folder(one.path))
 }

@@ -1,4 +1,4 @@
-//! What is reported.
+//! The options of a run.
 
 use super::error::LintError;
 use super::rule::{Rule, Severity};
@@ -6,7 +6,7 @@ use super::rules::RULES;
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::Cluster;
 
-/// What is reported, and what is known of the cluster.
+/// Which findings are reported, and the cluster file to compare with.
 #[derive(Debug)]
 pub struct LintOptions {
     least: Severity,
@@ -15,13 +15,13 @@ pub struct LintOptions {
 }
 
 impl LintOptions {
-    /// Returns options by which findings of `least` and worse are reported, without those of the rules in `ignored`: ids,
-    /// or `FAMILY.*`.
+    /// Returns options that report findings of severity `least` and worse.
     ///
-    /// Certificates of hosts that `cluster` has are compared with it.
+    /// Findings of the rules in `ignored` are not reported: ids or `FAMILY.*`, also several of them separated by commas.
+    /// Certificates of hosts that are in `cluster` are compared with it.
     ///
     /// # Errors
-    /// Returns an error if there is no such rule.
+    /// Returns an error if `ignored` names a rule that does not exist.
     pub fn new(least: Severity, ignored: &[String], cluster: Option<Cluster>) -> Result<Self, LintError> {
         let ids = ignored.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|id| !id.is_empty());
         let ignored: Vec<String> = ids.map(str::to_owned).collect();

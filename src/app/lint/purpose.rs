@@ -1,10 +1,10 @@
-//! What a certificate is for, by the file that it is in and by its names.
+//! The purpose of a certificate, recognized by its file and its names.
 
 use std::path::Path;
 
 use crate::pki::certificate::Certificate;
 
-/// What a certificate is for.
+/// The purpose of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// An API server serves with it.
@@ -23,12 +23,12 @@ pub(super) enum Purpose {
 
 /// The prefix of a node's account.
 pub(super) const NODE: &str = "system:node:";
-/// Files of API servers (kubeadm and Talos, k3s, Kubernetes the hard way).
+/// The names of API servers' files, without endings (kubeadm and Talos, k3s, Kubernetes the hard way).
 const API_SERVERS: [&str; 5] =
     ["apiserver", "kube-apiserver", "serving-kube-apiserver", "kube-api-server", "kubernetes"];
-/// Files of kubelets that serve.
+/// The names of files with kubelets' serving certificates.
 const KUBELETS: [&str; 4] = ["kubelet-server", "kubelet-server-current", "serving-kubelet", "kubelet"];
-/// Files of other servers.
+/// The names of other servers' files.
 const SERVERS: [&str; 3] =
     ["kube-controller-manager-server", "serving-kube-controller-manager", "serving-kube-scheduler"];
 
@@ -38,7 +38,7 @@ impl Purpose {
         if is_of_user {
             return Self::Client;
         }
-        // Those that follow are CAs.
+        // The certificates after the first one of a file are its chain of CAs.
         if !is_first {
             return Self::Unknown;
         }
@@ -59,7 +59,7 @@ impl Purpose {
         if SERVERS.contains(&stem.as_str()) {
             return Self::Server;
         }
-        // k3s calls them server-client and peer-server-client.
+        // k3s calls the certificates of members server-client and peer-server-client.
         let is_client_of_etcd = stem.contains("apiserver") || stem.contains("healthcheck");
         if is_of_etcd && !is_client_of_etcd && (stem.contains("server") || stem.contains("peer") || stem == "etcd") {
             return Self::EtcdMember;
@@ -71,7 +71,7 @@ impl Purpose {
         Self::by_name(certificate)
     }
 
-    /// Recognizes a purpose by names alone.
+    /// Recognizes a purpose by the names in the certificate.
     fn by_name(certificate: &Certificate) -> Self {
         let user = certificate.account().user;
         let serves = certificate.has_extended_usage("serverAuth");

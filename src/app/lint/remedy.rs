@@ -1,21 +1,21 @@
 //! Remedies, as data; `cli` renders them as text.
 
-/// What helps against a finding.
+/// The remedy for a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LintRemedy {
     /// Renew the certificate.
     Renew,
-    /// Issue it again with another content.
+    /// Issue it again with other contents.
     Reissue,
     /// Issue it again with the names of the host.
     ReissueWithNames,
     /// Issue one certificate for servers and another one for clients.
     SplitUsages,
-    /// Issue it again, for a shorter time.
+    /// Issue it again with a shorter validity.
     Shorten,
     /// Compare the clocks.
     CompareClocks,
-    /// Put the issuer's certificate in the place of another one of its name.
+    /// Replace the CA certificate that has the issuer's name by the one that signed.
     FindIssuer,
     /// Plan for a new CA.
     ReplaceCa,
@@ -25,13 +25,13 @@ pub enum LintRemedy {
     FindKey,
     /// Make a new key, and issue the certificate again.
     NewKey,
-    /// Close the file to other users.
+    /// Make the file unreadable for other users.
     CloseFile,
     /// Move the CA's key to another machine, or encrypt it.
     MoveCaKey,
-    /// Give rights by RBAC instead of the group.
+    /// Grant rights by RBAC instead of by the group `system:masters`.
     BindByRbac,
-    /// Name files in the kubeconfig, and embed nothing.
+    /// Refer to files in the kubeconfig instead of embedding data.
     NameFiles,
     /// Correct the kubeconfig.
     CorrectKubeconfig,

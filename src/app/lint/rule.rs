@@ -5,9 +5,9 @@ use super::remedy::LintRemedy;
 /// How bad a finding is; the worst comes last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// It works, and clusterctl would make it otherwise.
+    /// It works, but clusterctl does it differently.
     Note,
-    /// It works, and is dangerous, or fails in some programs or later.
+    /// It works, but is dangerous, or fails in some programs or later.
     Warning,
     /// It does not work, or lets others take over the cluster.
     Error,
@@ -35,11 +35,11 @@ pub struct Rule {
     pub id: &'static str,
     /// The severity of a finding.
     pub severity: Severity,
-    /// What is wrong where it is found, in one sentence without a full stop.
+    /// What is wrong, in one sentence without a full stop.
     pub title: &'static str,
     /// Why that matters to Kubernetes, and where the rule comes from.
     pub reason: &'static str,
-    /// What helps.
+    /// The remedy.
     pub remedy: LintRemedy,
 }
 

@@ -1,4 +1,4 @@
-//! Reads the files, and applies every rule.
+//! Reads the files and applies every rule.
 
 use time::OffsetDateTime;
 
@@ -17,7 +17,7 @@ use crate::app::inspect::{InputFile, SkipReason};
 /// Checks files, and all files of known kinds in folders.
 ///
 /// # Errors
-/// Returns an error if a file that was named is not there, or nothing is of a known kind.
+/// Returns an error if a file that was named does not exist, if no file is of a known kind, or if all of them are encrypted.
 pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) -> Result<LintReport, Error> {
     let (files, skipped) = read(inputs)?;
     let count = files.len();
@@ -28,7 +28,7 @@ pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) ->
     let sources = sources::of(files);
     let material = Material::of(&sources);
     let mut findings = Findings::default();
-    // A link to a folder that is searched anyway leaves nothing out.
+    // A link that leads to a folder above it leaves nothing out: that folder is searched anyway.
     let is_left_out = |reason: &SkipReason| !matches!(reason, SkipReason::Walk(WalkError::Loop));
     for skipped in skipped.iter().filter(|skipped| is_left_out(&skipped.reason)) {
         let place = Place { file: skipped.label.clone(), part: None };
@@ -51,5 +51,5 @@ pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) ->
     let all = findings.len();
     findings.retain(|finding| options.reports(finding.rule));
     let hidden = all - findings.len();
-    Ok(LintReport { findings, files: count, certificates: material.subjects.len(), hidden })
+    Ok(LintReport { findings, files: count, certificates: material.entries.len(), hidden })
 }

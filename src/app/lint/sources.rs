@@ -1,4 +1,4 @@
-//! The files to check, those inside bundles among them.
+//! The files to check, including those in bundles.
 
 use std::path::{Path, PathBuf};
 
@@ -14,22 +14,22 @@ use super::finding::Place;
 
 /// A file to check.
 pub(super) struct Source {
-    /// The file; in a bundle, the bundle.
+    /// The name of the file; of a file in a bundle, the bundle's.
     pub(super) label: String,
-    /// The path in a bundle.
+    /// The path in the bundle, of a file in one.
     pub(super) inside: Option<String>,
-    /// The path, by which its purpose is recognized.
+    /// The path, from which the purpose of certificates is recognized.
     pub(super) path: PathBuf,
     /// Permission bits; `None` if they are not known.
     pub(super) mode: Option<u32>,
     pub(super) content: SourceContent,
 }
 
-/// What a file has.
+/// The contents of a file.
 pub(super) enum SourceContent {
     Pieces(Vec<Piece>),
     Kubeconfig(ReadKubeconfig),
-    /// A bundle, and whether it has keys; its files are sources of their own.
+    /// A bundle; its files are sources of their own.
     Bundle {
         has_keys: bool,
     },
@@ -47,7 +47,7 @@ impl Source {
     }
 }
 
-/// Returns the files to check. A bundle is followed by the files in it.
+/// Returns the files to check; after each bundle, the files in it.
 pub(super) fn of(files: Vec<ReadFile>) -> Vec<Source> {
     let mut sources = Vec::new();
     for ReadFile { file, content } in files {
@@ -57,7 +57,7 @@ pub(super) fn of(files: Vec<ReadFile>) -> Vec<Source> {
         match content {
             Content::Pieces(pieces) => sources.push(source(SourceContent::Pieces(pieces))),
             Content::Kubeconfig(config) => sources.push(source(SourceContent::Kubeconfig(config))),
-            // Only its recipients can check it.
+            // Only its recipients can read it.
             Content::Encrypted(_) => {}
             Content::Bundle(bundle) => {
                 let inside = inside(&file.label, bundle.bundle());
@@ -102,10 +102,10 @@ pub(super) fn has_key(pieces: &[Piece]) -> bool {
     pieces.iter().any(|piece| matches!(piece, Piece::Key(..)))
 }
 
-/// Returns what a part of a kubeconfig leads to.
+/// Returns what a part of a kubeconfig contains, or the file that it names.
 ///
-/// An absolute path is looked for below the folders that were named first: in a copy of a host's root it must not lead to
-/// the files of this machine.
+/// The files to check take precedence over the file at an absolute path: in a copy of a host's file system, the path must
+/// not lead to the files of this machine.
 pub(super) fn followed<'s>(
     part: &'s Part,
     config: &ReadKubeconfig,

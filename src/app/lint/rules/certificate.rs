@@ -23,8 +23,8 @@ pub(in crate::app::lint) static SIGNATURE: Rule = Rule {
     id: "certificate.signature",
     severity: Severity::Error,
     title: "The certificate names a CA as its issuer whose key did not sign it",
-    reason: "No path leads to that CA, so that its clients reject the certificate. The CA was made anew under the same name, or \
-             a file of another cluster is in its place. Only CAs that are among the files are compared.",
+    reason: "Clients that trust that CA reject the certificate. The CA was created again with the same name, or its file is \
+             that of another cluster. Only CAs that are among the files are compared.",
     remedy: LintRemedy::FindIssuer,
 };
 
@@ -32,8 +32,8 @@ pub(in crate::app::lint) static WEAK_HASH: Rule = Rule {
     id: "certificate.weak-hash",
     severity: Severity::Error,
     title: "The certificate is signed with SHA-1, MD5 or an unknown algorithm",
-    reason: "Go rejects such signatures since 1.18, and with it all of Kubernetes. The signature of a root over itself is not \
-             verified, and therefore not reported.",
+    reason: "Go rejects SHA-1 since 1.18 and MD5 in earlier releases, too, and so does all of Kubernetes. The signature of a \
+             root over itself is not verified, and therefore not reported.",
     remedy: LintRemedy::Reissue,
 };
 
@@ -41,7 +41,7 @@ pub(in crate::app::lint) static OUTLIVES_CA: Rule = Rule {
     id: "certificate.outlives-ca",
     severity: Severity::Warning,
     title: "The certificate is valid for longer than its CA",
-    reason: "It is rejected from the day on which the CA expires, while its own date says otherwise.",
+    reason: "It is rejected as soon as the CA expires, although its own notAfter is later.",
     remedy: LintRemedy::Shorten,
 };
 
@@ -49,8 +49,8 @@ pub(in crate::app::lint) static VALIDITY: Rule = Rule {
     id: "certificate.validity",
     severity: Severity::Warning,
     title: "The certificate is valid for more than two years",
-    reason: "Kubernetes checks no CRL: a stolen key is good until its certificate expires. kubeadm, k3s and Talos issue for one \
-             year.",
+    reason: "Kubernetes checks no CRLs: a stolen key can be used until its certificate expires. kubeadm, k3s and Talos issue \
+             certificates for one year.",
     remedy: LintRemedy::Shorten,
 };
 
@@ -59,8 +59,8 @@ pub(in crate::app::lint) static VALIDITY_OF_PERSON: Rule = Rule {
     severity: Severity::Warning,
     title: "The client certificate of a person is valid for more than one year",
     reason: "A person's kubeconfig is copied to laptops, and cannot be revoked at API servers without an authorization \
-             configuration that denies it. As a person counts each client whose name does not begin with `system:`, `kube-` \
-             or `kubelet:`, and that is in a kubeconfig.",
+             configuration that denies it. A person is each user of a kubeconfig whose common name does not begin with \
+             `system:`, `kube-` or `kubelet:`.",
     remedy: LintRemedy::Shorten,
 };
 
@@ -68,8 +68,8 @@ pub(in crate::app::lint) static SELF_SIGNED: Rule = Rule {
     id: "certificate.self-signed",
     severity: Severity::Warning,
     title: "The certificate is signed by its own key and is no CA",
-    reason: "Only a client that trusts this very certificate accepts it. An API server cannot verify a kubelet that serves with \
-             one, and connects to it without verification.",
+    reason: "Only a peer that trusts this certificate itself accepts it. An API server cannot verify a kubelet with such a \
+             serving certificate, and connects to it without verification.",
     remedy: LintRemedy::Reissue,
 };
 
@@ -85,8 +85,8 @@ pub(in crate::app::lint) static REVOKED: Rule = Rule {
     id: "certificate.revoked",
     severity: Severity::Error,
     title: "A CRL of its CA lists the certificate",
-    reason: "Kubernetes reads no CRL and accepts it still. Only CRLs among the files count, and only where their signature is \
-             that of a CA among the files.",
+    reason: "Kubernetes reads no CRLs and still accepts the certificate. A CRL counts only if it and the CA that signed it are \
+             among the files.",
     remedy: LintRemedy::ReplaceRevoked,
 };
 
@@ -94,7 +94,7 @@ pub(in crate::app::lint) static NOT_READABLE: Rule = Rule {
     id: "certificate.not-readable",
     severity: Severity::Error,
     title: "Kubernetes cannot read the certificate",
-    reason: "Go's crypto/x509 refuses it where other libraries do not, and nothing in Kubernetes can use it.",
+    reason: "Go's crypto/x509 cannot parse it, although other libraries may; nothing in Kubernetes can use it.",
     remedy: LintRemedy::Reissue,
 };
 
@@ -110,8 +110,8 @@ pub(in crate::app::lint) static IDENTIFIER_MISSING: Rule = Rule {
     id: "certificate.authority-identifier-missing",
     severity: Severity::Warning,
     title: "The certificate has no authorityKeyIdentifier, and its CA has a subjectKeyIdentifier",
-    reason: "RFC 5280 § 4.2.1.1 demands it. Kubernetes accepts the certificate, but Python since 3.13 and others that are strict \
-             do not, and with two CAs of one name every client has to try both.",
+    reason: "RFC 5280 § 4.2.1.1 requires it. Kubernetes accepts the certificate, but strict clients (Python since 3.13) do not. \
+             If two CAs have the same name, every client has to try both.",
     remedy: LintRemedy::Reissue,
 };
 
@@ -119,7 +119,8 @@ pub(in crate::app::lint) static IDENTIFIER_MISMATCH: Rule = Rule {
     id: "certificate.authority-identifier-mismatch",
     severity: Severity::Warning,
     title: "The authorityKeyIdentifier is not the subjectKeyIdentifier of the CA that signed the certificate",
-    reason: "Go uses it as a hint only, but OpenSSL rejects the path: kubectl works, and curl and etcd's other clients do not.",
+    reason: "Go uses it only as a hint, but OpenSSL rejects the path: kubectl works, but clients that use OpenSSL, such as curl, \
+             do not.",
     remedy: LintRemedy::Reissue,
 };
 
@@ -127,7 +128,8 @@ pub(in crate::app::lint) static SERIAL_NEGATIVE: Rule = Rule {
     id: "certificate.serial-negative",
     severity: Severity::Error,
     title: "The serial number is negative",
-    reason: "Go refuses to read such a certificate since 1.23 (x509negativeserial), and so does every Kubernetes that is built with it.",
+    reason: "Go since 1.23 cannot parse such a certificate (x509negativeserial), and neither can any release of Kubernetes that \
+             is built with it.",
     remedy: LintRemedy::Reissue,
 };
 
@@ -136,7 +138,7 @@ pub(in crate::app::lint) static SERIAL_ZERO: Rule = Rule {
     severity: Severity::Warning,
     title: "The serial number is zero",
     reason: "It has to be positive (RFC 5280 § 4.1.2.2). Older releases of kubeadm made roots with serial number 0, \
-             which Kubernetes accepts and others do not.",
+             which Kubernetes accepts, but other programs do not.",
     remedy: LintRemedy::Reissue,
 };
 
@@ -144,7 +146,7 @@ pub(in crate::app::lint) static SERIAL_LONG: Rule = Rule {
     id: "certificate.serial-long",
     severity: Severity::Warning,
     title: "The serial number is longer than 20 octets",
-    reason: "Programs need not read longer ones (RFC 5280 § 4.1.2.2).",
+    reason: "Programs need not accept longer ones (RFC 5280 § 4.1.2.2).",
     remedy: LintRemedy::Reissue,
 };
 
@@ -153,7 +155,7 @@ pub(in crate::app::lint) static SERIAL_DUPLICATE: Rule = Rule {
     severity: Severity::Error,
     title: "Two certificates of one issuer have the same serial number",
     reason: "A CRL that revokes one revokes the other, and audit logs do not tell them apart (RFC 5280 § 4.1.2.2). It happens \
-             where a serial file is copied or the number is fixed, as in `openssl x509 -set_serial 1`.",
+             if a serial file is copied, or the number is fixed, as with `openssl x509 -set_serial 1`.",
     remedy: LintRemedy::Reissue,
 };
 
@@ -161,7 +163,7 @@ pub(in crate::app::lint) static CRL_EXPIRED: Rule = Rule {
     id: "crl.expired",
     severity: Severity::Warning,
     title: "The CRL is past its nextUpdate",
-    reason: "Clients that check it reject every certificate of its CA, or go on without it (RFC 5280 § 5.1.2.5).",
+    reason: "Clients that check it reject every certificate of its CA, or ignore the CRL (RFC 5280 § 5.1.2.5).",
     remedy: LintRemedy::SignCrl,
 };
 
@@ -169,6 +171,6 @@ pub(in crate::app::lint) static UNREADABLE: Rule = Rule {
     id: "file.unreadable",
     severity: Severity::Warning,
     title: "A file or folder cannot be read, or is damaged",
-    reason: "What is in it was not checked. That may be a damaged certificate, which Kubernetes cannot read either.",
+    reason: "Its contents were not checked. It may be a damaged certificate, which Kubernetes cannot read either.",
     remedy: LintRemedy::RepairFile,
 };
