@@ -1,4 +1,4 @@
-//! `backup` and `restore`: one encrypted file of the cluster directory, which age and tar read, and back.
+//! `backup` and `restore`: an encrypted file of the cluster directory, which age and tar can also read.
 
 mod kills;
 
@@ -24,8 +24,8 @@ use crate::support::{CLUSTER, Lab, forms, good_tool};
 
 const LEDGER: &str = "pki/ledger.sqlite3";
 
-/// A directory with everything that one can have; the backup's key is `admin.key`, and `pub` is its recipient.
-fn lived_in() -> (Lab, String) {
+/// Returns a directory with files of every kind, and the recipient of `admin.key`, which decrypts the backup.
+fn complete() -> (Lab, String) {
     let mut lab = Lab::issued();
     lab.write("cluster.yaml", &format!("{CLUSTER}templates: ./own/templates\n"));
     fs::create_dir_all(lab.path("own/templates")).expect("a folder");
@@ -45,7 +45,7 @@ fn back_up(lab: &Lab, file: &str, more: &[&str]) -> Value {
     serde_json::from_str(&ran.out).expect("JSON")
 }
 
-/// Returns the files below a folder with their modes and contents, but for the ledger and the lock.
+/// Returns the files below a folder with their modes and contents, except the ledger and the lock.
 fn files_of(folder: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
@@ -77,7 +77,7 @@ fn rows(ledger: &Path, table: &str) -> Vec<String> {
     rows.collect::<Result<_, _>>().expect("rows")
 }
 
-/// Everything that is backed up: what else is in the laboratory's folder is not.
+/// Returns the files that are backed up. The laboratory's folder has others, too.
 fn expected(lab: &Lab) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut files = files_of(lab.dir());
     let tops = ["cluster.yaml", ".clusterctl.ledger", "pki", "policy", "bundles", "own"];
@@ -88,7 +88,7 @@ fn expected(lab: &Lab) -> BTreeMap<String, (u32, Vec<u8>)> {
 #[test]
 fn a_restored_directory_is_the_one_that_was_backed_up() {
     needs!("age", "tar");
-    let (lab, recipient) = lived_in();
+    let (lab, recipient) = complete();
     let out = tempfile::tempdir().expect("a folder");
     let file = out.path().join("prod.age").display().to_string();
     let before = lab.snapshot();
@@ -151,7 +151,7 @@ fn unpacked(lab: &Lab, file: &str) -> (tempfile::TempDir, Vec<String>) {
 #[test]
 fn age_and_tar_read_a_backup() {
     needs!("age", "tar");
-    let (lab, recipient) = lived_in();
+    let (lab, recipient) = complete();
     let made = back_up(&lab, "../prod.age", &["--encrypt-to", &recipient, "--without-bundles"]);
     let backup = lab.dir().parent().expect("a folder").join("prod.age");
     fs::rename(backup, lab.path("prod.age")).expect("moved");
@@ -236,7 +236,7 @@ fn refusal(lab: &Lab, file: &str, options: impl FnOnce(&mut RestoreOptions)) -> 
     }
 }
 
-/// A backup of a small directory, `prod.age`.
+/// Returns a directory with CAs only, its backup `prod.age`, and the backup's recipient.
 fn small() -> (Lab, String) {
     let lab = Lab::with_roots();
     let recipient = age_key(&lab, "admin.key");
@@ -288,7 +288,7 @@ fn truncated_and_changed_files_and_other_keys_are_refused() {
     assert!(matches!(error, RestoreError::Decrypt { source: StreamError::PassphraseNeeded, .. }), "{error:?}");
 }
 
-/// Packs what [`unpacked`] unpacked again, with GNU tar and age, after a change of the folder and of the list of names.
+/// Unpacks `prod.age`, changes the folder and the list of names, and packs it again with GNU tar and age.
 fn repacked(lab: &Lab, recipient: &str, change: impl FnOnce(&Path, &mut Vec<String>)) -> String {
     let (folder, mut names) = unpacked(lab, "prod.age");
     let top = folder.path().join("in");
@@ -322,7 +322,7 @@ fn replace(top: &Path, name: &str, bytes: &[u8]) {
 }
 
 #[test]
-fn an_archive_of_other_programs_is_restored_if_it_is_whole() {
+fn an_unchanged_archive_of_other_programs_is_restored() {
     needs!("age", "tar");
     let (lab, recipient) = small();
     let file = repacked(&lab, &recipient, |_, _| ());
@@ -368,7 +368,7 @@ fn foreign_newer_and_edited_archives_are_refused() {
     assert_eq!(linked, Content::Unexpected(name()));
     let outside = content(&|top, _| change_manifest(top, |manifest| manifest["files"][0]["path"] = "../x".into()));
     assert_eq!(outside, Content::Manifest(BackupManifestError::Path("../x".to_owned())));
-    // What its author could choose is not unpacked on the advice of an error.
+    // The error about an archive with unexpected files does not advise to unpack it with tar.
     let file = repacked(&lab, &recipient, |_, names| names.push(name()));
     let ran = lab.run(&["--dir", "new", "restore", &file, "--identity", "admin.key"]);
     let words: Vec<&str> = ran.err.split_whitespace().collect();
@@ -382,7 +382,7 @@ fn foreign_newer_and_edited_archives_are_refused() {
 }
 
 #[test]
-fn a_directory_that_is_not_whole_or_of_another_cluster_is_refused() {
+fn a_damaged_directory_and_one_of_another_cluster_are_refused() {
     needs!("age", "tar");
     let (lab, recipient) = small();
     let refused = |change: &dyn Fn(&Path)| {
@@ -463,7 +463,7 @@ fn nothing_is_replaced_and_only_an_empty_folder_is_filled() {
 }
 
 #[test]
-fn what_is_not_in_the_directory_is_named() {
+fn files_outside_of_the_directory_are_reported() {
     needs!("age");
     let (lab, recipient) = small();
     let templates = tempfile::tempdir().expect("a folder");
@@ -475,7 +475,7 @@ fn what_is_not_in_the_directory_is_named() {
     lab.good(&["--dir", "again", "restore", "second.age", "--identity", "admin.key"]);
 }
 
-/// A later backup would replace the last one with a key that can be used.
+/// Otherwise, backups with the damaged key would replace the last one with a usable key.
 #[test]
 fn a_damaged_key_of_a_ca_is_found_before_a_backup() {
     let (lab, recipient) = small();

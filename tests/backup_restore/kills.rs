@@ -1,4 +1,4 @@
-//! Backups and restores that are killed, or run beside another command.
+//! Backups and restores that are killed, or run at the same time as another command.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::support::encryption::age_key;
 use crate::support::outside::needs;
 
 #[test]
-fn a_backup_beside_a_writing_command_is_of_one_moment() {
+fn a_backup_during_a_writing_command_is_consistent() {
     needs!("age");
     let lab = crate::support::fleets::fleet_of(60);
     let recipient = age_key(&lab, "admin.key");
@@ -28,7 +28,7 @@ fn a_backup_beside_a_writing_command_is_of_one_moment() {
     assert!(writer.wait().expect("it ends").success());
 }
 
-/// Runs a command that is killed at a system call; returns false where it made fewer of these calls.
+/// Runs a command that is killed at the `nth` system call of a kind; returns false if it made fewer of them.
 fn killed(call: &str, nth: usize, args: &[&str]) -> bool {
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
     let strace = ["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, env!("CARGO_BIN_EXE_clusterctl")];
@@ -110,13 +110,13 @@ fn a_restore_that_is_killed_leaves_nothing_or_everything() {
     }
 }
 
-/// Returns the number of unfinished folders, where the last command was not killed after the rename.
+/// Returns the number of unfinished folders.
 fn unfinished(folder: &Path) -> usize {
     let names = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
     names.filter(|name| name.to_string_lossy().starts_with(".unfinished-")).count()
 }
 
-/// Every call near the beginning, and then fewer and fewer: there are hundreds of writes.
+/// Returns the next call to kill at: every call at first, later fewer, because there are hundreds of writes.
 fn next(nth: usize) -> usize {
     nth + 1 + nth / 12
 }

@@ -27,7 +27,7 @@ impl Audit<'_> {
         let finding = |status| {
             Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &who, status).address(path.display().to_string())
         };
-        let expected = "a kubeconfig that this root signed, in the ledger, its owner's alone";
+        let expected = "a kubeconfig that only its owner can read, with a certificate that is in the ledger and signed by this root";
         let certificate = match certificate_in(&path) {
             Ok(certificate) => certificate,
             Err(reason) => {

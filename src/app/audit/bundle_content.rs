@@ -1,4 +1,4 @@
-//! Checks what is in a bundle: CAs, certificates, kubeconfigs, the kubelet's configuration and the API servers' rules.
+//! Checks the content of a bundle: CAs, certificates, kubeconfigs, the kubelet's configuration and the API servers' rules.
 
 use std::fmt::Display;
 
@@ -60,7 +60,8 @@ impl Audit<'_> {
         bundle.files.iter().filter_map(other).collect()
     }
 
-    /// Returns a problem if a bundle has another token-signing key: masters would not accept each other's tokens.
+    /// Returns a problem if a bundle has another key for service account tokens: masters would not accept each other's
+    /// tokens.
     fn other_service_account(&self, bundle: &Bundle) -> Option<String> {
         let packed = bundle.file(paths::SERVICE_ACCOUNT_KEY)?;
         let key = TokenKey::from_pem(&packed.bytes).ok()?;

@@ -24,7 +24,7 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::FileRemedy;
 use crate::verify::target::Place;
 
-const EXPECTED: &str = "a bundle that trusts this root, by file path, and has no setting that weakens authentication";
+const EXPECTED: &str = "a bundle that trusts this root and has no setting that weakens authentication";
 
 /// The folder that contains the bundles.
 struct Folder {
@@ -164,7 +164,7 @@ fn encrypted_bundle(path: &Path, host: &str, place: Place) -> Finding {
     let finding = |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
     match files::read(path, 2 * archive::MAX_UNPACKED).is_ok_and(|bytes| encryption::is_encrypted(&bytes)) {
         true => finding(Status::Warn)
-            .saw("it is encrypted, so that its content cannot be checked here", EXPECTED)
+            .saw("it is encrypted, so its content cannot be checked here", EXPECTED)
             .remedy(FileRemedy::PackIfChanged { host: host.to_owned() }),
         false => finding(Status::Fail)
             .saw("it is damaged", EXPECTED)

@@ -19,10 +19,10 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::{CertificateRemedy, DirectoryRemedy, Remedy};
 use crate::verify::target::Place;
 
-const EXPECTED: &str = "a root as the PKI policy has it, its key readable by its owner alone";
+const EXPECTED: &str = "a CA that matches the PKI policy, with a key that only its owner can read";
 
 impl Audit<'_> {
-    /// Returns the finding `store.credential` of every CA of a role that is not retired.
+    /// Returns the finding `store.credential` of every CA of a role, except retired ones.
     pub(super) fn cas_of(&self, role: CaRole) -> Vec<Finding> {
         match ca::trust(self.layout, role) {
             Ok(trust) => trust
@@ -69,7 +69,7 @@ impl Audit<'_> {
         let mut wrong: Vec<String> = ca.violations(self.now).iter().map(ToString::to_string).collect();
         let known = self.known.sequence(certificate.fingerprint()).is_some();
         if known && !self.known.is_root(certificate.fingerprint(), role) {
-            wrong.push(format!("the ledger has it as another CA than the {}", role.as_str()));
+            wrong.push(format!("the ledger does not record it as the {}", role.as_str()));
         }
         // The key in the directory belongs to the active CA. An encrypted key is not decrypted here.
         if is_active {
@@ -82,7 +82,7 @@ impl Audit<'_> {
         if !known {
             wrong.push(CredentialProblem::NotInLedger.to_string());
         }
-        // Each role would accept what the other's CA signs.
+        // With a shared key, each role would accept certificates of the other role's CA.
         let shared = |one: &Certificate| {
             let other = role_with_key(self.layout, role, &one.spki)?;
             Some(format!("the {} has the key of {}, too", other.as_str(), sanitized(&one.subject.text)))

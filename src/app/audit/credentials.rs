@@ -112,8 +112,11 @@ impl Audit<'_> {
         let checked = |finding, key| Checked { finding, key, profile: spec.profile };
         let Some(ca) = self.cas.get(&policy.signed_by) else {
             let path = self.layout.root_certificate(policy.signed_by);
-            let saw =
-                format!("the {} {} cannot be read, so nothing proves it", policy.signed_by.as_str(), path.display());
+            let saw = format!(
+                "the {} {} cannot be read, so it cannot be verified",
+                policy.signed_by.as_str(),
+                path.display()
+            );
             let finding = subject.finding(Status::Fail).saw(saw, subject.expected());
             return checked(finding.remedy(DirectoryRemedy::RestoreRoot), None);
         };
@@ -142,7 +145,7 @@ impl Audit<'_> {
                 checked(finding, Some(certificate.spki_fingerprint()))
             }
             Err(_) => {
-                // A copied credential also has other problems. That it is a copy is reported in addition.
+                // A copy of another host's credential has other problems, too. `with_shared_keys` adds that it is a copy.
                 let key = credentials::read(self.layout, spec).ok().map(|stored| stored.credential.key.fingerprint());
                 checked(wrong(&subject, &problems), key)
             }
@@ -190,7 +193,7 @@ impl Audit<'_> {
             let path = subject.key_file();
             return subject
                 .finding(Status::Warn)
-                .saw(format!("its key was to be deleted, and {path} still exists"), subject.expected())
+                .saw(format!("its key should have been deleted, but {path} still exists"), subject.expected())
                 .remedy(DirectoryRemedy::DeleteDeliveredKey { path });
         }
         if self.expires_soon(certificate.not_after) {
@@ -238,5 +241,5 @@ fn of_storage(error: &StoreError) -> FileRemedy {
 
 fn expected(profile: Profile) -> String {
     let name = profile.policy().name;
-    format!("one {name} credential that fits today's cluster file, chains to the root and is in the ledger")
+    format!("a {name} credential that matches the cluster file, chains to the root and is in the ledger")
 }

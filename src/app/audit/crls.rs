@@ -62,7 +62,8 @@ pub(super) fn findings(
                 // API servers deny revoked certificates of the cluster's CA by their rules.
                 None if !can_sign && *role == CaRole::Cluster => continue,
                 None if !can_sign => {
-                    let saw = "its CA's key usage lacks cRLSign: only another CA excludes what is revoked";
+                    let saw =
+                        "its CA's key usage lacks cRLSign: only a new CA makes the revoked certificates untrusted";
                     (Status::Warn, saw.to_owned(), None)
                 }
                 None => {

@@ -35,7 +35,7 @@ pub(crate) fn findings(
     let finding = |status, path: &Path, saw: String| {
         Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "API servers' rules", status)
             .address(path.display().to_string())
-            .saw(saw, "the authorization configuration that would be written today")
+            .saw(saw, "the authorization configuration that would be written now")
     };
     let newer = match rendered::of_directory(&env.layout, root) {
         Ok(states) => rendered::newer_than(&states, ledger, env.now)?,
@@ -53,10 +53,10 @@ pub(crate) fn findings(
     if !files::exists(&env.layout.policy()) {
         return Ok(Vec::new());
     }
-    let today = authorization(cluster, denials, &templates::of_cluster(cluster, &env.layout)?)?;
+    let current = authorization(cluster, denials, &templates::of_cluster(cluster, &env.layout)?)?;
     let warned = |saw: String| finding(Status::Warn, saw).remedy(FileRemedy::WritePolicy);
     Ok(vec![match files::read(&path, MAX_RULES) {
-        Ok(bytes) if bytes == today.as_bytes() => {
+        Ok(bytes) if bytes == current.as_bytes() => {
             finding(Status::Pass, format!("it denies all {} revoked certificates", denials.count()))
         }
         Ok(bytes) => {
@@ -64,7 +64,7 @@ pub(crate) fn findings(
             let missed = denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
             match missed {
                 0 => {
-                    let saw = "it differs from what this cluster file, this ledger and the built-in templates give";
+                    let saw = "it differs from what would be generated now from the cluster file, the ledger and the templates";
                     warned(saw.to_owned())
                 }
                 missed => finding(Status::Fail, format!("it does not deny {missed} revoked certificates"))

@@ -21,7 +21,7 @@ use crate::store::layout::Layout;
 use crate::store::ledger::inventory::Inventory;
 use crate::store::service_account::{self, KeyPairState};
 
-/// Flags that affect trust. If a bundle adds one of them, it overrides the files of the kubelet or the API server.
+/// Flags that affect trust. A flag takes precedence over the configuration file of a component.
 const TRUST_FLAGS: [&str; 24] = [
     "--anonymous-auth",
     "--authentication-config",
@@ -83,11 +83,11 @@ impl ExpectedBundle<'_> {
         let has_units = bundle.files.iter().any(|file| file.path.ends_with(paths::UNIT_ENDING));
         let with_units = self.cluster.with_units || has_units;
         let Some(expected) = self.expected(roles, bundle.manifest.generation, with_units) else { return found };
-        let own = |path: &str| [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
-        for wanted in expected.files.iter().filter(|file| !own(&file.path)) {
+        let is_metadata = |path: &str| [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
+        for wanted in expected.files.iter().filter(|file| !is_metadata(&file.path)) {
             let path = &wanted.path;
             match bundle.file(path) {
-                // Ignition writes files to their places itself.
+                // Ignition installs the files itself.
                 None if [INSTALLER, HOST_KEYS].contains(&path.as_str()) && format == Format::Ignition => {}
                 None => found.problems.push(format!("{path} is missing")),
                 Some(file) if file.bytes == wanted.bytes => {}
@@ -108,7 +108,7 @@ impl ExpectedBundle<'_> {
                 }
             }
         }
-        let extra = bundle.files.iter().filter(|file| !own(&file.path) && expected.file(&file.path).is_none());
+        let extra = bundle.files.iter().filter(|file| !is_metadata(&file.path) && expected.file(&file.path).is_none());
         found.changed.extend(extra.map(|file| file.path.clone()));
         found
     }
@@ -151,7 +151,7 @@ fn is_credential(path: &str) -> bool {
 
 fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    // Comments have no effect.
+    // Comments do not change the meaning.
     text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| [line, "\n"]).collect()
 }
 

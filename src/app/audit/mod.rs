@@ -1,6 +1,6 @@
-//! Audits a cluster directory without any connection: every file has to match the cluster file.
+//! Audits a cluster directory without any connection: checks that every file matches the cluster file.
 //!
-//! Credentials are checked by the same rules that apply before they are written.
+//! Credentials are checked by the rules that also apply before they are written.
 
 mod admins;
 mod bundle_content;

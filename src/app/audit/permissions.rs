@@ -33,7 +33,7 @@ impl Audit<'_> {
             .map(|problem| problem.to_string())
             .collect();
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
-        let expected = "folders, ledger and bundles are their owner's alone";
+        let expected = "only their owner can access folders, ledger and bundles";
         (!open.is_empty()).then(|| finding.saw(open.join("; "), expected).remedy(FileRemedy::RestrictAccess))
     }
 
@@ -80,7 +80,7 @@ impl Audit<'_> {
         if saw.is_empty() {
             return None;
         }
-        // On desktops each user usually has a group of the same name.
+        // Access of the group alone is a warning: many distributions give each user a group of their own.
         let status = if by_everyone { Status::Fail } else { Status::Warn };
         let more = saw.len().saturating_sub(NAMED);
         saw.truncate(NAMED);
@@ -96,7 +96,8 @@ impl Audit<'_> {
     pub(super) fn unfinished_issue(&self) -> Option<Finding> {
         let count = issuance::unfinished(self.layout).ok().filter(|count| *count > 0)?;
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Warn);
-        let saw = format!("{count} of an issue that was killed or is running, perhaps with keys: .unfinished-…");
+        let saw =
+            format!("{count} temporary folders .unfinished-…, perhaps with keys, of an interrupted or running issue");
         Some(finding.saw(saw, "nothing unfinished").remedy(FileRemedy::RemoveUnfinishedIssue))
     }
 
@@ -108,7 +109,7 @@ impl Audit<'_> {
         }
         let counted = |(folder, count): &(PathBuf, usize)| format!("{count} in {}", folder.display());
         let saw = format!(
-            "left by a command that was killed or is running, perhaps with keys: {}",
+            "temporary files of an interrupted or running command, perhaps with keys: {}",
             found.iter().map(counted).collect::<Vec<_>>().join(", ")
         );
         let folders = found.iter().map(|(folder, _)| folder.display().to_string()).collect();
@@ -137,9 +138,9 @@ impl Audit<'_> {
         }
         // An encrypted bundle may be readable by all users.
         let bundles = self.layout.bundles();
-        let in_the_clear =
+        let is_archive =
             |name: &&String| !name.ends_with(ENCRYPTED) && BUNDLE_SUFFIXES.iter().any(|end| name.ends_with(end));
-        let is_bundle = |name: &&String| in_the_clear(name) || files::is_folder(&bundles.join(name));
+        let is_bundle = |name: &&String| is_archive(name) || files::is_folder(&bundles.join(name));
         let names = files::names_in(&bundles).unwrap_or_default();
         paths.extend(names.iter().filter(is_bundle).map(|name| bundles.join(name)));
         let open: Vec<String> = paths
@@ -152,7 +153,7 @@ impl Audit<'_> {
             saw.push_str(&format!("; and {} more", open.len() - NAMED));
         }
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
-        let expected = "bundles, and keys of removed hosts, are their owner's alone";
+        let expected = "only their owner can access bundles and keys of removed hosts";
         (!open.is_empty()).then(|| finding.saw(saw, expected).remedy(FileRemedy::RestrictAccess))
     }
 }

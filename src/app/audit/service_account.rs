@@ -7,7 +7,7 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::DirectoryRemedy;
 use crate::verify::target::Place;
 
-const EXPECTED: &str = "a key pair whose halves match, the private key its owner's alone";
+const EXPECTED: &str = "a private key that only its owner can read, and its public key";
 
 impl Audit<'_> {
     /// Returns the finding `store.credential` of the service accounts' key pair.

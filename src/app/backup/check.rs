@@ -1,4 +1,5 @@
-//! Checks that a cluster directory is whole: before it is backed up, and before a restored one is put in its place.
+//! Checks that a cluster directory is complete and undamaged, before it is backed up, and before a restored one is moved
+//! to its path.
 
 use std::path::{Path, PathBuf};
 
@@ -18,21 +19,21 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::store::ca::CaError;
 use crate::store::files;
 
-/// A cluster directory that is whole.
+/// A cluster directory that is complete and undamaged.
 pub(super) struct Checked {
     pub(super) cluster: Cluster,
     pub(super) cas: CaSet,
-    /// What the check of the ledger found.
+    /// The result of checking the ledger.
     pub(super) ledger: CheckReport,
 }
 
 impl Checked {
-    /// Returns true if the hash chain has the link that was expected.
+    /// Returns true if the hash chain has the expected link.
     pub(super) fn has_head(&self) -> bool {
         self.ledger.findings.iter().all(|finding| finding.id != Id::Head)
     }
 
-    /// Returns the findings that a backup does not exclude: CRLs and rules that are out of date.
+    /// Returns the findings that do not prevent a backup, such as outdated CRLs and rules.
     pub(super) fn warnings(self) -> Vec<LedgerFinding> {
         self.ledger.findings
     }
@@ -40,11 +41,11 @@ impl Checked {
 
 /// Checks the cluster file, the CAs, the ledger with its hash chain, and that the CAs signed each certificate of a host.
 ///
-/// What has expired is no error: a backup may be old. `head` is a link that the hash chain should have; where it lacks it, that
-/// is a finding of the report.
+/// Expired certificates are no error, because a backup may be old. `head` is a link that the hash chain should have; if it
+/// is missing, the report has a finding.
 ///
 /// # Errors
-/// Returns the first that is found.
+/// Returns the first problem.
 pub(super) fn check(env: &Env, head: Option<Fingerprint>) -> Result<Checked, Error> {
     let cluster = directory::cluster(&env.layout)?;
     let (_, cas) = directory::cas(&env.layout, &cluster)?;
@@ -80,7 +81,7 @@ fn check_certificates(env: &Env, cas: &CaSet) -> Result<(), Error> {
     })
 }
 
-/// Checks the first certificate of a file: what follows it is its chain.
+/// Checks the first certificate of a file; the certificates after it are its chain.
 fn check_certificate(path: &Path, cas: &CaSet) -> Result<(), Error> {
     let read = certificates::read(path)?;
     let is_ours = read

@@ -1,4 +1,4 @@
-//! Makes a backup.
+//! Creates a backup.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -29,34 +29,35 @@ use crate::store::ledger::Ledger;
 /// The kind of the event that records a backup.
 pub const BACKUP_EVENT: &str = "backup";
 
-/// What is backed up, and where to.
+/// Options of a backup.
 #[derive(Debug)]
 pub struct BackupOptions {
     /// The file, which must not exist.
     pub file: PathBuf,
-    /// Encrypts it.
+    /// Encrypts the file.
     pub encryptor: Encryptor,
-    /// Whether the hosts' bundles are in it.
+    /// Whether the backup includes the hosts' bundles.
     pub bundles: bool,
 }
 
 /// Something that is not in the backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeftOut {
-    /// The folder of templates that the cluster file names is outside of the cluster directory.
+    /// The folder of templates, which is outside of the cluster directory.
     Templates(PathBuf),
-    /// The key of a CA is not in the cluster directory.
+    /// The key of a CA, which is not in the cluster directory.
     Key(PathBuf),
-    /// An encrypted bundle that alone has the keys of its host: they were deleted with `--discard-keys`.
+    /// An encrypted bundle with the only copy of its host's keys: those in the directory were deleted with
+    /// `--discard-keys`.
     Bundle {
         /// The host.
         host: HostName,
-        /// The bundle, which may be gone.
+        /// The path of the bundle, which may not exist any more.
         path: PathBuf,
     },
 }
 
-/// What was backed up.
+/// The result of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupReport {
     /// The file.
@@ -65,22 +66,24 @@ pub struct BackupReport {
     pub size: u64,
     /// Its SHA-256.
     pub sha256: Fingerprint,
-    /// The descriptions of its content.
+    /// The description of its content.
     pub manifest: BackupManifest,
     /// The number of certificates in the ledger.
     pub certificates: usize,
-    /// What is not in it.
+    /// Files that are not in it.
     pub left_out: Vec<LeftOut>,
-    /// What else the check of the ledger found.
+    /// Findings about the ledger that did not prevent the backup.
     pub warnings: Vec<LedgerFinding>,
 }
 
-/// Backs the cluster directory up into a new encrypted file, which appears complete or not at all. Its content is that of one
-/// moment: no other command writes meanwhile.
+/// Backs the cluster directory up into a new encrypted file.
+///
+/// The file is written completely or not at all. Its content is consistent, because a lock keeps other commands from
+/// writing meanwhile.
 ///
 /// # Errors
-/// Returns [`BackupError`], or an error if the directory is not whole, a file cannot be read, or the backup cannot be
-/// written.
+/// Returns [`BackupError`], or an error if the directory is incomplete or damaged, a file cannot be read, or the backup
+/// cannot be written.
 pub fn backup(options: &BackupOptions, env: &Env, observer: &mut dyn Observer) -> Result<BackupReport, Error> {
     let BackupOptions { file, encryptor, bundles } = options;
     if files::exists(file) {
@@ -102,7 +105,7 @@ pub fn backup(options: &BackupOptions, env: &Env, observer: &mut dyn Observer) -
     let directory = Directory { layout, copy: &copy };
     let manifest = directory.manifest(source, env, &checked, *bundles)?;
     let (size, sha256) = directory.write(file, encryptor, &manifest)?;
-    // From here on the backup exists. An event before it would tell of one that perhaps does not.
+    // The event is recorded after the backup exists, because writing the backup can fail.
     ledger.log_event(
         BACKUP_EVENT,
         manifest.cluster.as_str(),
@@ -128,7 +131,7 @@ pub fn backup(options: &BackupOptions, env: &Env, observer: &mut dyn Observer) -
     })
 }
 
-/// Returns the bundles that alone have the keys of current certificates.
+/// Returns the bundles with the only copies of the keys of current certificates.
 fn only_in_bundles(cluster: &Cluster, ledger: &Ledger, layout: &Layout) -> Result<Vec<LeftOut>, StoreError> {
     let discarded = ledger.discarded_keys()?;
     if discarded.is_empty() {
@@ -150,8 +153,9 @@ fn only_in_bundles(cluster: &Cluster, ledger: &Ledger, layout: &Layout) -> Resul
 
 /// The folder of templates that the cluster file names.
 struct Templates {
-    /// Its path, where it is in the cluster directory.
+    /// Its path if it is in the cluster directory.
     inside: Option<PathBuf>,
+    /// Its path if it is elsewhere.
     outside: Option<PathBuf>,
 }
 
@@ -162,7 +166,7 @@ impl Templates {
         let is_plain = Path::new(folder)
             .components()
             .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
-        // Without `.` in it, the path is as the archive has it.
+        // `components` removes `.`, so that the path is the one in the archive.
         let path: PathBuf = layout.dir().join(folder).components().collect();
         match is_plain && path != layout.dir() {
             true => Self { inside: Some(path), ..none },
@@ -171,7 +175,7 @@ impl Templates {
     }
 }
 
-/// Refuses a file in a folder that is backed up: the next backup would have it in it.
+/// Refuses a file in a folder that is backed up: the next backup would contain it.
 fn check_is_outside(file: &Path, layout: &Layout, templates: &Templates) -> Result<(), BackupError> {
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folders = [layout.pki(), layout.policy(), layout.bundles()];
@@ -188,7 +192,7 @@ struct Directory<'a> {
 }
 
 impl Directory<'_> {
-    /// Returns the manifest: every file is read once for its SHA-256.
+    /// Returns the manifest. Reads every file to compute its SHA-256.
     fn manifest(&self, source: Source, env: &Env, checked: &Checked, bundles: bool) -> Result<BackupManifest, Error> {
         let mut entries = source.files;
         let ledger = self.ledger_path();
@@ -219,7 +223,7 @@ impl Directory<'_> {
         ledger.strip_prefix(self.layout.dir()).unwrap_or(&ledger).display().to_string()
     }
 
-    /// Opens a file of the backup: the ledger's is the copy.
+    /// Opens a file of the backup; for the ledger, its copy.
     fn open(&self, path: &str) -> Result<Input, StoreError> {
         match path == self.ledger_path() {
             true => backup_source::open(&self.copy.path()),
@@ -227,7 +231,7 @@ impl Directory<'_> {
         }
     }
 
-    /// Writes the backup, and returns the length and the SHA-256 of the file.
+    /// Writes the backup and returns the length and the SHA-256 of the file.
     fn write(
         &self,
         file: &Path,
@@ -259,7 +263,7 @@ impl Directory<'_> {
     }
 }
 
-/// A writer that measures what is written, and computes its SHA-256.
+/// A writer that counts the written bytes and computes their SHA-256.
 struct Measured<W> {
     inner: W,
     length: u64,

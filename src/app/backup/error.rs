@@ -10,14 +10,14 @@ use crate::bundle::encrypted_stream::StreamError;
 use crate::bundle::encryption::EncryptError;
 use crate::pki::fingerprint::Fingerprint;
 
-/// Errors of making a backup.
+/// Errors of creating a backup.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackupError {
     /// The backup would be in a folder that is backed up.
     #[error("{} is in a folder that is backed up", .0.display())]
     Inside(PathBuf),
-    /// The ledger is not what it was when it was written: a backup of it would be refused.
-    #[error("the ledger is not good: {}", listed(.0))]
+    /// The ledger is damaged: a backup of it could not be restored.
+    #[error("the ledger is damaged: {}", listed(.0))]
     Ledger(Vec<LedgerFinding>),
     /// No CA of the directory signed a certificate of a host.
     #[error("no CA of this directory signed {}", .0.display())]
@@ -28,7 +28,7 @@ pub enum BackupError {
     /// A file or folder cannot be in a backup.
     #[error("the directory cannot be backed up")]
     Unsuited(#[source] BackupManifestError),
-    /// It cannot be encrypted.
+    /// The backup cannot be encrypted.
     #[error(transparent)]
     Encrypt(EncryptError),
 }
@@ -36,7 +36,7 @@ pub enum BackupError {
 /// Errors of restoring a backup.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
-    /// There is something in the folder.
+    /// The folder is not empty.
     #[error("{} is not empty: it has {}", folder.display(), names.join(", "))]
     NotEmpty {
         /// The folder.
@@ -52,7 +52,7 @@ pub enum RestoreError {
         /// The reason.
         source: StreamError,
     },
-    /// It is not a backup, or not what clusterctl wrote.
+    /// The file is not a backup, or not as clusterctl wrote it.
     #[error("{} cannot be restored", file.display())]
     Content {
         /// The file.
@@ -68,7 +68,7 @@ pub enum RestoreError {
         /// The reason.
         reason: String,
     },
-    /// What is in it is another cluster's than it says, or than is expected.
+    /// The cluster in it is not the one that its manifest names, or not the expected one.
     #[error("{} is a backup of another cluster: its root's public key is {found}, and not {expected}", file.display())]
     OtherCluster {
         /// The file.
@@ -78,7 +78,7 @@ pub enum RestoreError {
         /// The pin that is expected.
         expected: String,
     },
-    /// The ledger's hash chain ends otherwise than expected.
+    /// The ledger's hash chain does not have the expected link.
     #[error("the ledger in {} does not have the link {expected} in its hash chain", file.display())]
     OtherHead {
         /// The file.

@@ -21,33 +21,33 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::restored::{Place, RestoredFolder, inspect};
 
-/// What is restored, and what it has to be.
+/// The backup to restore, and what is expected of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreOptions {
     /// The file.
     pub file: PathBuf,
-    /// The pin of the root that it has to have.
+    /// The expected pin of its root.
     pub pin: Option<Fingerprint>,
-    /// A link that the ledger's hash chain has to have.
+    /// A link that is expected in the ledger's hash chain.
     pub head: Option<Fingerprint>,
 }
 
-/// What was restored.
+/// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreReport {
     /// The cluster directory.
     pub directory: PathBuf,
-    /// What the backup has.
+    /// The description of the backup's content.
     pub manifest: BackupManifest,
     /// The number of certificates in the ledger.
     pub certificates: usize,
     /// The last link of the hash chain, with the event of the restore.
     pub head: Option<Fingerprint>,
-    /// What else the check of the ledger found.
+    /// Findings about the ledger that did not prevent the restore.
     pub warnings: Vec<LedgerFinding>,
 }
 
-/// A backup whose header was read, for a folder that is empty.
+/// A backup whose header was read, and an empty folder to restore it into.
 pub struct OpenedBackup {
     options: RestoreOptions,
     place: PathBuf,
@@ -68,7 +68,7 @@ impl fmt::Debug for OpenedBackup {
     }
 }
 
-/// Opens a backup that is to be restored as `env`'s cluster directory. Nothing is written.
+/// Opens a backup to restore it as the cluster directory of `env`. Nothing is written.
 ///
 /// # Errors
 /// Returns [`RestoreError::NotEmpty`], or an error if the file cannot be read, or is not encrypted.
@@ -85,10 +85,10 @@ pub fn open(options: RestoreOptions, env: &Env) -> Result<OpenedBackup, Error> {
     Ok(OpenedBackup { options, place, input })
 }
 
-/// Decrypts a backup, checks all of it, and then puts it in its place by one rename.
+/// Decrypts a backup, checks all of it, and then moves it to the cluster directory with one rename.
 ///
 /// # Errors
-/// Returns [`RestoreError`], or an error if a file cannot be written. Nothing is in the place then.
+/// Returns [`RestoreError`], or an error if a file cannot be written. In that case, the cluster directory is unchanged.
 pub fn restore(opened: OpenedBackup, identity: &Identity, env: &Env) -> Result<RestoreReport, Error> {
     let OpenedBackup { options, place, input } = opened;
     let file = &options.file;
@@ -111,13 +111,13 @@ pub fn restore(opened: OpenedBackup, identity: &Identity, env: &Env) -> Result<R
     Ok(RestoreReport { directory, manifest, certificates, head, warnings: checked.warnings() })
 }
 
-/// Returns the error for a directory that cannot be used, by the paths that it has in the backup.
+/// Returns the error for a directory that cannot be used, with paths relative to the directory.
 fn unusable(error: &Error, file: &Path, staged: &Path) -> RestoreError {
     let reason = with_causes(error).replace(&format!("{}/", staged.display()), "");
     RestoreError::Directory { file: file.to_owned(), reason }
 }
 
-/// Compares what was restored with the manifest, and with what is expected.
+/// Compares the restored directory with the manifest and with what is expected.
 fn compare(checked: &Checked, manifest: &BackupManifest, options: &RestoreOptions) -> Result<(), RestoreError> {
     let file = &options.file;
     let pin = checked.cas.cluster.pin();
@@ -145,7 +145,7 @@ fn record(manifest: &BackupManifest, staged: &Env) -> Result<Option<Fingerprint>
     Ok(ledger.chain_head()?)
 }
 
-/// Writes what is restored under a temporary name.
+/// Writes the restored files into a folder with a temporary name.
 struct Receiver<'a> {
     folder: RestoredFolder,
     options: &'a RestoreOptions,
@@ -154,7 +154,7 @@ struct Receiver<'a> {
 impl BackupReceiver for Receiver<'_> {
     type Error = Error;
 
-    /// Refuses another cluster's backup before anything of it is written.
+    /// Refuses the backup of another cluster before any of its files is written.
     fn manifest(&mut self, manifest: &BackupManifest) -> Result<(), Error> {
         match self.options.pin {
             Some(expected) if expected != manifest.root_pin => Err(RestoreError::OtherCluster {

@@ -1,4 +1,4 @@
-//! Takes certificates into the ledger that a CA of the directory issued before, or beside, clusterctl.
+//! Records certificates in the ledger that a CA of the directory issued without clusterctl.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use crate::pki::certificate::{Certificate, Serial, SubjectAltName};
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::ledger::certificates::IssuedCertificate;
 
-/// The names that files of kubeadm and k3s have for etcd's certificates, whose subjects do not tell what they are for.
+/// The file names of etcd's certificates in kubeadm and k3s. Their subjects do not identify the profile.
 const FILE_NAMES: [(&str, Profile); 5] = [
     ("server", Profile::EtcdServer),
     ("server-client", Profile::EtcdServer),
@@ -25,44 +25,44 @@ const FILE_NAMES: [(&str, Profile); 5] = [
     ("healthcheck-client", Profile::EtcdHealthcheckClient),
 ];
 
-/// Which certificates are taken into the ledger.
+/// Options of recording certificates that were issued elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdoptOptions {
     /// Files and folders: PEM, DER, kubeconfigs, the output of `kubectl get csr -o json`, recordings of `verify`.
     pub files: Vec<InputFile>,
-    /// The host that they are from, for those of hosts that do not name theirs.
+    /// The host, for certificates of hosts that do not name their host.
     pub host: Option<HostName>,
 }
 
-/// A certificate that the ledger has now.
+/// A certificate that was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdoptedCertificate {
     /// The file that it was read from.
     pub file: String,
-    /// What the ledger has of it.
+    /// Its record in the ledger.
     pub issued: IssuedCertificate,
 }
 
-/// What was taken into the ledger, and what was not.
+/// The certificates that were recorded, and those that were not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdoptReport {
     /// The certificates that were recorded.
     pub adopted: Vec<AdoptedCertificate>,
     /// The number of certificates that the ledger had already.
     pub known: usize,
-    /// What was not recorded, and why.
+    /// The certificates and files that were not recorded, and why.
     pub skipped: Vec<Skipped>,
 }
 
 impl AdoptReport {
-    /// Returns true if none of the files has a certificate that the ledger can have.
+    /// Returns true if no file has a certificate that can be recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.adopted.is_empty() && self.known == 0
     }
 }
 
-/// Records the certificates in files that a CA of the directory signed. Those that the ledger has already stay as they are.
+/// Records the certificates in files that a CA of the directory signed. Records that the ledger already has do not change.
 ///
 /// The caller has the directory's lock.
 ///
@@ -84,7 +84,7 @@ pub fn adopt(options: &AdoptOptions, env: &Env) -> Result<AdoptReport, Error> {
     let (mut own, mut known) = (Vec::new(), 0);
     for FoundCertificate { file, certificate, host } in found {
         let fingerprint = certificate.fingerprint();
-        // A CA of the directory follows what it signed in many files.
+        // Many files have the CA after the certificates that it signed.
         if of_directory.contains(&fingerprint) || !seen.insert(fingerprint) {
             continue;
         }
@@ -116,7 +116,7 @@ pub fn adopt(options: &AdoptOptions, env: &Env) -> Result<AdoptReport, Error> {
         }
         own.push((file, one));
     }
-    // The ledger has them in the order of issue.
+    // The ledger's order is that of issue.
     own.sort_by_key(|(_, one)| one.certificate.not_before);
     if !own.is_empty() {
         let entries: Vec<_> = own.iter().map(|(_, one)| one.entry(&cas)).collect();
@@ -126,7 +126,7 @@ pub fn adopt(options: &AdoptOptions, env: &Env) -> Result<AdoptReport, Error> {
     Ok(AdoptReport { adopted, known, skipped })
 }
 
-/// Completes what the ledger has of a certificate: its profile by the file's name, and its host.
+/// Completes the record of a certificate: its profile by the file's name, and its host.
 fn complete(
     own: &mut OwnCertificate,
     file: &str,
@@ -151,7 +151,7 @@ fn complete(
     }
 }
 
-/// Returns the profile that a file's name tells, where the CA and the usages are the profile's.
+/// Returns the profile that a file is named after, if the certificate has the profile's CA and usages.
 fn by_file_name(file: &str, own: &OwnCertificate) -> Option<&'static Policy> {
     let name = file.rsplit('/').next().unwrap_or(file);
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
@@ -163,7 +163,7 @@ fn by_file_name(file: &str, own: &OwnCertificate) -> Option<&'static Policy> {
     })
 }
 
-/// Returns the host of the cluster file whose name or address a certificate has, if exactly one has.
+/// Returns the host of the cluster file whose name or address is in a certificate, if it is exactly one.
 fn named_host<'c>(certificate: &Certificate, cluster: &'c Cluster) -> Option<&'c HostName> {
     let is_in = |host: &Host| {
         certificate.names.iter().any(|name| match name {

@@ -1,4 +1,4 @@
-//! Reads certificates of any tool from files: PEM, DER, kubeconfigs, lists of requests, and recordings.
+//! Reads certificates from files of any tool: PEM, DER, kubeconfigs, lists of requests, and recordings.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::store::error::StoreError;
 use crate::store::files;
 use crate::verify::recording::{MAX_BYTES, Recording, RecordingError};
 
-/// The beginning of the keys of a kubeconfig in JSON that have certificates.
+/// The beginning of the keys of client certificates in a kubeconfig in JSON.
 const CLIENT: &[u8] = b"\"client-certificate";
 
 /// A certificate that was found.
@@ -26,11 +26,11 @@ pub(super) struct FoundCertificate {
     /// The file that it was read from.
     pub(super) file: String,
     pub(super) certificate: Certificate,
-    /// The host that presented it, where that was recorded.
+    /// The host that presented it, if a recording says so.
     pub(super) host: Option<String>,
 }
 
-/// A certificate or a file that is not taken into the ledger.
+/// A certificate or a file that is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// The file.
@@ -43,19 +43,19 @@ pub struct Skipped {
     pub reason: SkipReason,
 }
 
-/// Why a certificate or a file is not taken into the ledger.
+/// Why a certificate or a file is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SkipReason {
     /// No CA of the directory signed it.
-    #[error("no CA of this directory signed it, but {issuer}")]
+    #[error("no CA of this directory signed it; its issuer is {issuer}")]
     OtherIssuer {
         /// The subject of the CA that it names.
         issuer: String,
     },
-    /// It is a CA's.
-    #[error("it is a CA's certificate: clusterctl takes over the certificates that hosts and persons have")]
+    /// It is the certificate of a CA.
+    #[error("it is a CA's certificate: only certificates of hosts and persons are recorded")]
     Ca,
-    /// The ledger has another certificate with its serial number, or the files have.
+    /// The ledger or the files have another certificate with its serial number.
     #[error("its CA gave the same serial number to another certificate, which is in the ledger or in these files")]
     SerialTaken,
     /// The request has no certificate.
@@ -103,7 +103,7 @@ pub(super) fn read(inputs: &[InputFile]) -> Result<(Vec<FoundCertificate>, Vec<S
     Ok((contents.found, contents.skipped))
 }
 
-/// What was found so far.
+/// The certificates that were found, and what was skipped.
 #[derive(Default)]
 struct Contents {
     found: Vec<FoundCertificate>,
@@ -200,7 +200,7 @@ impl Contents {
     }
 }
 
-/// Returns true for PEM that has keys, requests or CRLs alone: in a folder, such a file is not damaged.
+/// Returns true for PEM that has only keys, requests or CRLs: in a folder, such a file is not reported.
 fn is_without_certificate(bytes: &[u8]) -> bool {
     let items = pem::read_all(bytes).unwrap_or_default();
     !items.is_empty() && !items.iter().any(|item| matches!(item, pem::Item::Certificate(_)))

@@ -2,7 +2,7 @@
 
 use crate::app::remedy::Remedy;
 
-/// The kind of a finding. The texts are part of the interface.
+/// The kind of a finding. The ids are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LedgerFindingId {
     /// SQLite finds damage.
@@ -78,8 +78,8 @@ pub struct LedgerFinding {
     pub severity: Severity,
     /// The place: a table and the `seq` of a row, or a file.
     pub place: String,
-    /// The observation.
+    /// What was observed there.
     pub observed: String,
-    /// What helps.
+    /// The remedy.
     pub remedy: Option<Remedy>,
 }

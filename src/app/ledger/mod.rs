@@ -1,4 +1,4 @@
-//! Checks the ledger, makes a new one where it is lost or damaged, and adds certificates that were issued elsewhere.
+//! Checks the ledger, rebuilds it if it is lost or damaged, and records certificates that were issued elsewhere.
 
 mod adopt;
 mod adopt_files;

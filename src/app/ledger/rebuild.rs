@@ -75,20 +75,20 @@ pub struct RebuildReport {
     pub ledger: PathBuf,
     /// The path at which the previous file is kept.
     pub kept: Option<PathBuf>,
-    /// The number of certificates, CAs among them.
+    /// The number of certificates, including CAs.
     pub certificates: usize,
     /// The number of certificates whose keys are not in the directory.
     pub keys_elsewhere: usize,
     /// The number of revocations of these certificates.
     pub revoked: usize,
-    /// The least number of revocations of certificates that are in no file: a CRL names them by serial number, and rules by SHA-256.
+    /// The minimum number of revoked certificates that are in no file. CRLs name them by serial number and rules by
+    /// SHA-256, so that the same certificate can be in both.
     pub revoked_unknown: usize,
     /// The information that could not be restored.
     pub unknown: Vec<Unknown>,
 }
 
-/// Rebuilds the ledger from the certificates, bundles, CRLs and rules of the directory, and keeps the old file beside
-/// it.
+/// Rebuilds the ledger from the certificates, bundles, CRLs and rules of the directory. The old file is renamed and kept.
 ///
 /// # Errors
 /// Returns [`RebuildError::NothingWrong`] if a check finds nothing wrong, or an error if the CAs' certificates
@@ -113,7 +113,7 @@ pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, 
     let Found { own, keys_elsewhere, keep_their_keys, mut unknown, .. } = found;
     let roots = record_cas(&cas, &mut ledger, env)?;
     let leaves = certificates::record(&in_order(own), &cas, &mut ledger, &env.audit())?;
-    // Keys are discarded only beside an encrypted bundle, which may be the only copy of them.
+    // A key counts as discarded only if there is an encrypted bundle, which may have its only copy.
     let is_on_host = |host: &str| keep_their_keys.contains(host) || !has_encrypted_bundle(host, &env.layout);
     let (on_hosts, discarded): (Vec<_>, Vec<_>) =
         keys_elsewhere.iter().cloned().partition(|(host, _)| is_on_host(host));
@@ -154,8 +154,8 @@ fn check_is_unusable(env: &Env) -> Result<(), Error> {
     }
 }
 
-/// Returns the certificates in the order in which they are recorded: by the beginning of their validity, those of the
-/// directory last. The one that is recorded last is a holder's current one.
+/// Returns the certificates in the order in which they are recorded: those of bundles before those of the directory, each
+/// by the beginning of their validity. A holder's current certificate is the one that is recorded last.
 fn in_order(mut found: Vec<(Source, OwnCertificate)>) -> Vec<OwnCertificate> {
     found.sort_by_key(|(source, own)| (*source, own.certificate.not_before));
     found.into_iter().map(|(_, own)| own).collect()
@@ -178,14 +178,14 @@ fn record_cas(cas: &CaSet, ledger: &mut Ledger, env: &Env) -> Result<usize, Erro
     Ok(entries.len())
 }
 
-/// Where a certificate was found. What is in a bundle alone was replaced in the directory.
+/// Where a certificate was found. One that is only in a bundle was replaced in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
     Bundle,
     Directory,
 }
 
-/// The certificates that are found.
+/// The certificates that were found.
 struct Found<'a> {
     cas: &'a CaSet,
     ledger: &'a Ledger,
@@ -193,7 +193,7 @@ struct Found<'a> {
     own: Vec<(Source, OwnCertificate)>,
     /// Hosts and their certificates without a key in the directory.
     keys_elsewhere: Vec<(String, Fingerprint)>,
-    /// The hosts that generated their keys themselves: their bundles list the keys that they lack.
+    /// The hosts that generated their keys themselves: their bundles list the keys that are only on the host.
     keep_their_keys: HashSet<String>,
     unknown: Vec<Unknown>,
 }
