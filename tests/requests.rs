@@ -1,4 +1,4 @@
-//! Requests of hosts: keys that never leave them, and certificates by the cluster file alone.
+//! Requests of hosts: keys never leave them, and only the cluster file determines the content of certificates.
 
 mod evidence;
 mod refusals;
@@ -36,7 +36,7 @@ fn sign(lab: &Lab, args: &[&str]) -> Value {
     serde_json::from_str(&report).expect("JSON")
 }
 
-/// A laboratory in which `on` asked for its certificates, and has them.
+/// A laboratory in which the requests of `on` were signed.
 fn signed() -> Lab {
     let lab = Lab::with_roots();
     lab.good(&["issue-master", "--all"]);
@@ -49,7 +49,7 @@ fn key(lab: &Lab, base: &str) -> String {
     lab.read(&format!("hosts/on/{base}.key"))
 }
 
-/// Returns every file but those below `hosts` that holds a line of one of the host's keys.
+/// Returns the files outside of `hosts` that contain a line of one of the host's keys.
 fn leaks(lab: &Lab) -> Vec<String> {
     let keys = [key(lab, CLIENT), key(lab, SERVER)];
     let lines: Vec<&str> = keys.iter().flat_map(|key| key.lines()).filter(|line| !line.starts_with('-')).collect();
@@ -63,7 +63,7 @@ fn install(lab: &Lab, args: &[&str]) -> Output {
     Command::new("dash").arg(bundle).args(args).env("DESTDIR", lab.path("hosts/on")).output().expect("dash")
 }
 
-/// Makes a request with openssl, and returns its file.
+/// Creates a request with openssl, and returns its file.
 fn csr(lab: &Lab, name: &str, key: &[&str], subject: &str) -> String {
     let path = |ending: &str| lab.path(&format!("{name}.{ending}")).display().to_string();
     let (made, out) = (path("pem"), path("csr"));
@@ -75,7 +75,7 @@ fn csr(lab: &Lab, name: &str, key: &[&str], subject: &str) -> String {
 const EC: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
 
 #[test]
-fn keys_are_made_on_the_host_once_and_readable_by_their_owner_alone() {
+fn keys_are_generated_once_on_the_host_and_only_their_owner_can_read_them() {
     needs!("openssl");
     let lab = Lab::empty();
     let report = request(&lab, "worker-1");
@@ -93,7 +93,7 @@ fn keys_are_made_on_the_host_once_and_readable_by_their_owner_alone() {
         lab.write("one.csr", part);
         good_tool("openssl", &["req", "-verify", "-noout", "-in", &lab.path("one.csr").display().to_string()]);
     }
-    // Again: the keys are kept, and so the public keys in the request.
+    // A second run keeps the keys.
     let again = request(&lab, "worker-1");
     for i in 0..2 {
         let (one, other) = (&report["keys"][i], &again["keys"][i]);
@@ -161,9 +161,9 @@ fn certificates_are_signed_by_the_cluster_file_and_the_keys_stay_on_the_host() {
     }
 }
 
-/// The keys that the directory has for a host fit none of the new certificates.
+/// The directory's keys for the host do not belong to the new certificates.
 #[test]
-fn keys_of_the_directory_are_deleted_when_the_host_made_its_own() {
+fn keys_of_the_directory_are_deleted_once_the_host_has_its_own() {
     needs!("sqlite3");
     let lab = Lab::issued();
     let serial = |profile: &str| {
@@ -190,7 +190,7 @@ fn keys_of_the_directory_are_deleted_when_the_host_made_its_own() {
 }
 
 #[test]
-fn a_killed_request_leaves_no_key_beside_the_next_ones() {
+fn the_next_request_deletes_the_keys_of_a_killed_one() {
     needs!("strace");
     let lab = Lab::empty();
     fs::create_dir_all(lab.path("root")).expect("made");
@@ -259,7 +259,7 @@ fn a_bundle_without_keys_is_installed_only_where_its_keys_are() {
     assert_eq!((key(&lab, CLIENT), key(&lab, SERVER)), (client, server));
 }
 
-/// Keys of other kinds, and of other tools, fit as well; where openssl is needed and missing, nothing is installed.
+/// If openssl is needed to compare a key and is missing, nothing is installed.
 #[test]
 fn keys_of_every_kind_are_compared_with_their_certificates() {
     needs!("dash", "openssl");
@@ -285,7 +285,7 @@ fn keys_of_every_kind_are_compared_with_their_certificates() {
         lab.good(&["bundle", "on", "--format", "dir"]);
         let ran = install(&lab, &["--dry-run"]);
         assert!(ran.status.success(), "{form:?}: {ran:?}");
-        // Without openssl, by what the key's own file has.
+        // Without openssl, the public key in the key's file is compared.
         let bin = tempfile::tempdir().expect("a folder");
         for program in
             ["sh", "id", "dirname", "sha256sum", "cut", "sed", "wc", "tr", "grep", "date", "expr", "find", "od"]
@@ -306,7 +306,7 @@ fn keys_of_every_kind_are_compared_with_their_certificates() {
 }
 
 #[test]
-fn what_is_due_of_a_host_with_its_own_keys_is_asked_for_and_never_issued() {
+fn due_certificates_of_a_host_with_its_own_keys_are_requested_and_never_issued() {
     let mut lab = signed();
     lab.good(&["issue-node", "--all"]);
     assert_eq!(node_plan(&lab, &["on"]).kept, 2);
@@ -320,20 +320,20 @@ fn what_is_due_of_a_host_with_its_own_keys_is_asked_for_and_never_issued() {
     lab.now += Duration::days(300);
     let rows: Value = serde_json::from_str(&lab.run(&["status", "on", "-o", "json"]).out).expect("JSON");
     assert!(rows.to_string().contains("send-request"), "{rows}");
-    // The new request is of the same keys.
+    // The new request is for the same keys.
     request(&lab, "on");
     let report = sign(&lab, &["on.request"]);
     assert_eq!(report["certificates"].as_array().map(Vec::len), Some(2));
     lab.good(&["issue-node", "--all"]);
     lab.good(&["bundle", "on", "--format", "dir"]);
-    // A revoked certificate is no reason to make a key here either.
+    // A revoked certificate is no reason to generate a key here either.
     lab.good(&["revoke", "on", "--yes"]);
     let plan = node_plan(&lab, &["on"]);
     assert!(plan.certificates.is_empty(), "{plan:?}");
     assert_eq!(lab.run(&["bundle", "on"]).status, 3);
     assert_eq!(lab.run(&["verify", "--offline"]).status, 1);
     assert_eq!(folder_of(&lab, "pki/nodes/on"), folder);
-    // Without its certificates the host is as one that was never issued anything.
+    // Without its certificates, the host counts as one without any certificate.
     fs::remove_dir_all(lab.path("pki/nodes/on")).expect("removed");
     let plan = node_plan(&lab, &["on"]);
     assert!(plan.certificates.iter().all(|(_, reasons)| matches!(reasons[..], [IssueReason::Problem(_)])), "{plan:?}");
@@ -402,7 +402,7 @@ fn requests_of_other_tools_are_signed_in_their_forms() {
 }
 
 #[test]
-fn nothing_is_signed_in_part() {
+fn all_requests_are_signed_or_none() {
     needs!("sqlite3");
     let mut lab = Lab::with(CLUSTER);
     lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "correct horse battery".into());
@@ -431,7 +431,7 @@ fn nothing_is_signed_in_part() {
     good_tool("sqlite3", &[&ledger, "DROP TRIGGER t"]);
     lab.good(&sign_both);
     assert_eq!(issued(&lab), before + 4);
-    // Again: the same keys have new certificates.
+    // A second run issues new certificates for the same keys.
     lab.good(&sign_both);
     assert_eq!(issued(&lab), before + 8);
 }
@@ -447,7 +447,7 @@ fn a_live_cluster_with_keys_that_only_a_host_has_is_verified() {
     let results = report["results"].as_array().expect("results").iter();
     let failed: Vec<&Value> = results.filter(|one| one["status"] == "fail" || one["status"] == "warn").collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    // The bundle alone, which has no key either.
+    // The bundle has no key either.
     live.lab.good(&["bundle", "node-1"]);
     let ran = live.lab.run(&["verify", "--from", "bundles/node-1.tar.gz", "--output", "json"]);
     assert_eq!(ran.status, 1, "{ran}");
@@ -457,7 +457,7 @@ fn a_live_cluster_with_keys_that_only_a_host_has_is_verified() {
 }
 
 #[test]
-fn a_file_is_found_where_it_was_named() {
+fn a_request_is_written_to_the_current_folder() {
     let lab = Lab::issued();
     request(&lab, "on");
     assert!(Path::new(&lab.path("on.request")).exists());

@@ -16,9 +16,9 @@ use super::threads;
 const FIRST: usize = 128;
 
 /// The approximate number of batches, within the limits of their size.
-const OF_MUCH: usize = 48;
+const COUNT: usize = 48;
 
-/// The number of prepared batches that may wait. With only one, no batch would be prepared while the disk is slow.
+/// The number of made batches that may wait. With only one, no batch would be made while the disk is slow.
 const WAITING: usize = 2;
 
 /// Returns the largest size of a batch for `work` items, within `bounds`.
@@ -26,7 +26,7 @@ const WAITING: usize = 2;
 /// Names and digests are not ordered, so each batch changes pages in all parts of a folder or an index, and each sync
 /// writes all of them again. With small batches, the bytes written would grow with the square of the work.
 pub(crate) fn batch_size(work: usize, bounds: RangeInclusive<usize>) -> usize {
-    (work / OF_MUCH).clamp(*bounds.start(), *bounds.end())
+    (work / COUNT).clamp(*bounds.start(), *bounds.end())
 }
 
 /// Errors of a batch.

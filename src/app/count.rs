@@ -1,6 +1,6 @@
 //! Renders counts as text.
 
-/// Returns `1 certificate` or `2 certificates`.
+/// Returns a number of things as text, such as `1 certificate` or `2 certificates`.
 #[must_use]
 pub fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })

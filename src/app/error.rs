@@ -49,7 +49,7 @@ pub enum Error {
     /// Intermediates cannot be replaced.
     #[error(transparent)]
     RenewCa(#[from] RenewCaError),
-    /// No cluster file is written.
+    /// The cluster file cannot be written.
     #[error(transparent)]
     Init(#[from] InitError),
     /// A file cannot be described.
@@ -61,7 +61,7 @@ pub enum Error {
     /// A live cluster cannot be verified.
     #[error(transparent)]
     Verify(#[from] VerifyError),
-    /// The access rules are not written.
+    /// The access rules cannot be written.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// A file named by the user cannot be read.
@@ -79,29 +79,29 @@ pub enum Error {
     /// A host's request cannot be created.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The directory is not backed up.
+    /// The directory cannot be backed up.
     #[error(transparent)]
     Backup(#[from] BackupError),
-    /// A backup is not restored.
+    /// A backup cannot be restored.
     #[error(transparent)]
     Restore(#[from] RestoreError),
-    /// The ledger is not replaced.
+    /// The ledger cannot be rebuilt.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
     /// Files cannot be checked by rules.
     #[error(transparent)]
     Lint(#[from] LintError),
-    /// A cluster is not registered or announced.
+    /// A cluster cannot be registered or announced.
     #[error(transparent)]
     Announce(#[from] AnnounceError),
-    /// A bootstrap endpoint does not start.
+    /// A bootstrap endpoint cannot start.
     #[cfg(feature = "server")]
     #[error(transparent)]
     Bootstrap(#[from] crate::server::bootstrap::BootstrapError),
     /// A token cannot be created or found.
     #[error(transparent)]
     Token(#[from] JoinTokenError),
-    /// A host cannot join, or its certificates are not renewed.
+    /// A host cannot join, or its certificates cannot be renewed.
     #[error(transparent)]
     Join(#[from] JoinError),
     /// A signer cannot work.
@@ -112,7 +112,7 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error(transparent)]
     Connection(#[from] ConnectionError),
-    /// A person's decision is not written.
+    /// A person's decision cannot be written.
     #[cfg(feature = "server")]
     #[error(transparent)]
     Decision(#[from] DecisionError),
@@ -122,7 +122,7 @@ pub enum Error {
     /// Certificates cannot be revoked, or the state of revocations cannot be determined.
     #[error(transparent)]
     Revoke(#[from] RevokeError),
-    /// A CA cannot be rotated, or the rotation cannot go on.
+    /// A CA cannot be rotated, or the rotation cannot continue.
     #[error(transparent)]
     Rotate(#[from] RotateError),
     /// The expiry of certificates cannot be determined.

@@ -16,7 +16,7 @@ pub enum Notice {
     },
     /// A notice of [`init`].
     Init(init::Notice),
-    /// A notice of a host that joins.
+    /// A notice of [`join`](super::enrol::join).
     Join(JoinNotice),
     /// A notice of [`admin`].
     Admin(admin::Notice),

@@ -17,17 +17,17 @@ use crate::verify::remedy as finding;
 pub enum Remedy {
     /// Write a cluster file, or name the cluster directory.
     WriteClusterFile,
-    /// Correct the cluster file; the error is the evidence.
+    /// Correct the cluster file; the error has the details.
     CorrectClusterFile(ReadError),
     /// Run as the owner of the directory, change its owner, or trust its owner.
     ChangeOwner,
-    /// Give the cluster its name back in the cluster file.
+    /// Restore the cluster's name in the cluster file.
     RestoreClusterName,
     /// Name a folder outside of the cluster directory for the roots' keys.
     NameAnotherRootFolder,
     /// Give each CA a key of its own.
     GiveEachCaItsKey,
-    /// Give the passphrase that the other CAs' keys have.
+    /// Use the passphrase of the other CAs' keys.
     UseTheSamePassphrase,
     /// Restore the certificates, keys and ledger of one directory, from a backup.
     RestoreCaAndLedger,
@@ -59,7 +59,7 @@ pub enum Remedy {
     RunAgain,
     /// Let the system give this process more threads.
     RaiseThreadLimit,
-    /// Put the key pair that signs service account tokens back, or remove it to get a new one.
+    /// Restore the key pair that signs service account tokens, or remove it to get a new one.
     RestoreServiceAccountKey,
     /// Use the person's own name for an administrator.
     NameThePerson,
@@ -81,9 +81,9 @@ pub enum Remedy {
     RemoveFromClusterFile,
     /// A remedy for requests of hosts.
     Request(request::Remedy),
-    /// The remedy for a cluster that is not registered or announced; the error is the evidence.
+    /// The remedy for a cluster that is not registered or announced; the error has the details.
     OfAnnouncement(AnnounceError),
-    /// The remedy for a token; the error is the evidence.
+    /// The remedy for a token; the error has the details.
     OfToken(JoinTokenError),
     /// A remedy for hosts that join.
     Join(JoinRemedy),
@@ -91,21 +91,21 @@ pub enum Remedy {
     Review(enrol::ReviewRemedy),
     /// List the rules.
     ListRules,
-    /// The remedy for a rotation that cannot go on; the error is the evidence.
+    /// The remedy for a rotation that cannot continue; the error has the details.
     Rotate(RotateError),
     /// A remedy of [`revoke`].
     Revoke(revoke::Remedy),
-    /// The remedy for a CA's file that cannot be used; the error is the evidence.
+    /// The remedy for a CA's file that cannot be used; the error has the details.
     OfCa(CaError),
-    /// The remedy for a CA that cannot be imported; the error is the evidence.
+    /// The remedy for a CA that cannot be imported; the error has the details.
     OfImport(ImportCaError),
-    /// The remedy for intermediates that cannot be replaced; the error is the evidence.
+    /// The remedy for intermediates that cannot be replaced; the error has the details.
     OfRenewedCa(RenewCaError),
-    /// The remedy for a directory that cannot be backed up; the error is the evidence.
+    /// The remedy for a directory that cannot be backed up; the error has the details.
     OfBackup(BackupError),
-    /// The remedy for a backup that cannot be restored; the error is the evidence.
+    /// The remedy for a backup that cannot be restored; the error has the details.
     OfRestore(RestoreError),
-    /// The remedy for a file or a ledger that cannot be used; the error is the evidence.
+    /// The remedy for a file or a ledger that cannot be used; the error has the details.
     OfStore(StoreError),
 }
 

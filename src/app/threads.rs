@@ -1,4 +1,4 @@
-//! Detects that the system permits few threads (`ulimit -u`, a cgroup's pids.max). Work then runs in one thread.
+//! Detects whether the system permits only few threads (`ulimit -u`, a cgroup's pids.max). Work then runs in one thread.
 
 use std::sync::{OnceLock, RwLock};
 use std::thread;
@@ -18,7 +18,7 @@ static SCARCE: OnceLock<bool> = OnceLock::new();
 /// cannot start its global pool.
 pub fn are_scarce() -> bool {
     *SCARCE.get_or_init(|| {
-        let scarce = !can_be_had(rayon::max_num_threads().min(cores()) + SPARE);
+        let scarce = !can_start(rayon::max_num_threads().min(cores()) + SPARE);
         if scarce {
             // This only fails if a pool already exists, so there are threads.
             let _ = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
@@ -30,7 +30,7 @@ pub fn are_scarce() -> bool {
 /// Returns true if the system does not permit one thread for each core now.
 #[must_use]
 pub fn are_used_up() -> bool {
-    !can_be_had(cores())
+    !can_start(cores())
 }
 
 fn cores() -> usize {
@@ -38,15 +38,16 @@ fn cores() -> usize {
 }
 
 /// Returns true if `count` threads can run at the same time.
-fn can_be_had(count: usize) -> bool {
-    let gate = RwLock::new(());
+fn can_start(count: usize) -> bool {
+    let lock = RwLock::new(());
     thread::scope(|scope| {
-        let closed = gate.write();
+        // The threads wait for the lock, so that all of them exist at the same time.
+        let held = lock.write();
         let all = (0..count).all(|_| {
-            let wait = || drop(gate.read());
+            let wait = || drop(lock.read());
             thread::Builder::new().stack_size(STACK).spawn_scoped(scope, wait).is_ok()
         });
-        drop(closed);
+        drop(held);
         all
     })
 }

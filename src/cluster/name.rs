@@ -7,7 +7,7 @@ const MAX_NAME: usize = 253;
 /// A DNS label has at most this many characters (RFC 1035 § 2.3.4).
 const MAX_LABEL: usize = 63;
 /// `<cluster> front-proxy root` has to fit into a common name's 64 characters (RFC 5280 appendix A, ub-common-name).
-const MAX_CLUSTER: usize = 64 - " front-proxy root".len();
+pub(crate) const MAX_CLUSTER: usize = 64 - " front-proxy root".len();
 
 /// The suffixes of bundle files, which follow the host's name. No host's name ends in one.
 pub(crate) const BUNDLE_SUFFIXES: [&str; 5] =

@@ -1,4 +1,4 @@
-//! A request that a host's SSH key signed: `sign` compares it with the keys it knows, and so does ssh-keygen.
+//! Requests that a host's SSH key signed: `sign` compares it with the known keys, and ssh-keygen verifies the signature.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use super::{request, sign};
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
-/// Makes an SSH key, and returns its public half without a comment.
+/// Generates an SSH key, and returns its public key without a comment.
 fn ssh_key(lab: &Lab, name: &str, kind: &str) -> String {
     let path = lab.path(name).display().to_string();
     good_tool("ssh-keygen", &["-q", "-t", kind, "-N", "", "-C", "", "-f", &path]);
@@ -60,7 +60,7 @@ fn the_hosts_ssh_key_shows_whose_request_it_is() {
     assert_eq!(host_key_problems(&lab, required()), [RequestProblem::NoHostKey]);
     assert_eq!(lab.run(&["sign", "--require-host-key", "on.request"]).status, 3);
 
-    // No key of the host is known: the signature is shown, and is no proof.
+    // If no key of the host is known, the signature is shown, but proves nothing.
     request_signed_by(&lab, "own");
     assert_eq!(evidence(&[])["isKnown"], false);
     assert!(matches!(host_key_problems(&lab, required())[..], [RequestProblem::UnknownHostKey(_)]));
@@ -85,7 +85,7 @@ fn the_hosts_ssh_key_shows_whose_request_it_is() {
     assert!(matches!(host_key_problems(&lab, SignOptions::default())[..], [RequestProblem::OtherHostKey(_)]));
 }
 
-/// `known_hosts` often has keys of several types: each counts, and a host with other keys is not an unknown one.
+/// `known_hosts` often has keys of several types. Each of them counts, and a host with only other keys is not unknown.
 #[test]
 fn keys_of_every_type_in_known_hosts_are_compared() {
     needs!("ssh-keygen");
@@ -138,7 +138,7 @@ fn ssh_keygen_verifies_the_signature_of_a_request_and_makes_one() {
     // A file from Windows.
     lab.write("on.request", &lab.read("on.request").replace('\n', "\r\n"));
     sign(&lab, &["--known-hosts", "known_hosts", "--require-host-key", "--dry-run", "on.request"]);
-    // Signatures for something else, and of something else, prove nothing.
+    // Signatures with another namespace, and of another text, prove nothing.
     fs::remove_file(lab.path("text.sig")).expect("removed");
     good_tool("ssh-keygen", &["-Y", "sign", "-q", "-f", &path("own"), "-n", "file", &path("text")]);
     with(&lab.read("text.sig"));
@@ -156,7 +156,7 @@ fn ssh_keygen_verifies_the_signature_of_a_request_and_makes_one() {
 }
 
 #[test]
-fn no_change_of_a_signed_request_is_overlooked() {
+fn every_change_of_a_signed_request_is_detected() {
     needs!("ssh-keygen");
     let lab = Lab::issued();
     fs::create_dir_all(lab.path("hosts/on")).expect("made");

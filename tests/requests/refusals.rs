@@ -112,7 +112,7 @@ fn keys_that_are_weak_or_of_others_or_revoked_are_refused() {
         let found = problems(&lab, "x.csr");
         assert!(matches!(found[..], [RequestProblem::KeyOfAnother { .. }]), "{path}: {found:?}");
     }
-    // A key that was made here is not the host's alone.
+    // Not only the host has a key that was generated here.
     request_of("pki/nodes/on/kubelet-server.key");
     let found = problems(&lab, "x.csr");
     assert!(matches!(found[..], [RequestProblem::KeyMadeHere { .. }]), "{found:?}");
@@ -178,14 +178,14 @@ fn a_key_is_refused_when_its_revocation_is_raised_to_a_compromise() {
     lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
     assert_ne!(lab.read("pki/crl.pem"), with_reason);
     assert_eq!(entries(&lab).0, [0, 2]);
-    // A ledger that is made anew has the reason from the CRL.
+    // A rebuilt ledger has the reason from the CRL.
     fs::remove_file(lab.path("pki/ledger.sqlite3")).expect("removed");
     lab.good(&["ledger", "rebuild"]);
     assert!(!problems(&lab, "x.csr").is_empty());
 }
 
 #[test]
-fn a_change_of_accounts_leaves_a_host_its_certificate_until_it_asked_for_another() {
+fn after_a_change_of_accounts_a_host_keeps_its_certificate_until_it_requests_another() {
     let lab = signed();
     lab.good(&["issue-node", "--all"]);
     lab.write("cluster.yaml", &CLUSTER.replace("name: prod\n", "name: prod\naccounts: system-node\n"));
@@ -200,7 +200,7 @@ fn a_change_of_accounts_leaves_a_host_its_certificate_until_it_asked_for_another
     assert_eq!(revoked(), ["worker-a1.fra1.example.net", "worker-b1"]);
     let report: Value = serde_json::from_str(&lab.good(&["renew", "--all", "-o", "json"]).out).expect("JSON");
     assert_eq!(report["hostsToRequest"], serde_json::json!(["on"]));
-    // The same key, for another account: the certificate that is superseded says nothing against it.
+    // The same key may get a certificate for another account, although the old certificate is superseded.
     request(&lab, "on");
     sign(&lab, &["on.request"]);
     lab.good(&["issue-node", "--all"]);
@@ -210,7 +210,7 @@ fn a_change_of_accounts_leaves_a_host_its_certificate_until_it_asked_for_another
 }
 
 #[test]
-fn a_master_that_is_a_node_too_has_only_the_kubelets_keys_of_its_own() {
+fn a_master_that_is_also_a_node_generates_only_the_kubelets_keys() {
     needs!("dash");
     let lab = Lab::with(&format!("{CLUSTER}- {{name: master-1, addresses: [10.20.0.11]}}\n"));
     lab.good(&["init-ca", "--plaintext-ca-key"]);
@@ -233,7 +233,7 @@ fn a_master_that_is_a_node_too_has_only_the_kubelets_keys_of_its_own() {
 }
 
 #[test]
-fn a_host_goes_from_keys_of_the_office_to_its_own() {
+fn a_host_replaces_keys_of_the_directory_by_its_own() {
     needs!("dash");
     let lab = Lab::issued();
     fs::create_dir_all(lab.path("hosts/on/etc")).expect("made");
@@ -242,7 +242,7 @@ fn a_host_goes_from_keys_of_the_office_to_its_own() {
     let path = |base: &str| lab.path(&format!("hosts/on/{base}.key"));
     assert!(path(CLIENT).exists());
     request(&lab, "on");
-    assert_eq!(lab.run(&["sign", "on.request"]).status, 3, "the keys are the office's");
+    assert_eq!(lab.run(&["sign", "on.request"]).status, 3, "the keys are from the directory");
     for base in [CLIENT, SERVER] {
         fs::rename(path(base), path(base).with_extension("old")).expect("moved");
     }
@@ -307,7 +307,7 @@ fn files_that_are_no_requests_and_requests_that_were_changed_are_refused() {
     assert!(matches!(problems(&lab, "large")[..], [RequestProblem::TooLarge { .. }]));
     assert_eq!(problems(&lab, "with-key"), [RequestProblem::PrivateKey]);
     assert_eq!(problems(&lab, "pki/ca.crt"), [RequestProblem::NoRequest]);
-    // No change of what is signed is overlooked. What follows it begins with the signature's algorithm, ecdsa-with-SHA256.
+    // Every change of the signed part is detected. The signature's algorithm, ecdsa-with-SHA256, follows it.
     let algorithm = b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
     let end = bytes.windows(algorithm.len()).position(|part| part == algorithm).expect("an algorithm") - 2;
     for at in 0..end {

@@ -6,15 +6,12 @@ use super::error::InitError;
 use crate::app;
 use crate::cluster::config_error::{ConfigError, Reason};
 use crate::cluster::endpoint::{Endpoint, EndpointError};
-use crate::cluster::name::{ClusterName, NameError};
+use crate::cluster::name::{ClusterName, MAX_CLUSTER, NameError};
 use crate::cluster::spec::{RawCluster, RawHost, Role};
 use crate::config;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
-
-/// The longest cluster name that is derived from a folder's name, in characters.
-const LONGEST_NAME: usize = 47;
 
 /// A cluster file that is not written yet.
 #[derive(Debug, Clone)]
@@ -42,7 +39,7 @@ pub struct InitReport {
 /// Errors of adding an answer to a draft.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
-    /// It is not a name of a cluster.
+    /// It is not a valid name of a cluster.
     #[error("{answer:?} is not a valid name: {reason}")]
     Name {
         /// The answer.
@@ -50,7 +47,7 @@ pub enum AnswerError {
         /// The rule that it breaks.
         reason: NameError,
     },
-    /// It is not an endpoint.
+    /// It is not a valid endpoint.
     #[error("{answer:?} is not a valid endpoint: {reason}")]
     Endpoint {
         /// The answer.
@@ -73,7 +70,7 @@ pub fn check_absent(layout: &Layout) -> Result<(), StoreError> {
 }
 
 impl Draft {
-    /// Returns a draft with values that were given, some of which may be absent.
+    /// Returns a draft with the given values; required values may be absent.
     ///
     /// # Errors
     /// Returns [`InitError::Invalid`] with all errors of the values that are present.
@@ -117,7 +114,7 @@ impl Draft {
     pub fn default_name(layout: &Layout) -> String {
         let folder = layout.dir().file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        let name: String = folder.chars().map(plain).take(LONGEST_NAME).collect();
+        let name: String = folder.chars().map(plain).take(MAX_CLUSTER).collect();
         let name = name.trim_matches('-');
         if ClusterName::parse(name).is_ok() { name.to_owned() } else { "cluster".to_owned() }
     }
@@ -136,7 +133,7 @@ impl Draft {
     /// Sets the endpoint.
     ///
     /// # Errors
-    /// Returns an error if it is not an endpoint, or something else in the cluster has it.
+    /// Returns an error if it is not a valid endpoint, or conflicts with other values of the draft.
     pub fn set_endpoint(&mut self, answer: &str) -> Result<(), AnswerError> {
         let answer = answer.to_ascii_lowercase();
         if let Err(reason) = Endpoint::parse(&answer) {
@@ -179,7 +176,7 @@ impl Draft {
     fn change(&mut self, values: RawCluster) -> Result<(), AnswerError> {
         let old = self.errors();
         let mut new = values.check().err().unwrap_or_default();
-        // The endpoint is asked for later.
+        // The user is asked for the endpoint later.
         new.retain(|error| !old.contains(error) && !matches!(error.reason, Reason::EndpointNeeded { .. }));
         if !new.is_empty() {
             return Err(AnswerError::Invalid(new));
@@ -211,7 +208,7 @@ mod tests {
 
     #[test]
     fn an_invalid_answer_does_not_change_the_draft() {
-        let mut draft = Draft::new(RawCluster::default()).expect("nothing is wrong with nothing");
+        let mut draft = Draft::new(RawCluster::default()).expect("an empty draft");
         draft.add(Role::Master, host("m1", "10.0.0.1")).expect("a master");
         let refused = draft.add(Role::Master, host("m2", "10.0.0.1"));
         assert!(

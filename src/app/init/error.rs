@@ -11,7 +11,7 @@ use crate::config::KubectlError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InitError {
     /// The values break rules of the cluster file.
-    #[error("the given values make no valid cluster:\n  {}", lines(errors))]
+    #[error("the given values are not a valid cluster:\n  {}", lines(errors))]
     Invalid {
         /// All errors, with their paths in the cluster file.
         errors: Vec<ConfigError>,
@@ -32,7 +32,7 @@ pub enum InitError {
         /// The hosts, each with its ExternalIP.
         hosts: Vec<(String, String)>,
     },
-    /// Listed hosts have no address that a certificate may hold.
+    /// Listed hosts have no address that a certificate may contain.
     #[error("kubectl lists no usable address of {}", abbreviated_list(hosts))]
     NoAddresses {
         /// The hosts.
@@ -45,9 +45,9 @@ pub enum InitError {
 pub enum Remedy {
     /// Correct the values that were given.
     CorrectValues,
-    /// Name hosts directly, in place of kubectl's list.
+    /// Name hosts directly instead of importing kubectl's list.
     NameHosts,
-    /// Write a usable list of nodes; the error is the evidence.
+    /// Write a usable list of nodes; the error has the details.
     WriteList(KubectlError),
     /// Allow ExternalIPs, or name the hosts' own addresses.
     AllowExternalIps,

@@ -27,7 +27,7 @@ pub enum Notice {
         /// The reason.
         reason: SkipReason,
     },
-    /// A host was left out because no certificate can carry its account.
+    /// A host was left out because its account is too long for a certificate.
     AccountTooLong {
         /// Its name.
         host: String,
@@ -82,8 +82,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Takes the version of Kubernetes that all nodes of the draft run. Where they differ, or clusterctl has no such release,
-    /// the cluster file says so.
+    /// Sets the version of Kubernetes that all nodes of the draft run. If they run different ones, or clusterctl does not
+    /// support it, a comment in the cluster file says so.
     fn import_version(&mut self, listed: &BTreeMap<String, BTreeSet<String>>, observer: &mut dyn Observer) {
         if self.values.kubernetes_version.is_some() {
             return;
@@ -92,7 +92,7 @@ impl Draft {
         let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (version, hosts) in listed {
             let hosts = hosts.iter().map(String::as_str).filter(|host| nodes.contains(host));
-            // Distributions append their own: v1.36.2+k3s1. Images are tagged without it.
+            // Distributions append a suffix of their own, as in v1.36.2+k3s1, which the tags of images do not have.
             let release = version.split_once('+').map_or(version.as_str(), |(release, _)| release);
             versions.entry(release).or_default().extend(hosts);
         }
@@ -119,7 +119,7 @@ impl Draft {
         self.version_note = Some(note);
     }
 
-    /// Leaves out the nodes whose accounts no certificate can carry.
+    /// Leaves out the nodes whose accounts are too long for a certificate.
     fn leave_out_long_accounts(&mut self, observer: &mut dyn Observer) {
         let errors = self.errors();
         let too_long = errors.into_iter().filter(|error| matches!(error.reason, Reason::AccountTooLong { .. }));
@@ -133,7 +133,7 @@ impl Draft {
         }
     }
 
-    /// Leaves out addresses that the masters, the endpoint, the services or other nodes have already.
+    /// Leaves out addresses that the masters, the endpoint, the services or other nodes already have.
     ///
     /// An InternalIP is kept: it is the node's real address, so two nodes with the same one are an error.
     fn leave_out_taken_addresses(&mut self, internal: &HashSet<Address>, observer: &mut dyn Observer) {

@@ -1,4 +1,4 @@
-//! Writes a new cluster file: from given values, from the nodes that kubectl lists, and from answers to questions.
+//! Writes a new cluster file from given values, the nodes that kubectl lists, and answers to questions.
 
 mod draft;
 mod error;
@@ -11,7 +11,7 @@ pub use import::Notice;
 /// The maximum number of names that a message lists.
 const MAX_LISTED: usize = 10;
 
-/// Returns names as text for a message: all of them if they are few, else the first ones and the number of the others.
+/// Returns names as text: all of them if they are few, otherwise the first ones and the number of the others.
 pub(crate) fn abbreviated_list(names: &[String]) -> String {
     match names.len().saturating_sub(MAX_LISTED) {
         0 => names.join(", "),

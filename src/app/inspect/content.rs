@@ -71,11 +71,11 @@ impl Content {
     }
 
     /// Adds this content to `context`, so that other items can be linked to it.
-    pub(super) fn give(&self, place: &str, context: &mut ExplainContext<'_>) {
+    pub(super) fn add_to(&self, place: &str, context: &mut ExplainContext<'_>) {
         match self {
-            Self::Pieces(pieces) => context.give(place, pieces),
-            Self::Kubeconfig(config) => config.give(context),
-            Self::Bundle(bundle) => bundle.give(place, context),
+            Self::Pieces(pieces) => context.add(place, pieces),
+            Self::Kubeconfig(config) => config.add_to(context),
+            Self::Bundle(bundle) => bundle.add_to(place, context),
             Self::Encrypted(_) => {}
         }
     }
@@ -105,7 +105,7 @@ const ENDINGS: [&str; 8] = ["crt", "cer", "pem", "der", "crl", "p12", "pfx", "ku
 pub(in crate::app) fn may_be_of_known_kind(path: &Path, bytes: &[u8]) -> bool {
     let has = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-    // A script may have PEM's lines in its text, and so has the list of the CAs of a cluster directory.
+    // A script may contain lines of PEM, and so does the list of the CAs of a cluster directory.
     let is_list_of_cas = path.file_name().is_some_and(|name| name == "trust.json") && bytes.starts_with(b"{");
     if bytes.starts_with(b"#!") || is_list_of_cas {
         return false;

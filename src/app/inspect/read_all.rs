@@ -67,7 +67,7 @@ pub(in crate::app) struct ReadFile {
 /// Reads files, and all files of known kinds in folders.
 ///
 /// # Errors
-/// Returns an error if a file that was named is not there.
+/// Returns an error if a file that was named does not exist.
 pub(in crate::app) fn read(inputs: &[InputFile]) -> Result<(Vec<ReadFile>, Vec<Skipped>), InputError> {
     let mut walk = Walk::default();
     for InputFile { label, path } in inputs {

@@ -14,9 +14,9 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::records::CertificateRecord;
 
-/// Returns the names that a text stands for: itself, those of a list, or those of the ledger that match a pattern.
+/// Returns the names in a list, and for a pattern, the names in the ledger that match it.
 ///
-/// A pattern that matches none is a name that the ledger does not have.
+/// A pattern that matches none is returned as it is.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.

@@ -71,9 +71,9 @@ pub fn inspect(env: &Env, inputs: &[InputFile], trusted: bool) -> InspectReport 
     context.ledger = ledger.is_some().then_some(&ask);
     for found in &found {
         match found {
-            Found::File(file) => give(file, &mut context),
+            Found::File(file) => add(file, &mut context),
             Found::Recorded { records, .. } => {
-                recorded::files_of(records, &env.layout).iter().for_each(|file| give(file, &mut context));
+                recorded::files_of(records, &env.layout).iter().for_each(|file| add(file, &mut context));
             }
             Found::Error { .. } => {}
         }
@@ -111,9 +111,9 @@ fn find_recorded(name: String, ledger: &Ledger) -> Found {
     }
 }
 
-fn give(file: &FoundFile, context: &mut ExplainContext<'_>) {
+fn add(file: &FoundFile, context: &mut ExplainContext<'_>) {
     if let Ok(content) = &file.content {
-        content.give(&file.path.display().to_string(), context);
+        content.add_to(&file.path.display().to_string(), context);
     }
 }
 

@@ -20,10 +20,10 @@ pub enum WalkError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// It is a link to a folder that was already searched.
-    #[error("it leads back to a folder that is searched already")]
+    #[error("it leads to a folder that was already searched")]
     Loop,
     /// Its name is not UTF-8.
-    #[error("its name is not UTF-8: name it itself")]
+    #[error("its name is not UTF-8: pass its path as an argument")]
     Name,
     /// It is a pipe, a socket or a device.
     #[error("it is not a plain file")]
@@ -84,7 +84,7 @@ impl Walk {
             Ok(names) => names,
             Err(error) => return self.skip(label, path, error.into()),
         };
-        // They may contain certificates, so the report must mention them.
+        // These files may contain certificates, so the report must mention them.
         for path in not_utf8 {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.skip(&label.join(name), &path, WalkError::Name);

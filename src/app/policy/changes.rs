@@ -1,4 +1,4 @@
-//! The files of the policy folder that change; all others are left alone.
+//! Finds the files of the policy folder that change. All others stay as they are.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -80,10 +80,10 @@ impl FolderComparison {
     }
 }
 
-/// Writes files into a folder, which is replaced as a whole where one of them changes.
+/// Writes files into a folder, which is replaced as a whole if one of them changes.
 pub(super) struct FolderUpdate {
     comparison: FolderComparison,
-    /// The new folder, from the first change on.
+    /// The new folder, once a file changes.
     staged: Option<StagedFolder>,
     /// The paths of all files, in order.
     paths: Vec<String>,
@@ -103,7 +103,7 @@ impl FolderUpdate {
         let PolicyFile { path, text } = file;
         if changes || self.staged.is_some() {
             let staged = self.stage()?;
-            // Where the file system has no hard links the file is written again.
+            // If the file system has no hard links, the file is written again.
             if changes || staged.keep_below(&path).is_err() {
                 staged.add_below(&path, text.as_bytes(), PUBLIC)?;
             }
@@ -131,7 +131,7 @@ impl FolderUpdate {
         Ok(self.staged.insert(staged))
     }
 
-    /// Puts the new folder in its place if anything changed. Returns all files, and the changes.
+    /// Replaces the folder if anything changed. Returns all files and the changes.
     ///
     /// # Errors
     /// Returns the system's error. In that case, the old folder is unchanged.

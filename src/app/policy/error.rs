@@ -8,7 +8,7 @@ use crate::app::remedy::Remedy;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// The folder, which is replaced as a whole, has a file that clusterctl did not write.
-    #[error("{} is not from clusterctl, and the folder is replaced as a whole", .0.display())]
+    #[error("clusterctl did not write {}, and the folder is replaced as a whole", .0.display())]
     OtherFile(PathBuf),
     /// A stop was requested before anything was changed.
     #[error("stopped on request; nothing was changed")]

@@ -30,12 +30,12 @@ pub struct PolicyReport {
     pub folder: PathBuf,
     /// The files in it.
     pub files: Vec<PathBuf>,
-    /// The files that changed; the others were left alone.
+    /// The files that changed.
     pub changes: Vec<PolicyChange>,
     /// The folder with the objects of accounts that are no longer in the cluster file, for deletion; `None` if there
     /// are none.
     pub deletions: Option<PathBuf>,
-    /// Valid certificates of the former account scheme.
+    /// Valid certificates of the previous account scheme.
     pub superseded: Option<Superseded>,
     /// Warnings about features that the cluster's release of Kubernetes does not support.
     pub warnings: Vec<Warning>,
@@ -43,7 +43,7 @@ pub struct PolicyReport {
 
 /// Writes the folder of access rules. The same input gives the same bytes.
 ///
-/// Files that are up to date are left alone. `templates` is a folder of templates, in place of the one that the cluster
+/// Files that are up to date are not written. `templates` is a folder of templates, instead of the one that the cluster
 /// file names.
 ///
 /// # Errors
@@ -146,8 +146,8 @@ fn left_over(cluster: &Cluster, ledger: &Ledger) -> Result<Option<PolicyFile>, S
     accounts.retain(|account| account.starts_with(scheme.prefix()));
     let all_of_them = cluster.accounts != scheme && !accounts.is_empty();
     if cluster.accounts == scheme {
-        let today: HashSet<String> = cluster.nodes.iter().map(|node| scheme.account(&node.name).user).collect();
-        accounts.retain(|account| !today.contains(account));
+        let current: HashSet<String> = cluster.nodes.iter().map(|node| scheme.account(&node.name).user).collect();
+        accounts.retain(|account| !current.contains(account));
     }
     Ok(policy::deletions(&accounts, all_of_them))
 }

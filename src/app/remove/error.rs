@@ -7,18 +7,18 @@ use crate::cluster::name::{HostName, NameError};
 /// Errors of removing hosts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RemoveError {
-    /// A text is no host's name.
-    #[error("{name:?} is no host's name")]
+    /// A text is not a valid host name.
+    #[error("{name:?} is not a valid host name")]
     Name {
         /// The text.
         name: String,
         /// The reason.
         source: NameError,
     },
-    /// No host that left matches a pattern.
+    /// A pattern matches no host that left the cluster.
     #[error(transparent)]
     Pattern(#[from] HostPatternError),
-    /// The directory has nothing of a host.
+    /// A host is neither in the ledger nor has a folder.
     #[error("no host {host} is in this cluster's ledger, and pki/ has no folder of it")]
     Unknown {
         /// The host.

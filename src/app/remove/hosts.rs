@@ -1,4 +1,4 @@
-//! Finds the hosts that are removed by their names.
+//! Finds the hosts to remove by names and patterns.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::issuance::HostFolders;
 use crate::store::ledger::Ledger;
 
-/// The hosts that the cluster directory has something of, by role.
+/// The hosts that are in the ledger or have a folder, by role.
 #[derive(Debug)]
 pub(super) struct KnownHosts {
     masters: BTreeSet<String>,
@@ -44,10 +44,10 @@ impl KnownHosts {
         [Role::Master, Role::Node].into_iter().filter(has).collect()
     }
 
-    /// Returns the hosts that patterns stand for, each once, in the order of their names.
+    /// Returns the hosts that names and patterns select, each once, sorted by name.
     ///
     /// # Errors
-    /// Returns [`RemoveError`] for the first that cannot be removed.
+    /// Returns [`RemoveError`] for the first one that cannot be removed.
     pub(super) fn named(
         &self,
         patterns: &[HostPattern],
@@ -71,7 +71,7 @@ impl KnownHosts {
         }
     }
 
-    /// Returns the host of a name.
+    /// Returns the host with this name.
     fn host(&self, name: &str, ledger: &Ledger, present: &BTreeSet<&HostName>) -> Result<HostName, Error> {
         let host = HostName::parse(name).map_err(|source| RemoveError::Name { name: name.to_owned(), source })?;
         if present.contains(&host) || !self.roles(&host).is_empty() {
@@ -81,10 +81,11 @@ impl KnownHosts {
         Err(RemoveError::Unknown { host, similar }.into())
     }
 
-    /// Returns the hosts that left and match a pattern; where none does, those of the cluster file that match.
+    /// Returns the hosts that left the cluster and match a pattern; if there are none, the hosts of the cluster file that
+    /// match.
     fn matching(&self, pattern: &HostPattern, present: &BTreeSet<&HostName>) -> Result<Vec<HostName>, RemoveError> {
         let known = self.masters.union(&self.nodes).filter(|name| pattern.matches(name));
-        // A folder with another name is no host's.
+        // A folder whose name is not a host name does not belong to a host.
         let known = known.filter_map(|name| HostName::parse(name).ok());
         let left: Vec<HostName> = known.filter(|host| !present.contains(host)).collect();
         if !left.is_empty() {

@@ -1,6 +1,6 @@
-//! Removal of hosts that left: their certificates are revoked, and their files and bundles deleted.
+//! Removes hosts that left the cluster: revokes their certificates, and deletes their files and bundles.
 //!
-//! [`preview`] finds what a host still has and changes nothing. [`plan()`] does the same under the cluster directory's
+//! [`preview`] finds what is left of a host and changes nothing. [`plan()`] does the same under the cluster directory's
 //! lock; [`RemovePlan::apply`] revokes first, then deletes. Running the same command again completes an interrupted
 //! run.
 

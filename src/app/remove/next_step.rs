@@ -1,10 +1,10 @@
-//! What is left to do in the cluster after hosts were removed.
+//! The steps in the cluster that follow the removal of hosts.
 
 use crate::cluster::account::AccountScheme;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 
-/// What is left to do in the cluster, in this order.
+/// A step in the cluster. The variants are in the order of the steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextStep {
     /// Remove a master's member from etcd.
@@ -21,7 +21,7 @@ pub enum NextStep {
     },
     /// Write the policy, and delete the objects that give the nodes' accounts their rights.
     ApplyPolicy,
-    /// Pack the bundles of the masters that stay: they no longer name this one.
+    /// Pack the bundles of the masters that stay, which named the removed ones.
     PackMasters,
 }
 
@@ -55,7 +55,7 @@ impl NextStep {
         }
     }
 
-    /// Returns the host that left, where the step is about one.
+    /// Returns the host that left, if the step is about one.
     #[must_use]
     pub fn host(&self) -> Option<&HostName> {
         match self {

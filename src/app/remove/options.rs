@@ -1,4 +1,4 @@
-//! Which hosts are removed, and how their certificates are revoked.
+//! The options of removing hosts.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::pki::reason::Reason;
 /// Which hosts are removed, and how their certificates are revoked.
 #[derive(Debug, Clone)]
 pub struct RemoveOptions {
-    /// The hosts. A pattern stands for hosts that left alone.
+    /// The hosts. A pattern selects only hosts that are no longer in the cluster file.
     pub hosts: Vec<HostPattern>,
     /// The reason of the revocation.
     pub reason: Reason,
@@ -22,7 +22,7 @@ pub struct RemoveOptions {
 }
 
 impl RemoveOptions {
-    /// Returns how the certificates of these hosts are revoked.
+    /// Returns the options of revoking the certificates of these hosts.
     pub(super) fn revocation(&self, hosts: &[HostName]) -> RevokeOptions {
         RevokeOptions {
             request: Request::Remove { hosts: hosts.to_vec(), reason: self.reason },

@@ -18,7 +18,7 @@ use crate::store::files;
 use crate::store::issuance;
 use crate::store::layout::Layout;
 
-/// What is removed when it is applied. The cluster directory is locked as long as it exists.
+/// The plan for removing hosts. It holds the lock of the cluster directory.
 #[derive(Debug)]
 pub struct RemovePlan<'a> {
     revocation: RevokePlan<'a>,
@@ -27,10 +27,10 @@ pub struct RemovePlan<'a> {
     env: &'a Env,
 }
 
-/// What was removed.
+/// The result of removing hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoveReport {
-    /// What was removed of hosts, and what is left to do in the cluster.
+    /// What was removed, and the next steps in the cluster.
     pub removal: Removal,
     /// What was revoked and recorded, and which files were written.
     pub revocation: RevokeReport,
@@ -53,7 +53,7 @@ pub fn preview(
     Ok(Removal::of(hosts, options, &known, &revocation, cluster, env))
 }
 
-/// Locks the cluster directory and plans what is removed.
+/// Locks the cluster directory and plans the removal.
 ///
 /// # Errors
 /// Returns [`RemoveError`](super::RemoveError), the errors of [`revoke::plan`], or an error if a folder cannot be read.
@@ -82,18 +82,18 @@ impl RemovePlan<'_> {
         &self.removal
     }
 
-    /// Revokes the certificates and records the removal, signs the CRLs and writes the authorization configuration, and
+    /// Revokes the certificates in the ledger, the authorization configuration and the CRLs, records the removal, and
     /// deletes the files.
     ///
     /// `issuers` are the CAs of [`Removal::crls`].
     ///
     /// # Errors
-    /// Returns an error if a CRL cannot be signed, or the ledger or the disk cannot be used. The same command continues
-    /// then.
+    /// Returns an error if a CRL cannot be signed, or the ledger or the disk cannot be used. In that case, running the same
+    /// command again continues.
     pub fn apply(self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RemoveReport, Error> {
         let Self { revocation, removal, reason, env } = self;
         let (revocation, mut applied) = revocation.apply_under_lock(issuers, observer)?;
-        // Before the files are deleted: who deleted them is known even if this is killed between.
+        // Recorded before the files are deleted, so that the event exists even if this process is killed meanwhile.
         let hosts = removal.hosts.iter().filter(|one| !one.is_empty());
         let events: Vec<(String, String)> = hosts.map(|one| event(one, reason, &env.layout)).collect();
         applied.ledger.log_events("remove", &events, &env.audit())?;
@@ -106,7 +106,7 @@ impl RemovePlan<'_> {
     }
 }
 
-/// Returns a host and what is removed of it, as the ledger's event has it.
+/// Returns the subject and the detail of the ledger's event for a host.
 fn event(one: &HostRemoval, reason: Reason, layout: &Layout) -> (String, String) {
     let relative = |path: &PathBuf| path.strip_prefix(layout.dir()).unwrap_or(path).display().to_string();
     let paths: Vec<String> = one.paths.iter().map(relative).collect();

@@ -1,4 +1,4 @@
-//! What is removed of hosts.
+//! Finds what is removed of hosts.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::cluster::spec::{Cluster, Role};
 use crate::store::files;
 use crate::store::ledger::certificates::IssuedCertificate;
 
-/// What is removed of hosts, and what is left to do in the cluster.
+/// What is removed of hosts, and the next steps in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removal {
     /// The hosts, in the order of their names.
@@ -22,9 +22,9 @@ pub struct Removal {
     pub crls: Vec<CaRole>,
     /// The CAs that signed some of the certificates and cannot sign a CRL.
     pub without_crl: Vec<CaRole>,
-    /// Whether revocation has nothing left to do: everything is revoked, or has expired, and CRLs and rules have it.
+    /// Whether nothing is left to revoke: every certificate is revoked or has expired, and CRLs and rules are up to date.
     pub is_revoked: bool,
-    /// What is left to do in the cluster.
+    /// The next steps in the cluster.
     pub next: Vec<NextStep>,
 }
 
@@ -60,7 +60,7 @@ impl Removal {
             HostRemoval { roles: known.roles(&host), host, certificates, paths }
         };
         let mut hosts: Vec<HostRemoval> = hosts.into_iter().map(of_host).collect();
-        // Over the years many hosts leave; a pattern stands for those that still have something.
+        // A pattern may match many hosts that were removed long ago. They are left out.
         if !hosts.iter().all(HostRemoval::is_empty) {
             let is_named = |host: &HostName| options.hosts.iter().any(|named| named.as_str() == host.as_str());
             hosts.retain(|one| !one.is_empty() || is_named(&one.host));
@@ -88,7 +88,7 @@ impl Removal {
         self.hosts.iter().flat_map(|one| &one.paths)
     }
 
-    /// Returns true if the hosts have nothing left.
+    /// Returns true if nothing is left of the hosts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.is_revoked && self.paths().next().is_none()
@@ -96,7 +96,7 @@ impl Removal {
 }
 
 impl HostRemoval {
-    /// Returns true if the host has nothing left.
+    /// Returns true if nothing is left of the host.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.certificates.is_empty() && self.paths.is_empty()

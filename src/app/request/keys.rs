@@ -21,7 +21,7 @@ use crate::store::files;
 /// The largest size of a key's file, in bytes.
 const LIMIT: u64 = 64 * 1024;
 
-/// A key of a host. This has only its metadata; the key itself is in its file.
+/// A description of a host's key. The key itself is only in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostKey {
     /// The purpose of the certificate that it is for.
@@ -36,8 +36,11 @@ pub struct HostKey {
 
 /// Opens the key of a profile below `root`, or generates it if it does not exist.
 ///
+/// Returns `None` for a profile that has no key in a node's bundle.
+///
 /// # Errors
-/// Returns an error if the key that exists cannot be used, a link leads out of `root`, or a file or folder cannot be written.
+/// Returns an error if the key that exists cannot be used, a link leads out of `root`, or a file or folder cannot be
+/// written.
 pub(in crate::app) fn open_or_make(
     root: &Path,
     profile: Profile,
@@ -48,21 +51,21 @@ pub(in crate::app) fn open_or_make(
         return Err(RequestError::LeadsOut { path, root: root.to_owned() }.into());
     }
     let path = root.join(&below);
-    let is_new = match files::read_one_of_many(&path, LIMIT) {
+    match files::read_one_of_many(&path, LIMIT) {
         Ok((pem, mode)) => {
             let pem = Zeroizing::new(pem);
             return opened(profile, path, &pem, mode).map(Some);
         }
-        Err(StoreError::Missing(_)) => true,
+        Err(StoreError::Missing(_)) => {}
         Err(error) => return Err(error.into()),
-    };
+    }
     files::create_folders_below(root, &below, folder_mode)?;
     // A process that was killed may have left a key under a temporary name.
     files::sweep(path.parent().unwrap_or(root))?;
     let key = PrivateKey::generate(kind).map_err(IssueError::from)?;
     files::write_new(&path, key.to_pem().as_bytes(), files::PRIVATE)?;
     let signing = LocalKey::open(&key).map_err(IssueError::from)?;
-    Ok(Some((HostKey { profile, path, public_key: key.fingerprint(), is_new }, signing)))
+    Ok(Some((HostKey { profile, path, public_key: key.fingerprint(), is_new: true }, signing)))
 }
 
 fn opened(profile: Profile, path: PathBuf, pem: &[u8], mode: u32) -> Result<(HostKey, LocalKey), Error> {

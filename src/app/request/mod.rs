@@ -1,4 +1,4 @@
-//! Requests on a host: generates the keys of a kubelet on the host itself, and writes the requests into a file.
+//! Creates requests on a host: generates the keys of a kubelet, and writes certificate requests for them into a file.
 //!
 //! This needs neither a network nor a cluster directory. The keys have the same paths as in a node's bundle.
 

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 pub enum Remedy {
     /// Name a folder that exists as the root.
     NameAnotherRoot,
-    /// Move the key away, so that a new one is made.
+    /// Move the key away, so that a new one is generated.
     MoveKeyAway,
-    /// Close a key to others than its owner.
+    /// Make a key unreadable for other users.
     CloseKey(PathBuf),
     /// Name the host's Ed25519 key.
     NameAnotherHostKey,
@@ -17,7 +17,7 @@ pub enum Remedy {
     NameHostKeys,
     /// Name another file for the request.
     NameAnotherFile,
-    /// Make a new key on the host.
+    /// Generate a new key on the host.
     MakeNewKey,
     /// Name the host and the profile.
     NameHostAndProfile,

@@ -48,7 +48,7 @@ pub enum StatementError {
     #[error("its SSH signature is not valid: {0}")]
     Signature(SshError),
     /// The signed content is not a statement.
-    #[error("what its SSH signature covers is not a statement about requests")]
+    #[error("its SSH signature does not cover a statement about requests")]
     Malformed,
     /// There is more than one.
     #[error("it has more than one SSH signature")]
@@ -110,7 +110,7 @@ fn field_of<'t>(lines: &mut Peekable<Lines<'t>>, name: &str) -> Option<&'t str> 
 /// # Errors
 /// Returns an error if the signature is not valid, or what it covers is not a statement.
 pub(in crate::app) fn find(file: &[u8]) -> Result<Option<Signed>, StatementError> {
-    // A file that went through Windows has carriage returns.
+    // A file that was saved on Windows has carriage returns.
     let text: String = String::from_utf8_lossy(file).replace("\r\n", "\n");
     let Some(at) = text.find(SIGNATURE) else { return Ok(None) };
     let (before, signature) = text.split_at(at);

@@ -20,8 +20,10 @@ use crate::pki::ssh::SshKey;
 use crate::store::error::StoreError;
 use crate::store::files;
 
-/// The first line of a request's file, which identifies the format.
+/// The beginning of a request's file, which identifies the format.
 const HEAD: &str = "# clusterctl request";
+/// The largest size of a request's file and of the root's certificate, in bytes.
+const LIMIT: u64 = 256 * 1024;
 
 /// The options of a request.
 #[derive(Debug)]
@@ -34,9 +36,9 @@ pub struct RequestOptions {
     pub keys: KeyKind,
     /// The file that is written.
     pub out: PathBuf,
-    /// The host's SSH key, which states that the requests are the host's.
+    /// The host's SSH key, which signs a statement that the requests are the host's.
     pub ssh_host_key: Option<SshKey>,
-    /// The time in that statement.
+    /// The time in the statement.
     pub now: OffsetDateTime,
 }
 
@@ -56,8 +58,8 @@ pub struct RequestReport {
 /// Running it again keeps all existing keys.
 ///
 /// # Errors
-/// Returns an error if a key that exists cannot be used, a link leads out of the root, another file is in the place of the request, or a file
-/// cannot be written.
+/// Returns an error if a key that exists cannot be used, a link leads out of the root, the path of the request has another
+/// file, or a file cannot be written.
 pub fn request(options: &RequestOptions) -> Result<RequestReport, Error> {
     let RequestOptions { host, root, keys: kind, out, .. } = options;
     if !files::is_folder(root) {
@@ -101,6 +103,3 @@ fn pin_of_root(root: &Path) -> Option<Fingerprint> {
     let der = pem::certificates(&bytes).ok()?.into_iter().next()?;
     Certificate::from_der(der).ok().map(|root| root.spki_fingerprint())
 }
-
-/// The largest size of a request's file, in bytes.
-const LIMIT: u64 = 256 * 1024;

@@ -49,7 +49,7 @@ pub(in crate::app) fn make(
     }
 }
 
-/// Records certificates with the requests that got them, and then writes each host's folder without keys.
+/// Records certificates and the requests that they were issued for, and then writes each host's folder without keys.
 ///
 /// Only the holder of the lock may call this.
 ///
@@ -64,6 +64,7 @@ pub(in crate::app) fn write(
 ) -> Result<(), Error> {
     let (mut hosts, mut deleted_keys): (Vec<SignedHost>, Vec<_>) = (Vec::new(), Vec::new());
     for Made { host, spec, certificate } in made {
+        // A key in the directory is deleted, because the new certificate is for the host's own key.
         if credentials::key_file(&env.layout, &spec).is_some()
             && let Ok(old) = credentials::read_certificate(&env.layout, &spec)
         {

@@ -69,7 +69,7 @@ pub enum RequestProblem {
     /// It asks for another group.
     #[error("it asks for the group {0:?}")]
     OtherGroup(String),
-    /// It asks for a name or an address that the inventory does not have.
+    /// It asks for a name or an address that the cluster file does not have for the host.
     #[error("it asks for the name {0:?}, which the cluster file does not have for this host")]
     OtherName(String),
     /// It asks for a usage that the profile does not have.
@@ -93,8 +93,8 @@ pub enum RequestProblem {
         /// The serial number of the other certificate.
         serial: Serial,
     },
-    /// The key was generated in the cluster directory, so others than the host may have it.
-    #[error("its key was made in the cluster directory (serial {serial}), so it is not the host's alone")]
+    /// The key was generated in the cluster directory, so not only the host has it.
+    #[error("its key was generated in the cluster directory (serial {serial}), so not only the host has it")]
     KeyMadeHere {
         /// The serial number of the certificate that the key was generated for.
         serial: Serial,
@@ -110,8 +110,8 @@ pub enum RequestProblem {
         /// The reason.
         reason: Reason,
     },
-    /// The same request got a certificate before, which has expired.
-    #[error("it got the certificate with serial {serial} before, which expired at {}", stamp(*not_after))]
+    /// A certificate was already issued for the same request, and has expired.
+    #[error("the certificate with serial {serial} was already issued for it, and expired at {}", stamp(*not_after))]
     IssuedBefore {
         /// The serial number of the certificate.
         serial: Serial,

@@ -39,7 +39,7 @@ pub(super) fn compare(
     if problems.is_empty() { Ok(Some(evidence)) } else { Err(problems) }
 }
 
-/// Returns the SSH keys that a host is known to have, as lines of OpenSSH; none where it is not known.
+/// Returns the known SSH keys of a host, as lines of OpenSSH; none if the host is not known.
 fn keys_of(host: &Host, options: &SignOptions, cluster: &Cluster) -> Result<Vec<String>, KnownHostError> {
     let entries = || cluster.master(host.name.as_str()).into_iter().chain([host]);
     match &options.known_hosts {

@@ -87,7 +87,7 @@ fn same(one: &CertificateSpec, other: &CertificateSpec) -> bool {
     one.host == other.host && one.profile == other.profile
 }
 
-/// Returns the specification, from the cluster file, of the certificate that a request is for.
+/// Returns the specification of the certificate that a request is for, according to the cluster file.
 fn target(
     request: &CertificateRequest,
     options: &SignOptions,
@@ -132,7 +132,7 @@ fn named_profile(request: &CertificateRequest) -> Option<Profile> {
     Some(row.profile)
 }
 
-/// Returns everything that a request asks for beyond the cluster file's entry of its host.
+/// Returns a problem for everything that a request asks for and the cluster file does not grant to its host.
 fn more_than_granted(request: &CertificateRequest, spec: &CertificateSpec, cluster: &Cluster) -> Vec<RequestProblem> {
     let Some(host) = spec.host.as_ref() else { return Vec::new() };
     let accounts = AccountScheme::ALL.map(|scheme| scheme.account(host));
@@ -178,7 +178,7 @@ pub(in crate::app) fn problems_of(
 pub(in crate::app) struct Records<'a> {
     pub(in crate::app) ledger: &'a Ledger,
     pub(in crate::app) layout: &'a Layout,
-    /// The certificates whose keys were made in the directory and deleted on purpose.
+    /// The certificates whose keys were generated in the directory and deleted on purpose.
     pub(in crate::app) discarded: &'a HashSet<Fingerprint>,
     /// The public key that verifies service account tokens, if there is one.
     pub(in crate::app) service_accounts: Option<Fingerprint>,

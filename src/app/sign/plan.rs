@@ -1,4 +1,4 @@
-//! Plans which requests are signed, and signs them.
+//! Checks requests and signs them.
 
 use super::certify::{self, Made};
 use super::error::SignError;
