@@ -123,9 +123,9 @@ fn a_ca_is_due_when_it_shortens_its_certificates() {
     assert_eq!(of_cas(&lab), rows(&[due("ca"), due("etcd-ca"), due("front-proxy-ca")]));
 }
 
-/// No command can mend what a wrong clock or an expired CA causes.
+/// Issuing certificates does not help against a wrong clock or an expired CA.
 #[test]
-fn advice_is_possible_under_a_wrong_clock_and_below_an_expired_ca() {
+fn remedies_are_possible_with_a_wrong_clock_and_an_expired_ca() {
     let mut lab = Lab::issued();
     let issued = lab.now;
     for (now, state, remedy) in [
@@ -244,7 +244,7 @@ fn administrators_are_reported_from_the_ledger_and_their_files() {
     assert_eq!(people(&lab)[2][2..], ["expired", "delete-admin"].map(str::to_owned));
     lab.now = NOW + Duration::days(31);
     assert_eq!(people(&lab)[..1], rows(&[["alice", "admin", "expired", "reissue-admin"]]));
-    assert_eq!(people(&lab).len(), 2, "of bob there is nothing left");
+    assert_eq!(people(&lab).len(), 2, "nothing is left of bob");
     lab.write("pki/admins/alice.conf", "no kubeconfig");
     assert!(people(&lab).contains(&["alice", "admin", "unreadable", "reissue-admin"].map(str::to_owned)));
 }

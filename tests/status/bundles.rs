@@ -1,5 +1,4 @@
-//! Bundles that are read, keys that only lost bundles had, requests that a changed address needs, and what else a directory
-//! tells beside what expires.
+//! Bundles that are outdated or lost, requests that a changed address needs, the last backup, and a second trusted CA.
 
 use std::fs;
 use std::time::{Duration as Span, SystemTime};
@@ -9,7 +8,7 @@ use crate::support::encryption::age_key;
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab};
 
-/// Sets the time of the last change of a file, so many seconds after that of the record of packing.
+/// Sets the modification time of a file to `seconds` after that of the packing record.
 fn changed_later(lab: &Lab, path: &str, seconds: u64) {
     let record = fs::metadata(lab.path(".clusterctl.ledger")).and_then(|facts| facts.modified()).expect("a record");
     set(lab, path, record + Span::from_secs(seconds));
@@ -21,7 +20,7 @@ fn set(lab: &Lab, path: &str, time: SystemTime) {
 }
 
 #[test]
-fn a_bundle_that_was_put_back_is_read() {
+fn a_bundle_from_a_backup_is_read() {
     needs!("age-keygen");
     for encrypted in [false, true] {
         let mut lab = Lab::issued();
@@ -34,7 +33,7 @@ fn a_bundle_that_was_put_back_is_read() {
         lab.good(&["issue-node", "on", "--reissue"]);
         lab.good(&[&["bundle", "--all"], &options[..]].concat());
         assert_eq!(due(&lab, &[]), rows(&[]), "{file}");
-        // From a backup of the bundles alone.
+        // From a backup of only the bundles.
         fs::write(lab.path(file), &old).expect("written");
         changed_later(&lab, file, 5);
         let outdated = [["on", "bundle", "outdated", "pack-bundle"]];
@@ -50,7 +49,7 @@ fn a_bundle_that_was_put_back_is_read() {
 }
 
 #[test]
-fn keys_that_only_a_lost_bundle_had_are_told_after_a_restore() {
+fn keys_that_only_a_lost_bundle_had_are_reported_after_a_restore() {
     needs!("age-keygen", "age");
     let lab = Lab::issued();
     let recipient = age_key(&lab, "key");
@@ -73,7 +72,7 @@ fn keys_that_only_a_lost_bundle_had_are_told_after_a_restore() {
         let bundles = answer["rows"].as_array().expect("rows").iter().filter(|row| row["kind"] == "bundle");
         assert_eq!(bundles.map(super::shown).collect::<Vec<_>>(), rows(expected), "{file}");
     }
-    // Without a restore, who deleted the bundle had delivered it.
+    // Without a restore, a bundle that was deleted counts as delivered.
     fs::remove_file(lab.path("bundles/on.tar.gz.age")).expect("removed");
     assert_eq!(due(&lab, &["on"]), rows(&[]));
 }
@@ -90,12 +89,12 @@ fn a_changed_address_of_a_host_with_its_own_keys_needs_a_request() {
     let moved = CLUSTER.replace("10.20.4.1]", "10.20.4.9]").replace("10.20.2.11]", "10.20.2.19]");
     lab.write("cluster.yaml", &moved);
     assert_eq!(due(&lab, &["on"]), rows(&[["on", "kubelet-server", "outdated", "send-request"]]));
-    // clusterctl plan tells what it issues itself.
+    // `plan` reports certificates that the directory can issue.
     assert_eq!(due(&lab, &["worker-b1"]), rows(&[]));
 }
 
 #[test]
-fn the_last_backup_is_in_every_form_that_people_and_alerts_read() {
+fn the_last_backup_is_in_the_metrics_and_on_the_page() {
     needs!("age-keygen");
     let lab = Lab::issued();
     let recipient = age_key(&lab, "key");

@@ -1,4 +1,5 @@
-//! The page of `status --output html`, as Python's HTML parser sees it: nothing in it runs, loads or leads anywhere.
+//! The page of `status --output html`, read by Python's HTML parser: it has no scripts, loads nothing and has no external
+//! links.
 
 use serde_json::Value;
 use time::Duration;

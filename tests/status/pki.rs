@@ -1,4 +1,4 @@
-//! `status --pki`: PKIs of other tools, made by openssl after their layouts, and folders that are hostile.
+//! `status --pki`: PKIs with the layouts of other tools, which openssl creates, and hostile folders.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,7 +46,7 @@ pub(super) fn leaf(lab: &Lab, ca: &str, path: &str, days: u32, subject: &str) {
     made(lab, path, days, subject, &["-CA", &ca, "-CAkey", &key, "-addext", "basicConstraints=critical,CA:FALSE"]);
 }
 
-/// Writes a kubeconfig that has everything embedded, as kubeadm's do.
+/// Writes a kubeconfig with embedded certificates and keys, like kubeadm's.
 fn kubeconfig(lab: &Lab, ca: &str, path: &str, days: u32, subject: &str) {
     let certificate = format!("{path}.crt");
     leaf(lab, ca, &certificate, days, subject);
@@ -86,7 +86,7 @@ fn expected(rows: &[(&str, [&str; 3])]) -> BTreeMap<String, [String; 3]> {
 }
 
 #[test]
-fn kubeadms_folder() {
+fn folder_of_kubeadm() {
     needs!("openssl");
     let mut lab = lab();
     let at = |path: &str| format!("kubernetes/{path}");
@@ -169,7 +169,7 @@ fn folders_of_k3s_and_talos() {
 }
 
 #[test]
-fn a_folder_of_mixed_files_as_the_hard_way_has_it() {
+fn folder_of_kubernetes_the_hard_way() {
     needs!("openssl");
     let mut lab = lab();
     root(&lab, "way/ca.pem", 3650, "Kubernetes");
@@ -209,7 +209,7 @@ fn a_folder_of_mixed_files_as_the_hard_way_has_it() {
     assert_eq!(skipped[0]["file"], "way/crl.pem");
 }
 
-/// Makes a CRL that is due again in 30 days.
+/// Creates a CRL that expires in 30 days.
 fn crl_that_revokes(lab: &Lab, ca: &str, certificate: &str, path: &str) {
     let config = format!(
         "[ca]\ndefault_ca = it\n[it]\ndatabase = {}\ncertificate = {}\nprivate_key = {}\ndefault_md = sha256\n\
@@ -260,7 +260,7 @@ fn unreadable_files_are_skipped_by_name_and_fifos_do_not_block() {
 }
 
 #[test]
-fn damaged_files_in_a_folder_are_named_as_when_they_are_given_themselves() {
+fn damaged_files_are_reported_in_a_folder_and_as_arguments() {
     needs!("openssl");
     let lab = lab();
     root(&lab, "pki/ca.crt", 3650, "ca");
@@ -303,7 +303,7 @@ fn damaged_files_in_a_folder_are_named_as_when_they_are_given_themselves() {
 }
 
 #[test]
-fn a_folder_without_certificates_and_a_path_to_nothing_are_errors() {
+fn a_folder_without_certificates_and_a_missing_path_are_errors() {
     let lab = lab();
     fs::create_dir(lab.path("empty")).expect("made");
     assert_eq!(lab.run(&["status", "--pki", "empty"]).status, 2);

@@ -36,7 +36,7 @@ fn systemd_reads_the_units() {
 }
 
 #[test]
-fn the_alerts_are_about_metrics_that_there_are() {
+fn alerts_use_only_existing_metrics() {
     needs!("python3-yaml");
     let text = std::fs::read_to_string(example("prometheus/clusterctl.rules.yml")).expect("rules");
     let rules = crate::support::pyyaml(&text);
@@ -55,9 +55,8 @@ fn the_alerts_are_about_metrics_that_there_are() {
     }
 }
 
-/// The commands of the units are commands that there are, with flags that there are.
 #[test]
-fn the_units_run_commands_that_there_are() {
+fn units_run_existing_commands_with_existing_flags() {
     let mut commands = 0;
     for name in ["status", "renew", "verify", "serve-ca", "serve-bootstrap", "announce"] {
         let unit =

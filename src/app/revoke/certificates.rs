@@ -1,4 +1,4 @@
-//! Reads certificates from files, which the ledger may not have.
+//! Reads certificates from files. The ledger may not have them.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ use crate::store::ledger::{AuditContext, Ledger};
 
 /// The largest certificate or kubeconfig that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
-/// The profile that the ledger has for a certificate whose account matches no profile.
+/// The profile in the ledger of a certificate that matches no profile of the PKI policy.
 pub(crate) const UNKNOWN_PROFILE: &str = "unknown";
 
 /// A certificate that one of this directory's CAs signed.
@@ -40,7 +40,7 @@ pub(crate) struct OwnCertificate {
 }
 
 impl OwnCertificate {
-    /// Looks up a certificate; `None` if another CA signed it. If the ledger does not have it, it counts as a
+    /// Looks up a certificate; `None` if no CA of the directory signed it. If the ledger does not have it, it counts as a
     /// certificate of `host`.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl OwnCertificate {
         Ok(Some(Self { certificate, signed_by, issued, recorded }))
     }
 
-    /// Returns what the ledger records of it.
+    /// Returns its entry for the ledger.
     pub(crate) fn entry<'a>(&'a self, cas: &'a CaSet) -> Entry<'a> {
         let Self { certificate, signed_by, issued, .. } = self;
         let (profile, host) = (issued.profile.as_str(), issued.host.as_deref());
@@ -79,8 +79,8 @@ impl OwnCertificate {
 /// Returns the certificates of a file (PEM, DER or a kubeconfig).
 ///
 /// # Errors
-/// Returns [`RevokeError::NoCertificate`]; [`RevokeError::OtherIssuer`] if none of the CAs signed one of them, or an
-/// error if a file or the ledger cannot be used.
+/// Returns [`RevokeError::NoCertificate`], [`RevokeError::OtherIssuer`] if no CA of the directory signed one of them, or
+/// an error if a file or the ledger cannot be used.
 pub(crate) fn in_file(path: &Path, cas: &CaSet, ledger: &Ledger) -> Result<Vec<OwnCertificate>, Error> {
     let mut found = Vec::new();
     for certificate in read(path)? {
@@ -149,8 +149,7 @@ fn issuer_of<'a>(certificate: &Certificate, trust: &'a TrustBundle) -> &'a Certi
     trust.signer_of(certificate).unwrap_or(trust.active()).certificate()
 }
 
-/// Returns the profile that matches a certificate's account and usages. A certificate that matches no profile counts as
-/// a client certificate.
+/// Returns the profile that matches a certificate's account and usages, or [`UNKNOWN_PROFILE`], which counts as a client.
 fn profile(certificate: &Certificate, signed_by: CaRole) -> &'static str {
     let has = |group: &str| certificate.subject.organizations.iter().any(|one| one == group);
     let user = certificate.account().user;

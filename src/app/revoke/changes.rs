@@ -37,7 +37,7 @@ pub(super) struct Changes {
     pub(super) serials: Vec<(Fingerprint, Serial)>,
     /// The CAs whose CRLs are signed.
     pub(super) crls: Vec<CaRole>,
-    /// Whether nothing is left to do: everything is revoked, or has expired, and CRLs and rules have it.
+    /// Whether nothing is left to do: every certificate is revoked or has expired, and CRLs and rules are up to date.
     pub(super) is_settled: bool,
 }
 
@@ -96,7 +96,7 @@ impl Changes {
         }
     }
 
-    /// Plans to revoke what was found for hosts that left, as far as that is not done.
+    /// Plans to revoke the certificates of hosts that left the cluster, unless they are already revoked or expired.
     ///
     /// # Errors
     /// Returns [`RevokeError::Ca`].
@@ -128,7 +128,7 @@ impl Changes {
         Ok(Self { serials: vec![serial], ..Self::of_crls(vec![role]) })
     }
 
-    /// Plans to revoke certificates. `reason` replaces lesser ones of revocations that were recorded before.
+    /// Plans to revoke certificates. `reason` replaces lesser reasons of earlier revocations.
     fn of_certificates(
         (name, reason): (&str, Option<Reason>),
         mut issued: Vec<IssuedCertificate>,
@@ -153,7 +153,7 @@ impl Changes {
         if issued.is_empty() {
             return Err(RevokeError::Expired { name: name(), last });
         }
-        // No CRL of a CA that no longer signs is signed.
+        // Only active CAs sign CRLs.
         let is_active = |role: CaRole, issuer| cas.of(role).active().certificate().fingerprint() == issuer;
         let signed_by = |role: &CaRole| issued.iter().any(|one| is_active(*role, one.issuer));
         let mut crls: Vec<CaRole> =

@@ -12,8 +12,8 @@ use crate::store::ledger::Ledger;
 
 /// The serial numbers that the ledger records as revoked, by the fingerprint of the CA's certificate.
 ///
-/// Certificates that have expired are left out. Revoked certificates that the ledger does not have otherwise are
-/// included, because it does not have their expiry.
+/// Certificates that have expired are left out. Revoked certificates that the ledger only has by serial number are
+/// included, because their expiry is not known.
 #[derive(Debug, Default)]
 pub(crate) struct RevokedSerials(BTreeMap<Fingerprint, BTreeSet<Serial>>);
 
@@ -43,11 +43,11 @@ impl RevokedSerials {
 /// The differences between a CRL and the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CrlComparison {
-    /// The serial numbers that the ledger records as revoked, and the CRL does not list.
+    /// The serial numbers that the ledger records as revoked, but the CRL does not list.
     pub missing: Vec<Serial>,
-    /// The serial numbers that the CRL lists, of certificates that the ledger has, but not as revoked.
+    /// The serial numbers that the CRL lists, but the ledger does not record as revoked.
     pub not_revoked: Vec<Serial>,
-    /// The serial numbers that the CRL lists, and the ledger does not have.
+    /// The serial numbers that the CRL lists, but the ledger does not have.
     pub unknown: Vec<Serial>,
 }
 

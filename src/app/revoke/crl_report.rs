@@ -51,11 +51,11 @@ pub struct CrlReport {
 pub struct CrlState {
     /// The file.
     pub path: PathBuf,
-    /// The role of the CA of this directory that signed it, or that has to sign it.
+    /// The role of the directory's CA that signed it, or has to sign it.
     pub role: Option<CaRole>,
     /// The CRL.
     pub crl: Result<Crl, CrlProblem>,
-    /// The differences from the ledger; `None` if there is no CRL or no ledger of its CA.
+    /// The differences from the ledger; `None` if there is no CRL, or no ledger with its CA.
     pub comparison: Option<CrlComparison>,
 }
 
@@ -74,7 +74,7 @@ pub enum CrlProblem {
 }
 
 impl CrlReport {
-    /// Returns true if every CRL is current and matches the ledger, as far as it was compared.
+    /// Returns true if every CRL is current and, if it was compared, matches the ledger.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.crls.iter().all(|state| {
@@ -141,7 +141,7 @@ impl Directory {
                 }
             };
             for (ca, ca_state) in self.cas.of(role).all() {
-                // A CA that no longer signs cannot sign the CRL that is missing.
+                // Only an active CA can sign a missing CRL.
                 let has_crls = ca_state == CaState::Active && ca.certificate().can_sign_crls();
                 let ca = ca.certificate().fingerprint();
                 match (crls.of(ca), self.revoked.of(ca).count()) {

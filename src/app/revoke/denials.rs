@@ -22,7 +22,7 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
 
-/// The time for which an expired certificate is still listed, because clocks differ.
+/// How long an expired certificate is still listed, because clocks differ.
 pub(crate) const GRACE: Duration = Duration::DAY;
 /// The largest authorization configuration that is read, in bytes.
 pub(crate) const MAX_RULES: u64 = 16 << 20;
@@ -50,16 +50,16 @@ pub fn of_ledger(ledger: &Ledger, root: &TrustBundle, now: OffsetDateTime) -> Re
     Ok(denials.beside(others).as_of(mark))
 }
 
-/// Returns the client certificates of a CA among `revoked`.
+/// Returns the client certificates among `revoked` that a CA of `root` signed.
 pub(crate) fn denied<'i>(
     revoked: &'i [IssuedCertificate],
     root: &'i TrustBundle,
 ) -> impl Iterator<Item = &'i IssuedCertificate> {
-    let calls = |issued: &IssuedCertificate| {
+    let is_client = |issued: &IssuedCertificate| {
         let row = TABLE.iter().find(|row| row.name == issued.profile);
         row.is_none_or(|row| row.usage != Usage::Server)
     };
-    revoked.iter().filter(move |issued| root.has(issued.issuer) && calls(issued))
+    revoked.iter().filter(move |issued| root.has(issued.issuer) && is_client(issued))
 }
 
 /// Writes the authorization configuration into the policy folder, and returns its path.

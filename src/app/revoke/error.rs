@@ -46,8 +46,8 @@ pub enum RevokeError {
     },
     /// A file is newer than all files that list revoked certificates.
     #[error(
-        "the ledger is older than {}, which does not name what was revoked since: it was written at the ledger's sequence {written}, \
-         and what is known here ends at {known}",
+        "the ledger is older than {}, which does not list what was revoked since: it was written at the ledger's sequence {written}, \
+         and revocations are known up to {known}",
         path.display()
     )]
     UnknownRevocations {
@@ -94,15 +94,15 @@ pub enum RevokeError {
     Expired {
         /// The host, account or serial number.
         name: String,
-        /// The last one expired at this time.
+        /// When the last one expired.
         last: Option<OffsetDateTime>,
     },
     /// All certificates are revoked, and the CRLs and the authorization configuration list them.
-    #[error("{name} is revoked already{}", since.map(|time| format!(", since {}", stamp(time))).unwrap_or_default())]
+    #[error("{name} is already revoked{}", since.map(|time| format!(", since {}", stamp(time))).unwrap_or_default())]
     AlreadyRevoked {
         /// The host, account or serial number.
         name: String,
-        /// The first of them was revoked at this time, if it is known.
+        /// When the first one was revoked, if it is known.
         since: Option<OffsetDateTime>,
     },
     /// API servers could not deny all certificates if these were revoked, too.
@@ -117,7 +117,7 @@ pub enum RevokeError {
         source: CrlError,
     },
     /// A CRL cannot be signed.
-    #[error("the CRL of the {} cannot be made", role.as_str())]
+    #[error("the CRL of the {} cannot be signed", role.as_str())]
     Crl {
         /// The CA.
         role: CaRole,

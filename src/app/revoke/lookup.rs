@@ -94,7 +94,7 @@ impl Lookup<'_> {
 
     /// Finds the certificates of hosts, without those of persons and of the verifier that have the name of a host.
     ///
-    /// Returns all of them, as the ledger has them or would have them, and those that it does not have.
+    /// Returns the records of all of them, and the certificates among them that the ledger does not have.
     pub(super) fn of_hosts(
         &self,
         hosts: &[HostName],
@@ -140,14 +140,14 @@ impl Lookup<'_> {
     }
 }
 
-/// Returns true for a certificate of the host itself; one of no profile may be.
+/// Returns true for a certificate of the host itself, or of an unknown profile.
 fn is_of_host(issued: &IssuedCertificate, host: &HostName) -> bool {
     let row = TABLE.iter().find(|row| row.name == issued.profile);
     let may_be = row.is_none_or(|row| matches!(row.holder, Holder::Master | Holder::Node));
     may_be && issued.host.as_deref() == Some(host.as_str())
 }
 
-/// Returns the serial number that a text is. One of few digits, as other tools count them, needs `0x`: it could be a name.
+/// Parses a serial number. A short one, as tools that count them issue, needs the prefix `0x`, because it could be a name.
 fn serial(text: &str) -> Option<Serial> {
     if let Some(number) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return Serial::parse(number);

@@ -10,9 +10,9 @@ pub enum LookupError {
     #[error("no certificate with the serial number {0} is in this cluster's ledger")]
     UnknownSerial(Serial),
     /// An issuer was named, but no serial number.
-    #[error("{0} is not a serial number, and an issuer can be named for a serial number alone")]
+    #[error("{0} is not a serial number, and an issuer can only be named with a serial number")]
     NotASerial(String),
-    /// The ledger has nothing of that name.
+    /// The ledger has no host, account or serial number of that name.
     #[error("no host, account or serial number {name:?} is in this cluster's ledger")]
     Unknown {
         /// The name.

@@ -21,7 +21,7 @@ use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::ledger::revocations::Revocation;
 use crate::store::ledger::unrecorded::{NotRevoked, UnrecordedRevocation};
 
-/// Refuses a ledger that lacks revocations in CRLs or rendered files, because certificates that it has as valid may be
+/// Refuses a ledger that lacks revocations in CRLs or rendered files, because certificates that it records as valid may be
 /// revoked.
 ///
 /// # Errors
@@ -69,7 +69,7 @@ impl NotInLedger {
         let missing = missing::missing_revocations(layout, cas, ledger, now)?;
         let NotRevoked { recorded, unrecorded } = rendered::not_revoked(states, ledger, now)?;
         let revocation = Revocation { reason: Reason::Unspecified, at: now };
-        // A CRL has the reason and the time.
+        // A CRL also has the reason and the time, so it takes precedence.
         let by_crl: BTreeSet<Fingerprint> = missing.recorded.iter().map(|issued| issued.fingerprint).collect();
         let others = recorded.into_iter().filter(|issued| !by_crl.contains(&issued.fingerprint) && !issued.is_root());
         let others = others.map(|issued| IssuedCertificate { revocation: Some(revocation.clone()), ..issued });

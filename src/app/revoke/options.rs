@@ -1,4 +1,4 @@
-//! The action of a revocation.
+//! The options of a revocation.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub enum Request {
         /// The reason.
         reason: Reason,
     },
-    /// All certificates of hosts that left the cluster are revoked, as far as that is not done.
+    /// All certificates of hosts that left the cluster are revoked, unless they already are.
     Remove {
         /// The hosts.
         hosts: Vec<HostName>,

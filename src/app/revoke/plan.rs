@@ -1,4 +1,4 @@
-//! Plans what is revoked, and applies the plan: the ledger first, then the CRLs, then the authorization configuration.
+//! Plans what is revoked, and applies the plan: the ledger first, then the authorization configuration, then the CRLs.
 //!
 //! Running the same command again completes an interrupted run.
 
@@ -33,14 +33,14 @@ use crate::store::ledger::revocations::Revocation;
 use crate::store::ledger::unrecorded::UnrecordedRevocation;
 use crate::store::lock::Lock;
 
-/// What would be revoked.
+/// A preview of what would be revoked.
 #[derive(Debug)]
 pub struct RevokePreview<'a> {
     request: Request,
     crl_validity: Lifetime,
     changes: Changes,
     not_in_ledger: NotInLedger,
-    /// The rendered files from which the ledger is completed.
+    /// The rendered files from which missing revocations are recorded.
     states: Vec<RenderedState>,
     templates: Templates,
     cluster: &'a Cluster,
@@ -65,7 +65,7 @@ pub(in crate::app) struct Applied {
 
 /// Locks the cluster directory and plans the revocation.
 ///
-/// All errors except those of the disk or a key occur here.
+/// All errors occur here, except those of writing and signing.
 ///
 /// # Errors
 /// Returns [`RevokeError`], or an error if there is no CA, a template fails, or a file or the ledger cannot be used.
@@ -128,7 +128,7 @@ impl<'a> RevokePreview<'a> {
         env: &'a Env,
     ) -> Result<Self, Error> {
         let RevokeOptions { request, crl_validity, .. } = options;
-        // A ledger from a backup may lack revocations that CRLs and rendered files have: none of them is taken back.
+        // A ledger from a backup may lack revocations that CRLs and rendered files have. They must not be lost.
         let states = states(&request, &cas, env)?;
         rendered::check_complete(&states, &ledger)?;
         let not_in_ledger = NotInLedger::find(&env.layout, &cas, &states, &ledger, env.now)?;
@@ -160,7 +160,7 @@ impl<'a> RevokePreview<'a> {
         &self.changes.revoked
     }
 
-    /// Returns the certificates that were revoked before, and whose revocation gets another reason.
+    /// Returns the certificates that are already revoked, and whose reason changes.
     #[must_use]
     pub fn raised(&self) -> &[IssuedCertificate] {
         &self.changes.raised
@@ -188,7 +188,7 @@ impl<'a> RevokePreview<'a> {
         &self.ledger
     }
 
-    /// Returns the CAs that cannot sign a CRL of what is revoked, or at all where all CRLs are renewed.
+    /// Returns the CAs that cannot sign CRLs: those that signed revoked certificates, or all if all CRLs are renewed.
     pub(in crate::app) fn without_crl(&self) -> Vec<CaRole> {
         let Self { request, changes, cas, .. } = self;
         let is_wanted = |role: &CaRole| match request {
@@ -216,7 +216,7 @@ impl<'a> RevokePreview<'a> {
         Ok(())
     }
 
-    /// Returns true if CRLs and rules have all that the ledger has, and the ledger all that they have.
+    /// Returns true if the ledger, the CRLs and the rules have the same revocations.
     pub(in crate::app) fn is_settled(&self) -> bool {
         self.changes.is_settled && self.not_in_ledger.is_empty()
     }
@@ -273,7 +273,7 @@ impl<'a> RevokePlan<'a> {
         Ok(report)
     }
 
-    /// Like [`Self::apply`], without its event in the ledger; what is returned keeps the lock.
+    /// Like [`Self::apply`], but records no event, and returns the ledger under the lock.
     ///
     /// # Errors
     /// Returns the errors of [`Self::apply`].
@@ -297,7 +297,8 @@ impl<'a> RevokePlan<'a> {
             cas,
             ..
         } = preview;
-        // The rules need no signature: API servers can deny what is revoked even if a CA's key cannot be reached.
+        // The rules come first, because they need no key: API servers can deny revoked certificates even if signing a CRL
+        // fails.
         let rules = match is_settled {
             true => None,
             false => {

@@ -7,7 +7,7 @@ use crate::verify::remedy::FileRemedy;
 /// The remedy for certificates that cannot be revoked, or for a ledger that lacks revocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
-    /// Put a CRL back from a backup, or sign it again.
+    /// Restore a CRL from a backup, or sign it again.
     RestoreOrRenewCrls,
     /// Record the revocations of the CRLs in the ledger.
     LearnFromCrls,
@@ -39,8 +39,8 @@ pub enum Remedy {
     RenewCrls,
 }
 
-/// Returns the remedy for a ledger that lacks revocations: record them from a file or folder here, or else from an API
-/// server's own file.
+/// Returns the remedy for a ledger that lacks revocations: record them from the file or folder `from`, or, if there is
+/// none, from a file of an API server.
 pub(crate) fn record_missing(from: Option<&Path>) -> FileRemedy {
     FileRemedy::RecordForgotten { from: from.map(|path| path.display().to_string()) }
 }

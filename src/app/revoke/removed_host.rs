@@ -10,7 +10,7 @@ use crate::cluster::spec::Role;
 use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::remedy::DirectoryRemedy;
 
-/// A host that is no longer in the cluster file, or not in one of its roles, and what it still has.
+/// A host that is no longer in the cluster file, or not in one of its roles, with its certificates and files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedHost {
     /// The host's name.
@@ -38,10 +38,10 @@ impl fmt::Display for RemovedHost {
 }
 
 impl RemovedHost {
-    /// Returns what to do if it has left the cluster, or a role.
+    /// Returns the remedy for a host that left the cluster or one of its roles.
     #[must_use]
     pub fn remedy(&self) -> DirectoryRemedy {
-        // A folder with another name is no host's.
+        // A folder whose name is not a host name does not belong to a host.
         if self.remaining_role.is_none() && HostName::parse(&self.host).is_ok() {
             return DirectoryRemedy::RemoveHost { host: self.host.clone() };
         }

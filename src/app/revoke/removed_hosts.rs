@@ -146,7 +146,7 @@ pub(crate) fn findings(
 ) -> Result<Vec<Finding>, StoreError> {
     let finding = |one: RemovedHost| {
         Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &one.host, Status::Warn)
-            .saw(one.to_string(), "nothing of hosts that are not in the cluster file")
+            .saw(one.to_string(), "no certificate and no file of a host that is not in the cluster file")
             .remedy(one.remedy())
     };
     let folders = HostFolders::list(layout)?;

@@ -70,7 +70,7 @@ impl RenderedState {
         Self { path: path.to_owned(), denied, is_rules, sequence, ..Self::default() }
     }
 
-    /// Reads the state from a bundle; `None` if it belongs to another CA.
+    /// Reads the state from a bundle. It is empty if the bundle belongs to another CA.
     fn of_bundle(path: &Path, bundle: &Bundle, root: &TrustBundle) -> Self {
         if !root.pins().contains(&bundle.manifest.root_pin) {
             return Self { path: path.to_owned(), ..Self::default() };
@@ -152,7 +152,7 @@ fn of_bundles(layout: &Layout, root: &TrustBundle) -> Result<Vec<RenderedState>,
     Ok(found)
 }
 
-/// Returns the ledger mark for one of these CAs.
+/// Returns the ledger's mark in a text, if it is of one of these CAs.
 fn mark_in(text: &str, trust: &TrustBundle) -> Option<LedgerMark> {
     trust.all().find_map(|(ca, _)| LedgerMark::find(text, ca.certificate().fingerprint()))
 }
@@ -194,7 +194,7 @@ pub(crate) fn record_packing(layout: &Layout, ledger: &Ledger, root: &TrustBundl
 
 /// Returns true if bundles were packed, or certificates revoked, since the packing record was written, or if there is none.
 ///
-/// A run that was interrupted did not write it. Where nothing was ever packed there is nothing to record.
+/// An interrupted run did not write it. If nothing was ever packed, there is nothing to record.
 ///
 /// # Errors
 /// Returns an error if the record or the ledger cannot be read.

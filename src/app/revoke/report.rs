@@ -17,7 +17,7 @@ use crate::store::ledger::certificates::IssuedCertificate;
 pub struct RevokeReport {
     /// The outcome of a revocation.
     pub outcome: Outcome,
-    /// The number of certificates that were revoked before, and whose revocation has another reason now.
+    /// The number of certificates that were already revoked, and whose reason changed.
     pub raised: usize,
     /// The files that were written: the CRLs, then the authorization configuration.
     pub written: Vec<PathBuf>,
@@ -65,7 +65,7 @@ pub enum Advice {
 /// The revocations that were recorded from CRLs and rendered files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Learnt {
-    /// The number of revoked certificates that the ledger had as valid.
+    /// The number of revoked certificates that the ledger recorded as valid.
     pub certificates: usize,
     /// Their hosts and accounts.
     pub names: BTreeSet<String>,

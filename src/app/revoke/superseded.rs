@@ -62,7 +62,8 @@ impl Superseded {
         Ok(Self(found))
     }
 
-    /// Returns these certificates if API servers can deny all of them besides what is revoked; else none, and why.
+    /// Returns these certificates if API servers can deny all of them in addition to those that are revoked; otherwise
+    /// none, and the reason.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be used.
@@ -96,7 +97,7 @@ impl Superseded {
     pub(crate) fn in_words(&self, scheme: AccountScheme) -> String {
         let verb = if self.0.len() == 1 { "is" } else { "are" };
         format!(
-            "{} of accounts {}HOST {verb} valid, and accounts: {scheme} in cluster.yaml",
+            "{} of accounts {}HOST {verb} valid, but accounts: {scheme} is set in cluster.yaml",
             certificates(self.0.len()),
             scheme.other().prefix(),
         )
@@ -130,7 +131,7 @@ impl Superseded {
     }
 }
 
-/// The result for superseded certificates, which were revoked.
+/// The result of revoking superseded certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SupersededReport {
     /// Their number.

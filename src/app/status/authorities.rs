@@ -1,4 +1,4 @@
-//! Rows for the CAs of each role and their CRLs.
+//! Rows for the CAs of each role, their rotations and their CRLs.
 
 use std::collections::HashSet;
 
@@ -34,7 +34,7 @@ impl Cas {
     }
 }
 
-/// Reports the CAs that are not retired, and the CRLs of those that sign.
+/// Reports the CAs that are not retired, their rotations, and their CRLs.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.
@@ -59,8 +59,7 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
     Ok(())
 }
 
-/// Reports a rotation that is under way as due until its last phase, else the CAs that are trusted beside the one that
-/// signs.
+/// Reports a rotation that is under way, or else each CA that is trusted in addition to the active one.
 fn rotation(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), StoreError> {
     if trust.rotation().is_some() {
         let row = StatusRow::new(Subject::Cluster, Credential::Rotation(trust.role()), State::Due);
@@ -79,7 +78,7 @@ fn rotation(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<
     Ok(())
 }
 
-/// Reports every certificate of accepted CAs, each once: roots, and the intermediates below them.
+/// Reports every certificate of accepted CAs once: roots, and the intermediates below them.
 fn of_trust(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) {
     let mut seen = HashSet::new();
     for ca in trust.accepted() {
@@ -98,7 +97,7 @@ fn of_trust(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) {
 
 fn ca_row(source: &Source<'_>, credential: Credential, certificate: &Certificate) -> StatusRow {
     let Certificate { not_before, not_after, .. } = *certificate;
-    // From then on, its expiry shortens new certificates.
+    // From then on, the CA's own expiry shortens new certificates.
     let validity = &source.cluster.validity;
     let longest = Duration::try_from(validity.master.max(validity.node).duration()).unwrap_or(Duration::MAX);
     let renew_from = Some(not_after - longest.min((not_after - not_before) / 3));

@@ -1,7 +1,7 @@
-//! Bundles in the directory that lack their hosts' newest certificates.
+//! Finds bundles in the directory that lack their hosts' newest certificates.
 //!
-//! The ledger has the generation of each host's last bundle. A file that changed after bundles were packed last is not that
-//! bundle, perhaps: it is read, if it is not encrypted, or compared with the digest of the last encrypted one.
+//! The ledger has the generation of each host's last bundle. A file that changed since bundles were last packed may be
+//! another bundle. It is read, or, if it is encrypted, compared with the digest of the host's last encrypted bundle.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -27,15 +27,15 @@ pub(super) struct Bundles<'a> {
     source: &'a Source<'a>,
     folder: PathBuf,
     names: HashSet<String>,
-    /// When bundles were packed last.
+    /// When bundles were last packed.
     packed_at: Option<SystemTime>,
-    /// The digests of the last encrypted bundles, which are only read where there are such files.
+    /// The digests of the last encrypted bundles, which are read once they are needed.
     encrypted: OnceCell<HashMap<String, EncryptedBundle>>,
 }
 
 /// The state of a file that is a bundle.
 enum FileState {
-    /// It has the newest certificates, or that cannot be known.
+    /// It has the newest certificates, or that is not known.
     Current,
     Outdated,
     Unreadable(Problem),
@@ -58,8 +58,9 @@ impl<'a> Bundles<'a> {
         self.names.contains(&encrypted_name(host))
     }
 
-    /// Returns the row for a host's bundle that needs attention. `packed` is the generation of its last bundle, `issued_at` the
-    /// time at which its newest certificate was issued.
+    /// Returns the row for a host's bundle if it needs attention.
+    ///
+    /// `packed` is the generation of its last bundle, `issued_at` the time at which its newest certificate was issued.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be read.
@@ -100,7 +101,7 @@ impl<'a> Bundles<'a> {
         Ok(None)
     }
 
-    /// Returns true if a file changed after bundles were packed last, or that is not known.
+    /// Returns true if a file changed since bundles were last packed, or that is not known.
     fn may_be_another(&self, path: &Path) -> bool {
         match (files::modified(path), self.packed_at) {
             (Some(at), Some(packed_at)) => at > packed_at,
@@ -108,7 +109,7 @@ impl<'a> Bundles<'a> {
         }
     }
 
-    /// Returns whether an encrypted bundle is the last one that was packed; one that the ledger does not know may be.
+    /// Compares an encrypted bundle with the last one in the ledger. Without one there, it counts as current.
     fn of_encrypted(&self, host: &HostName, path: &Path) -> Result<FileState, StoreError> {
         let known = match self.encrypted.get() {
             Some(known) => known,

@@ -54,7 +54,7 @@ pub fn of_directory(
     Ok(StatusReport { summary, skipped: Vec::new(), last_backup })
 }
 
-/// Reports the CRLs of a cluster directory alone: those that there are, and those that are missing.
+/// Reports only the CRLs of a cluster directory: those that exist, and those that are missing.
 ///
 /// # Errors
 /// Returns an error if there is no CA, or the ledger cannot be read.

@@ -74,7 +74,7 @@ pub(super) fn rows(
             sink(hosts.row(name, *role, policy, current));
         }
         let packed = generations.take(name.as_str(), |(host, _)| host)?;
-        // The backup had no bundles, and only they had the keys.
+        // The directory was restored from a backup without bundles, and only the bundle had the keys.
         if is_key_lost && !bundles.has_encrypted(name) {
             let remedy = DirectoryRemedy::ReissueUnlessInstalled { host: name.to_string() };
             let row = StatusRow::new(Subject::Host(name.to_string()), Credential::Bundle, State::Missing);
@@ -135,7 +135,8 @@ impl Hosts<'_> {
             Some(_) if not_after > self.source.rule.now => State::Revoked,
             _ => self.source.rule.state(&Validity { not_before, not_after, renew_from }),
         };
-        // What the directory issues, clusterctl plan compares. Only the host can request this one.
+        // A difference from the cluster file is only reported here if the key is on the host, because such a certificate is
+        // issued again only when the host requests it. `plan` reports the others.
         let state = match state {
             State::Valid if is_on_host && self.differs(name, role, policy) => State::Outdated,
             other => other,
@@ -176,7 +177,7 @@ impl Hosts<'_> {
     }
 }
 
-/// An iterator over rows sorted by a key, from which the row of a key can be taken.
+/// An iterator over rows that are sorted by a key.
 struct Ordered<I: Iterator>(Peekable<I>);
 
 impl<T, I: Iterator<Item = Result<T, StoreError>>> Ordered<I> {

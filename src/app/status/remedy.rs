@@ -2,7 +2,7 @@
 
 use crate::verify::remedy as finding;
 
-/// The remedy for something that expires.
+/// The remedy for a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Remedy {
     /// The remedy of an audit finding.

@@ -12,7 +12,7 @@ pub struct StatusReport {
     pub summary: Summary,
     /// The files of another tool's PKI that were not read, with the reasons.
     pub skipped: Vec<Skipped>,
-    /// When the cluster directory was backed up last, where it was and is reported.
+    /// When the cluster directory was last backed up; `None` if it never was, or the report is on files.
     pub last_backup: Option<OffsetDateTime>,
 }
 

@@ -27,13 +27,13 @@ pub struct StatusRow {
     pub credential: Credential,
     /// The certificate; `None` for CRLs, bundles, and credentials that were never issued.
     pub certificate: Option<CertificateId>,
-    /// The SHA-256 of the CA that signed it, of a CRL.
+    /// The SHA-256 of the CA that signed the CRL; `None` for other items.
     pub crl_issuer: Option<Fingerprint>,
     /// When its validity begins, if that is known.
     pub not_before: Option<OffsetDateTime>,
     /// The time of expiry; for a CRL, its nextUpdate.
     pub not_after: Option<OffsetDateTime>,
-    /// From when on it is renewed; The time from which it is renewed; `None` if it is never renewed.
+    /// The time from which it is renewed; `None` if it is never renewed.
     pub renew_from: Option<OffsetDateTime>,
     /// Its state.
     pub state: State,
@@ -91,8 +91,8 @@ pub enum Credential {
     Crl(CaRole),
     /// A host's bundle.
     Bundle,
-    /// A CA that is trusted beside the one that signs: the role's CA is being replaced, or was. It is over when the last
-    /// certificate that it signed expires.
+    /// A rotation that is under way, or a CA that is trusted in addition to the active one until its last certificate
+    /// expires.
     Rotation(CaRole),
     /// A certificate or a CRL in a file of any tool.
     File {
@@ -201,7 +201,7 @@ pub enum Problem {
     /// A file of another kind.
     #[error(transparent)]
     Store(StoreError),
-    /// A CRL without nextUpdate: an old CRL looks like the newest.
+    /// A CRL without nextUpdate: an old CRL cannot be told from the newest one.
     #[error("it does not say when the next one is due")]
     NoNextUpdate,
     /// An administrator's kubeconfig.
@@ -210,7 +210,7 @@ pub enum Problem {
 }
 
 impl StatusRow {
-    /// Returns a row with only its subject and its credential.
+    /// Returns a row with only its subject, credential and state.
     pub(super) fn new(subject: Subject, credential: Credential, state: State) -> Self {
         Self {
             subject,
@@ -228,7 +228,7 @@ impl StatusRow {
         }
     }
 
-    /// Adds the remedy. What is not valid yet is not replaced: the clock of one machine is wrong.
+    /// Adds the remedy. An item that is not valid yet is not replaced, because the clock of a machine is wrong.
     pub(super) fn remedy(self, remedy: impl Into<Remedy>) -> Self {
         let remedy = match self.state {
             State::NotYetValid => CertificateRemedy::CompareClocks.into(),

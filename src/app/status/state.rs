@@ -7,15 +7,16 @@ pub enum State {
     Valid,
     /// It is in the part of its lifetime in which it is renewed.
     Due,
-    /// It is a bundle that is older than its host's certificates.
+    /// It is a bundle that is older than its host's certificates, or a certificate that differs from the cluster file and
+    /// whose key only its host has.
     Outdated,
-    /// It expires within the requested time.
+    /// It expires within the warning period.
     Expiring,
     /// It is valid, and its host is no longer in the cluster file.
     Left,
-    /// It becomes valid later.
+    /// It is not valid yet.
     NotYetValid,
-    /// The cluster file requires it, but it was never issued.
+    /// It is required, but does not exist.
     Missing,
     /// It cannot be read.
     Unreadable,

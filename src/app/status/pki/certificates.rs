@@ -1,4 +1,4 @@
-//! Collects the certificates and CRLs of files, each once.
+//! Collects the certificates and CRLs of files.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub(super) struct FoundCertificate<'f> {
     pub(super) certificate: &'f Certificate,
     pub(super) label: String,
     pub(super) path: PathBuf,
-    /// Whether a kubeconfig has it for a user.
+    /// Whether it is embedded in a kubeconfig for a user.
     pub(super) is_of_user: bool,
 }
 
@@ -75,7 +75,7 @@ impl<'f> Found<'f> {
         found
     }
 
-    /// Returns the CA among what was found that signed the CRL.
+    /// Returns the CA that signed a CRL, if it was found.
     pub(super) fn signer_of(&self, crl: &Crl) -> Option<Fingerprint> {
         let signed_it = |one: &&FoundCertificate<'_>| {
             one.certificate.subject.der == crl.issuer.der && crl.is_signed_by(one.certificate)
@@ -83,7 +83,7 @@ impl<'f> Found<'f> {
         Some(self.certificates.iter().find(signed_it)?.certificate.fingerprint())
     }
 
-    /// Returns true if a CA among what was found signed the CRL.
+    /// Returns true if the CA that signed a CRL was found.
     fn has_signer(&self, crl: &Crl) -> bool {
         self.signer_of(crl).is_some()
     }
@@ -126,7 +126,7 @@ impl<'f> Found<'f> {
         self.certificates.push(FoundCertificate { certificate, label, path, is_of_user });
     }
 
-    /// Returns the CA among what was found that signed a certificate, itself excepted.
+    /// Returns the CA that signed a certificate, if it was found; `None` for a self-signed certificate.
     pub(super) fn issuer_of(&self, certificate: &Certificate) -> Option<Fingerprint> {
         let signed_it = |one: &&FoundCertificate<'_>| {
             one.certificate.subject.der == certificate.issuer.der
@@ -136,7 +136,7 @@ impl<'f> Found<'f> {
         Some(self.certificates.iter().find(signed_it)?.certificate.fingerprint())
     }
 
-    /// Returns true if a CRL among what was found, signed by the certificate's issuer, lists a certificate.
+    /// Returns true if a CRL that was found, and that the certificate's issuer signed, lists a certificate.
     pub(super) fn is_revoked(&self, certificate: &Certificate) -> bool {
         let lists = |FoundCrl { crl, .. }: &FoundCrl<'_>| {
             crl.issuer.der == certificate.issuer.der

@@ -1,4 +1,4 @@
-//! The status of any PKI: the certificates, kubeconfigs and CRLs of files and folders, whichever tool made them.
+//! The status of any PKI: the certificates, kubeconfigs and CRLs of files and folders, made by any tool.
 
 mod certificates;
 mod rows;

@@ -21,12 +21,12 @@ use crate::verify::remedy::CertificateRemedy;
 /// The longest lifetime of certificates that CAs usually sign. A CA that expires sooner shortens them.
 const LONGEST_LEAF: Duration = Duration::days(365);
 
-/// Reports every certificate, kubeconfig and CRL of files and folders, whichever tool made them.
+/// Reports every certificate, kubeconfig and CRL of files and folders, made by any tool.
 ///
 /// Passes each row to `sink`, and returns the summary.
 ///
 /// # Errors
-/// Returns an error if a file is not there, or nothing is found.
+/// Returns an error if a file does not exist, or nothing is found.
 pub fn of_files(
     inputs: &[InputFile],
     options: &StatusOptions,
