@@ -26,9 +26,9 @@ use crate::store::credentials;
 use crate::store::error::StoreError;
 use crate::store::files;
 
-/// The number of bundles in one batch. A few batches are in memory at a time, until they are on the disk.
+/// The number of bundles in one batch. A few batches are in memory at the same time, until they are on the disk.
 const BATCH: RangeInclusive<usize> = 512..=2048;
-/// The smallest number of bundles for which a separate packer is worthwhile.
+/// The minimum number of bundles per packer, because creating a packer is expensive.
 const FEWEST: usize = 32;
 
 impl Plan<'_> {

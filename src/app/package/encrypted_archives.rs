@@ -40,7 +40,7 @@ impl EncryptedArchives {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).push((host.clone(), encrypted));
     }
 
-    /// Records this run's archives, whether they were written or not: the file on the disk is compared later.
+    /// Records this run's archives, whether they were written or not: the next run compares the digests of the files.
     pub(super) fn end(self, ledger: &mut Ledger) -> Result<(), StoreError> {
         let mut encrypted = self.now.into_inner().unwrap_or_else(PoisonError::into_inner);
         encrypted.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));

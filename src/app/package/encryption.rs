@@ -1,4 +1,4 @@
-//! Determines the recipients of each host's bundle: given for this run, found in SSH's `known_hosts`, or listed in the
+//! Determines the recipients of each host's bundle: those given for this run, those in SSH's `known_hosts`, or those in the
 //! cluster file.
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,7 +21,7 @@ use crate::store::files;
 /// The source of the recipients of bundles.
 #[derive(Debug)]
 pub enum Recipients {
-    /// From the cluster file (`sealTo`), if it names any for one of the hosts.
+    /// The cluster file (`sealTo`); if it has none for any of the hosts, bundles are not encrypted.
     OfClusterFile,
     /// Given for this run; they override the cluster file.
     Given {
@@ -46,8 +46,7 @@ pub enum Encryption<'c> {
     },
 }
 
-/// The recipients of each host's bundle: every host has at least one, and every key is usable. Clones
-/// share one list.
+/// The recipients of each host's bundle: every host has at least one, and every key is usable. Clones share one map.
 #[derive(Debug, Clone)]
 pub struct RecipientPlan<'c>(Arc<HashMap<&'c str, Vec<Recipient>>>);
 
@@ -132,7 +131,7 @@ impl<'c> Encryption<'c> {
             check_keys_differ(&plan, everyone, cluster, known)?;
         }
         let plan = RecipientPlan(Arc::new(plan));
-        // Every key is tried before the first bundle is written.
+        // All keys are checked before the first bundle is written.
         plan.0.par_iter().try_for_each(|(host, _)| plan.encryptor(host).map(drop))?;
         Ok((Self::To(plan), missing))
     }
@@ -145,7 +144,7 @@ impl<'c> Encryption<'c> {
 
     /// Refuses to replace encrypted bundles with unencrypted ones, unless that was requested.
     ///
-    /// Otherwise a forgotten flag would undo the encryption of an earlier run.
+    /// Otherwise, omitting a flag would undo the encryption of an earlier run.
     pub(super) fn check_nothing_is_undone(&self, hosts: &[Roles<'_>], folder: &Path) -> Result<(), PackageError> {
         if !matches!(self, Self::None { requested: false }) {
             return Ok(());
@@ -163,12 +162,12 @@ fn declared(roles: &Roles<'_>) -> Vec<Recipient> {
     entries.flat_map(|host| host.recipients.iter().cloned()).collect()
 }
 
-/// Returns the names and addresses under which ssh may know a host.
+/// Returns the names and addresses that a host may have in `known_hosts`.
 fn names(roles: &Roles<'_>) -> Vec<String> {
     names_of(roles.master().into_iter().chain(roles.node()))
 }
 
-/// Returns the common name of a host's entries, and all of their addresses.
+/// Returns the name of a host and the addresses of all its entries in the cluster file.
 pub(in crate::app) fn names_of<'h>(entries: impl IntoIterator<Item = &'h Host>) -> Vec<String> {
     let mut names = Vec::new();
     for host in entries {

@@ -58,7 +58,7 @@ pub enum PackageError {
     #[error("bundles in the format {} cannot be signed: they have no install.sh that would check it", .0.as_str())]
     FormatNotSigned(Format),
     /// An Ignition config has no installer that looks for keys on the host.
-    #[error("{host} alone has its keys, and bundles in the format {} have no install.sh that would look for them", format.as_str())]
+    #[error("only {host} has its keys, and bundles in the format {} have no install.sh that would look for them", format.as_str())]
     FormatWithoutKeys {
         /// The host.
         host: HostName,
@@ -147,8 +147,8 @@ pub enum PackageError {
         /// What is wrong with it.
         problems: Vec<CredentialProblem>,
     },
-    /// The verifier bundle cannot be assembled.
-    #[error("the verifier bundle cannot be made")]
+    /// The verifier bundle cannot be packed.
+    #[error("the verifier bundle cannot be packed")]
     VerifierBundle(#[source] InputError),
 }
 

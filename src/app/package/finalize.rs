@@ -24,7 +24,7 @@ use crate::store::files::{self, FOLDER, PRIVATE};
 use crate::store::staged::{self, NewFile, StagedFiles};
 use crate::store::trees::{self, StagedTrees};
 
-/// The form of bundles, their signer and their recipients.
+/// The format of bundles, the key that signs them, and their recipients.
 #[derive(Debug)]
 pub(super) struct Finalizer<'c> {
     pub(super) format: Format,
@@ -41,10 +41,10 @@ impl Finalizer<'_> {
         }
     }
 
-    /// Returns the names of the files that a host's bundle replaces.
+    /// Returns the names of a host's other bundles, which are removed once this one is written.
     ///
-    /// An encrypted bundle replaces unencrypted ones of every format, and a newer unencrypted bundle replaces an
-    /// encrypted archive.
+    /// An encrypted archive supersedes unencrypted bundles of every format, and an unencrypted archive supersedes an
+    /// encrypted one.
     pub(super) fn superseded(&self, host: &HostName) -> Vec<PathBuf> {
         let former = || former_names(host).into_iter().map(PathBuf::from);
         match (&self.encryption, self.format) {
@@ -91,7 +91,7 @@ impl Finalizer<'_> {
     /// Signs, encodes and encrypts a bundle; `None` if the folder of bundles already contains exactly this bundle.
     ///
     /// # Errors
-    /// Returns an error if it cannot be signed or encrypted, which was tried before the first bundle.
+    /// Returns an error if it cannot be signed or encrypted.
     pub(super) fn finalize(
         &self,
         bundle: Bundle,
@@ -118,7 +118,7 @@ impl Finalizer<'_> {
         }
     }
 
-    /// Signs a bundle and brings it into its form, not encrypted.
+    /// Signs a bundle and encodes it in its format, without encryption.
     ///
     /// # Errors
     /// Returns an error if it cannot be signed.
@@ -129,7 +129,7 @@ impl Finalizer<'_> {
         Ok(self.format.encode(bundle, packer))
     }
 
-    /// Returns true if the folder of bundles has exactly this for a host, encrypted to the same recipients.
+    /// Returns true if the folder of bundles has exactly this bundle, encrypted to the same recipients.
     pub(super) fn is_current(
         &self,
         host: &HostName,
@@ -148,7 +148,7 @@ impl Finalizer<'_> {
     }
 }
 
-/// Bundles that are written under temporary names; removed unless they are published.
+/// Bundles that are written under temporary names. They are removed unless they are published.
 pub(super) struct StagedBundles {
     files: Option<StagedFiles>,
     trees: Option<StagedTrees>,

@@ -23,12 +23,12 @@ pub(super) struct GenerationTracker {
 }
 
 impl GenerationTracker {
-    /// Takes a generation for all bundles with new contents.
+    /// Reserves a generation for all bundles with new contents.
     pub(super) fn begin(ledger: &mut Ledger, now: OffsetDateTime) -> Result<Self, StoreError> {
         Ok(Self { generations: ledger.next_generation(now)?, packed: Mutex::default() })
     }
 
-    /// Takes no generation: bundles are rendered as the next run would render them, and nothing is recorded.
+    /// Reserves no generation: bundles are rendered as the next run would render them, and nothing is recorded.
     pub(super) fn preview(ledger: &Ledger, now: OffsetDateTime) -> Result<Self, StoreError> {
         Ok(Self { generations: ledger.generations(now)?, packed: Mutex::default() })
     }

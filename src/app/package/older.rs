@@ -15,7 +15,7 @@ use crate::bundle::input::Roles;
 use crate::pki::certificate::Certificate;
 use crate::store::{credentials, files};
 
-/// Generations are the time in Unix seconds; smaller ones were counted by an early version and cannot be compared.
+/// The smallest generation that is a time in Unix seconds. An early version counted generations, which cannot be compared.
 const FIRST_BY_TIME: u64 = 1_000_000_000;
 /// The number of bundles that are read if there is no packing record.
 const SAMPLE: usize = 256;
@@ -25,7 +25,7 @@ const SAMPLE: usize = 256;
 /// `generation` is the last generation that the ledger assigned.
 ///
 /// # Errors
-/// Returns [`RevokeError::OutdatedLedger`], or an error if the record of packing cannot be read.
+/// Returns [`RevokeError::OutdatedLedger`], or an error if the packing record cannot be read.
 pub(super) fn check(inputs: &Inputs<'_>, hosts: &[Roles<'_>], folder: &Path, generation: u64) -> Result<(), Error> {
     let packed = rendered::last_packed(&inputs.env.layout, &inputs.cas.cluster)?;
     let (sample, is_outdated) = match packed {

@@ -51,7 +51,7 @@ pub fn read(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<OpenedFile, OpenBu
     if !encryption::is_encrypted(&bytes) {
         return checked(path, &bytes).map(|bundle| OpenedFile::Bundle(Box::new(bundle)));
     }
-    // The header is checked first, so that the user is not asked for a useless passphrase.
+    // The header is checked first, so that the user is not asked for a passphrase in vain.
     match encryption::recipients(&bytes) {
         Ok(_) => Ok(OpenedFile::Encrypted(EncryptedFile { path: path.to_owned(), bytes })),
         Err(source) => Err(OpenBundleError::Decrypt { path: path.to_owned(), source }),
@@ -65,7 +65,7 @@ fn checked(path: &Path, bytes: &[u8]) -> Result<Bundle, OpenBundleError> {
 /// A bundle's signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signature {
-    /// It is valid, and by one of the allowed signers.
+    /// It is valid, and one of the allowed signers made it.
     By {
         /// The name of the signer.
         name: String,
@@ -103,7 +103,7 @@ pub fn check_signature(
     }
 }
 
-/// Unpacks a bundle into a new folder with mode 0700; it appears complete, or not at all.
+/// Unpacks a bundle into a new folder with mode 0700. If that fails, no folder remains.
 ///
 /// # Errors
 /// Returns [`OpenBundleError::FolderExists`], or an error if a file cannot be written.
@@ -113,7 +113,7 @@ pub fn unpack(bundle: &Bundle, folder: &Path) -> Result<(), Error> {
     }
     let staged = StagedFolder::begin(folder)?;
     for file in &bundle.files {
-        // The manifest allows no other bits, but does not list its own files.
+        // The manifest allows no other bits, but does not list itself, its checksum and its signature.
         staged.add_below(&file.path, &file.bytes, file.mode & 0o777)?;
     }
     files::sync_all(staged.path())?;

@@ -16,7 +16,7 @@ use crate::store::layout::Layout;
 pub struct PackageOptions<'c> {
     /// The hosts.
     pub hosts: Selection<'c>,
-    /// The form of the bundles.
+    /// The format of the bundles.
     pub format: Format,
     /// A folder with templates that replace those of the cluster file.
     pub templates: Option<PathBuf>,
@@ -33,7 +33,7 @@ pub struct PackageOptions<'c> {
 }
 
 impl PackageOptions<'_> {
-    /// Returns the path of a host's bundle in this form.
+    /// Returns the path of a host's bundle in this format and encryption.
     #[must_use]
     pub fn path(&self, layout: &Layout, host: &HostName) -> PathBuf {
         let name = if self.encryption.is_on() { encrypted_name(host) } else { self.format.file_name(host) };

@@ -82,7 +82,7 @@ pub(in crate::app) fn plan<'c>(
     }
     let discard = match discard_keys {
         true => {
-            // Folders that an interrupted run did not finish are removed at once.
+            // Temporary folders of an interrupted run may contain keys, too.
             issuance::sweep(&env.layout)?;
             Some(left_to_discard(&preflight.kept, &inputs))
         }
@@ -127,7 +127,8 @@ pub(super) fn inputs<'c>(
     })
 }
 
-/// Refuses a form that hosts cannot use, or that would undo an encryption or lose files of others.
+/// Refuses a format that hosts cannot use, undoing the encryption of earlier bundles, and deleting files that are not part
+/// of a bundle.
 ///
 /// # Errors
 /// Returns [`PackageError`], or an error if a folder of a bundle cannot be read.

@@ -28,7 +28,7 @@ pub(super) struct Preflight<'c> {
 type Checked<'c, T> = (Roles<'c>, T);
 
 impl Preflight<'_> {
-    /// Refuses to go on if no host can be packed.
+    /// Refuses to continue if no host can be packed.
     ///
     /// # Errors
     /// Returns [`PackageError::Refused`] if no host can be packed and some hosts are refused.

@@ -31,7 +31,7 @@ pub enum CredentialRemedy {
     Issue,
     /// Reissue it: its key was discarded on purpose, and everything else is valid.
     Reissue,
-    /// Send a new request from the host, which alone has the key.
+    /// Send a new request from the host, because only it has the key.
     SendRequest,
     /// Make its file readable: the credential may be valid.
     MakeReadable,
@@ -46,7 +46,7 @@ impl RefusedHost {
         self.credential.policy().name
     }
 
-    /// Returns the problems in words.
+    /// Returns the problems as text.
     #[must_use]
     pub fn reason(&self) -> String {
         joined(&self.problems)
@@ -86,7 +86,7 @@ impl fmt::Display for RefusedHost {
     }
 }
 
-/// The hosts that were refused, at least one, and those that were packed nevertheless.
+/// The hosts that were refused, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The hosts that were refused, in order.
@@ -121,7 +121,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Returns problems in words.
+/// Returns problems as text.
 pub(super) fn joined(problems: &[CredentialProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -1,4 +1,4 @@
-//! Finds the bundles that would change, and why, and changes nothing.
+//! Finds the bundles that would change, and the reasons. Changes nothing.
 
 use std::collections::HashSet;
 
@@ -27,7 +27,7 @@ use crate::store::credentials;
 use crate::store::files;
 use crate::store::ledger::Ledger;
 
-/// The smallest number of bundles for which a separate packer is worthwhile.
+/// The minimum number of bundles per packer, because creating a packer is expensive.
 const FEWEST: usize = 32;
 
 /// The bundles that would change.
@@ -57,16 +57,16 @@ pub struct PlannedBundle {
 /// Why a bundle would change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PackReason {
-    /// There is none in this form.
+    /// There is none in this format and encryption.
     Missing,
-    /// Its files would be others.
+    /// Its files would differ.
     Content {
-        /// The paths of files that differ from the last bundle, as far as it can be read.
+        /// The paths of the files that differ from the last bundle; empty if it cannot be read.
         files: Vec<String>,
     },
-    /// Its files would be the same, but not its form: its signature, its recipients or its mode; or it is damaged.
+    /// Its files would be the same, but its signature, its recipients or its mode would differ; or it is damaged.
     Form,
-    /// A bundle of another form lies beside it, and would be removed.
+    /// A superseded bundle in another format or encryption would be removed.
     OtherForm,
     /// Its host's keys would be deleted here.
     Keys,
@@ -74,10 +74,10 @@ pub enum PackReason {
 
 /// Finds the bundles of the selected hosts that would change. Changes nothing.
 ///
-/// Hosts in `skipped` have no usable credentials yet: only the form of their bundles is checked.
+/// Hosts in `skipped` have no usable credentials yet: only the format and encryption of their bundles are checked.
 ///
 /// # Errors
-/// Returns the errors of [`Packager::plan`](super::Packager::plan), but hosts that cannot be packed are reported.
+/// Returns the errors of [`Packager::plan`](super::Packager::plan), except that hosts that cannot be packed are no error.
 pub(in crate::app) fn preview(
     env: &Env,
     cluster: &Cluster,
@@ -209,15 +209,15 @@ impl Comparer<'_> {
     }
 }
 
-/// Returns the paths of files that two bundles do not both have with the same bytes and mode.
+/// Returns the paths of the files that differ between two bundles in their bytes or mode, or are only in one of them.
 fn differing(last: &Bundle, next: &Bundle) -> Vec<String> {
-    let own = |path: &str| [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
+    let is_metadata = |path: &str| [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
     let changed = next.files.iter().filter(|file| {
         last.file(&file.path).is_none_or(|before| before.mode != file.mode || before.bytes != file.bytes)
     });
     let removed = last.files.iter().filter(|file| next.file(&file.path).is_none());
     let paths = changed.chain(removed).map(|file| file.path.clone());
-    let mut paths: Vec<String> = paths.filter(|path| !own(path)).collect();
+    let mut paths: Vec<String> = paths.filter(|path| !is_metadata(path)).collect();
     paths.sort_unstable();
     paths
 }

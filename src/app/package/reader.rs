@@ -1,4 +1,4 @@
-//! Reads a host's bundle in each of its forms: archive, folder, user-data for cloud-init, Ignition config.
+//! Reads a host's bundle in each of its formats: archive, folder, user-data for cloud-init, Ignition config.
 
 use std::path::Path;
 

@@ -26,7 +26,7 @@ pub enum Remedy {
     CompleteKnownHosts,
     /// Name recipients, or do not encrypt.
     NameRecipients,
-    /// Make new SSH host keys on one of two hosts.
+    /// Generate new SSH host keys on one of two hosts.
     ReplaceHostKeys,
     /// Name recipients, so that keys can be discarded.
     EncryptToDiscard,
@@ -38,7 +38,7 @@ pub enum Remedy {
     CreateServiceAccountKey,
     /// Restore the service-account key from a backup.
     RestoreServiceAccountKey,
-    /// Make a file readable; the error is the evidence.
+    /// Make a file readable; the error has the details.
     MakeReadable(StoreError),
     /// Issue what the refused hosts lack, then pack them.
     RepairCredentials(Refusal),

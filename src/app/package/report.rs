@@ -1,4 +1,4 @@
-//! The outcome of packing, as data.
+//! The result of packing, as data.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use crate::cluster::kubernetes::Version;
 use crate::cluster::name::HostName;
 use crate::store::credentials::CredentialProblem;
 
-/// The outcome of packing.
+/// The result of packing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageReport {
     /// The folder of bundles.
     pub folder: PathBuf,
     /// The bundles that are up to date now, in order.
     pub bundles: Vec<PackedBundle>,
-    /// Their form.
+    /// Their format.
     pub format: Format,
     /// Whether they are encrypted.
     pub encrypted: bool,

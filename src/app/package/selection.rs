@@ -51,7 +51,7 @@ impl<'c> Selection<'c> {
         }
     }
 
-    /// Returns those of the selected hosts for which `is_wanted` is true.
+    /// Returns the selected hosts for which `is_wanted` is true.
     #[must_use]
     pub fn only(&self, is_wanted: impl Fn(&HostName) -> bool) -> Self {
         Self { hosts: self.hosts.iter().filter(|roles| is_wanted(roles.host())).copied().collect(), all: self.all }

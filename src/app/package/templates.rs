@@ -1,4 +1,4 @@
-//! Loads the templates that bundles and policy files are rendered from, and writes the built-in ones to start from.
+//! Loads the templates of bundles and policy files, and writes the built-in templates into a folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::store::layout::Layout;
 /// The largest template, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Returns the built-in templates, with those replaced that a folder has a file of the same path for.
+/// Returns the templates. A file in a folder of templates replaces the built-in template with the same path.
 ///
 /// The folder is `given`, or else the one that the cluster file names, if any.
 ///

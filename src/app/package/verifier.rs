@@ -1,4 +1,4 @@
-//! Packs the files that CI needs to verify the cluster, without a CA's key and without nodes' credentials.
+//! Packs the files that CI needs to verify the cluster. They contain no CA's key and no node's credentials.
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,8 @@ pub struct VerifierReport {
 }
 
 impl Packager {
-    /// Packs the verifier bundle: the cluster file, the CA, the verifier's and the API servers' client credentials.
+    /// Packs the verifier bundle: the cluster file, the CA, the expected rules and denials, and the client credentials of
+    /// the verifier and of API servers.
     ///
     /// # Errors
     /// Returns an error if one of the credentials cannot be used, a template fails, or the bundle cannot be written.
@@ -87,7 +88,7 @@ pub(in crate::app) fn pack_verifier(
     Ok(VerifierReport { path, warnings })
 }
 
-/// Returns true if there is a verifier bundle whose files are others than would be packed now.
+/// Returns true if there is a verifier bundle, and its files differ from those that would be packed now.
 ///
 /// # Errors
 /// Returns an error if one of the credentials cannot be used, or a template fails.

@@ -26,7 +26,7 @@ pub fn settings(cluster: &Cluster, overrides: &[String], with_units: bool) -> Re
     Ok(settings)
 }
 
-/// Returns warnings for hosts that get other versions than in their last bundles, or no longer get units.
+/// Returns warnings for hosts whose versions differ from those in their last bundles, or that no longer get units.
 pub(super) fn changes(
     ledger: &Ledger,
     hosts: &[Roles<'_>],
