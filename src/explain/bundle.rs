@@ -31,8 +31,8 @@ impl ReadBundle {
     }
 
     /// Adds its certificates to the context.
-    pub fn give(&self, place: &str, context: &mut ExplainContext<'_>) {
-        context.give(place, &self.pieces);
+    pub fn add_to(&self, place: &str, context: &mut ExplainContext<'_>) {
+        context.add(place, &self.pieces);
     }
 
     /// Returns the bundle's card and those of its certificates.

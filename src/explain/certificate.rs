@@ -117,11 +117,11 @@ fn revocation(
     signer: Option<&Certificate>,
     context: &ExplainContext<'_>,
 ) -> Card {
-    if let Some(crl) = signer.and_then(|signer| context.list_that_revokes(certificate, signer)) {
-        let text = format!("it is revoked: its serial number is in the list of {}", stamp(crl.this_update));
+    if let Some(crl) = signer.and_then(|signer| context.crl_that_revokes(certificate, signer)) {
+        let text = format!("it is revoked: its serial number is in the CRL of {}", stamp(crl.this_update));
         return card.data("revoked", true).problem(text);
     }
-    let by_list = signer.is_some_and(|signer| context.has_list_of(signer));
+    let has_crl = signer.is_some_and(|signer| context.has_crl_of(signer));
     match context.ledger.map(|ledger| ledger(certificate.fingerprint())) {
         Some(Ok(Some(revocation))) => card
             .data("revoked", true)
@@ -132,12 +132,12 @@ fn revocation(
             card.data("revoked", json!(null)).problem(format!("its revocation status is unknown: {error}"))
         }
         Some(Ok(None)) => card.data("revoked", false),
-        None if by_list => card.data("revoked", false),
+        None if has_crl => card.data("revoked", false),
         None => card.data("revoked", json!(null)),
     }
 }
 
-/// Adds the account as which Kubernetes authenticates the certificate. A CA certificate authenticates no client.
+/// Adds the account that Kubernetes takes from a client certificate. A CA certificate authenticates no client.
 fn account(card: Card, certificate: &Certificate, is_ca: bool) -> Card {
     // A certificate without an extended key usage is valid for every usage (RFC 5280 § 4.2.1.12).
     let client = certificate.extended_key_usage.is_none()

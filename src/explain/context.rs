@@ -1,4 +1,4 @@
-//! The context of a description: the directory's roots, and the other files that were given.
+//! The context of a description: the data of the cluster directory, and the other files that were given.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use crate::pki::certificate::Certificate;
 use crate::pki::crl::Crl;
 use crate::pki::fingerprint::Fingerprint;
 
-/// The data that descriptions may refer to. Everything is optional, because `show` also works without a cluster
-/// directory.
+/// The data that descriptions may refer to. Everything except the time is optional, because `show` also works without a
+/// cluster directory.
 pub struct ExplainContext<'a> {
     /// The directory's roots, each with its file.
     pub roots: Vec<(String, Certificate)>,
@@ -20,7 +20,7 @@ pub struct ExplainContext<'a> {
     pub cluster: Option<Cluster>,
     /// A lookup of a certificate's revocation in the directory's ledger; `None` if there is no ledger.
     pub ledger: Option<&'a dyn Fn(Fingerprint) -> Result<Option<LedgerRevocation>, String>>,
-    /// The time.
+    /// The time at which items are described.
     pub now: OffsetDateTime,
     given: Given,
 }
@@ -40,8 +40,8 @@ pub struct LedgerRevocation {
 struct Given {
     certificates: Vec<(String, Certificate)>,
     keys: BTreeSet<Fingerprint>,
-    /// The keys of requests, and public keys in separate files.
-    bare_keys: BTreeSet<Fingerprint>,
+    /// The public keys of requests, and those in separate files.
+    public_keys: BTreeSet<Fingerprint>,
     crls: Vec<Crl>,
 }
 
@@ -60,15 +60,15 @@ impl<'a> ExplainContext<'a> {
     }
 
     /// Adds the content of a file, so that other items can be linked to it.
-    pub fn give(&mut self, place: &str, pieces: &[Piece]) {
+    pub fn add(&mut self, place: &str, pieces: &[Piece]) {
         for piece in pieces {
             match piece {
                 Piece::Certificate(certificate, _) => {
                     self.given.certificates.push((place.to_owned(), (**certificate).clone()));
                 }
                 Piece::Key(facts, _) => self.given.keys.extend(facts.fingerprint),
-                Piece::Request(request) => drop(self.given.bare_keys.insert(request.spki_fingerprint)),
-                Piece::PublicKey(pin) => drop(self.given.bare_keys.insert(*pin)),
+                Piece::Request(request) => drop(self.given.public_keys.insert(request.spki_fingerprint)),
+                Piece::PublicKey(pin) => drop(self.given.public_keys.insert(*pin)),
                 Piece::Crl(crl) => self.given.crls.push((**crl).clone()),
                 Piece::EncryptedKey | Piece::Damaged { .. } => {}
             }
@@ -90,26 +90,26 @@ impl<'a> ExplainContext<'a> {
     }
 
     /// Returns the certificate whose key signed a CRL.
-    pub(super) fn signer_of_list(&self, crl: &Crl) -> Option<Signer<'_>> {
+    pub(super) fn signer_of_crl(&self, crl: &Crl) -> Option<Signer<'_>> {
         let known = self.roots.iter().chain(&self.given.certificates);
         let mut named = known.filter(|(_, certificate)| certificate.subject.der == crl.issuer.der);
         named.find(|(_, certificate)| crl.is_signed_by(certificate)).map(signer)
     }
 
     /// Returns the certificates whose subject is the issuer of a CRL.
-    pub(super) fn named_issuers_of_list(&self, crl: &Crl) -> impl Iterator<Item = &Certificate> {
+    pub(super) fn named_issuers_of_crl(&self, crl: &Crl) -> impl Iterator<Item = &Certificate> {
         let known = self.roots.iter().chain(&self.given.certificates).map(|(_, certificate)| certificate);
         known.filter(|certificate| certificate.subject.der == crl.issuer.der)
     }
 
     /// Returns the given CRL that revokes `certificate`.
-    pub(super) fn list_that_revokes(&self, certificate: &Certificate, signer: &Certificate) -> Option<&Crl> {
+    pub(super) fn crl_that_revokes(&self, certificate: &Certificate, signer: &Certificate) -> Option<&Crl> {
         let mut crls = self.given.crls.iter().filter(|crl| crl.issuer.der == signer.subject.der);
         crls.find(|crl| crl.serials.contains(&certificate.serial) && crl.is_signed_by(signer))
     }
 
     /// Returns true if a CRL of `signer` was given.
-    pub(super) fn has_list_of(&self, signer: &Certificate) -> bool {
+    pub(super) fn has_crl_of(&self, signer: &Certificate) -> bool {
         self.given.crls.iter().any(|crl| crl.issuer.der == signer.subject.der && crl.is_signed_by(signer))
     }
 
@@ -125,9 +125,9 @@ impl<'a> ExplainContext<'a> {
     }
 
     /// Returns true if certificates, requests or public keys were given, and the key belongs to none of them.
-    pub(super) fn is_stray_key(&self, key: Fingerprint) -> bool {
-        let some = !self.given.certificates.is_empty() || !self.given.bare_keys.is_empty();
-        some && !self.given.bare_keys.contains(&key) && self.certificates_of_key(key).is_empty()
+    pub(super) fn is_unmatched_key(&self, key: Fingerprint) -> bool {
+        let some = !self.given.certificates.is_empty() || !self.given.public_keys.is_empty();
+        some && !self.given.public_keys.contains(&key) && self.certificates_of_key(key).is_empty()
     }
 
     /// Returns true if the private key of `certificate` was also given.

@@ -16,13 +16,13 @@ pub struct ReadKubeconfig {
 /// The path of a file, and its content or the reason why it cannot be read.
 pub type Opened = (String, Result<Vec<u8>, String>);
 
-/// A reference of a kubeconfig, resolved.
+/// The content of a field of a kubeconfig: embedded data, or the file that the field names.
 pub struct Part {
     /// The cluster's or user's name.
     pub of: String,
-    /// The field that has it.
+    /// The field.
     pub field: Field,
-    /// The file.
+    /// The file that contains it; for embedded data, the kubeconfig.
     pub place: String,
     /// Whether it is embedded in the kubeconfig.
     pub is_embedded: bool,
@@ -77,21 +77,21 @@ pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -
 
 impl ReadKubeconfig {
     /// Adds its certificates and keys to the context.
-    pub fn give(&self, context: &mut ExplainContext<'_>) {
+    pub fn add_to(&self, context: &mut ExplainContext<'_>) {
         for part in &self.parts {
             if let Ok(pieces) = &part.pieces {
-                context.give(&part.place, pieces);
+                context.add(&part.place, pieces);
             }
         }
     }
 
-    /// Returns what was read.
+    /// Returns the parsed kubeconfig.
     #[must_use]
     pub fn config(&self) -> &Kubeconfig {
         &self.config
     }
 
-    /// Returns everything that it has or names: CAs, then certificates and keys of users.
+    /// Returns the content of its fields: CAs, then certificates and keys of users.
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.parts
@@ -124,7 +124,7 @@ impl ReadKubeconfig {
                 card = card.problem(format!("{} is not https, so the server is not authenticated", cluster.server));
             }
             if cluster.insecure {
-                card = card.problem("insecure-skip-tls-verify: the master is not authenticated");
+                card = card.problem("insecure-skip-tls-verify: the server is not authenticated");
             }
             card = match &cluster.ca {
                 Some(ca) => card.line("trusts", self.where_is(ca, &cluster.name, Field::Issuer)),

@@ -8,7 +8,7 @@ use crate::pki::material::{self, Found, MaterialError};
 use crate::pki::pem::Item;
 use crate::pki::request::CertificateRequest;
 
-/// An item of a file. Its remark describes how Kubernetes treats its encoding.
+/// An item of a file. A remark says how Kubernetes treats its encoding, if that is unusual.
 pub enum Piece {
     /// A certificate.
     Certificate(Box<Certificate>, Option<&'static str>),
@@ -39,7 +39,8 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Piece>, MaterialError> {
     Ok(material::read(bytes)?.into_iter().map(Piece::of).collect())
 }
 
-const CUT: &str = "its DER is damaged or truncated";
+/// The reason for every error of a DER parser, whose own messages do not help.
+const DAMAGED: &str = "its DER is damaged or truncated";
 
 impl Piece {
     fn of(found: Found) -> Self {
@@ -47,27 +48,27 @@ impl Piece {
         match item {
             Item::Certificate(der) => match Certificate::from_der(der) {
                 Ok(certificate) => Self::Certificate(Box::new(certificate), remark),
-                Err(error) => Self::Damaged { kind: "certificate", reason: unreadable(&error, CUT) },
+                Err(error) => Self::Damaged { kind: "certificate", reason: unreadable(&error) },
             },
             Item::Key(form, secret) => Self::Key(KeyFacts::of(form, &secret), remark),
             Item::EncryptedKey(_) => Self::EncryptedKey,
             Item::Csr(der) => match CertificateRequest::from_der(&der) {
                 Ok(request) => Self::Request(Box::new(request)),
-                Err(error) => Self::Damaged { kind: "certificate signing request", reason: unreadable(&error, CUT) },
+                Err(error) => Self::Damaged { kind: "certificate signing request", reason: unreadable(&error) },
             },
             Item::Crl(der) => match Crl::from_der(der) {
                 Ok(crl) => Self::Crl(Box::new(crl)),
-                Err(_) => Self::Damaged { kind: "certificate revocation list", reason: CUT.to_owned() },
+                Err(_) => Self::Damaged { kind: "certificate revocation list", reason: DAMAGED.to_owned() },
             },
             Item::PublicKey(der) => Self::PublicKey(Fingerprint::of(&der)),
         }
     }
 }
 
-/// Returns why a certificate cannot be parsed, without the parser's own message.
-fn unreadable(error: &CertificateError, damaged: &str) -> String {
+/// Returns why a certificate or a request cannot be parsed.
+fn unreadable(error: &CertificateError) -> String {
     match error {
-        CertificateError::Malformed(_) => damaged.to_owned(),
+        CertificateError::Malformed(_) => DAMAGED.to_owned(),
         other => other.to_string(),
     }
 }

@@ -41,7 +41,7 @@ fn key_card(facts: &KeyFacts, place: &str, context: &ExplainContext<'_>) -> Card
         let which = if file == place { "this file".to_owned() } else { file.clone() };
         card = card.line("belongs to", format!("{} ( {which} )", certificate.subject.text));
     }
-    match context.is_stray_key(pin) {
+    match context.is_unmatched_key(pin) {
         true => card.problem("the private key belongs to none of the certificates given"),
         false => card,
     }
@@ -77,7 +77,7 @@ fn crl_card(crl: &Crl, place: &str, context: &ExplainContext<'_>) -> Card {
         Some(next) => format!("{} (in {})", stamp(next), in_words(next - now)),
     };
     let serials: Vec<String> = crl.serials.iter().map(ToString::to_string).collect();
-    let signer = context.signer_of_list(crl);
+    let signer = context.signer_of_crl(crl);
     let signature = match crl.signature {
         SignatureKind::Strong(name) | SignatureKind::WeakHash(name) => name,
         SignatureKind::Unknown => "of an unknown kind",
@@ -100,7 +100,7 @@ fn crl_card(crl: &Crl, place: &str, context: &ExplainContext<'_>) -> Card {
             let file = if signer.place == place { "this file" } else { signer.place };
             card.line("signed by", format!("{} ( {file} )", signer.certificate.subject.text))
         }
-        None => match context.named_issuers_of_list(crl).map(|named| crl.signed_by(named)).max() {
+        None => match context.named_issuers_of_crl(crl).map(|named| crl.signed_by(named)).max() {
             Some(SignatureStatus::Unverifiable(why)) => {
                 card.problem(format!("whether its issuer signed it is not known: {why}"))
             }

@@ -1,4 +1,4 @@
-//! Who is signed by what, as an inline SVG: roots at the left, what they sign to the right of them.
+//! A graph of CAs and certificates as an inline SVG: each issuer is drawn at the left of the certificates that it signed.
 
 use maud::{Markup, html};
 
@@ -6,11 +6,11 @@ use super::names::{named, scrolling};
 use super::tone::Tone;
 use crate::sanitize::sanitized;
 
-/// The boxes that are drawn; the list below the drawing has all.
+/// The maximum number of boxes that are drawn; the list below the drawing has all.
 const MAX_DRAWN: usize = 40;
-/// The names that a box has.
+/// The maximum number of names that a box shows.
 const NAMED: usize = 3;
-/// The columns of CAs. A longer chain is drawn in the last one.
+/// The last column. All boxes deeper in a chain are drawn in it.
 const MAX_DEPTH: usize = 4;
 
 const WIDTH: f64 = 1000.0;
@@ -19,35 +19,35 @@ const WIDEST: f64 = 380.0;
 const HEIGHT: f64 = 48.0;
 const ROW: f64 = 60.0;
 const TOP: f64 = 4.0;
-/// The width of a character, for what fits into a box.
+/// The approximate width of a character, by which text is shortened to fit into a box.
 const CHARACTER: f64 = 7.4;
 
-/// A box: a CA, or certificates that are alike.
+/// A box: a CA, or several similar certificates.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct GraphNode {
-    /// What it is.
+    /// The subject or the kind.
     pub(crate) title: String,
-    /// Until when it is valid.
+    /// When it expires.
     pub(crate) detail: String,
-    /// How good it is.
+    /// The state.
     pub(crate) tone: Tone,
-    /// The position of its issuer, which was added before it; `None` for anything that nothing here signed.
+    /// The index of its issuer, which must be added first; `None` if its issuer is not in the graph.
     pub(crate) parent: Option<usize>,
-    /// Whether it signs nothing.
+    /// Whether it is no CA.
     pub(crate) is_leaf: bool,
-    /// Whose the certificates are.
+    /// The holders of the certificates.
     pub(crate) names: Vec<String>,
-    /// What the names are, such as `nodes`.
+    /// The kind of the names, such as `nodes`.
     pub(crate) what: &'static str,
 }
 
-/// Who is signed by what.
+/// The CAs and certificates, with their issuers.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     nodes: Vec<GraphNode>,
 }
 
-/// Where a box is drawn: its column, and the position of its middle.
+/// Where a box is drawn: its column, and the vertical position of its middle.
 #[derive(Clone, Copy, Default)]
 struct Place {
     column: usize,
@@ -55,14 +55,14 @@ struct Place {
 }
 
 impl Graph {
-    /// Adds a box, and returns its position. An issuer that was not added before it does not count.
+    /// Adds a box and returns its index. An issuer that was not added before is ignored.
     pub(crate) fn add(&mut self, node: GraphNode) -> usize {
         let at = self.nodes.len();
         self.nodes.push(GraphNode { parent: node.parent.filter(|parent| *parent < at), ..node });
         at
     }
 
-    /// Returns the drawing and the same as a list; nothing where there is nothing.
+    /// Returns the drawing and the same data as a list; nothing if the graph is empty.
     pub(crate) fn drawing(&self) -> Markup {
         if self.nodes.is_empty() {
             return html! {};
@@ -89,7 +89,7 @@ impl Graph {
         }
     }
 
-    /// Returns what one issuer signed, or what nothing here signed.
+    /// Returns the list of the boxes below an issuer, or of those without one.
     fn list(&self, parent: Option<usize>) -> Markup {
         let children = || self.nodes.iter().enumerate().filter(|(_, node)| node.parent == parent);
         html! {
@@ -112,7 +112,7 @@ impl Graph {
     }
 }
 
-/// Returns where each box is drawn, and the height of all. A box is at the middle of what it signed.
+/// Returns the place of each box, and the total height. An issuer is in the middle of the boxes that it signed.
 fn places(nodes: &[GraphNode]) -> (Vec<Place>, f64) {
     let mut places = vec![Place::default(); nodes.len()];
     for (at, node) in nodes.iter().enumerate() {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_box_is_at_the_middle_of_what_it_signed_and_leaves_share_a_column() {
+    fn an_issuer_is_in_the_middle_of_its_boxes_and_leaves_share_a_column() {
         let mut graph = Graph::default();
         let root = graph.add(node("root", None));
         let middle = graph.add(GraphNode { is_leaf: false, ..node("intermediate", Some(root)) });
@@ -213,7 +213,7 @@ mod tests {
         for i in 0..200 {
             graph.add(node(&format!("<i>{i}</i>"), None));
         }
-        // An issuer that comes later does not count, so that there are no loops.
+        // An issuer that comes later is ignored, so that there are no loops.
         graph.add(node("early", Some(900)));
         let drawn = graph.drawing().into_string();
         assert_eq!(drawn.matches("<g ").count(), MAX_DRAWN);

@@ -1,15 +1,15 @@
-//! Lists of names that stay short, and tables that scroll.
+//! Collapsible lists of names, and wide content that scrolls.
 
 use maud::{Markup, html};
 
 use crate::sanitize::sanitized;
 
-/// The number of names that are shown at once; more are in a list that opens.
+/// The maximum number of names that are shown directly; more are in a collapsed list.
 const SHOWN: usize = 4;
 /// The maximum number of names in a list.
 const MAX_LISTED: usize = 2_000;
 
-/// Returns names, or their number with a list that opens. `what` is what they are, such as `nodes`.
+/// Returns names, or their number with a collapsed list. `what` is the kind of names, such as `nodes`.
 pub(crate) fn named(names: &[&str], what: &str) -> Markup {
     html! {
         @if names.len() <= SHOWN {
@@ -32,7 +32,7 @@ pub(crate) fn named(names: &[&str], what: &str) -> Markup {
     }
 }
 
-/// Returns content that scrolls sideways where it is wider than the page. A keyboard can reach and scroll it.
+/// Returns content that scrolls sideways if it is wider than the page. It can be scrolled with the keyboard.
 pub(crate) fn scrolling(label: &str, content: &Markup) -> Markup {
     html! { div.scroll role="region" aria-label=(label) tabindex="0" { (content) } }
 }

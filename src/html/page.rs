@@ -11,13 +11,13 @@ const STYLE: &str = include_str!("style.css");
 
 /// A page.
 pub(crate) struct Page {
-    /// The title, which is the main heading, too.
+    /// The title, which is also the main heading.
     pub(crate) title: String,
-    /// What follows the main heading: the result in short.
+    /// The summary after the main heading.
     pub(crate) head: Markup,
     /// The sections. Those without content are left out.
     pub(crate) sections: Vec<Section>,
-    /// The last line.
+    /// The footer.
     pub(crate) foot: Markup,
 }
 
@@ -27,12 +27,12 @@ pub(crate) struct Section {
     pub(crate) id: &'static str,
     /// The heading.
     pub(crate) heading: &'static str,
-    /// The content; nothing where there is nothing to show.
+    /// The content; if it is empty, the section is left out.
     pub(crate) content: Markup,
 }
 
 impl Page {
-    /// Returns the file's content. Control characters and characters that change the direction of text are escaped wherever they are.
+    /// Returns the file's content. Control characters and characters that change the direction of text are escaped.
     pub(crate) fn into_text(self) -> String {
         let sections: Vec<&Section> = self.sections.iter().filter(|one| !one.content.0.is_empty()).collect();
         let title = sanitized(&self.title);

@@ -1,4 +1,5 @@
-//! A timeline of expiries as inline SVG: a lane for each kind of credential, a mark for each day on which some expire.
+//! A timeline of expiries as an inline SVG: a lane for each kind of credential, and a mark for each day on which some
+//! expire.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +10,11 @@ use super::names::scrolling;
 use super::tone::Tone;
 use crate::sanitize::sanitized;
 
-/// The time that is drawn, from today on; what expires later is at the right edge.
+/// The time after today that is drawn; later expiries are at the right edge.
 const SPAN: Duration = Duration::days(400);
-/// The time before today that is drawn; what expired earlier is at the left edge.
+/// The time before today that is drawn; earlier expiries are at the left edge.
 const PAST: Duration = Duration::days(30);
-/// The lanes; the kinds that expire first.
+/// The maximum number of lanes: the kinds that expire first.
 const LANES: usize = 24;
 /// The longest name of a lane, in characters.
 const LONGEST: usize = 34;
@@ -23,32 +24,32 @@ const LEFT: f64 = 236.0;
 const RIGHT: f64 = 104.0;
 const TOP: f64 = 34.0;
 const LANE: f64 = 28.0;
-/// The distance from a mark to the next within which a label has no place.
+/// The minimum distance to the next mark for a label.
 const LABEL: f64 = 30.0;
 
-/// Something that expires.
+/// Items of one kind that expire on the same day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expiry<'a> {
     /// The lane.
     pub(crate) lane: &'a str,
     /// When it expires.
     pub(crate) day: Date,
-    /// How good that is.
+    /// The state.
     pub(crate) tone: Tone,
-    /// How many are equal.
+    /// The number of items.
     pub(crate) count: usize,
 }
 
-/// What expires on each day, by lane.
+/// The expiries of each day, by lane.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline<'a> {
     lanes: BTreeMap<&'a str, Days>,
 }
 
-/// How many expire on each day, and the worst of them.
+/// The number of items that expire on each day, and the worst state among them.
 type Days = BTreeMap<Date, (usize, Tone)>;
 
-/// A mark: what is drawn at one place.
+/// A mark: all expiries that are drawn at the same place.
 struct Mark {
     x: f64,
     count: usize,
@@ -58,14 +59,14 @@ struct Mark {
 }
 
 impl<'a> Timeline<'a> {
-    /// Adds something that expires.
+    /// Adds items that expire.
     pub(crate) fn add(&mut self, Expiry { lane, day, tone, count }: Expiry<'a>) {
         let (known, worst) = self.lanes.entry(lane).or_default().entry(day).or_insert((0, tone));
         *known += count;
         *worst = (*worst).max(tone);
     }
 
-    /// Returns the drawing and the same as a list; nothing where nothing expires.
+    /// Returns the drawing and the same data as a list; nothing if nothing expires.
     pub(crate) fn drawing(&self, now: OffsetDateTime) -> Markup {
         let mut lanes: Vec<_> = self.lanes.iter().collect();
         lanes.sort_by_key(|(_, days)| days.keys().next().copied());
@@ -95,7 +96,7 @@ impl<'a> Timeline<'a> {
 }
 
 fn list(lanes: &[(&&str, &Days)]) -> Markup {
-    /// The days that are listed for a lane.
+    /// The maximum number of days that are listed for a lane.
     const DAYS: usize = 60;
     html! {
         dl.days {
@@ -110,7 +111,7 @@ fn list(lanes: &[(&&str, &Days)]) -> Markup {
     }
 }
 
-/// Merges what would be drawn at one place.
+/// Merges the expiries that are drawn at the same place.
 fn marks(days: &Days, now: OffsetDateTime) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
     for (&day, &(count, tone)) in days {
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_expires_on_one_day_is_one_mark_and_so_is_what_is_beyond_an_edge() {
+    fn expiries_of_one_day_or_beyond_one_edge_share_a_mark() {
         assert_eq!(drawn(&[100; 500]).matches("<circle").count(), 1);
         assert_eq!(drawn(&[100, 101]).matches("<circle").count(), 2);
         assert_eq!(drawn(&[1_000, 2_000, 3_000]).matches("<circle").count(), 1);

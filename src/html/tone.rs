@@ -1,6 +1,6 @@
-//! How good something is: its colour, its sign, and its word.
+//! The state of an item on a page: its colour and its sign.
 
-/// How good something is. The worst is the greatest.
+/// The state of an item on a page. The worst is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) enum Tone {
     /// There is nothing to do.
@@ -25,7 +25,7 @@ impl Tone {
         }
     }
 
-    /// Returns a sign that needs no colour.
+    /// Returns a sign, for readers who do not see the colour.
     pub(crate) fn sign(self) -> &'static str {
         match self {
             Self::Good => "✓",
