@@ -7,12 +7,12 @@ use serde::de::DeserializeOwned;
 /// The kind of the objects that are listed.
 const KIND: &str = "CertificateSigningRequest";
 
-/// A request for a certificate, as Kubernetes keeps it.
+/// A CertificateSigningRequest of Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedRequest {
     /// Its name in the cluster.
     pub name: String,
-    /// The PEM of the certificate that was issued for it; `None` while there is none.
+    /// The PEM of the certificate that was issued for it, if there is one.
     pub certificate: Option<Vec<u8>>,
 }
 
@@ -27,7 +27,7 @@ pub enum CsrListError {
     Base64(String),
 }
 
-/// Returns true for text that may be a list of requests: it names their kind.
+/// Returns true if a text may be a list of requests, because it contains their kind.
 #[must_use]
 pub fn may_be_csr_list(bytes: &[u8]) -> bool {
     bytes.windows(KIND.len()).any(|window| window == KIND.as_bytes())
@@ -36,7 +36,7 @@ pub fn may_be_csr_list(bytes: &[u8]) -> bool {
 /// Reads the output of `kubectl get csr -o json`, or of one request, also as YAML. Objects of other kinds are left out.
 ///
 /// # Errors
-/// Returns an error if it is other output.
+/// Returns an error if it is not such output.
 pub fn requests_from_kubectl(bytes: &[u8]) -> Result<Vec<ListedRequest>, CsrListError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let is_json = bytes.trim_ascii_start().starts_with(b"{");

@@ -85,7 +85,7 @@ fn of(keys: &'static [Key], prefix: &str) -> Vec<KeyDoc> {
 }
 
 impl Value {
-    /// Returns the type in words.
+    /// Returns the type as text.
     #[must_use]
     pub fn type_name(&self) -> String {
         match self {

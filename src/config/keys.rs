@@ -204,8 +204,9 @@ pub const FILE: [Key; 18] = [
         value: PATH,
         absent: Absent::Rule("the built-in templates"),
         example: "templates",
-        description: "A directory of changed templates, relative to this file. `clusterctl bundle --eject-templates \
-                      DIR` writes the built-in ones, which are used for every file that the directory lacks.",
+        description: "A directory of templates that replace built-in ones, relative to this file. `clusterctl bundle \
+                      --eject-templates DIR` writes the built-in ones, which are used for every file that the directory \
+                      lacks.",
     },
     Key {
         name: "withUnits",
@@ -242,8 +243,8 @@ pub const FILE: [Key; 18] = [
         value: Value::Kubelet,
         absent: Absent::Rule("no further fields"),
         example: "{clusterDNS: [10.96.0.10], cgroupDriver: systemd}",
-        description: "Fields of KubeletConfiguration (kubelet.config.k8s.io/v1beta1) for every kubelet, beyond those \
-                      that clusterctl writes. Fields that would weaken trust are refused.",
+        description: "Fields of KubeletConfiguration (kubelet.config.k8s.io/v1beta1) for every kubelet, in addition to \
+                      those that clusterctl writes. Fields that would weaken trust are refused.",
     },
     Key {
         name: "masters",
@@ -376,8 +377,8 @@ pub const NODE: [Key; 5] = [
         value: Value::Kubelet,
         absent: Absent::Rule("no further fields"),
         example: "{maxPods: 30, systemReserved: {cpu: null}}",
-        description: "As `kubelet` at the top of the file, for this node alone. It is merged over the other one; null \
-                      removes a field.",
+        description: "Like `kubelet` at the top of the file, but only for this node. It is merged over the other one; \
+                      null removes a field.",
     },
     SEAL_TO,
 ];

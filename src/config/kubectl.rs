@@ -30,7 +30,7 @@ pub const MASTER_LABELS: [(&str, &[&str]); 3] = [
 ];
 
 /// Labels and taints of virtual nodes: a key, its value (`None` for any), and the provider.
-const NO_HOSTS: [(&str, Option<&str>, Provider); 6] = [
+const VIRTUAL_NODES: [(&str, Option<&str>, Provider); 6] = [
     ("eks.amazonaws.com/compute-type", Some("fargate"), Provider::Fargate),
     ("type", Some("virtual-kubelet"), Provider::VirtualKubelet),
     ("kubernetes.io/role", Some("virtual-kubelet"), Provider::VirtualKubelet),
@@ -85,7 +85,7 @@ pub enum KubectlError {
 /// The output of `kubectl get node NAME -o json`, and YAML, are also accepted.
 ///
 /// # Errors
-/// Returns an error if it is other output, or has no nodes.
+/// Returns an error if it is not such output, or has no nodes.
 pub fn from_kubectl(bytes: &[u8], external: ExternalIps) -> Result<Inventory, KubectlError> {
     let text = std::str::from_utf8(bytes).map_err(|_| KubectlError::NotUtf8)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -171,8 +171,8 @@ enum Format {
 impl Format {
     /// Detects the format: kubectl's YAML begins with a key at the margin, a table does not.
     fn of(text: &str) -> Self {
-        let is_said = |line: &&str| !line.trim().is_empty() && *line != "---" && !line.starts_with('#');
-        match text.lines().find(is_said) {
+        let is_content = |line: &&str| !line.trim().is_empty() && *line != "---" && !line.starts_with('#');
+        match text.lines().find(is_content) {
             Some(line) if line.starts_with("NAME ") && line.contains(" STATUS ") => Self::Table,
             Some(line) if ["apiVersion:", "items:", "kind:", "metadata:"].iter().any(|key| line.starts_with(key)) => {
                 Self::Yaml
@@ -287,7 +287,7 @@ impl Node {
         let taints = self.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
         let marks = labels.chain(taints.map(|taint| (taint.key.as_str(), taint.value.as_str())));
         let meant = |(key, value): (&str, &str)| {
-            let found = NO_HOSTS.iter().find(|(mark, of, _)| *mark == key && of.is_none_or(|of| of == value));
+            let found = VIRTUAL_NODES.iter().find(|(mark, of, _)| *mark == key && of.is_none_or(|of| of == value));
             found.map(|(_, _, provider)| *provider)
         };
         marks.filter_map(meant).next()

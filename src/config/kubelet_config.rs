@@ -76,7 +76,7 @@ fn setting(value: serde_yaml::Value) -> Result<Setting, String> {
         serde_yaml::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(number), _) => Setting::Number(number.to_string()),
             (None, Some(number)) if number.is_finite() => Setting::Number(number.to_string()),
-            _ => return Err(format!("{number} is not JSON number")),
+            _ => return Err(format!("{number} is not a JSON number")),
         },
         serde_yaml::Value::String(text) => Setting::Text(text),
         serde_yaml::Value::Sequence(items) => Setting::List(items.into_iter().map(setting).collect::<Result<_, _>>()?),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_open_a_kubelet_are_named() {
+    fn settings_that_weaken_a_kubelet_are_named() {
         assert_eq!(weaknesses(RENDERED.as_bytes()), Ok(Vec::new()));
         let open =
             RENDERED.replace("enabled: false", "enabled: true").replace("  x509:", "  webhook: {enabled: false}")

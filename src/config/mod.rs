@@ -1,4 +1,4 @@
-//! Parses cluster files and kubeconfigs, writes cluster files, and parses the output of `kubectl`.
+//! Reads and writes cluster files and kubelet configurations, and reads kubeconfigs and the output of `kubectl`.
 //!
 //! This module opens no files. No other module uses `serde_yaml`.
 

@@ -59,7 +59,7 @@ impl Entries for File<'_> {
             "clusterDomain" => self.raw.cluster_domain = text(map, reading)?,
             "keys" => self.raw.keys = text(map, reading)?,
             "validity" => mapping(map, &mut Validity(self.raw), reading)?,
-            "kubernetes" => mapping(map, &mut Images(self.raw), reading)?,
+            "kubernetes" => mapping(map, &mut Kubernetes(self.raw), reading)?,
             "templates" => self.raw.templates = text(map, reading)?,
             "withUnits" => self.raw.with_units = text(map, reading)?,
             "renewBefore" => self.raw.renew_before = text(map, reading)?,
@@ -92,7 +92,7 @@ fn constant<'de, A: MapAccess<'de>>(allowed: &'static str, map: &mut A, reading:
     }
 }
 
-/// `None` until a list is read, because an empty list differs from no list.
+/// The `serviceCIDRs`; `None` if there is no list, which differs from an empty list.
 struct Cidrs(Option<Texts>);
 
 impl Items for Cidrs {
@@ -128,9 +128,9 @@ impl Entries for Validity<'_> {
     }
 }
 
-struct Images<'a>(&'a mut RawCluster);
+struct Kubernetes<'a>(&'a mut RawCluster);
 
-impl Entries for Images<'_> {
+impl Entries for Kubernetes<'_> {
     const WANTED: &'static str = "a mapping with version, imageRepository and etcdVersion, as in {version: v1.36.2},";
 
     fn keys(&self) -> &'static [&'static str] {

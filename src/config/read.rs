@@ -161,7 +161,7 @@ fn read_raw(bytes: &[u8], reading: &mut Reading) -> Result<RawCluster, ReadError
         return Err(ReadError::TooLarge { size: bytes.len(), limit: MAX_BYTES });
     }
     std::str::from_utf8(bytes).map_err(|e| ReadError::NotUtf8 { line: line_of(bytes, e.valid_up_to()) })?;
-    refuse_traps(bytes)?;
+    refuse_expensive(bytes)?;
     let mut documents = serde_yaml::Deserializer::from_slice(bytes);
     let Some(document) = documents.next() else { return Err(ReadError::Empty) };
     let mut raw = RawCluster::default();
@@ -201,10 +201,10 @@ fn in_order(bytes: &[u8], found: Vec<(ConfigError, Vec<Step>)>) -> Vec<ConfigErr
     placed.into_iter().map(with_line).collect()
 }
 
-/// Refuses files that would take the parser minutes or gigabytes.
+/// Refuses files for which the parser would need minutes or gigabytes.
 ///
-/// Marks are counted everywhere, including comments and quotes, because no cluster file has that many.
-fn refuse_traps(bytes: &[u8]) -> Result<(), ReadError> {
+/// Brackets, dashes, colons and commas are also counted in comments and quotes, because no cluster file has that many.
+fn refuse_expensive(bytes: &[u8]) -> Result<(), ReadError> {
     let (mut open, mut in_a_row, mut values) = (0_usize, 0_usize, 0_usize);
     for (at, &byte) in bytes.iter().enumerate() {
         match byte {
@@ -223,7 +223,7 @@ fn refuse_traps(bytes: &[u8]) -> Result<(), ReadError> {
     if values > MAX_VALUES { Err(ReadError::TooManyValues { limit: MAX_VALUES }) } else { Ok(()) }
 }
 
-/// Returns the YAML reader's reason without the position at its end, in plain words.
+/// Returns the YAML reader's reason without the position at its end.
 fn reason(error: &serde_yaml::Error) -> String {
     let text = error.to_string();
     if text.contains("recursion limit exceeded") {

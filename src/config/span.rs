@@ -42,12 +42,13 @@ struct Wanted<'p> {
 }
 
 impl Wanted<'_> {
-    fn is_at(&self, place: Option<Place>, places: &mut [Option<Place>]) {
+    /// Sets the position of these paths, and of all below them until they are found themselves.
+    fn set(&self, place: Option<Place>, places: &mut [Option<Place>]) {
         for &path in &self.paths {
             places[path] = place;
         }
         for below in self.below.values() {
-            below.is_at(place, places);
+            below.set(place, places);
         }
     }
 }
@@ -91,7 +92,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
             let nth = *seen.entry(key.clone()).and_modify(|nth| *nth += 1).or_default();
             match self.wanted.below.get(&Step::Key(key, nth)) {
                 Some(wanted) => {
-                    wanted.is_at(place, self.places);
+                    wanted.set(place, self.places);
                     map.next_value_seed(Walk { wanted, places: self.places })?;
                 }
                 None => {
@@ -107,7 +108,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
             let more = match self.wanted.below.get(&Step::Item(i)) {
                 Some(wanted) => {
                     let Some(place) = seq.next_element_seed(Locate)? else { break };
-                    wanted.is_at(place, self.places);
+                    wanted.set(place, self.places);
                     seq.next_element_seed(Walk { wanted, places: self.places })?.is_some()
                 }
                 None => seq.next_element::<IgnoredAny>()?.is_some(),

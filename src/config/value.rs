@@ -1,4 +1,4 @@
-//! Reads a value of any type, each scalar as it is written: for the fields of KubeletConfiguration in the cluster file.
+//! Reads a value of any type, each scalar as it is written: for `kubelet` and `enrolment` in the cluster file.
 
 use std::collections::HashMap;
 use std::fmt;

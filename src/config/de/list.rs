@@ -11,7 +11,7 @@ use crate::cluster::config_error::Reason;
 use crate::cluster::spec::OneOrMore;
 use crate::config::span::Locate;
 
-/// A list.
+/// A list that is read item by item.
 pub(in crate::config) trait Items {
     /// The description in errors.
     const WANTED: &'static str;

@@ -10,7 +10,7 @@ use super::skip::{Skip, scalars};
 use super::text::{Scalar, Text};
 use crate::cluster::config_error::Reason;
 
-/// A mapping with known keys.
+/// A mapping with known keys that is read entry by entry.
 pub(in crate::config) trait Entries {
     /// The description in errors.
     const WANTED: &'static str;

@@ -24,8 +24,11 @@ pub(in crate::config) struct Reading {
 
 /// A step of the current path; known keys need no allocation.
 pub(in crate::config) enum Position {
+    /// A known key, with the number of earlier occurrences.
     Key(&'static str, u32),
+    /// A key of a mapping whose keys are not known.
     Free(String),
+    /// An item of a list, from 0.
     Item(usize),
 }
 

@@ -64,17 +64,17 @@ pub const ENROLMENT: [Key; 7] = [
         example: "[{name: racks, require: [inventory, ssh-host-key], then: approve}]",
         description: "Who gets a certificate. With `queue` a person decides about each request. With `always-reject` \
                       no host gets one. With `insecure-always-approve` every host of this file gets one, without \
-                      further evidence, until the time in `until`. Else it is a list of rules: the first one that decides applies, and \
-                      if none does, a person decides. Whatever the policy, subject and names of a certificate come from this \
-                      file alone.",
+                      further evidence, until the time in `until`. Otherwise it is a list of rules: the first one that decides \
+                      applies, and if none does, a person decides. With every policy, the subject and the names of a certificate \
+                      come only from this file.",
     },
     Key {
         name: "until",
         value: TIME,
         absent: Absent::Rule("required with `insecure-always-approve`, which ends then"),
         example: "2026-12-01T18:00:00Z",
-        description: "When `insecure-always-approve` ends, at most 24 hours ahead. After that, and as long as it is further \
-                      ahead, a person decides.",
+        description: "The time at which `insecure-always-approve` ends, at most 24 hours in the future. After it, and while \
+                      it is further in the future, a person decides.",
     },
 ];
 
@@ -102,18 +102,18 @@ pub const RULE: [Key; 5] = [
         },
         absent: Absent::Default("[]"),
         example: "[inventory, ssh-host-key]",
-        description: "What a request needs, asked in this order. `inventory`: this file has the host, and the request asks for \
+        description: "What a request needs, checked in this order. `inventory`: this file has the host, and the request asks for \
                       no more than the host's certificate has. `same-host`: the connection has a valid, unrevoked \
                       certificate of the same host. `ssh-host-key`: the host's SSH key, as in `sealTo`, signed the request. \
                       `token`: a one-time token of the host. `source-address`: the request came from an address that this \
-                      file has for the host. Else a mapping with one key.",
+                      file has for the host. Other requirements are mappings with one key.",
     },
     Key {
         name: "then",
         value: Value::Choice(|| THEN_WORDS.to_vec()),
         absent: Absent::Refused,
         example: "approve",
-        description: "What happens to a request that has all that is required. A rule that approves requires more than \
+        description: "What happens to a request that meets all requirements. A rule that approves has to require more than \
                       `inventory`.",
     },
     Key {
@@ -121,8 +121,8 @@ pub const RULE: [Key; 5] = [
         value: Value::Digit,
         absent: Absent::Rule("the approval of one person whom the mailbox allows to approve"),
         example: "2",
-        description: "How many persons have to approve what the rule queues, each by a signature of an SSH key in \
-                      `allowedSigners`. An attacker with control of the mailbox then cannot approve.",
+        description: "How many persons have to approve a request that the rule queues, each by a signature of an SSH key in \
+                      `allowedSigners`. An attacker who controls the mailbox then cannot approve.",
     },
 ];
 
@@ -147,7 +147,7 @@ pub const CONDITIONS: [Key; 3] = [
         value: Value::Choice(|| PROFILES.map(|profile| profile.policy().name).to_vec()),
         absent: Absent::Rule("both profiles"),
         example: "kubelet-client",
-        description: "What the certificate is for.",
+        description: "The purpose of the certificate.",
     },
 ];
 
@@ -201,7 +201,7 @@ pub const WEBHOOK: [Key; 4] = [
         value: FILE,
         absent: Absent::Refused,
         example: "reviewer.crt",
-        description: "The file with the client certificate that the service sees.",
+        description: "The file with the client certificate for the service.",
     },
     Key {
         name: "key",

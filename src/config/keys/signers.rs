@@ -8,7 +8,7 @@ const MODULE: Value = Value::Text(Format { name: "shared library", pattern: r"\S
 const TIMEOUT: Value = Value::Text(Format { name: "duration, 1s to 24h", pattern: "^[0-9]+[smh]$" });
 const KEY_FILE: Absent = Absent::Rule("its key is a file in the cluster directory");
 
-/// The keys of `signers`, named as [`crate::cluster::profile::CaRole::name`] has them.
+/// The keys of `signers`. Their names are those of [`crate::cluster::profile::CaRole::name`].
 pub const SIGNERS: [Key; 3] = [
     Key {
         name: "cluster",
@@ -49,7 +49,7 @@ pub const SIGNER: [Key; 4] = [
         value: TIMEOUT,
         absent: Absent::Default("60s"),
         example: "5m",
-        description: "How long the program may take for one answer. After that it is ended.",
+        description: "How long the program may take for one answer. After that it is killed.",
     },
     Key {
         name: "pkcs11",

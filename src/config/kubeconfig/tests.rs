@@ -35,7 +35,7 @@ fn files_data_and_other_credentials_are_distinguished() {
 }
 
 #[test]
-fn anything_else_is_none() {
+fn other_files_are_refused() {
     assert!(matches!(read(b"- 1"), Err(KubeconfigError::Shape(_))));
     assert!(matches!(read(b""), Err(KubeconfigError::Shape(_))));
     assert!(matches!(read(b"name: prod"), Err(KubeconfigError::Shape(_))));
@@ -61,7 +61,7 @@ fn only_entries_of_the_context_are_used() {
 }
 
 #[test]
-fn a_context_that_is_not_there_is_an_error_and_none_at_all_is_a_weakness() {
+fn a_missing_context_is_an_error_and_no_current_context_is_a_weakness() {
     let dangling = ALL.replace("current-context: prod", "current-context: gone");
     assert_eq!(read(dangling.as_bytes()).expect("read").used(None), Err(ContextError::NoContext("gone".into())));
     let unset = ALL.replace("current-context: prod\n", "");
@@ -105,7 +105,7 @@ fn kubeconfigs_accepted_by_client_go_are_accepted() {
 }
 
 #[test]
-fn merged_keys_and_utf_16_count_and_names_are_texts() {
+fn merge_keys_and_utf_16_are_read_and_names_must_be_texts() {
     let base = read(ALL.as_bytes()).expect("read");
     let merged = ALL.replace("clusters:\n", "common: &c {tls-server-name: other}\nclusters:\n");
     let merged = read(merged.replace("{server: 'https", "{<<: *c, server: 'https").as_bytes()).expect("read");
@@ -156,7 +156,7 @@ fn fields_ignored_or_refused_by_client_go_are_reported() {
 }
 
 #[test]
-fn the_servers_location_is_client_gos() {
+fn the_servers_url_is_interpreted_as_by_client_go() {
     let location = |server: &str| {
         let text = ALL.replace("https://10.0.0.1:6443", server);
         read(text.as_bytes()).expect("read").used(None).expect("used").cluster.location()

@@ -1,8 +1,8 @@
-//! Finds the ways in which a kubeconfig is weaker than those that clusterctl writes.
+//! Finds the differences by which a kubeconfig is weaker than those that clusterctl writes.
 
 use super::model::{Credential, Used};
 
-/// A way in which a kubeconfig is weaker than one that clusterctl writes.
+/// A difference by which a kubeconfig is weaker than those that clusterctl writes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Weakness {
     /// A description.
@@ -12,7 +12,7 @@ pub struct Weakness {
 }
 
 impl Used<'_> {
-    /// Returns the ways in which the kubeconfig is weaker than those that clusterctl writes.
+    /// Returns the differences by which the kubeconfig is weaker than those that clusterctl writes.
     ///
     /// `tls-server-name` is not included: `verify` honours it, and the check of bundles rejects it separately.
     #[must_use]
