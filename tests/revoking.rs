@@ -372,7 +372,7 @@ fn the_authorization_configuration_is_checked_offline() {
 
     exit status 0
     warn store.credential API servers' rules write-policy
-      it differs from what this cluster file, this ledger and the built-in templates give
+      it differs from what would be generated now from the cluster file, the ledger and the templates
 
     exit status 0
     warn store.credential API servers' rules write-policy
