@@ -41,7 +41,7 @@ fn older(path: &Path, format: i64) {
     let sql = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/ledgers/format{format}.sql"));
     let sql = fs::read_to_string(sql).expect("a schema with rows");
     Connection::open(path).and_then(|ledger| ledger.execute_batch(&sql)).expect("a ledger");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("its owner's alone");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a mode");
 }
 
 fn format(path: &Path) -> i64 {
@@ -71,7 +71,7 @@ fn a_ledger_of_each_earlier_format_is_migrated_and_loses_no_row() {
         let before = kept(&path, earlier);
         assert!(
             before.iter().all(|(_, rows)| !rows.is_empty()),
-            "{earlier}: each table has rows, else this proves little"
+            "{earlier}: each table has rows, otherwise the test proves little"
         );
 
         // Readers see the same and change nothing.
@@ -239,7 +239,7 @@ fn a_ledger_from_a_backup_is_not_mixed_with_the_log_of_a_killed_command() {
 }
 
 #[test]
-fn a_backup_by_sqlite_is_whole_while_a_command_writes() {
+fn a_backup_by_sqlite_is_consistent_while_a_command_writes() {
     needs!("sqlite3");
     let lab = fleet_of(1);
     let (path, backup) = (lab.path(LEDGER), lab.path("backup.sqlite3"));
@@ -268,7 +268,7 @@ fn a_reader_does_not_block_a_writer() {
     assert_eq!(count(), 3);
     let ran = run(&lab, &["issue-node", "--all"]);
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    assert_eq!(count(), 3, "it sees what it saw");
+    assert_eq!(count(), 3, "a transaction sees no later rows");
     reader.execute_batch("COMMIT").expect("done");
     assert_eq!(count(), 3 + 600);
     drop(reader);
@@ -276,7 +276,7 @@ fn a_reader_does_not_block_a_writer() {
 }
 
 #[test]
-fn readers_beside_a_writer_are_never_refused() {
+fn readers_are_never_refused_during_writes() {
     let lab = fleet_of(700);
     assert!(run(&lab, &["issue-master", "--all"]).status.success());
     let mut writer = lab.process(&["issue-node", "--all"]).stderr(Stdio::null()).spawn().expect("it runs");
@@ -329,7 +329,7 @@ fn a_ledger_in_a_read_only_directory_is_read_in_every_state() {
             .map(|i| ledger.by_host(&format!("node-{i}")).and_then(|query| query.all()).expect("found").len())
             .sum::<usize>()
     };
-    // With a log and its index, as the killed command left them; with the log alone, as a copy may have it; and without.
+    // With a log and its index, as the killed command left them; with only the log, as in a copy; and without a log.
     assert_eq!(count(&view("killed")), 6);
     fs::remove_file(lab.path("pki/ledger.sqlite3-shm")).expect("removed");
     assert_eq!(count(&view("copied")), 6);

@@ -1,4 +1,4 @@
-//! `ledger check`: every kind of change that another program makes is found, with the row.
+//! `ledger check`: every kind of change by another program is found, with the row.
 
 use std::fs;
 
@@ -40,7 +40,7 @@ fn count(lab: &Lab, query: &str) -> u64 {
 }
 
 /// A directory with rows in every table that is chained.
-fn lived_in() -> Lab {
+fn chained() -> Lab {
     let mut lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
     lab.now += time::Duration::days(1);
@@ -51,7 +51,7 @@ fn lived_in() -> Lab {
 
 #[test]
 fn a_ledger_that_clusterctl_wrote_is_good() {
-    let lab = lived_in();
+    let lab = chained();
     let (status, report) = checked(&lab);
     assert_eq!((status, found(&report)), (0, Vec::new()));
     let rows = "SELECT (SELECT count(*) FROM certificates) + (SELECT count(*) FROM events) + (SELECT count(*) FROM revocations)";
@@ -68,7 +68,7 @@ fn a_ledger_that_clusterctl_wrote_is_good() {
 
 #[test]
 fn every_change_by_another_program_is_found_with_its_row() {
-    let lab = lived_in();
+    let lab = chained();
     let good = fs::read(lab.path(LEDGER)).expect("a ledger");
     let links = count(&lab, "SELECT max(seq) FROM chain");
     let last = count(&lab, "SELECT max(seq) FROM events");
@@ -116,8 +116,8 @@ fn every_change_by_another_program_is_found_with_its_row() {
 }
 
 #[test]
-fn a_row_of_another_program_stays_noticeable_after_further_commands() {
-    let lab = lived_in();
+fn a_row_of_another_program_is_still_found_after_further_commands() {
+    let lab = chained();
     let next = count(&lab, "SELECT max(seq) FROM events") + 1;
     sql(&lab, "INSERT INTO events (at, by, kind, subject, detail) VALUES ('2026-01-01T00:00:00Z', 'a', 'b', 'c', 'd')");
     lab.good(&["issue-node", "on", "--reissue"]);
@@ -127,7 +127,7 @@ fn a_row_of_another_program_stays_noticeable_after_further_commands() {
 
 #[test]
 fn a_crl_that_does_not_match_the_ledger_is_found() {
-    let lab = lived_in();
+    let lab = chained();
     fs::remove_file(lab.path("pki/crl.pem")).expect("removed");
     let (status, report) = checked(&lab);
     assert_eq!(status, 1);
@@ -136,7 +136,7 @@ fn a_crl_that_does_not_match_the_ledger_is_found() {
 
 #[test]
 fn a_ledger_of_an_earlier_format_is_checked_without_changing_it() {
-    let lab = lived_in();
+    let lab = chained();
     sql(&lab, "DROP TABLE chain; PRAGMA user_version = 7");
     let before = fs::read(lab.path(LEDGER)).expect("a ledger");
     assert_eq!(checked(&lab).0, 0);
@@ -146,8 +146,8 @@ fn a_ledger_of_an_earlier_format_is_checked_without_changing_it() {
 }
 
 #[test]
-fn a_chain_that_lost_its_end_or_was_made_anew_lacks_the_head_that_was_kept() {
-    let lab = lived_in();
+fn a_chain_that_was_truncated_or_created_again_lacks_an_earlier_head() {
+    let lab = chained();
     let earlier = fs::read(lab.path(LEDGER)).expect("a ledger");
     lab.good(&["issue-node", "on", "--reissue"]);
     let head = checked(&lab).1["head"].as_str().expect("a head").to_owned();
@@ -165,12 +165,12 @@ fn a_chain_that_lost_its_end_or_was_made_anew_lacks_the_head_that_was_kept() {
     assert_eq!(
         lab.run(&["ledger", "check", "--head", &head]).status,
         1,
-        "a new chain hides the change, the head does not"
+        "a new chain hides the change, but lacks the head"
     );
 }
 
 #[test]
-fn a_revocation_whose_certificate_is_recorded_later_is_no_removed_row() {
+fn a_revocation_whose_certificate_is_recorded_later_is_not_reported_as_removed() {
     let lab = Lab::issued();
     let backup = fs::read(lab.path(LEDGER)).expect("a ledger");
     lab.good(&["issue-node", "on", "--reissue"]);

@@ -1,4 +1,4 @@
-//! `ledger rebuild`: a new ledger from the directory, where the ledger is lost or damaged.
+//! `ledger rebuild`: a new ledger from the directory, if the ledger is lost or damaged.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,8 +13,8 @@ use crate::support::{Lab, forms};
 
 const LEDGER: &str = "pki/ledger.sqlite3";
 
-/// A directory with a revoked certificate that is in no file any more, and one whose key was deleted.
-fn lived_in() -> Lab {
+/// A directory with revoked certificates that are in no file any more.
+fn with_revocations() -> Lab {
     let mut lab = Lab::issued();
     lab.good(&["issue-admin", "alice"]);
     lab.now += time::Duration::days(1);
@@ -69,9 +69,9 @@ fn kept(lab: &Lab) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_lost_or_damaged_ledger_is_made_anew_and_the_old_file_is_kept() {
+fn a_lost_or_damaged_ledger_is_rebuilt_and_the_old_file_is_kept() {
     for how in ["lost", "empty", "foreign", "damaged"] {
-        let lab = lived_in();
+        let lab = with_revocations();
         let (before, sequence) = (valid(&lab), number(&lab, "SELECT number FROM sequence"));
         let generation = number(&lab, "SELECT number FROM generation");
         spoil(&lab, how);
@@ -104,7 +104,7 @@ fn a_lost_or_damaged_ledger_is_made_anew_and_the_old_file_is_kept() {
 
 #[test]
 fn a_ledger_that_can_be_read_is_not_replaced() {
-    let lab = lived_in();
+    let lab = with_revocations();
     let before = fs::read(lab.path(LEDGER)).expect("a ledger");
     let ran = lab.run(&["ledger", "rebuild"]);
     assert_eq!((ran.status, ran.out.as_str()), (3, ""));
@@ -116,7 +116,7 @@ fn a_ledger_that_can_be_read_is_not_replaced() {
 fn the_errors_of_an_unusable_ledger_name_the_command() {
     let mut told = String::new();
     for how in ["lost", "empty", "foreign", "damaged"] {
-        let lab = lived_in();
+        let lab = with_revocations();
         spoil(&lab, how);
         let ran = lab.run(&["issue-node", "--all"]);
         assert_eq!(ran.status, 4, "{how}: {}", ran.err);
@@ -130,8 +130,8 @@ fn the_errors_of_an_unusable_ledger_name_the_command() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named() {
-    let lab = lived_in();
+fn files_that_cannot_be_read_are_reported() {
+    let lab = with_revocations();
     fs::write(lab.path("pki/admins/bob.conf"), "nothing").expect("written");
     spoil(&lab, "lost");
     let report = rebuilt(&lab);
@@ -141,7 +141,7 @@ fn what_cannot_be_read_is_named() {
     assert!(unknown[0]["file"].as_str().is_some_and(|file| file.ends_with("bob.conf")), "{report}");
 }
 
-/// Bundles have certificates that were replaced since: those of the directory are the current ones.
+/// Bundles may have certificates that were replaced since.
 #[test]
 fn the_certificates_of_the_directory_are_the_current_ones() {
     let mut lab = Lab::issued();
@@ -164,7 +164,7 @@ fn the_certificates_of_the_directory_are_the_current_ones() {
 }
 
 #[test]
-fn a_node_that_made_its_keys_is_not_taken_for_one_whose_keys_were_deleted() {
+fn keys_that_a_node_generated_do_not_count_as_deleted() {
     let lab = Lab::issued();
     fs::create_dir(lab.path("host")).expect("made");
     lab.good(&["request", "on", "--root", "host"]);
@@ -176,9 +176,9 @@ fn a_node_that_made_its_keys_is_not_taken_for_one_whose_keys_were_deleted() {
     lab.good(&["sign", "on.request"]);
 }
 
-/// Files that were written after a revocation and do not name it keep the new ledger from being used.
+/// The new ledger is not used while a file proves that revocations are missing in it.
 #[test]
-fn revocations_that_no_file_names_are_missed() {
+fn revocations_that_no_file_lists_are_reported() {
     let lab = Lab::issued();
     lab.good(&["revoke", "worker-b1", "--yes"]);
     lab.good(&["issue-node", "--all"]);
@@ -200,14 +200,14 @@ fn revocations_that_no_file_names_are_missed() {
     let denied = |text: &str| text.matches("X509SHA256=").count();
     assert!(denied(&lab.read("policy/masters/authorization.yaml")) >= denied(&lab.read("kept.yaml")));
 
-    // Nothing is here that could tell.
+    // Without CRLs and rules, it is not known whether anything was revoked.
     let lab = Lab::issued();
     spoil(&lab, "lost");
     assert_eq!(rebuilt(&lab)["unknown"][0]["kind"], "revocations");
 }
 
 #[test]
-fn encrypted_bundles_are_named_as_such() {
+fn encrypted_bundles_are_reported() {
     needs!("age-keygen");
     let lab = Lab::issued();
     let recipient = crate::support::encryption::age_key(&lab, "identity");
@@ -221,8 +221,8 @@ fn encrypted_bundles_are_named_as_such() {
 
 /// A ledger that another program changed is readable, and there may be no backup.
 #[test]
-fn a_ledger_with_a_changed_row_is_made_anew() {
-    let lab = lived_in();
+fn a_ledger_with_a_changed_row_is_rebuilt() {
+    let lab = with_revocations();
     let ledger = Connection::open(lab.path(LEDGER)).expect("a ledger");
     ledger.execute("UPDATE certificates SET not_after = 'garbage' WHERE host = 'on'", []).expect("changed");
     drop(ledger);
@@ -231,7 +231,7 @@ fn a_ledger_with_a_changed_row_is_made_anew() {
     lab.good(&["ledger", "check"]);
 }
 
-/// Runs a rebuild that is killed at a system call; returns false where it made fewer of these calls.
+/// Runs a rebuild that is killed at the `nth` system call of a kind; returns false if it made fewer of them.
 fn killed(lab: &Lab, call: &str, nth: usize) -> bool {
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
     let dir = lab.dir().display().to_string();
@@ -244,14 +244,14 @@ fn killed(lab: &Lab, call: &str, nth: usize) -> bool {
 #[test]
 fn a_rebuild_that_is_killed_loses_nothing_and_continues() {
     needs!("strace");
-    let lab = lived_in();
+    let lab = with_revocations();
     let before = valid(&lab);
     spoil(&lab, "damaged");
     let damaged = fs::read(lab.path(LEDGER)).expect("a ledger");
     for call in ["linkat,link", "unlink,unlinkat", "rename,renameat,renameat2", "fsync,fdatasync,syncfs", "pwrite64"] {
         let mut nth = 1;
         while killed(&lab, call, nth) {
-            let there = fs::read(lab.path(LEDGER)).expect("a ledger is always in its place");
+            let there = fs::read(lab.path(LEDGER)).expect("there is always a ledger");
             let is_old = there == damaged;
             let is_kept = kept(&lab).iter().any(|path| fs::read(path).is_ok_and(|bytes| bytes == damaged));
             assert!(is_old || is_kept, "{call} {nth}: the old file is gone");
@@ -263,7 +263,7 @@ fn a_rebuild_that_is_killed_loses_nothing_and_continues() {
             fs::write(lab.path(LEDGER), &damaged).expect("damaged again");
             nth = if call == "pwrite64" { nth * 2 } else { nth + 1 };
         }
-        assert!(nth > 1, "{call}: else this proves nothing");
+        assert!(nth > 1, "{call}: otherwise this proves nothing");
         kept(&lab).into_iter().for_each(|path| fs::remove_file(path).expect("removed"));
         fs::write(lab.path(LEDGER), &damaged).expect("damaged again");
     }

@@ -1,11 +1,11 @@
-//! `log`, and what `show` finds in the ledger.
+//! `log`, and `show` for certificates in the ledger.
 
 use serde_json::Value;
 
 use crate::support::{Lab, forms, good_tool};
 
 /// A directory in which credentials were issued and packed, one was revoked, and one reissued.
-fn lived_in() -> Lab {
+fn with_events() -> Lab {
     let mut lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
     lab.now += time::Duration::days(1);
@@ -33,7 +33,7 @@ fn ask(lab: &Lab, query: &str) -> String {
 #[test]
 fn log_has_every_row_of_the_ledger_in_the_order_of_recording() {
     crate::support::outside::needs!("sqlite3");
-    let lab = lived_in();
+    let lab = with_events();
     let report = json(&lab, &["log"]);
     forms::conforms("log", &report.to_string());
     let count = |kind: &str| kinds(&report).iter().filter(|one| **one == kind).count().to_string();
@@ -51,9 +51,9 @@ fn log_has_every_row_of_the_ledger_in_the_order_of_recording() {
 
 #[test]
 fn a_wrong_clock_does_not_hide_later_entries() {
-    let mut lab = lived_in();
+    let mut lab = with_events();
     let right = lab.now;
-    // One command runs while the clock is a year ahead, the next ones after it was set right, and a day back.
+    // One command runs while the clock is 300 days ahead, the next after it was corrected, and the last with it a day behind.
     lab.now = right + time::Duration::days(300);
     lab.good(&["issue-admin", "ahead"]);
     lab.now = right;
@@ -76,7 +76,7 @@ fn a_wrong_clock_does_not_hide_later_entries() {
 
 #[test]
 fn log_of_a_host_has_its_certificates_its_bundle_and_its_revocation_only() {
-    let lab = lived_in();
+    let lab = with_events();
     let report = json(&lab, &["log", "on"]);
     let entries = report["entries"].as_array().expect("entries");
     assert!(entries.iter().all(|entry| entry["host"] == "on" || entry["subject"] == "on"), "{report}");
@@ -96,7 +96,7 @@ fn log_of_a_host_has_its_certificates_its_bundle_and_its_revocation_only() {
 
 #[test]
 fn lists_and_patterns_of_hosts_have_the_entries_of_all() {
-    let lab = lived_in();
+    let lab = with_events();
     let hosts = |args: &[&str]| -> std::collections::BTreeSet<String> {
         let report = json(&lab, args);
         let entries = report["entries"].as_array().expect("entries").iter();
@@ -121,7 +121,7 @@ fn lists_and_patterns_of_hosts_have_the_entries_of_all() {
 
 #[test]
 fn log_is_limited_by_time_and_by_number() {
-    let lab = lived_in();
+    let lab = with_events();
     let since = json(&lab, &["log", "--since", "30h"]);
     assert!(!kinds(&since).contains(&"init-ca") && kinds(&since).contains(&"revoke"), "{since}");
     let whole = json(&lab, &["log"])["entries"].as_array().map_or(0, Vec::len);
@@ -134,7 +134,7 @@ fn log_is_limited_by_time_and_by_number() {
 
 #[test]
 fn log_groups_the_events_of_one_command() {
-    let lab = lived_in();
+    let lab = with_events();
     let shown = lab.good(&["log"]).out;
     insta::assert_snapshot!(without_numbers(&shown));
     assert!(lab.good(&["log", "on"]).out.lines().count() == 8);
@@ -153,7 +153,7 @@ fn without_numbers(text: &str) -> String {
 
 #[test]
 fn log_of_an_unknown_name_is_a_usage_error_with_the_nearest_name() {
-    let lab = lived_in();
+    let lab = with_events();
     let ran = lab.run(&["log", "onn"]);
     assert_eq!((ran.status, ran.out.as_str()), (2, ""));
     insta::assert_snapshot!(ran.err);
@@ -161,7 +161,7 @@ fn log_of_an_unknown_name_is_a_usage_error_with_the_nearest_name() {
 
 #[test]
 fn show_finds_certificates_in_the_ledger() {
-    let lab = lived_in();
+    let lab = with_events();
     let of_host = json(&lab, &["show", "on"]);
     let items = of_host["files"][0]["items"].as_array().expect("items");
     assert_eq!(items.len(), 2, "the newest of each profile");
@@ -196,7 +196,7 @@ fn show_of_an_unknown_name_is_a_usage_error() {
 }
 
 #[test]
-fn show_does_not_ask_the_ledger_where_there_is_none() {
+fn show_works_without_a_ledger() {
     let lab = Lab::empty();
     assert_eq!(lab.run(&["show", "on"]).status, 2);
 }
