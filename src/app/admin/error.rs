@@ -14,7 +14,7 @@ pub enum AdminError {
     #[error("the default name of an administrator is not valid")]
     DefaultName(#[source] NameError),
     /// The name belongs to a host or to an account of the control plane.
-    #[error("no administrator can be called {name}: it is {}, and one could pass for the other", owner.in_words())]
+    #[error("no administrator can be called {name}: it is {}, and one could be mistaken for the other", owner.in_words())]
     NameTaken {
         /// The name.
         name: HostName,

@@ -27,7 +27,7 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::Entry;
 use crate::store::lock::Lock;
 
-/// kubeadm's name of the same account.
+/// The default name of an administrator, as in kubeadm.
 const ADMIN: &str = "kubernetes-admin";
 const BREAK_GLASS: &str = "break-glass";
 const APPROVER: &str = "approver";
@@ -231,7 +231,8 @@ impl AdminPlan<'_> {
     }
 }
 
-/// Returns the server of a kubeconfig: approvers and signers connect to the enrolment CA, if the cluster file names it.
+/// Returns the server of a kubeconfig. Approvers, signers and announcers connect to the enrolment CA, if the cluster file
+/// names it.
 fn endpoint(account: AdminAccount, cluster: &Cluster) -> &Endpoint {
     let enrolment = cluster.enrolment.as_ref().and_then(|enrolment| enrolment.endpoint.as_ref());
     match account {

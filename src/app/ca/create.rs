@@ -39,15 +39,14 @@ pub enum KeyProtection {
     None,
 }
 
-/// How CAs are created.
+/// Options of creating CAs.
 #[derive(Default)]
 pub struct CreateOptions {
     /// How keys in files are stored.
     pub protection: KeyProtection,
     /// The keys of the roles for which the cluster file names a holder ([`super::Holder::key`]).
     pub elsewhere: Vec<(CaRole, Box<dyn SigningKey>)>,
-    /// The new folder for the keys of offline roots, below which the CAs are intermediates; `None` for CAs that are
-    /// roots.
+    /// The new folder for offline roots and their keys, whose intermediates the CAs are; `None` for CAs that are roots.
     pub root_out: Option<PathBuf>,
 }
 
@@ -63,13 +62,13 @@ pub enum CreateCaError {
     /// A private key cannot be encrypted.
     #[error("the key could not be encrypted")]
     Encryption(#[source] KeyError),
-    /// The cluster file names a holder of a key, and it was not opened.
+    /// The cluster file names a holder of a key, which was not opened.
     #[error("the key of the {} is elsewhere, and was not opened", _0.as_str())]
     NotOpened(CaRole),
     /// The folder for the roots' keys is in the cluster directory.
     #[error("{} is in the cluster directory, where the roots' keys must not be", _0.display())]
     RootsInside(PathBuf),
-    /// Keys of CAs that exist already have another passphrase.
+    /// The key of an existing CA has another passphrase.
     #[error("{} has another passphrase", .0.display())]
     OtherPassphrase(PathBuf),
     /// Two CAs would have the same key.
@@ -107,7 +106,7 @@ pub struct CaReport {
 pub enum KeyStorage {
     /// In a file, encrypted with a passphrase.
     Encrypted,
-    /// In a file, protected by its mode alone.
+    /// In a file, protected only by its mode.
     Plaintext,
     /// With the holder that the cluster file names.
     Elsewhere(Box<Signer>),
@@ -168,7 +167,8 @@ pub fn missing(layout: &Layout) -> Result<Vec<CaRole>, Error> {
     Ok(missing)
 }
 
-/// Returns the error for CAs that exist already: without their ledger, that is what has to be made anew.
+/// Returns the error for CAs that already exist. If their ledger is lost, the error says so, because the ledger has to be
+/// rebuilt.
 pub(super) fn in_the_way(layout: &Layout, folder: PathBuf) -> StoreError {
     match files::exists(&layout.root_certificate(CaRole::Cluster)) && !files::exists(&layout.ledger()) {
         true => StoreError::LedgerMissing(layout.ledger()),
@@ -176,7 +176,7 @@ pub(super) fn in_the_way(layout: &Layout, folder: PathBuf) -> StoreError {
     }
 }
 
-/// Checks that the folder for the keys of offline roots can be made: before a passphrase is asked for.
+/// Checks that the folder for the keys of offline roots can be created. Called before a passphrase is asked for.
 ///
 /// # Errors
 /// Returns an error if it exists, or is in the cluster directory.
@@ -210,7 +210,7 @@ pub fn create(env: &Env, cluster: &Cluster, options: &CreateOptions) -> Result<C
         new.push(made.ca);
         offline.extend(made.offline_root);
     }
-    // A root's key is nowhere else.
+    // The roots' keys are written first, because they are stored nowhere else.
     if let Some(folder) = &options.root_out {
         ca::write_offline_roots(folder, &offline)?;
     }
@@ -250,7 +250,7 @@ fn make(role: CaRole, env: &Env, cluster: &Cluster, options: &CreateOptions) -> 
     Ok(Made { ca: NewCa { ca, key_pem: None }, offline_root })
 }
 
-/// Makes the certificate of a CA: a root, or an intermediate below a new root.
+/// Creates the certificate of a CA: a root, or an intermediate below a new root.
 fn sign(
     role: CaRole,
     key: &dyn SigningKey,
@@ -285,7 +285,7 @@ fn write(new: &[NewCa], all: bool, env: &Env) -> Result<(), StoreError> {
     })
 }
 
-/// Returns another role whose CA has this public key: what one CA signs must not pass for another's.
+/// Returns another role whose CA has this public key. Each role would accept certificates of the other role's CA.
 pub(in crate::app) fn role_with_key(layout: &Layout, role: CaRole, spki: &[u8]) -> Option<CaRole> {
     let has_it = |other: &CaRole| {
         ca::trust(layout, *other).is_ok_and(|cas| cas.all().any(|(ca, _)| ca.path().any(|one| one.spki == spki)))
@@ -305,8 +305,7 @@ pub(super) fn created(layout: &Layout, role: CaRole, certificate: &Certificate, 
     }
 }
 
-/// Returns why the key of a CA in the directory cannot be its key, as far as it can be told without a passphrase; `None`
-/// if it can be, or there is none.
+/// Returns the problem with the key of a CA in the directory, as far as it can be checked without a passphrase.
 pub(in crate::app) fn stored_key_problem(layout: &Layout, ca: &CaCertificate) -> Option<KeyError> {
     let trust = ca::trust(layout, ca.role()).ok()?;
     let text = ca::key_text(&ca::key_path(layout, &trust, ca)).ok().flatten()?;
@@ -317,7 +316,7 @@ pub(in crate::app) fn stored_key_problem(layout: &Layout, ca: &CaCertificate) ->
     }
 }
 
-/// Checks that a new key would get the passphrase of the keys that the directory has: a command asks for it once.
+/// Checks that a new key gets the passphrase of the keys in the directory, because commands ask for a passphrase once.
 ///
 /// # Errors
 /// Returns [`CreateCaError::OtherPassphrase`] if the passphrase does not open one of them, or an error if one cannot be

@@ -36,11 +36,11 @@ impl<'c> Holder<'c> {
         self.access.role
     }
 
-    /// Opens the active CA of the role for signing. A program is not asked before something is to be signed.
+    /// Opens the active CA of the role for signing. A program only runs once something has to be signed.
     ///
     /// # Errors
-    /// Returns an error if a certificate is missing, unreadable, or has a key of a kind that cannot sign here, or an
-    /// error if a token cannot be opened.
+    /// Returns an error if a certificate is missing, unreadable, or has a key of a kind that cannot sign here, or if a token
+    /// cannot be opened.
     pub fn open(self, env: &Env, pins: &mut dyn Pins) -> Result<OpenedCa, Error> {
         let ca = ca::trust(&env.layout, self.role())?.into_active();
         let public_key = PublicKey::read(&ca.certificate().spki).map_err(|_| IssueError::Key(KeyError::Foreign))?;
@@ -48,8 +48,8 @@ impl<'c> Holder<'c> {
         Ok(OpenedCa { ca, key })
     }
 
-    /// Asks the holder for its public key, and returns the key. A holder without one may make one of the kind `new`, if
-    /// that is given.
+    /// Asks the holder for its public key, and returns the key. If `new` is given, a holder without a key may generate one
+    /// of that kind.
     ///
     /// # Errors
     /// Returns an error if the holder does not answer, or its key is of a kind that cannot sign here.

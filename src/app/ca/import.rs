@@ -67,7 +67,7 @@ pub enum ImportCaError {
         /// The reason.
         source: CertificateError,
     },
-    /// The certificate and those above it do not make a CA.
+    /// The certificate and those above it are not the path of a CA.
     #[error("{} cannot be a CA of a cluster", path.display())]
     Path {
         /// The file of the certificate.
@@ -75,7 +75,7 @@ pub enum ImportCaError {
         /// The reason.
         source: CaCertificateError,
     },
-    /// The CA must not sign at all, or not at this time.
+    /// The CA must not sign, or not at this time.
     #[error("{} cannot sign: {}", path.display(), listed(violations))]
     CannotSign {
         /// The file of the certificate.
@@ -99,11 +99,11 @@ pub enum ImportCaError {
         /// The reason.
         source: KeyError,
     },
-    /// The cluster's CA is imported first, because the ledger is created with it.
+    /// The cluster's CA has to be imported first, because the ledger is created with it.
     #[error("{0} has no CA of the cluster yet")]
     ClusterFirst(PathBuf),
     /// The CA, or one above it, has the key of one of another role.
-    #[error("{} leads to {subject}, whose key the {} has, too", path.display(), other.as_str())]
+    #[error("{} leads to {subject}, whose key is also that of the {}", path.display(), other.as_str())]
     SharedKey {
         /// The file of the certificate.
         path: PathBuf,
@@ -125,7 +125,7 @@ pub enum ImportCaError {
     KeyIsElsewhere {
         /// The file of the key.
         path: PathBuf,
-        /// What the CA signs for.
+        /// The role of the CA.
         role: CaRole,
     },
     /// The key that signs service account tokens cannot be used.
@@ -229,7 +229,7 @@ pub fn plan<'e>(options: ImportOptions, cluster: &'e Cluster, env: &'e Env) -> R
             return Err(ImportCaError::OtherRole { path: path.clone(), profile: known.profile }.into());
         }
     }
-    // Trust files have the root alone: a root above the CAs of two roles would make each accept what the other signs.
+    // Trust files have only roots. With a root above the CAs of two roles, each role would accept certificates of the other.
     let shared =
         |one: &Certificate| Some((one.subject.text.clone(), role_with_key(&env.layout, options.role, &one.spki)?));
     if let Some((subject, other)) = ca.path().find_map(shared) {
@@ -251,7 +251,7 @@ fn check_key(options: &ImportOptions, cluster: &Cluster) -> Result<(), ImportCaE
 }
 
 impl ImportPlan<'_> {
-    /// Opens the key's file, with a passphrase where it needs one, and checks that the key is the certificate's.
+    /// Opens the key's file, with a passphrase if it is encrypted, and checks that the key is the certificate's.
     ///
     /// # Errors
     /// Returns an error if it cannot be opened, or belongs to another certificate.
@@ -299,12 +299,12 @@ impl ImportPlan<'_> {
     }
 }
 
-/// What a CA is imported for.
+/// The certificates that an imported CA is trusted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Usage {
-    /// Whatever its role issues.
+    /// All certificates of its role.
     Any,
-    /// Certificates of clients alone.
+    /// Only certificates of clients.
     Clients,
 }
 
@@ -335,7 +335,8 @@ pub(super) fn read_ca(
         let all = ca.path().flat_map(|certificate| ca_violations(certificate, env.now));
         violations.extend(all.filter(|violation| matches!(violation, Violation::RootUsage(_))));
     }
-    // Every serving certificate names the service kubernetes and loopback addresses, which no company's constraints permit.
+    // Serving certificates name the service `kubernetes` and loopback addresses, which name constraints do not permit in
+    // practice.
     let is_constrained = ca.path().any(|certificate| certificate.has_name_constraints);
     violations.extend(is_constrained.then_some(Violation::NameConstraints));
     if !violations.is_empty() {
@@ -349,7 +350,7 @@ pub(super) fn read_ca(
     Ok(ca)
 }
 
-/// Opens a CA's key, with a passphrase where it needs one, and checks that it is the certificate's.
+/// Opens a CA's key, with a passphrase if it is encrypted, and checks that it is the certificate's.
 ///
 /// # Errors
 /// Returns an error if it cannot be opened, or belongs to another certificate.
@@ -390,7 +391,7 @@ pub(super) fn key_file(key: &CaKey, protection: &KeyProtection) -> Result<Zeroiz
     }
 }
 
-/// A CA that another tool made, read to replace one of the cluster's.
+/// A CA of another tool that will replace one of the cluster's.
 pub(in crate::app) struct ReadCa {
     pub(in crate::app) ca: CaCertificate,
     pub(in crate::app) key_pem: Zeroizing<String>,

@@ -1,6 +1,6 @@
-//! Takes all CAs of a kubeadm or k3s control plane into the cluster directory, with the key of its service accounts.
+//! Imports all CAs of a kubeadm or k3s control plane into the cluster directory, and the key of its service accounts.
 //!
-//! The certificates that these CAs issued are found beside them: [`DirectoryPlan::certificate_files`].
+//! [`DirectoryPlan::certificate_files`] returns the files with the certificates that these CAs issued.
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub enum ToolLayout {
 struct CaFile(CaRole, &'static str, CaState);
 
 impl ToolLayout {
-    /// The folder that is looked for in the one that was named.
+    /// Returns the name of the folder of CAs in the folder above it.
     fn folder(self) -> &'static str {
         match self {
             Self::Kubeadm => "pki",
@@ -49,9 +49,9 @@ impl ToolLayout {
         }
     }
 
-    /// Returns the folders below the named one, and the ending of files in it, that have certificates which the CAs issued.
+    /// Returns the folders, and the ending of kubeconfigs, with certificates that the CAs issued.
     ///
-    /// Others are not searched: etcd's database and backups are below these folders, too.
+    /// Other folders are not searched, because etcd's database and backups are beside them.
     fn of_certificates(self) -> (&'static [&'static str], &'static str) {
         match self {
             Self::Kubeadm => (&["pki"], ".conf"),
@@ -59,7 +59,8 @@ impl ToolLayout {
         }
     }
 
-    /// The CAs. k3s has one for servers and one for clients, and of etcd one for peers: the other ones stay trusted.
+    /// Returns the CAs. k3s has separate CAs for servers and clients, and for etcd's servers and peers. Those for clients and
+    /// peers stay trusted, but do not sign.
     fn cas(self) -> &'static [CaFile] {
         match self {
             Self::Kubeadm => &[
@@ -77,7 +78,7 @@ impl ToolLayout {
         }
     }
 
-    /// The files that may have the key that signs tokens, the preferred one first.
+    /// Returns the files that may have the key that signs tokens, the preferred one first.
     fn token_keys(self) -> &'static [&'static str] {
         match self {
             Self::Kubeadm => &["sa.key"],
@@ -86,7 +87,7 @@ impl ToolLayout {
     }
 }
 
-/// Everything that is imported, but for the CAs' keys.
+/// CAs that passed all checks except those of their keys.
 #[derive(Debug)]
 pub struct DirectoryPlan<'e> {
     env: &'e Env,
@@ -102,7 +103,7 @@ struct FoundCa {
     state: CaState,
     certificate: PathBuf,
     key: PathBuf,
-    /// The content of the key's file; of a CA that signs no more it is not read.
+    /// The content of the key's file; `None` for a CA that does not sign.
     text: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -111,9 +112,9 @@ struct FoundCa {
 pub struct DirectoryReport {
     /// The CAs that sign, one for each role.
     pub cas: Vec<ImportReport>,
-    /// The subjects of the CAs that are trusted besides.
+    /// The subjects of the CAs that are trusted, but do not sign.
     pub trusted: Vec<String>,
-    /// SHA-256 of the public key by which service account tokens are verified.
+    /// SHA-256 of the public key that verifies service account tokens.
     pub token_key: Fingerprint,
 }
 
@@ -122,8 +123,8 @@ pub struct DirectoryReport {
 /// The caller has the directory's lock.
 ///
 /// # Errors
-/// Returns an error if the cluster directory has CAs already, a file is missing or cannot be read, a certificate cannot sign for its
-/// role, or two roles have one CA.
+/// Returns an error if the cluster directory already has CAs, a file is missing or cannot be read, a certificate cannot sign
+/// for its role, or two roles have the same CA.
 pub fn plan_directory<'e>(
     tool: ToolLayout,
     folder: &Path,
@@ -142,7 +143,7 @@ pub fn plan_directory<'e>(
         let usage = if *state == CaState::Trusted { Usage::Clients } else { Usage::Any };
         let ca = read_ca(&certificate, None, *role, usage, env)?;
         let has_key_of = |other: &&FoundCa| other.ca.certificate().spki == ca.certificate().spki;
-        // A folder of k3s may have one CA for servers and clients.
+        // A folder of k3s may have the same CA for servers and clients.
         if cas.iter().any(|other| other.ca.role() == *role && has_key_of(&other)) {
             continue;
         }
@@ -189,13 +190,13 @@ fn shared(ca: &CaCertificate, cas: &[FoundCa]) -> Option<(String, CaRole)> {
 }
 
 impl DirectoryPlan<'_> {
-    /// Returns the files and folders beside the CAs that may have certificates which they issued.
+    /// Returns the files and folders that may have certificates which the CAs issued.
     #[must_use]
     pub fn certificate_files(&self) -> &[InputFile] {
         &self.certificate_files
     }
 
-    /// Opens the CAs' keys, with a passphrase where they need one, and checks that each is its certificate's.
+    /// Opens the CAs' keys, with a passphrase if they are encrypted, and checks that each is its certificate's.
     ///
     /// # Errors
     /// Returns an error if one cannot be opened, or belongs to another certificate.
@@ -206,7 +207,7 @@ impl DirectoryPlan<'_> {
             .collect()
     }
 
-    /// Writes the CAs, their keys, and the key of service accounts; all of it appears, or nothing.
+    /// Writes the CAs, their keys, and the key of service accounts: all files or none.
     ///
     /// # Errors
     /// Returns an error if a key cannot be encrypted, or a file cannot be written. In that case, no file remains.

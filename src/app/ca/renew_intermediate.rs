@@ -1,8 +1,8 @@
 //! Replaces intermediates by new ones below the same offline roots.
 //!
-//! An intermediate is valid as long as its root, so that it is never renewed because it expires: it is replaced because its key
-//! was lost or may be in other hands. The new one has a new key and the subject of the old one. The old one stays trusted, because
-//! its certificates are in use, and signs no more. The trust files name the root alone, and stay as they are.
+//! An intermediate is valid as long as its root, so it is never renewed because it expires, but because its key was lost or
+//! may be compromised. The new one has a new key and the subject of the old one. The old one stays trusted, because its
+//! certificates are in use, but does not sign any more. Trust files have only the root, and do not change.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ use crate::store::files;
 /// The largest size of a root's file, in bytes.
 const LIMIT: u64 = 256 * 1024;
 
-/// How intermediates are replaced.
+/// Options of replacing intermediates.
 pub struct RenewCaOptions<'o> {
     /// The folder with the offline roots, as [`super::create()`] wrote it. The intermediates below the roots in it are replaced.
     pub root_in: PathBuf,
@@ -56,7 +56,7 @@ pub enum RenewCaError {
     #[error("{} has no roots: there is none of cluster/root.crt, etcd/root.crt and front-proxy/root.crt in it", .0.display())]
     NoRoots(PathBuf),
     /// The CA of the role is a root itself.
-    #[error("the {} is no intermediate, so that no root can renew it", .0.as_str())]
+    #[error("the {} is no intermediate, so no root can renew it", .0.as_str())]
     NotIntermediate(CaRole),
     /// The file has another root than the one above the CA.
     #[error("{} is not the root above the {}", path.display(), role.as_str())]
@@ -90,15 +90,15 @@ pub enum RenewCaError {
         /// The reason.
         source: KeyError,
     },
-    /// The holder that the cluster file names still has the present key.
-    #[error("the holder of the key of the {} has the key of the present one", .0.as_str())]
+    /// The holder that the cluster file names still has a previous key.
+    #[error("the holder of the key of the {} still has a previous key", .0.as_str())]
     SameKey(CaRole),
-    /// The new CAs do not make a trust bundle.
+    /// The new CAs are not a valid trust bundle.
     #[error(transparent)]
     Trust(#[from] TrustBundleError),
 }
 
-/// Returns the roles whose roots are in a folder, each of whose CAs is an intermediate below that root.
+/// Returns the roles whose roots are in a folder. The active CA of each is an intermediate below that root.
 ///
 /// # Errors
 /// Returns an error if there is no root, or one is not the root above the CA of its role.

@@ -51,7 +51,7 @@ pub fn history(options: HistoryOptions, env: &Env) -> Result<HistoryReport, Erro
             left_out += 1;
         }
     })?;
-    // Something of one name was found, if anything was.
+    // With a single name, any entry proves that the name is known.
     if (entries.is_empty() && left_out == 0) || about.len() > 1 {
         for name in about {
             if !is_known(&ledger, &name)? {
