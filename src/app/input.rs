@@ -39,7 +39,8 @@ pub fn read_named(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>
     files::read_named(path, limit).map_err(|error| of(error, path, what))
 }
 
-/// Reads a file with a secret that was named directly. Blocks on every pipe: another program may write the secret into it.
+/// Reads a file with a secret that was named directly. Blocks on every pipe: another program may write the secret into
+/// it.
 ///
 /// # Errors
 /// Returns an error if it does not exist, is larger than `limit` bytes, or cannot be read.

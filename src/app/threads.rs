@@ -1,4 +1,5 @@
-//! Detects whether the system permits only few threads (`ulimit -u`, a cgroup's pids.max). Work then runs in one thread.
+//! Detects whether the system permits only few threads (`ulimit -u`, a cgroup's pids.max). Work then runs in one
+//! thread.
 
 use std::sync::{OnceLock, RwLock};
 use std::thread;

@@ -183,8 +183,7 @@ fn of_key(error: &KeyError) -> Option<String> {
         }
         KeyError::WrongPassphrase => Some("nothing was changed; try again with the right one".to_owned()),
         KeyError::Encryption(_) => Some(
-            "write it in another form, in the place of the old one: openssl pkcs8 -topk8 -in OLD.key -out NEW.key"
-                .to_owned(),
+            "convert it to PKCS #8 and replace the old file: openssl pkcs8 -topk8 -in OLD.key -out NEW.key".to_owned(),
         ),
         KeyError::Pem(_) | KeyError::NoKey | KeyError::Foreign | KeyError::Damaged => {
             Some("put the root's own key back, from a backup".to_owned())

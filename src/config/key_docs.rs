@@ -51,7 +51,8 @@ pub fn all() -> Vec<KeyDoc> {
     all
 }
 
-/// Finds a key by its path. Positions in lists may be given, left empty or left out: `nodes[3].name`, `nodes[].name`, `nodes.name`.
+/// Finds a key by its path. Positions in lists may be given, left empty or left out: `nodes[3].name`, `nodes[].name`,
+/// `nodes.name`.
 ///
 /// # Errors
 /// Returns [`UnknownKey`] with a similar key.

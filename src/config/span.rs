@@ -163,8 +163,8 @@ impl<'de> Visitor<'de> for Locate {
 
 /// Returns the position at the end of an error's text.
 ///
-/// Within a visitor only the text of an error is available. `serde_yaml` writes the position at its end, except for the first
-/// position of a file.
+/// Within a visitor only the text of an error is available. `serde_yaml` writes the position at its end, except for the
+/// first position of a file.
 pub(super) fn place_in(error: &impl Display) -> Option<Place> {
     let text = error.to_string();
     let Some((_, place)) = text.rsplit_once(" at line ") else { return Some((1, 1)) };

@@ -1,4 +1,5 @@
-//! A graph of CAs and certificates as an inline SVG: each issuer is drawn at the left of the certificates that it signed.
+//! A graph of CAs and certificates as an inline SVG: each issuer is drawn at the left of the certificates that it
+//! signed.
 
 use maud::{Markup, html};
 

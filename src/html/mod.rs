@@ -1,7 +1,7 @@
 //! Self-contained HTML pages: one file, one style, no script, and drawings as inline SVG.
 //!
-//! maud compiles the templates and escapes every text and attribute. [`Page`] adds a Content-Security-Policy that allows
-//! only the page's own style.
+//! maud compiles the templates and escapes every text and attribute. [`Page`] adds a Content-Security-Policy that
+//! allows only the page's own style.
 
 mod graph;
 mod names;

@@ -231,8 +231,8 @@ impl AdminPlan<'_> {
     }
 }
 
-/// Returns the server of a kubeconfig. Approvers, signers and announcers connect to the enrolment CA, if the cluster file
-/// names it.
+/// Returns the server of a kubeconfig. Approvers, signers and announcers connect to the enrolment CA, if the cluster
+/// file names it.
 fn endpoint(account: AdminAccount, cluster: &Cluster) -> &Endpoint {
     let enrolment = cluster.enrolment.as_ref().and_then(|enrolment| enrolment.endpoint.as_ref());
     match account {

@@ -1,4 +1,4 @@
-//! What was changed, or would be.
+//! The changes of a run, made or planned.
 
 use std::path::PathBuf;
 
@@ -11,16 +11,16 @@ use crate::cluster::name::HostName;
 use crate::store::error::StoreError;
 use crate::store::ledger::certificates::IssuedCertificate;
 
-/// What was changed, or would be, and what only a person or a host can do.
+/// The changes of a run, made or planned, and what is left for a person or a host to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// The step for the key pair that signs service account tokens.
     pub service_account: Option<ServiceAccountStep>,
     /// The renewed certificates of hosts and of the verifier, with the reasons.
     pub certificates: Vec<PlannedCertificate>,
-    /// The certificates of the account scheme that the cluster file no longer has, which are revoked.
+    /// The certificates of the former account scheme, which are revoked.
     pub revoked: Vec<IssuedCertificate>,
-    /// The CRLs that are due. All CRLs are signed again where one is.
+    /// The CRLs that are due. If one is due, all CRLs are signed again.
     pub crls: Vec<DueCrl>,
     /// The files that were written when the CRLs were signed.
     pub crl_files: Vec<PathBuf>,
@@ -28,13 +28,13 @@ pub struct Changes {
     pub policy_folder: PathBuf,
     /// The files of access rules.
     pub policy: Vec<PolicyChange>,
-    /// The folder that names objects of accounts that the cluster file no longer has, if it was written.
+    /// The folder with the list of objects of accounts that the cluster file no longer has, if it was written.
     pub deletions: Option<PathBuf>,
     /// The bundles.
     pub bundles: Vec<BundleChange>,
     /// The verifier bundle, if it is packed again.
     pub verifier_bundle: Option<PathBuf>,
-    /// The number of keys that were deleted, where that was asked for.
+    /// The number of keys that were deleted; `None` if that was not requested.
     pub discarded: Option<usize>,
     /// The hosts that need their new bundles.
     pub to_deliver: Vec<HostName>,
@@ -44,11 +44,11 @@ pub struct Changes {
     pub kept: Vec<HostName>,
     /// The hosts whose bundles cannot be packed.
     pub refused: Vec<RefusedHost>,
-    /// The hosts whose bundles cannot be encrypted, because they have no recipient, while others have.
+    /// The hosts whose bundles cannot be encrypted, because they have no recipient although other hosts have one.
     pub without_recipients: Vec<MissingRecipient>,
     /// The error of reading the verifier's credential, which is left as it is.
     pub verifier_unreadable: Option<StoreError>,
-    /// The hosts that are no longer in the cluster file and still have something.
+    /// The hosts that are no longer in the cluster file but still have valid certificates or files.
     pub left: Vec<RemovedHost>,
     /// What the user should know about bundles and access rules.
     pub warnings: Vec<Warning>,
@@ -70,9 +70,9 @@ pub struct BundleChange {
 pub enum BundleReason {
     /// Its host gets new certificates.
     Certificates,
-    /// Its master gets another key for service account tokens.
+    /// Its host is a master, and the key pair that signs service account tokens changes.
     ServiceAccountKey,
-    /// Its master denies certificates that are revoked now.
+    /// Its host is a master, which has to deny the certificates that this run revokes.
     Revocations,
     /// It differs from what would be packed.
     Packing(PackReason),
@@ -98,7 +98,7 @@ impl BundleReason {
 }
 
 impl Changes {
-    /// Returns true if there is nothing that a run changes.
+    /// Returns true if a run changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.service_account.is_none()
@@ -110,7 +110,7 @@ impl Changes {
             && self.verifier_bundle.is_none()
     }
 
-    /// Returns the hosts that cannot be packed, as the error that the run ends with.
+    /// Returns the error that the run ends with if bundles of hosts cannot be packed.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         let refused = self.refused.clone();

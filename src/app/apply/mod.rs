@@ -1,8 +1,9 @@
 //! Makes the cluster directory match the cluster file: credentials of hosts and of the verifier, CRLs, access rules and
 //! bundles.
 //!
-//! [`plan()`] finds what differs and changes nothing. [`ApplyPlan::apply`] changes it by the use cases of each kind, so
-//! that what was done until an interruption is complete, and the same run continues. What is up to date is left alone.
+//! [`plan()`] finds what differs and changes nothing. [`ApplyPlan::apply`] runs the use case of each kind. What was
+//! done before an interruption is complete, and running the command again does the rest. What is up to date is not
+//! written.
 
 mod changes;
 mod plan;

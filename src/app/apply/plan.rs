@@ -22,7 +22,7 @@ use crate::pki::issuer::Issuer;
 use crate::store::files;
 use crate::store::issuance::{self, HostFolders};
 
-/// What is changed when it is applied.
+/// The plan of a run.
 #[derive(Debug)]
 pub struct ApplyPlan<'a> {
     options: PackageOptions<'a>,
@@ -32,9 +32,9 @@ pub struct ApplyPlan<'a> {
     /// The roles of hosts whose credentials change.
     issues: Vec<Role>,
     signers: BTreeSet<CaRole>,
-    /// Whether an interrupted run packed bundles and did not record that.
+    /// Whether an interrupted run packed bundles without recording that.
     is_packing_unrecorded: bool,
-    /// The notices that were passed on.
+    /// The notices that were already reported.
     seen: Vec<Notice>,
 }
 
@@ -91,7 +91,7 @@ fn issue_options(role: Role, cluster: &Cluster) -> IssueOptions<'_> {
 impl<'a> ApplyPlan<'a> {
     fn add_issue(&mut self, role: Role, preview: &IssuePreview<'_>) {
         self.changes.to_request.extend(preview.to_request());
-        // A host that cannot be read is refused when it is to be packed.
+        // Hosts whose files cannot be read are refused when their bundles are planned.
         let of_verifier = preview.unreadable().find(|(host, _)| host.is_none());
         self.changes.verifier_unreadable =
             self.changes.verifier_unreadable.take().or(of_verifier.map(|(_, error)| error.clone()));
@@ -108,7 +108,7 @@ impl<'a> ApplyPlan<'a> {
     fn add_policy(&mut self, observer: &dyn Observer) -> Result<(), Error> {
         let mut changes = policy::preview(self.env, self.cluster, self.options.templates.as_deref(), observer)?;
         if !self.changes.revoked.is_empty() {
-            // Both name the last revocation.
+            // Both files contain the last revocation, so they change even if their rules do not.
             for path in [ACCOUNTS, AUTHORIZATION] {
                 if changes.iter().all(|change| change.path != path) {
                     changes.push(PolicyChange { path: path.to_owned(), kind: ChangeKind::Content });
@@ -151,7 +151,7 @@ impl<'a> ApplyPlan<'a> {
         Ok(())
     }
 
-    /// Adds the verifier bundle, if there is one that differs, or will differ.
+    /// Adds the verifier bundle, if there is one and it differs from what would be packed after this run's changes.
     fn add_verifier_bundle(&mut self) -> Result<(), Error> {
         let path = self.env.layout.verifier_bundle();
         if !files::is_plain_file(&path) {
@@ -164,7 +164,7 @@ impl<'a> ApplyPlan<'a> {
         let templates = self.options.templates.as_deref();
         let is_stale = is_changed
             || match verifier::is_verifier_bundle_stale(self.env, self.cluster, templates) {
-                // What cannot be read is named with its host, or as the verifier's.
+                // The plan already names credentials that cannot be read, with their host or as the verifier's.
                 Err(Error::Package(PackageError::VerifierCredential { .. })) => false,
                 other => other?,
             };
@@ -172,7 +172,7 @@ impl<'a> ApplyPlan<'a> {
         Ok(())
     }
 
-    /// Returns the hosts whose bundles change because of what is issued and revoked before.
+    /// Returns the hosts whose bundles change because of what this run issues and revokes before it packs.
     fn packed_later(&self) -> HashMap<HostName, BundleReason> {
         let mut reasons = HashMap::new();
         for host in self.changes.certificates.iter().filter_map(|one| one.credential.host.as_ref()) {
@@ -189,7 +189,7 @@ impl<'a> ApplyPlan<'a> {
         reasons
     }
 
-    /// Returns what is changed, and what only a person or a host can do.
+    /// Returns the planned changes, and what is left for a person or a host to do.
     #[must_use]
     pub fn changes(&self) -> &Changes {
         &self.changes
@@ -207,10 +207,11 @@ impl<'a> ApplyPlan<'a> {
         self.signers.iter().copied().collect()
     }
 
-    /// Removes what an interrupted run left unfinished, where nothing else is to do. Writes nothing where there is none.
+    /// Removes the unfinished files of an interrupted run, for plans that have nothing else to do. Writes nothing if
+    /// there are none.
     ///
     /// # Errors
-    /// Returns an error if the directory cannot be locked, or a file not be removed.
+    /// Returns an error if the directory cannot be locked or a file cannot be removed.
     pub fn tidy(self, observer: &mut dyn Observer) -> Result<Changes, Error> {
         let layout = &self.env.layout;
         let elsewhere = issuance::unfinished_elsewhere(layout)?;
@@ -229,11 +230,11 @@ impl<'a> ApplyPlan<'a> {
     /// `issuers` are the CAs of [`Self::signers`].
     ///
     /// # Errors
-    /// Returns the errors of the use cases of each kind. What was changed until then is complete; the same run
-    /// continues.
+    /// Returns the errors of the use cases of each kind. What was changed until then is complete; another run does the
+    /// rest.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<Changes, Error> {
-        // Those of the plan are found again by each use case. Another run may have done some of it meanwhile: what this run
-        // did is what is found under the lock.
+        // Each use case finds these again under the lock. Another run may have made some of the planned changes since,
+        // and only those of this run are reported.
         self.changes.warnings.clear();
         self.changes.certificates.clear();
         self.changes.revoked.clear();
@@ -304,7 +305,7 @@ impl<'a> ApplyPlan<'a> {
     fn pack(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let planned: HashSet<&HostName> = self.changes.bundles.iter().map(|change| &change.host).collect();
         let hosts = match planned.is_empty() {
-            // All of them, so that the record is complete.
+            // All hosts, because the packing of each of them has to be recorded.
             true => self.options.hosts.clone(),
             false => self.options.hosts.only(|host| planned.contains(host)),
         };
@@ -313,11 +314,11 @@ impl<'a> ApplyPlan<'a> {
         let report = package::plan(self.env, self.cluster, options, &mut observer)?.apply(&mut observer)?;
         self.changes.to_deliver =
             report.bundles.iter().filter(|bundle| bundle.changed).map(|bundle| bundle.host.clone()).collect();
-        let again: HashSet<&HostName> = report.refused.iter().map(|refused| &refused.host).collect();
+        let refused: HashSet<&HostName> = report.refused.iter().map(|refused| &refused.host).collect();
         let changed: HashSet<&HostName> = self.changes.to_deliver.iter().collect();
-        // Where the form alone changes, the bundle itself is as it was.
+        // The report does not count a bundle as changed if only its format or its host's keys in the directory changed.
         self.changes.bundles.retain(|change| {
-            !again.contains(&change.host) && (changed.contains(&change.host) || !change.reason.needs_delivery())
+            !refused.contains(&change.host) && (changed.contains(&change.host) || !change.reason.needs_delivery())
         });
         self.changes.refused.extend(report.refused);
         self.changes.discarded = report.discarded;

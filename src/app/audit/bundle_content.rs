@@ -1,4 +1,5 @@
-//! Checks the content of a bundle: CAs, certificates, kubeconfigs, the kubelet's configuration and the API servers' rules.
+//! Checks the content of a bundle: CAs, certificates, kubeconfigs, the kubelet's configuration and the API servers'
+//! rules.
 
 use std::fmt::Display;
 

@@ -1,5 +1,5 @@
-//! Checks that a cluster directory is complete and undamaged, before it is backed up, and before a restored one is moved
-//! to its path.
+//! Checks that a cluster directory is complete and undamaged, before it is backed up, and before a restored one is
+//! moved to its path.
 
 use std::path::{Path, PathBuf};
 
@@ -39,10 +39,11 @@ impl Checked {
     }
 }
 
-/// Checks the cluster file, the CAs, the ledger with its hash chain, and that the CAs signed each certificate of a host.
+/// Checks the cluster file, the CAs, the ledger with its hash chain, and that the CAs signed each certificate of a
+/// host.
 ///
-/// Expired certificates are no error, because a backup may be old. `head` is a link that the hash chain should have; if it
-/// is missing, the report has a finding.
+/// Expired certificates are no error, because a backup may be old. `head` is a link that the hash chain should have; if
+/// it is missing, the report has a finding.
 ///
 /// # Errors
 /// Returns the first problem.

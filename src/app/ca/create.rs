@@ -167,8 +167,8 @@ pub fn missing(layout: &Layout) -> Result<Vec<CaRole>, Error> {
     Ok(missing)
 }
 
-/// Returns the error for CAs that already exist. If their ledger is lost, the error says so, because the ledger has to be
-/// rebuilt.
+/// Returns the error for CAs that already exist. If their ledger is lost, the error says so, because the ledger has to
+/// be rebuilt.
 pub(super) fn in_the_way(layout: &Layout, folder: PathBuf) -> StoreError {
     match files::exists(&layout.root_certificate(CaRole::Cluster)) && !files::exists(&layout.ledger()) {
         true => StoreError::LedgerMissing(layout.ledger()),

@@ -39,8 +39,8 @@ impl<'c> Holder<'c> {
     /// Opens the active CA of the role for signing. A program only runs once something has to be signed.
     ///
     /// # Errors
-    /// Returns an error if a certificate is missing, unreadable, or has a key of a kind that cannot sign here, or if a token
-    /// cannot be opened.
+    /// Returns an error if a certificate is missing, unreadable, or has a key of a kind that cannot sign here, or if a
+    /// token cannot be opened.
     pub fn open(self, env: &Env, pins: &mut dyn Pins) -> Result<OpenedCa, Error> {
         let ca = ca::trust(&env.layout, self.role())?.into_active();
         let public_key = PublicKey::read(&ca.certificate().spki).map_err(|_| IssueError::Key(KeyError::Foreign))?;
@@ -48,8 +48,8 @@ impl<'c> Holder<'c> {
         Ok(OpenedCa { ca, key })
     }
 
-    /// Asks the holder for its public key, and returns the key. If `new` is given, a holder without a key may generate one
-    /// of that kind.
+    /// Asks the holder for its public key, and returns the key. If `new` is given, a holder without a key may generate
+    /// one of that kind.
     ///
     /// # Errors
     /// Returns an error if the holder does not answer, or its key is of a kind that cannot sign here.

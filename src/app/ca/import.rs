@@ -229,7 +229,8 @@ pub fn plan<'e>(options: ImportOptions, cluster: &'e Cluster, env: &'e Env) -> R
             return Err(ImportCaError::OtherRole { path: path.clone(), profile: known.profile }.into());
         }
     }
-    // Trust files have only roots. With a root above the CAs of two roles, each role would accept certificates of the other.
+    // Trust files have only roots. With a root above the CAs of two roles, each role would accept certificates of the
+    // other.
     let shared =
         |one: &Certificate| Some((one.subject.text.clone(), role_with_key(&env.layout, options.role, &one.spki)?));
     if let Some((subject, other)) = ca.path().find_map(shared) {
@@ -335,8 +336,8 @@ pub(super) fn read_ca(
         let all = ca.path().flat_map(|certificate| ca_violations(certificate, env.now));
         violations.extend(all.filter(|violation| matches!(violation, Violation::RootUsage(_))));
     }
-    // Serving certificates name the service `kubernetes` and loopback addresses, which name constraints do not permit in
-    // practice.
+    // Serving certificates name the service `kubernetes` and loopback addresses, which name constraints do not permit
+    // in practice.
     let is_constrained = ca.path().any(|certificate| certificate.has_name_constraints);
     violations.extend(is_constrained.then_some(Violation::NameConstraints));
     if !violations.is_empty() {

@@ -59,8 +59,8 @@ impl ToolLayout {
         }
     }
 
-    /// Returns the CAs. k3s has separate CAs for servers and clients, and for etcd's servers and peers. Those for clients and
-    /// peers stay trusted, but do not sign.
+    /// Returns the CAs. k3s has separate CAs for servers and clients, and for etcd's servers and peers. Those for
+    /// clients and peers stay trusted, but do not sign.
     fn cas(self) -> &'static [CaFile] {
         match self {
             Self::Kubeadm => &[
@@ -123,8 +123,8 @@ pub struct DirectoryReport {
 /// The caller has the directory's lock.
 ///
 /// # Errors
-/// Returns an error if the cluster directory already has CAs, a file is missing or cannot be read, a certificate cannot sign
-/// for its role, or two roles have the same CA.
+/// Returns an error if the cluster directory already has CAs, a file is missing or cannot be read, a certificate cannot
+/// sign for its role, or two roles have the same CA.
 pub fn plan_directory<'e>(
     tool: ToolLayout,
     folder: &Path,

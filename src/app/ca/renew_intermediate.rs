@@ -1,8 +1,8 @@
 //! Replaces intermediates by new ones below the same offline roots.
 //!
-//! An intermediate is valid as long as its root, so it is never renewed because it expires, but because its key was lost or
-//! may be compromised. The new one has a new key and the subject of the old one. The old one stays trusted, because its
-//! certificates are in use, but does not sign any more. Trust files have only the root, and do not change.
+//! An intermediate is valid as long as its root, so it is never renewed because it expires, but because its key was
+//! lost or may be compromised. The new one has a new key and the subject of the old one. The old one stays trusted,
+//! because its certificates are in use, but does not sign any more. Trust files have only the root, and do not change.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,8 @@ const LIMIT: u64 = 256 * 1024;
 
 /// Options of replacing intermediates.
 pub struct RenewCaOptions<'o> {
-    /// The folder with the offline roots, as [`super::create()`] wrote it. The intermediates below the roots in it are replaced.
+    /// The folder with the offline roots, as [`super::create()`] wrote it. The intermediates below the roots in it are
+    /// replaced.
     pub root_in: PathBuf,
     /// The passphrase of the roots' keys, if they are encrypted.
     pub root_passphrase: Option<&'o Passphrase>,
@@ -119,8 +120,8 @@ pub fn renewable(root_in: &Path, env: &Env) -> Result<Vec<CaRole>, Error> {
 /// The caller has the directory's lock.
 ///
 /// # Errors
-/// Returns the errors of [`renewable`], or an error if a root's key cannot be opened, a key cannot be made or encrypted, or a file
-/// cannot be written.
+/// Returns the errors of [`renewable`], or an error if a root's key cannot be opened, a key cannot be made or
+/// encrypted, or a file cannot be written.
 pub fn renew(options: &RenewCaOptions<'_>, cluster: &Cluster, env: &Env) -> Result<Vec<CreatedCa>, Error> {
     let roles = renewable(&options.root_in, env)?;
     check_passphrase(&env.layout, options.protection)?;

@@ -137,7 +137,7 @@ impl Comparer<'_> {
         if let Some((not_before, not_after)) = validity {
             return Ok(self.of_validity(subject, &specs, not_before, not_after));
         }
-        // The hosts of a new cluster have no folders, and looking for each of their files would take most of the time.
+        // The hosts of a new cluster have no folders; looking for each of their files would take most of the run.
         if snapshot.is_none() && specs.first().is_some_and(|spec| credentials::lacks_folder(self.layout, spec)) {
             let issue = all_for(IssueReason::Problem(CredentialProblem::NotThere));
             return Ok(SubjectPlan::new(subject, issue, 0));
@@ -145,7 +145,7 @@ impl Comparer<'_> {
         Err(snapshot)
     }
 
-    /// Returns the plan of a subject whose credentials are valid and have this validity.
+    /// Returns the plan of a subject whose credentials are all valid, between these times.
     fn of_validity(
         &self,
         subject: usize,
@@ -257,11 +257,11 @@ impl Comparer<'_> {
         let Wanted { options, cluster, now } = self.wanted;
         let (left, lifetime) = (not_after - *now, spec.lifetime.duration());
         let mut reasons = Vec::new();
-        let is_asked_for = options.renew_within.is_some_and(|within| left <= within.duration());
+        let is_requested = options.renew_within.is_some_and(|within| left <= within.duration());
         let is_due = renewal::starts(cluster, lifetime, not_before, not_after) <= *now;
         let ca_not_after = self.cas.issuer_of(spec).active().not_after();
         let lasts_longer = renewal::lasts_longer(lifetime, not_after, ca_not_after, *now);
-        if is_asked_for || (is_due && lasts_longer) {
+        if is_requested || (is_due && lasts_longer) {
             reasons.push(IssueReason::Expires { after: left });
         }
         if options.reissue {

@@ -51,7 +51,7 @@ pub enum IssuanceError {
     #[error("the service-account key cannot be used: {0}")]
     ServiceAccountKey(CredentialProblem),
     /// The system does not permit enough threads.
-    #[error("the system gives this process too few threads: {0}")]
+    #[error("the system permits this process too few threads: {0}")]
     TooFewThreads(#[from] rayon::ThreadPoolBuildError),
 }
 

@@ -1,7 +1,7 @@
-//! Issuing: the credentials of control-plane nodes, of nodes and of the verifier that are missing or have to be replaced.
+//! Issues credentials of control-plane nodes, of nodes and of the verifier that are missing or have to be replaced.
 //!
-//! [`preview`] compares the cluster directory with the cluster file and changes nothing. [`plan()`] does the same under the directory's
-//! lock; [`IssuePlan::apply`] signs, records and writes.
+//! [`preview`] compares the cluster directory with the cluster file and changes nothing. [`plan()`] does the same under
+//! the directory's lock; [`IssuePlan::apply`] signs, records and writes.
 
 mod compare;
 mod error;

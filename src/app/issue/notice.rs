@@ -28,7 +28,7 @@ pub enum Notice {
         /// The certificates, with the reasons.
         certificates: Vec<PlannedCertificate>,
     },
-    /// The lifetime of certificates is shortened because their CA expires earlier.
+    /// Certificates get a shorter lifetime than configured, because their CA expires earlier.
     Shortened {
         /// The number of certificates.
         count: usize,
@@ -37,7 +37,7 @@ pub enum Notice {
     },
     /// Certificates of the former account scheme stay valid.
     SupersededKept(SupersededKept),
-    /// Certificates that were being replaced but were missing in the ledger were added to it.
+    /// Certificates that were about to be replaced were missing in the ledger and were added to it.
     Recorded {
         /// The number of certificates.
         count: usize,

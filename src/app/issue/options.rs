@@ -57,7 +57,7 @@ impl Wanted<'_> {
     }
 
     /// Returns the required certificates of a subject. They are computed on demand, because those of a large cluster
-    /// would exhaust the memory.
+    /// would not fit in memory.
     pub(super) fn specs(&self, subject: usize) -> Vec<CertificateSpec> {
         match &self.options.subjects {
             Subjects::Masters(hosts) => match hosts.get(subject) {
@@ -71,7 +71,7 @@ impl Wanted<'_> {
     /// Returns the time beyond which all of these certificates must be valid so that none of them is due.
     pub(super) fn valid_beyond(&self, specs: &[CertificateSpec]) -> OffsetDateTime {
         let longest = specs.iter().map(|spec| spec.lifetime.duration()).max().unwrap_or_default();
-        let asked = self.options.renew_within.map_or(Duration::ZERO, Lifetime::duration);
-        self.now + asked.max(self.cluster.renewed_before(longest))
+        let requested = self.options.renew_within.map_or(Duration::ZERO, Lifetime::duration);
+        self.now + requested.max(self.cluster.renewed_before(longest))
     }
 }

@@ -157,7 +157,7 @@ impl<'a> IssuePreview<'a> {
             // The accounts of control-plane nodes are the same under both schemes.
             Role::Master => (service_account::step(&env.layout)?, Superseded::default()),
             Role::Node => {
-                // A host that still has to request a new certificate needs its present one.
+                // A host that still has to request a new certificate needs its current one until then.
                 let waits = |plan: &&SubjectPlan| {
                     plan.unreadable.is_some() || plan.on_host.iter().any(|(_, reasons)| !reasons.is_empty())
                 };

@@ -29,14 +29,14 @@ pub enum NextStep {
     Package,
 }
 
-/// The number of hosts that are examined: in a large cluster a sample is enough.
-const LOOKED_AT: usize = 1000;
+/// The number of hosts of each role that are examined: in a large cluster the first ones suffice for a hint.
+const EXAMINED_HOSTS: usize = 1000;
 
 impl NextStep {
     pub(super) fn of(cluster: &Cluster, layout: &Layout) -> Self {
         let lacks_some = |role, hosts: &[Host]| {
             let folder = layout.hosts_folder(role);
-            hosts.iter().take(LOOKED_AT).any(|host| !files::exists(&folder.join(host.name.as_str())))
+            hosts.iter().take(EXAMINED_HOSTS).any(|host| !files::exists(&folder.join(host.name.as_str())))
         };
         if lacks_some(Role::Master, &cluster.masters) {
             Self::IssueMasters

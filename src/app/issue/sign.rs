@@ -26,8 +26,8 @@ use crate::store::issuance::{self, IssuanceContext, StagedCredentials};
 use crate::store::ledger::Ledger;
 use crate::store::verification_cache::{CacheEntry, CacheKey};
 
-/// The number of subjects in one batch: large enough that syncs of the disk take little of the time, small enough for
-/// memory and for a prompt stop.
+/// The number of subjects in one batch: so many that syncing the disk takes a small part of the time, and so few that
+/// a batch fits in memory and a run stops soon after a stop was requested.
 const BATCH: RangeInclusive<usize> = 1024..=2048;
 
 /// The inputs of signing.
@@ -177,7 +177,7 @@ fn certificates_in(work: &[&SubjectPlan]) -> usize {
     work.iter().map(|plan| plan.issue.len()).sum()
 }
 
-/// Locks the entries. A panic in any worker ends the run, so a poisoned lock is safe to read.
+/// Locks the entries. Poisoning is ignored, because a panic in any worker ends the run anyway.
 fn lock_unpoisoned(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
     written.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -62,7 +62,8 @@ impl AdoptReport {
     }
 }
 
-/// Records the certificates in files that a CA of the directory signed. Records that the ledger already has do not change.
+/// Records the certificates in files that a CA of the directory signed. Records that the ledger already has do not
+/// change.
 ///
 /// The caller has the directory's lock.
 ///

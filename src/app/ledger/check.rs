@@ -1,4 +1,5 @@
-//! Checks the ledger: the database, its hash chain, its certificates, and the files that its revocations were written to.
+//! Checks the ledger: the database, its hash chain, its certificates, and the files that its revocations were written
+//! to.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -48,8 +49,8 @@ impl CheckReport {
 /// Checks the ledger and changes nothing. `head` is the head of an earlier check, which must be a link of the chain.
 ///
 /// # Errors
-/// Returns an error if the ledger is newer than this program, is locked, or may not be read, or if the directory cannot be
-/// used.
+/// Returns an error if the ledger is newer than this program, is locked, or may not be read, or if the directory cannot
+/// be used.
 pub fn check(env: &Env, head: Option<Fingerprint>) -> Result<CheckReport, Error> {
     match directory::ledger(&env.layout) {
         Ok(ledger) => match check_opened(env, &ledger, head) {
@@ -154,8 +155,8 @@ fn judged(stored: &StoredCertificate, issuers: &HashMap<String, Certificate>) ->
     if certificate.fingerprint().to_string() != stored.sha256 || certificate.serial.to_string() != stored.serial {
         return Err((Id::Certificate, "it is another certificate than the row describes".to_owned()));
     }
-    // A CA is recorded as its own issuer, also an intermediate. The CA above may be only in the ledger, if the command that
-    // created it was interrupted.
+    // A CA is recorded as its own issuer, also an intermediate. The CA above may be only in the ledger, if the command
+    // that created it was interrupted.
     let is_signed = match stored.issuer == stored.sha256 {
         true => certificate.is_signed_by(&certificate) || issuers.values().any(|above| certificate.is_signed_by(above)),
         false => issuers.get(&stored.issuer).is_some_and(|issuer| certificate.is_signed_by(issuer)),

@@ -88,7 +88,8 @@ pub struct RebuildReport {
     pub unknown: Vec<Unknown>,
 }
 
-/// Rebuilds the ledger from the certificates, bundles, CRLs and rules of the directory. The old file is renamed and kept.
+/// Rebuilds the ledger from the certificates, bundles, CRLs and rules of the directory. The old file is renamed and
+/// kept.
 ///
 /// # Errors
 /// Returns [`RebuildError::NothingWrong`] if a check finds nothing wrong, or an error if the CAs' certificates
@@ -154,8 +155,8 @@ fn check_is_unusable(env: &Env) -> Result<(), Error> {
     }
 }
 
-/// Returns the certificates in the order in which they are recorded: those of bundles before those of the directory, each
-/// by the beginning of their validity. A holder's current certificate is the one that is recorded last.
+/// Returns the certificates in the order in which they are recorded: those of bundles before those of the directory,
+/// each by the beginning of their validity. A holder's current certificate is the one that is recorded last.
 fn in_order(mut found: Vec<(Source, OwnCertificate)>) -> Vec<OwnCertificate> {
     found.sort_by_key(|(source, own)| (*source, own.certificate.not_before));
     found.into_iter().map(|(_, own)| own).collect()

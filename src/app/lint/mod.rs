@@ -1,5 +1,5 @@
-//! Checks files against rules for Kubernetes: certificates, keys, CRLs, kubeconfigs and bundles, made by any tool. Nothing
-//! is written, and no passphrase is needed.
+//! Checks files against rules for Kubernetes: certificates, keys, CRLs, kubeconfigs and bundles, made by any tool.
+//! Nothing is written, and no passphrase is needed.
 
 mod authorities;
 mod certificates;

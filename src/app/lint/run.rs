@@ -17,7 +17,8 @@ use crate::app::inspect::{InputFile, SkipReason};
 /// Checks files, and all files of known kinds in folders.
 ///
 /// # Errors
-/// Returns an error if a file that was named does not exist, if no file is of a known kind, or if all of them are encrypted.
+/// Returns an error if a file that was named does not exist, if no file is of a known kind, or if all of them are
+/// encrypted.
 pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) -> Result<LintReport, Error> {
     let (files, skipped) = read(inputs)?;
     let count = files.len();

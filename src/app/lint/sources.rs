@@ -104,8 +104,8 @@ pub(super) fn has_key(pieces: &[Piece]) -> bool {
 
 /// Returns what a part of a kubeconfig contains, or the file that it names.
 ///
-/// The files to check take precedence over the file at an absolute path: in a copy of a host's file system, the path must
-/// not lead to the files of this machine.
+/// The files to check take precedence over the file at an absolute path: in a copy of a host's file system, the path
+/// must not lead to the files of this machine.
 pub(super) fn followed<'s>(
     part: &'s Part,
     config: &ReadKubeconfig,

@@ -1,5 +1,5 @@
-//! Determines the recipients of each host's bundle: those given for this run, those in SSH's `known_hosts`, or those in the
-//! cluster file.
+//! Determines the recipients of each host's bundle: those given for this run, those in SSH's `known_hosts`, or those in
+//! the cluster file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -83,8 +83,8 @@ impl<'c> Encryption<'c> {
         }
     }
 
-    /// Like [`Encryption::plan`], but also returns the hosts without a recipient instead of an error. They have to be left
-    /// out.
+    /// Like [`Encryption::plan`], but also returns the hosts without a recipient instead of an error. They have to be
+    /// left out.
     ///
     /// # Errors
     /// Returns the other errors of [`Encryption::plan`].

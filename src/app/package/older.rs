@@ -15,7 +15,8 @@ use crate::bundle::input::Roles;
 use crate::pki::certificate::Certificate;
 use crate::store::{credentials, files};
 
-/// The smallest generation that is a time in Unix seconds. An early version counted generations, which cannot be compared.
+/// The smallest generation that is a time in Unix seconds. An early version counted generations, which cannot be
+/// compared.
 const FIRST_BY_TIME: u64 = 1_000_000_000;
 /// The number of bundles that are read if there is no packing record.
 const SAMPLE: usize = 256;
@@ -56,7 +57,8 @@ pub(super) fn check(inputs: &Inputs<'_>, hosts: &[Roles<'_>], folder: &Path, gen
     }
 }
 
-/// Returns a certificate of the bundle at `path` that the ledger does not have, and that is no older than those in `pki/`.
+/// Returns a certificate of the bundle at `path` that the ledger does not have, and that is no older than those in
+/// `pki/`.
 fn newer_certificate(inputs: &Inputs<'_>, roles: &Roles<'_>, path: &Path, generation: u64) -> Option<Certificate> {
     if !files::exists(path) {
         return None;

@@ -127,8 +127,8 @@ pub(super) fn inputs<'c>(
     })
 }
 
-/// Refuses a format that hosts cannot use, undoing the encryption of earlier bundles, and deleting files that are not part
-/// of a bundle.
+/// Refuses a format that hosts cannot use, undoing the encryption of earlier bundles, and deleting files that are not
+/// part of a bundle.
 ///
 /// # Errors
 /// Returns [`PackageError`], or an error if a folder of a bundle cannot be read.

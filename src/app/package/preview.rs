@@ -77,7 +77,8 @@ pub enum PackReason {
 /// Hosts in `skipped` have no usable credentials yet: only the format and encryption of their bundles are checked.
 ///
 /// # Errors
-/// Returns the errors of [`Packager::plan`](super::Packager::plan), except that hosts that cannot be packed are no error.
+/// Returns the errors of [`Packager::plan`](super::Packager::plan), except that hosts that cannot be packed are no
+/// error.
 pub(in crate::app) fn preview(
     env: &Env,
     cluster: &Cluster,

@@ -88,8 +88,8 @@ impl RemovePlan<'_> {
     /// `issuers` are the CAs of [`Removal::crls`].
     ///
     /// # Errors
-    /// Returns an error if a CRL cannot be signed, or the ledger or the disk cannot be used. In that case, running the same
-    /// command again continues.
+    /// Returns an error if a CRL cannot be signed, or the ledger or the disk cannot be used. In that case, running the
+    /// same command again continues.
     pub fn apply(self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RemoveReport, Error> {
         let Self { revocation, removal, reason, env } = self;
         let (revocation, mut applied) = revocation.apply_under_lock(issuers, observer)?;

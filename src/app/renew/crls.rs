@@ -21,7 +21,7 @@ pub struct DueCrl {
     pub role: CaRole,
     /// Its state.
     pub state: State,
-    /// How long it is valid; the new one is valid for as long.
+    /// Its validity, which the new CRL gets, too; 90 days if there is no readable CRL.
     pub validity: Lifetime,
 }
 
@@ -47,11 +47,11 @@ pub(super) fn is_due(row: &StatusRow, now: OffsetDateTime, within: Option<Lifeti
             || row.not_after.is_some_and(|end| by.is_some_and(|by| end <= by)))
 }
 
-/// Returns the validity of a row's certificate.
+/// Returns the validity of a row's certificate or CRL; 90 days if the row has none.
 pub(super) fn validity(row: &StatusRow) -> Lifetime {
-    let life = row.not_before.zip(row.not_after).map(|(from, to)| to - from);
-    let life = life.and_then(|life| std::time::Duration::try_from(life).ok());
-    life.map_or(Lifetime::NINETY_DAYS, Lifetime::nearest)
+    let validity = row.not_before.zip(row.not_after).map(|(from, to)| to - from);
+    let validity = validity.and_then(|validity| std::time::Duration::try_from(validity).ok());
+    validity.map_or(Lifetime::NINETY_DAYS, Lifetime::nearest)
 }
 
 /// Signs all CRLs again.

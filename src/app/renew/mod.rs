@@ -1,8 +1,8 @@
 //! Renews what is due: credentials of hosts and of the verifier, administrators' kubeconfigs, and CRLs.
 //!
 //! Credentials that were never issued are left to `app::issue`. [`plan()`] finds what is due and changes nothing;
-//! [`RenewPlan::apply`] runs the use case of each kind, so everything done before an interruption is complete, and
-//! running the command again continues.
+//! [`RenewPlan::apply`] runs the use case of each kind. What was done before an interruption is complete, and running
+//! the command again does the rest.
 
 mod crls;
 mod plan;

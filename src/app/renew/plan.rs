@@ -45,9 +45,9 @@ pub struct RenewOptions<'a> {
 pub struct DueAdmin {
     /// The account's name.
     pub name: HostName,
-    /// When the present certificate expires.
+    /// When the current certificate expires.
     pub not_after: OffsetDateTime,
-    /// The validity of the present certificate, which the new certificate gets, too.
+    /// The validity of the current certificate, which the new certificate gets, too.
     pub validity: Lifetime,
 }
 
@@ -62,7 +62,7 @@ pub struct RenewPlan<'a> {
     admins: Vec<DueAdmin>,
     /// The validity of new CRLs, if they are due.
     crls: Option<Lifetime>,
-    /// The notices that were passed on.
+    /// The notices that were already reported.
     seen: Vec<Notice>,
 }
 
@@ -173,13 +173,13 @@ impl<'a> RenewPlan<'a> {
     /// `issuers` are the CAs of [`Self::signers`].
     ///
     /// # Errors
-    /// Returns the errors of the use cases of each kind. What was renewed until then is complete; the same run
-    /// continues.
+    /// Returns the errors of the use cases of each kind. What was renewed until then is complete; another run does the
+    /// rest.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RenewReport, Error> {
         let certificates: Vec<PlannedCertificate> = self.certificates().collect();
         let to_request: Vec<PlannedCertificate> = self.to_request().collect();
         let previews = std::mem::take(&mut self.credentials);
-        // The first plan puts them into the verification cache, where the second plan finds them, too.
+        // The first plan puts all of them into the verification cache, where the second plan finds its own.
         let mut verified: Vec<_> = previews.into_iter().flat_map(IssuePreview::into_verified).collect();
         for subjects in subjects(&self.options, &self.env.layout) {
             let mut observer = Once::new(observer, &mut self.seen);
@@ -213,8 +213,8 @@ impl<'a> RenewPlan<'a> {
         let Some(issuer) = issuers.iter().find(|issuer| issuer.ca().role() == CaRole::Cluster) else { return Ok(None) };
         let mut observer = Once::new(observer, &mut self.seen);
         let DueAdmin { name, validity, .. } = due;
-        let present = admin::kubeconfig::certificate_in(&self.env.layout.admin_kubeconfig(&name));
-        let account = present.map(|present| AdminAccount::of(&present)).unwrap_or_default();
+        let current = admin::kubeconfig::certificate_in(&self.env.layout.admin_kubeconfig(&name));
+        let account = current.map(|current| AdminAccount::of(&current)).unwrap_or_default();
         let options = AdminOptions { name: Some(name), validity: Some(validity), account, reissue: true };
         admin::plan(&options, self.cluster, self.env, &mut observer)?.apply(issuer, &mut observer).map(Some)
     }

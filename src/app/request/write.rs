@@ -58,8 +58,8 @@ pub struct RequestReport {
 /// Running it again keeps all existing keys.
 ///
 /// # Errors
-/// Returns an error if a key that exists cannot be used, a link leads out of the root, the path of the request has another
-/// file, or a file cannot be written.
+/// Returns an error if a key that exists cannot be used, a link leads out of the root, the path of the request has
+/// another file, or a file cannot be written.
 pub fn request(options: &RequestOptions) -> Result<RequestReport, Error> {
     let RequestOptions { host, root, keys: kind, out, .. } = options;
     if !files::is_folder(root) {

@@ -40,8 +40,8 @@ pub(crate) struct OwnCertificate {
 }
 
 impl OwnCertificate {
-    /// Looks up a certificate; `None` if no CA of the directory signed it. If the ledger does not have it, it counts as a
-    /// certificate of `host`.
+    /// Looks up a certificate; `None` if no CA of the directory signed it. If the ledger does not have it, it counts as
+    /// a certificate of `host`.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be used.
@@ -79,8 +79,8 @@ impl OwnCertificate {
 /// Returns the certificates of a file (PEM, DER or a kubeconfig).
 ///
 /// # Errors
-/// Returns [`RevokeError::NoCertificate`], [`RevokeError::OtherIssuer`] if no CA of the directory signed one of them, or
-/// an error if a file or the ledger cannot be used.
+/// Returns [`RevokeError::NoCertificate`], [`RevokeError::OtherIssuer`] if no CA of the directory signed one of them,
+/// or an error if a file or the ledger cannot be used.
 pub(crate) fn in_file(path: &Path, cas: &CaSet, ledger: &Ledger) -> Result<Vec<OwnCertificate>, Error> {
     let mut found = Vec::new();
     for certificate in read(path)? {
@@ -149,7 +149,8 @@ fn issuer_of<'a>(certificate: &Certificate, trust: &'a TrustBundle) -> &'a Certi
     trust.signer_of(certificate).unwrap_or(trust.active()).certificate()
 }
 
-/// Returns the profile that matches a certificate's account and usages, or [`UNKNOWN_PROFILE`], which counts as a client.
+/// Returns the profile that matches a certificate's account and usages, or [`UNKNOWN_PROFILE`], which counts as a
+/// client.
 fn profile(certificate: &Certificate, signed_by: CaRole) -> &'static str {
     let has = |group: &str| certificate.subject.organizations.iter().any(|one| one == group);
     let user = certificate.account().user;

@@ -185,7 +185,8 @@ fn signs_crls(role: CaRole, cas: &CaSet) -> bool {
     cas.of(role).active().certificate().can_sign_crls()
 }
 
-/// Returns true if the CRL of a CA is current and lists all of these certificates that the CA issued, each with its reason.
+/// Returns true if the CRL of a CA is current and lists all of these certificates that the CA issued, each with its
+/// reason.
 fn is_listed(role: CaRole, revoked: &[IssuedCertificate], cas: &CaSet, env: &Env) -> bool {
     let ca = cas.of(role).active().certificate().fingerprint();
     StoredCrls::read(&env.layout, cas.of(role)).is_ok_and(|crls| {

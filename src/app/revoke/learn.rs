@@ -14,8 +14,8 @@ use crate::store::ledger::Ledger;
 pub(in crate::app) struct LearntRevocations {
     /// The number of revocations of certificates that the ledger has.
     pub(in crate::app) recorded: usize,
-    /// The minimum number of revoked certificates that the ledger does not have: some may be listed twice, by serial number
-    /// and by SHA-256.
+    /// The minimum number of revoked certificates that the ledger does not have: some may be listed twice, by serial
+    /// number and by SHA-256.
     pub(in crate::app) unrecorded: usize,
     /// The roles whose CRLs cannot be used.
     pub(in crate::app) unusable: Vec<(CaRole, String)>,
@@ -25,8 +25,8 @@ pub(in crate::app) struct LearntRevocations {
     pub(in crate::app) has_evidence: bool,
 }
 
-/// Records the revocations of the directory's CRLs and rendered files, and raises the ledger's sequence and generation to
-/// the highest ones in these files.
+/// Records the revocations of the directory's CRLs and rendered files, and raises the ledger's sequence and generation
+/// to the highest ones in these files.
 ///
 /// # Errors
 /// Returns an error if a file or the ledger cannot be used.
@@ -44,8 +44,8 @@ pub(in crate::app) fn learn(ledger: &mut Ledger, cas: &CaSet, env: &Env) -> Resu
     ledger.revoke_unrecorded(&unrecorded, &audit)?;
     let incomplete = rendered::check_complete(&states, ledger).err().map(|error| error.to_string());
     let highest = |of: fn(&rendered::RenderedState) -> u64| states.iter().map(of).max().unwrap_or(0);
-    // If revocations are missing, the sequence is not raised. The ledger then stays older than the files, so that no command
-    // writes files without these revocations.
+    // If revocations are missing, the sequence is not raised. The ledger then stays older than the files, so that no
+    // command writes files without these revocations.
     let sequence = if incomplete.is_none() { highest(|state| state.sequence) } else { 0 };
     ledger.raise_sequences(sequence, highest(|state| state.generation))?;
     Ok(LearntRevocations {

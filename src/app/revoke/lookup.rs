@@ -147,7 +147,8 @@ fn is_of_host(issued: &IssuedCertificate, host: &HostName) -> bool {
     may_be && issued.host.as_deref() == Some(host.as_str())
 }
 
-/// Parses a serial number. A short one, as tools that count them issue, needs the prefix `0x`, because it could be a name.
+/// Parses a serial number. A short one, as tools that count them issue, needs the prefix `0x`, because it could be a
+/// name.
 fn serial(text: &str) -> Option<Serial> {
     if let Some(number) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return Serial::parse(number);

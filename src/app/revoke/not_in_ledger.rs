@@ -21,8 +21,8 @@ use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::ledger::revocations::Revocation;
 use crate::store::ledger::unrecorded::{NotRevoked, UnrecordedRevocation};
 
-/// Refuses a ledger that lacks revocations in CRLs or rendered files, because certificates that it records as valid may be
-/// revoked.
+/// Refuses a ledger that lacks revocations in CRLs or rendered files, because certificates that it records as valid may
+/// be revoked.
 ///
 /// # Errors
 /// Returns [`RevokeError::UnusableCrl`], [`RevokeError::RevocationsNotInLedger`], [`RevokeError::OutdatedLedger`], or

@@ -192,7 +192,8 @@ pub(crate) fn record_packing(layout: &Layout, ledger: &Ledger, root: &TrustBundl
     files::replace(&layout.packing_record(), text.as_bytes(), PRIVATE)
 }
 
-/// Returns true if bundles were packed, or certificates revoked, since the packing record was written, or if there is none.
+/// Returns true if bundles were packed, or certificates revoked, since the packing record was written, or if there is
+/// none.
 ///
 /// An interrupted run did not write it. If nothing was ever packed, there is nothing to record.
 ///

@@ -2,8 +2,8 @@
 //!
 //! [`of_directory`] reports on a cluster directory, from the ledger and without any passphrase: CAs, CRLs, the
 //! credentials of hosts, of the verifier and of administrators, bundles that are older than their certificates, and
-//! hosts that left the cluster. [`of_files`] reports on the files of any PKI. Rows are passed on one at a time, so that the
-//! report of a large cluster need not fit into memory.
+//! hosts that left the cluster. [`of_files`] reports on the files of any PKI. Rows are passed on one at a time, so that
+//! the report of a large cluster need not fit into memory.
 
 mod admins;
 mod authorities;

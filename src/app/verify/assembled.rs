@@ -12,7 +12,7 @@ pub(super) const LIMIT: u64 = 16 << 20;
 pub struct AssembledTarget {
     /// The target.
     pub target: Target,
-    /// Findings of the files that it was assembled from.
+    /// Findings about the files that it was assembled from.
     pub findings: Vec<Finding>,
 }
 

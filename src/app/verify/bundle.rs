@@ -24,7 +24,7 @@ use crate::verify::target::{Identity, KnownCredential, Peer, Target};
 
 /// The kubelet's kubeconfig in a node's bundle.
 const KUBELET_CONF: &str = "etc/kubernetes/kubelet.conf";
-/// The CA's certificate in a node's bundle.
+/// The CAs' certificates in a node's bundle.
 const CA: &str = "etc/kubernetes/pki/ca.crt";
 /// The kubelet's client certificate and key in a node's bundle, without extensions.
 const KUBELET_CLIENT: &str = "var/lib/kubelet/pki/kubelet-client";
@@ -47,8 +47,8 @@ pub(super) fn target(path: &Path, nodes: &[String]) -> Result<AssembledTarget, E
     Ok(target.map_err(VerifyError::Target)?)
 }
 
-/// The reason why the node of a bundle without keys makes no connections.
-const KEY_ON_HOST: &str = "the bundle does not have its key, which is on its host alone";
+/// The reason why no connections are made as the node of a bundle without keys.
+const KEY_ON_HOST: &str = "the bundle does not have its key, which only its host has";
 
 fn from_node_bundle(bundle: &Bundle, path: &Path, nodes: &[String]) -> Result<AssembledTarget, TargetError> {
     let unusable = |reason| TargetError::Bundle { path: path.to_owned(), reason };
@@ -86,7 +86,7 @@ fn from_node_bundle(bundle: &Bundle, path: &Path, nodes: &[String]) -> Result<As
 
 fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) -> Result<AssembledTarget, TargetError> {
     let layout = Layout::new(PathBuf::new());
-    let held = |spec: &CertificateSpec| {
+    let stored = |spec: &CertificateSpec| {
         let name = spec.policy().name;
         let base = layout.holder_folder(spec.profile, spec.host.as_ref()).join(name).display().to_string();
         let (certificate, key) = (bundle.file(&format!("{base}.crt")), bundle.file(&format!("{base}.key")));
@@ -99,10 +99,10 @@ fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) ->
             Err(error) => KnownCredential { missing: Some(error.to_string()), ..KnownCredential::default() },
         }
     };
-    let mut target = Target::of(cluster, Vec::new(), held);
+    let mut target = Target::of(cluster, Vec::new(), stored);
     target.kind = TargetKind::Bundle;
     target.add_trust_file(bundle.file(verifier::ROOT).map(|file| &*file.bytes).unwrap_or_default());
-    // A bundle of an older version has none.
+    // Bundles of older versions do not have this file.
     if let Some(file) = bundle.file(verifier::DENIALS) {
         target.denials = Some(denials::parse(&file.bytes)?);
     }

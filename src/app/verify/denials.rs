@@ -66,8 +66,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ExpectedDenials, TargetError> {
 
 /// Returns the certificates that API servers have to deny according to a ledger and an authorization configuration.
 ///
-/// Certificates that only the file denies are included, because the ledger may be from a backup. Expired certificates
-/// are left out, because no server accepts them.
+/// Certificates that only the configuration denies are included, because the ledger may be from a backup. Expired
+/// certificates are left out, because no server accepts them.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be used.
@@ -90,7 +90,7 @@ pub(crate) fn of_ledger(
             dated.push((at, RevokedCertificate { revoked: Some(stamp(at)), ..unknown(sha256) }));
         }
     }
-    // Reversed, so that revocations of the same second keep their order.
+    // The newest first. The sort is stable, so revocations of the same second have to be reversed before it.
     dated.reverse();
     dated.sort_by_key(|(at, _)| Reverse(*at));
     let recorded: HashSet<Fingerprint> = dated.iter().map(|(_, one)| one.sha256).collect();

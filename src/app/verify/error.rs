@@ -22,7 +22,7 @@ pub enum VerifyError {
     /// The target cannot be assembled.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// An address for a name is malformed.
+    /// A pinned address (`NAME:ADDRESS`) is malformed.
     #[error(transparent)]
     Pin(#[from] PinError),
     /// No network can be used.
@@ -39,7 +39,7 @@ pub enum VerifyError {
         /// The reason.
         source: RecordingError,
     },
-    /// A recording is larger than any that a run writes.
+    /// A recording is larger than any that a run can write.
     #[error("the recording {} cannot be used", path.display())]
     RecordingTooLarge {
         /// The recording.
@@ -60,10 +60,10 @@ pub enum VerifyError {
 /// Errors of assembling a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// The phase of a rotation was asked for, and none is under way.
+    /// The phase of a rotation was requested, but none is under way.
     #[error("no CA of this cluster is being rotated")]
     NoRotation,
-    /// The phase of a rotation was asked for without the cluster directory.
+    /// The phase of a rotation was requested without the cluster directory.
     #[error("the phase of a rotation is known only in the cluster directory")]
     PhaseWithoutDirectory,
     /// A bundle cannot be used.
@@ -74,7 +74,7 @@ pub enum TargetError {
         /// The reason.
         reason: UnusableBundle,
     },
-    /// A node was named beside another node's bundle.
+    /// A node was named in addition to a node's bundle.
     #[error("the bundle {} is of one node, and does not contain the addresses of {node}", path.display())]
     NodeBesideBundle {
         /// The bundle.
@@ -211,7 +211,7 @@ pub enum NodeError {
     /// The port is not 1 to 65535.
     #[error("the port must be 1 to 65535")]
     Port,
-    /// The host is malformed.
+    /// The address is malformed.
     #[error(transparent)]
     Host(#[from] AddressError),
 }
@@ -229,13 +229,13 @@ pub enum Remedy {
     RepackVerifierBundle,
     /// Choose one of a kubeconfig's contexts.
     ChooseContext(Vec<String>),
-    /// Give the kubeconfig a context, or name files directly.
+    /// Add a context to the kubeconfig, or name files directly.
     AddContext,
-    /// Give the kubeconfig a certificate authority.
+    /// Add a certificate authority to the kubeconfig.
     AddAuthority,
     /// Name the CAs to trust.
     NameRoots,
-    /// Begin a rotation, or do not ask for its phase.
+    /// Begin a rotation, or do not request its phase.
     StartRotation,
     /// Run in the cluster directory.
     UseDirectory,
@@ -251,7 +251,7 @@ pub enum Remedy {
     WriteNodeAddress,
     /// Record again.
     RecordAgain,
-    /// The remedy for a recording that cannot be used; the error is the evidence.
+    /// The remedy for a recording that cannot be used, which depends on the error.
     OfRecording(RecordingError),
 }
 

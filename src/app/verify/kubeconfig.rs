@@ -82,7 +82,7 @@ fn judge(used: Used<'_>, path: &Path) -> Vec<Finding> {
 
 /// Returns the finding `trust.match` of a file: `status` with all problems, or a pass if there are none.
 pub(super) fn trust_match(host: &str, path: &Path, wrong: &[String], status: Status) -> Finding {
-    let expected = "a root named by file path, https, and client certificates alone";
+    let expected = "a root named by file path, https, and only client certificates";
     let status = if wrong.is_empty() { Status::Pass } else { status };
     let finding = Finding::new(CheckId::TRUST_MATCH, Place::Cluster, host, status).address(path.display().to_string());
     if wrong.is_empty() {

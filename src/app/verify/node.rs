@@ -29,7 +29,7 @@ pub(super) fn parse(text: &str) -> Result<Peer, NodeError> {
     Ok(peer)
 }
 
-/// Adds a node to the target, or its addresses to the node of that name.
+/// Adds a node to the target; if the target has a node of that name, adds the addresses to it.
 pub(super) fn add(target: &mut Target, node: Peer) -> Result<(), TargetError> {
     let Some(known) = target.nodes.iter_mut().find(|known| known.name == node.name) else {
         target.nodes.push(node);

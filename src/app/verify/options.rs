@@ -28,7 +28,7 @@ pub struct TargetOptions {
     pub sample: Option<usize>,
     /// Whether the phase of the rotation that is under way is proven, too.
     pub phase: bool,
-    /// Files of CRLs to check revocation by, besides the directory's own.
+    /// Files with CRLs to check revocation with, in addition to the directory's own CRL.
     pub crls: Vec<PathBuf>,
 }
 

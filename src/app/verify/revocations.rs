@@ -16,7 +16,7 @@ use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::verify::target::Target;
 
-/// Adds the given CRLs, the directory's own CRLs, and the ledger's revocations.
+/// Adds the given CRLs and, from a cluster directory, its own CRL, the ledger's revocations and the rules.
 ///
 /// A file that is not a CRL is kept, because the report has to state that it was not used.
 pub(super) fn add(target: &mut Target, env: &Env, options: &TargetOptions) -> Result<(), Error> {
@@ -54,7 +54,7 @@ fn from_ledger(target: &mut Target, rules: &str, env: &Env) -> Result<(), StoreE
     // Without any revocation and without a CRL, there is nothing to check.
     target.revoked = (!revoked.is_empty() || target.knows_revocation()).then_some(revoked);
     let newest = ledger.newest(Profile::KubeletServer.policy().name)?;
-    // A rotation that was aborted put back earlier certificates than those of its CA.
+    // An aborted rotation restored earlier certificates, so the newest may be of a CA that is no longer trusted.
     let retired: Vec<Fingerprint> = trust.iter().flat_map(TrustBundle::untrusted).collect();
     let is_retired = |certificate: Fingerprint| -> Result<bool, StoreError> {
         let issued = if retired.is_empty() { None } else { ledger.by_fingerprint(certificate)? };

@@ -18,13 +18,13 @@ use crate::verify::verdict::Strictness;
 /// The limits of a run, and how its findings are evaluated.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// The longest time for one connection, with its answer.
+    /// The longest time for one connection and its answer.
     pub timeout: Duration,
     /// The longest time for the whole run; checks that have not started by then are not proven.
     pub deadline: Option<Duration>,
     /// The number of hosts that are verified at the same time.
     pub concurrency: usize,
-    /// Whether nodes make dry-run writes, which change nothing, to prove that admission works.
+    /// Whether dry-run writes, which change nothing, are made as nodes to prove that admission works.
     pub dry_run_writes: bool,
     /// Pinned addresses, `NAME:ADDRESS`, for names that are not resolved.
     pub resolve: Vec<String>,

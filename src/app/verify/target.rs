@@ -51,7 +51,7 @@ fn sample(target: &mut Target, count: usize) -> Option<Finding> {
     target.only_nodes(|name| picked.contains(name));
     let id = CheckId::at(Place::Node, Aspect::Connect);
     let mut finding = Finding::new(id, Place::Cluster, &target.cluster, Status::Skipped);
-    // It was requested, so it does not fail the run.
+    // The user requested it, so it does not fail the run.
     finding.severity = Severity::Warning;
     let observed = format!("{left_out} of {all} nodes were left out: a sample of {count} was requested");
     Some(finding.saw(observed, "every node is verified").remedy(VerifierRemedy::VerifyAllNodes))

@@ -83,7 +83,7 @@ fn in_words(reason: &BundleReason) -> String {
             return format!("changed: {}", bundles::first_of(files, FILES));
         }
         BundleReason::Packing(PackReason::Form) => "other signature, recipients or mode, or damaged",
-        BundleReason::Packing(PackReason::OtherForm) => "a bundle of another form is beside it",
+        BundleReason::Packing(PackReason::OtherForm) => "a superseded bundle in another format or encryption",
         BundleReason::Packing(PackReason::Keys) => "keys that are to be deleted",
     };
     text.to_owned()

@@ -69,7 +69,7 @@ fn key(error: &KeyError) -> &'static str {
             "give its passphrase with --key-passphrase-file FILE or CLUSTERCTL_KEY_PASSPHRASE, or run on a terminal"
         }
         KeyError::Pem(PemError::OldEncryption) | KeyError::Encryption(_) => {
-            "write it in another form: openssl pkcs8 -topk8 -in OLD.key -out NEW.key"
+            "convert it to PKCS #8: openssl pkcs8 -topk8 -in OLD.key -out NEW.key"
         }
         KeyError::Pem(_) | KeyError::NoKey | KeyError::Damaged => "name a PEM file with the CA's private key",
         KeyError::Foreign => "a CA's key is RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519",

@@ -31,8 +31,8 @@ pub(in crate::config) fn text<'de, A: MapAccess<'de>>(
 
 /// Reads a scalar as it is written.
 ///
-/// `deserialize_any` would return a boolean for `true` and a number for `1e3`. `deserialize_str` does not, but fails at a list.
-/// `deserialize_enum` checks the type first, and does not consume a list.
+/// `deserialize_any` would return a boolean for `true` and a number for `1e3`. `deserialize_str` does not, but fails at
+/// a list. `deserialize_enum` checks the type first, and does not consume a list.
 pub(in crate::config) struct Text<'a>(pub(in crate::config) &'a mut Reading);
 
 pub(in crate::config) enum Scalar {

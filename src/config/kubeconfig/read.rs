@@ -12,7 +12,8 @@ use super::raw::{Raw, RawNamedContext, all, string};
 
 /// Reads a kubeconfig as client-go does.
 ///
-/// A byte order mark is skipped, only the first document is read, null is empty, and `kind` and `apiVersion` may be absent.
+/// A byte order mark is skipped, only the first document is read, null is empty, and `kind` and `apiVersion` may be
+/// absent.
 ///
 /// # Errors
 /// Returns an error if it is not a kubeconfig.

@@ -7,7 +7,8 @@ use super::model::{Credential, Used};
 pub struct Weakness {
     /// A description.
     pub what: String,
-    /// True if another server could impersonate the API server, or another client this node, or if client-go refuses the file.
+    /// True if another server could impersonate the API server, or another client this node, or if client-go refuses
+    /// the file.
     pub breaks_trust: bool,
 }
 
