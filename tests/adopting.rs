@@ -1,4 +1,4 @@
-//! `ledger adopt`: certificates that a CA issued before it was imported, made by openssl after the layouts of other tools.
+//! `ledger adopt`: certificates that a CA issued before it was imported, made with openssl in the layouts of other tools.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ use crate::support::{CLUSTER, Lab, forms, good_tool};
 const BOTH: &str =
     "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth,clientAuth";
 
-/// A directory with an imported CA of the cluster and generated ones beside it; `ca`, `etcd` and `proxy` are the files.
+/// Returns a directory with imported CAs, whose files are `ca`, `etcd` and `proxy`.
 fn imported() -> Lab {
     let lab = Lab::with(CLUSTER);
     root(&lab, "ca", "/CN=kubernetes", KUBEADM, RSA);
@@ -46,7 +46,7 @@ fn rows(lab: &Lab, query: &str) -> i64 {
     ledger.query_row(query, [], |row| row.get(0)).expect("a number")
 }
 
-/// Returns the files of this host as kubeadm lays them, in the folder `theirs`.
+/// Writes the files that kubeadm would write on `master-1` to the folder `theirs`.
 fn kubeadm(lab: &Lab) {
     fs::create_dir_all(lab.path("theirs/pki/etcd")).expect("a folder");
     let of_host = "\nsubjectAltName=DNS:master-1,DNS:kubernetes,IP:10.96.0.1,IP:10.20.0.11";
@@ -233,7 +233,7 @@ fn a_certificate_that_was_revoked_before_it_was_known_stays_revoked() {
     needs!("openssl");
     let lab = imported();
     leaf(&lab, "on", "/O=system:nodes/CN=system:node:on", CLIENT, "ca", "4A");
-    // The rules of API servers that another administrator's directory wrote.
+    // Rules for API servers that were written in another administrator's directory.
     let other = Lab::with(CLUSTER);
     for name in ["ca", "etcd", "proxy"] {
         for ending in ["crt", "key"] {
@@ -312,13 +312,13 @@ fn an_adoption_that_is_killed_records_all_or_nothing() {
                 break;
             }
         }
-        // Take the ledger of before.
+        // Start again with a ledger without adopted certificates.
         let lab_before = imported_again(&lab);
         assert_eq!(lab_before, 0);
     }
 }
 
-/// Puts a ledger without adopted certificates in place, and returns how many it has.
+/// Imports the CAs into a new ledger, and returns the number of certificates in it besides the CAs' own.
 fn imported_again(lab: &Lab) -> i64 {
     fs::remove_dir_all(lab.path("pki")).expect("removed");
     for (role, name) in [("cluster", "ca"), ("etcd", "etcd"), ("front-proxy", "proxy")] {

@@ -32,7 +32,8 @@ fn import(lab: &Lab, role: &str, name: &str, more: &[&str]) -> Value {
     serde_json::from_str(&report).expect("JSON")
 }
 
-/// Issues, packs, verifies the running cluster, revokes and renews with the CA that `prepare` imports.
+/// Issues, packs, verifies a running cluster, renews and revokes with the CA that `prepare` imports; `crl` is whether
+/// this CA signs CRLs. The other CAs are generated.
 fn lives(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
     let prepare = |lab: &Lab| {
         prepare(lab);
@@ -41,7 +42,7 @@ fn lives(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
     lives_with_all(prepare, crl)
 }
 
-/// Like [`lives`], where `prepare` makes all CAs.
+/// Like [`lives`], but `prepare` makes all CAs.
 pub(crate) fn lives_with_all(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
     let live = Live::with_cas(1, 2, |lab| {
         std::fs::remove_dir_all(lab.path("pki")).expect("removed");
@@ -227,7 +228,7 @@ fn a_companys_intermediate_signs_and_its_root_alone_is_trusted() {
     live.lab.good(&["verify", "--offline"]);
 }
 
-/// The trust files have the root alone: etcd would accept every node's certificate.
+/// The trust files contain only the root, so with a shared root etcd would accept every node's certificate.
 #[test]
 fn roles_do_not_share_a_root() {
     needs!("openssl");
@@ -246,7 +247,7 @@ fn roles_do_not_share_a_root() {
     assert_eq!((of("etcd"), of("root"), of("cluster")), (3, 3, 3));
     assert_eq!(lab.snapshot(), before);
 
-    // A directory in which it is so: what is there is copied from another one.
+    // Make a directory with a shared root, by copying a CA from another directory.
     let other = Lab::with(CLUSTER);
     for name in ["root.crt", "etcd.crt", "etcd.key"] {
         other.write(name, &lab.read(name));
@@ -301,7 +302,7 @@ fn every_role_is_imported_and_nothing_is_replaced() {
     lab.good(&["verify", "--offline"]);
 }
 
-/// Commands ask for one passphrase.
+/// Commands ask for only one passphrase.
 #[test]
 fn all_cas_of_a_directory_have_one_passphrase() {
     needs!("openssl");
@@ -364,7 +365,7 @@ fn encrypted_keys_are_opened_and_encrypted_again() {
     }
 }
 
-/// Returns why `NAME.crt` or its key is refused.
+/// Returns the error of importing `NAME.crt` and its key.
 fn refusal(lab: &Lab, name: &str, with: &str) -> ImportCaError {
     let layout = Layout::new(lab.dir().to_owned());
     let env = Env { layout, now: lab.now, actor: "admin@laptop".to_owned() };
@@ -460,7 +461,7 @@ fn keys_with_the_encryption_of_old_tools_are_named_with_the_line_that_converts_t
         assert_eq!(ran.status, 3, "{options:?}: {ran}");
         assert!(ran.err.contains(name) && ran.err.contains("openssl pkcs8 -topk8"), "{options:?}: {ran}");
         assert!(!lab.path("pki").exists());
-        // The line converts it.
+        // The command in the message converts the key.
         let convert =
             ["pkcs8", "-topk8", "-in", &to, "-out", &key, "-passin", "pass:theirs", "-passout", "pass:theirs"];
         let legacy = if options.len() > 2 { &options[2..] } else { &[] };

@@ -1,4 +1,4 @@
-//! The rights of accounts as Kubernetes's own types and kubectl read them, and the command that renders them.
+//! The rights of accounts, read with Kubernetes's own types and kubectl, and the command that renders them.
 
 use std::process::Command;
 
@@ -221,7 +221,7 @@ fn kubectl_reads_the_policy_folder_in_order() {
     for object in &mut typed {
         object["metadata"]["labels"].as_object_mut().expect("labels").remove("x");
         object["metadata"].as_object_mut().expect("metadata").remove("creationTimestamp");
-        // An empty status that the type always writes.
+        // The type always writes an empty status.
         object.as_object_mut().expect("an object").remove("status");
     }
     let ours: Vec<Value> = ["policy/10-accounts.yaml", "policy/20-nodes-0001.yaml"]

@@ -1,4 +1,5 @@
-//! `remove`: hosts that left are revoked, their files and bundles deleted, and nothing else.
+//! `remove`: revokes the certificates of hosts that are no longer in the cluster file, and deletes their files and
+//! bundles. Nothing else changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,21 +14,21 @@ use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, Ran, forms, good_tool, without_digests};
 
 const RULES: &str = "policy/masters/authorization.yaml";
-/// What openssl prints for the reason cessationOfOperation, in lower case.
+/// The text that openssl prints for the reason cessationOfOperation, in lower case.
 const CESSATION: &str = "cessation of operation";
 
 /// Removes the lines of these hosts from the cluster file.
-fn leave(lab: &Lab, hosts: &[&str]) {
+fn remove_from_cluster_file(lab: &Lab, hosts: &[&str]) {
     let names = |line: &&str| !hosts.iter().any(|host| line.contains(&format!("{{name: {host},")));
     let left: Vec<String> = lab.read("cluster.yaml").lines().filter(names).map(|line| format!("{line}\n")).collect();
     lab.write("cluster.yaml", &left.concat());
 }
 
-/// A directory with bundles whose hosts are no longer in the cluster file.
+/// Returns a directory with certificates and bundles of all hosts and a cluster file without these hosts.
 fn left(hosts: &[&str]) -> Lab {
     let lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
-    leave(&lab, hosts);
+    remove_from_cluster_file(&lab, hosts);
     lab
 }
 
@@ -35,7 +36,7 @@ fn remove(lab: &Lab, args: &[&str]) -> Ran {
     lab.run(&[&["remove"], args].concat())
 }
 
-/// Removes with `--yes` and JSON output.
+/// Runs `remove` with `--yes`, and returns its JSON.
 fn removed(lab: &Lab, args: &[&str]) -> Value {
     let ran = lab.good(&[&["remove", "--yes", "--output", "json"], args].concat());
     forms::conforms("remove", &ran.out);
@@ -47,13 +48,13 @@ fn texts(report: &Value, pointer: &str) -> Vec<String> {
     list.iter().map(|text| text.as_str().expect("text").to_owned()).collect()
 }
 
-/// The values of a key in a list of objects.
+/// Returns the values of a key in a list of objects.
 fn each<'r>(report: &'r Value, pointer: &str, key: &str) -> Vec<&'r str> {
     let list = report.pointer(pointer).and_then(Value::as_array).unwrap_or_else(|| panic!("{pointer}: {report:#}"));
     list.iter().map(|one| one[key].as_str().expect("text")).collect()
 }
 
-/// The files that are not as they were.
+/// Returns the files that were added, changed or deleted.
 fn changed(lab: &Lab, before: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<String> {
     let after = lab.snapshot();
     let all: BTreeSet<&PathBuf> = before.keys().chain(after.keys()).collect();
@@ -70,7 +71,7 @@ fn a_host_that_left_is_revoked_and_its_files_are_deleted() {
     needs!("openssl");
     let lab = left(&["worker-b1"]);
     lab.good(&["bundle", "--all", "--format", "ignition"]);
-    // The bundle of a host that left stays until it is removed.
+    // The bundle of a host that is no longer in the cluster file stays until `remove`.
     fs::copy(lab.path("bundles/on.ign"), lab.path("bundles/worker-b1.ign")).expect("copied");
     let others = |lab: &Lab| {
         let is_anothers = |path: &String| path.contains("/pki/nodes/on/") || path.contains("/bundles/on");
@@ -106,7 +107,7 @@ fn removing_again_changes_nothing() {
     let lab = left(&["worker-b1"]);
     removed(&lab, &["worker-b1"]);
     let before = lab.snapshot();
-    // It asks nothing: there is no terminal.
+    // It asks for nothing; there is no terminal.
     assert_eq!(remove(&lab, &["worker-b1"]).status, 0);
     let report = removed(&lab, &["worker-*"]);
     assert_eq!((texts(&report, "/written"), &report["nextUpdate"]), (Vec::new(), &Value::Null));
@@ -152,7 +153,7 @@ fn a_host_that_lost_one_of_two_roles_is_not_removed() {
     assert_eq!(remove(&lab, &["master-2", "--yes"]).status, 3);
     let found = offline(&lab, &[]);
     assert!(found.has("warn store.credential master-2 remove-role"), "{found:?}");
-    leave(&lab, &["master-2"]);
+    remove_from_cluster_file(&lab, &["master-2"]);
     let report = removed(&lab, &["master-2"]);
     assert_eq!(texts(&report, "/hosts/0/roles"), ["master", "node"]);
     assert_eq!(texts(&report, "/hosts/0/deleted"), ["masters", "nodes"].map(|role| format!("DIR/pki/{role}/master-2")));
@@ -203,7 +204,7 @@ fn patterns_and_lists_name_hosts_that_left() {
         serde_json::from_str(&lab.good(&args).out).expect("JSON")
     };
     assert_eq!(each(&plan(&["worker-b1,worker-a1.fra1.example.net", "worker-b1"]), "/hosts", "host"), hosts);
-    // `on` matches, too, and is in the cluster file.
+    // The pattern matches `on`, too, but that host is still in the cluster file.
     assert_eq!(each(&plan(&["*"]), "/hosts", "host"), hosts);
     removed(&lab, &["worker-b1"]);
     assert_eq!(each(&plan(&["worker-*"]), "/hosts", "host"), hosts[..1], "of the other nothing is left");
@@ -250,7 +251,7 @@ fn a_certificate_that_the_ledger_lacks_is_revoked_before_its_file_is_deleted() {
     let path = lab.path("pki/nodes/worker-b1/kubelet-client.crt").display().to_string();
     let serial = good_tool("openssl", &["x509", "-in", &path, "-noout", "-serial"]).to_lowercase();
     fs::write(&ledger, backup).expect("put back");
-    leave(&lab, &["worker-b1"]);
+    remove_from_cluster_file(&lab, &["worker-b1"]);
     let report = removed(&lab, &["worker-b1"]);
     assert_eq!(each(&report, "/hosts/0/revoked", "profile").len(), 4);
     assert!(crl(&lab, "pki/crl.pem").contains(serial.trim().trim_start_matches("serial=")));
@@ -268,7 +269,7 @@ fn what_was_revoked_or_has_expired_is_deleted_without_a_passphrase() {
             false => lab.now += Duration::days(400),
         }
         lab.env.clear();
-        leave(&lab, &["worker-b1"]);
+        remove_from_cluster_file(&lab, &["worker-b1"]);
         let report = removed(&lab, &["worker-b1"]);
         assert_eq!(
             (report["hosts"][0]["revoked"].as_array().map(Vec::len), &report["crls"]),
@@ -298,7 +299,7 @@ fn copy_of(lab: &Lab) -> Lab {
     copy
 }
 
-/// Every rename, deletion and sync of the command: the same command completes what was started.
+/// The command is killed at each of its renames, deletions and syncs; running it again completes the removal.
 #[test]
 fn a_removal_killed_anywhere_is_completed_by_the_same_command() {
     needs!("strace");
@@ -306,7 +307,7 @@ fn a_removal_killed_anywhere_is_completed_by_the_same_command() {
     for args in [&["issue-master", "--all"][..], &["issue-node", "--all"], &["bundle", "--all"]] {
         assert!(run(&before, args).status.success());
     }
-    leave(&before, &["node-1"]);
+    remove_from_cluster_file(&before, &["node-1"]);
     let serials: Vec<String> = ["client", "server"]
         .map(|usage| {
             let path = before.path(&format!("pki/nodes/node-1/kubelet-{usage}.crt")).display().to_string();
@@ -315,15 +316,15 @@ fn a_removal_killed_anywhere_is_completed_by_the_same_command() {
         })
         .into();
     let command = ["remove", "node-1", "--yes"];
-    let mut torn = 0;
+    let mut partial = 0;
     for call in ["rename", "renameat2", "unlink", "unlinkat", "rmdir", "fdatasync", "syncfs"] {
         let traced = calls_of(&copy_of(&before), call, &command);
         let count = traced.lines().filter(|line| line.contains(&format!(" {call}("))).count();
         for nth in 1..=count {
             let lab = copy_of(&before);
             kill_at(&lab, call, nth, None, &command);
-            torn += usize::from(lab.path("pki/nodes/node-1").exists() || lab.path("bundles/node-1.tar.gz").exists());
-            // What was interrupted is still known as a host that left, or is done.
+            partial += usize::from(lab.path("pki/nodes/node-1").exists() || lab.path("bundles/node-1.tar.gz").exists());
+            // The host is still listed for removal, or its removal is complete.
             let plan = run(&lab, &["remove", "node-1", "--dry-run"]);
             assert!(plan.status.success(), "{call} {nth}: {}", String::from_utf8_lossy(&plan.stderr));
             let again = run(&lab, &command);
@@ -338,5 +339,5 @@ fn a_removal_killed_anywhere_is_completed_by_the_same_command() {
             assert!(each(&log, "/entries", "kind").contains(&"remove"), "{call} {nth}: {log:#}");
         }
     }
-    assert!(torn > 3, "the kills came when everything was done: they prove nothing");
+    assert!(partial > 3, "the kills came when everything was done: they prove nothing");
 }

@@ -1,4 +1,5 @@
-//! `revoke`: the ledger, the CRLs and the authorization configuration, read by openssl, sqlite3 and an evaluator of the rules.
+//! `revoke`: the ledger, the CRLs and the authorization configuration, read with sqlite3, openssl and an evaluator of the
+//! rules.
 
 use super::support::authorization::{AuthorizationConfiguration, Verdict};
 use super::support::kubernetes::documents;
@@ -105,13 +106,13 @@ fn a_revoked_host_is_in_the_crl_and_the_rules_and_gets_new_certificates() {
         assert!(good || text(&output).contains("certificate revoked"));
     }
     assert!(denies(&lab, CLIENT) && !denies(&lab, OTHER_CLIENT));
-    // No client presents a serving certificate: the file names it beside the rules.
+    // No client presents a serving certificate, so no rule denies it; a comment in the file names it.
     let rules = lab.read("policy/masters/authorization.yaml");
     assert!(!denies(&lab, SERVER) && rules.contains(&format!("revoked SHA256={}", fingerprint(&lab, SERVER))));
     let refused = lab.run(&["bundle", "worker-b1"]);
     assert_eq!(refused.status, 3, "{refused}");
     insta::assert_snapshot!("a_host_whose_certificates_are_revoked_is_not_packed", refused.err);
-    // The rules in policy/ are current; those in the masters' bundles are from before.
+    // The rules in policy/ are current; those in the masters' bundles are from before the revocation.
     insta::assert_snapshot!(problems(&lab), @r"
     exit status 1
     fail store.credential worker-b1 issue
@@ -184,7 +185,7 @@ fn each_ca_has_its_own_crl() {
     }
     assert!(denies(&lab, "pki/masters/master-2/controller-manager.crt"));
     assert!(!denies(&lab, "pki/masters/master-1/controller-manager.crt"));
-    // etcd's clients never present theirs to an API server.
+    // Clients of etcd never present their certificates to an API server.
     assert!(!denies(&lab, "pki/masters/master-2/apiserver-etcd-client.crt"));
 }
 
@@ -198,7 +199,7 @@ fn crls_are_renewed_with_growing_numbers() {
         u64::from_str_radix(shown.trim().trim_start_matches("crlNumber=").trim_start_matches("0x"), 16)
             .expect("a number")
     };
-    // It begins with the time in seconds, which does not go back with a backup.
+    // The first number is the time in seconds, so that a restored backup does not repeat earlier numbers.
     let first = u64::try_from(NOW.unix_timestamp()).expect("after 1970");
     assert_eq!(number(&lab, "pki/crl.pem"), first);
     let ran = revoke(&lab, &["--renew", "--crl-validity", "30d"]);
@@ -360,7 +361,7 @@ fn the_authorization_configuration_is_checked_offline() {
     matches();
     let after = lab.read(path);
     lab.write(path, &before);
-    // Copied to masters it would undo the revocation.
+    // Copied to masters, the earlier rules would undo the revocation.
     let older = problems(&lab);
     lab.write(path, &format!("{after}\n"));
     let changed = problems(&lab);

@@ -177,7 +177,7 @@ fn install_sh_refuses_bundles_without_a_valid_allowed_signature() {
     lab.env.clear();
     fs::remove_dir_all(lab.path("root/etc")).expect("removed");
 
-    // Changed after it was signed, with all checksums put right: the manifest, and a file with it.
+    // The manifest was changed after signing, and its checksum was adapted.
     let changed = String::from_utf8(manifest.clone()).expect("text").replace("\"generation\": ", "\"generation\": 1");
     fs::write(folder.join("manifest.json"), &changed).expect("written");
     let sum = good_tool("sha256sum", &[&folder.join("manifest.json").display().to_string()]);
@@ -185,7 +185,7 @@ fn install_sh_refuses_bundles_without_a_valid_allowed_signature() {
     refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "a_signature_of_something_else");
     fs::write(folder.join("manifest.json"), &manifest).expect("written");
 
-    // Signed by the same key for another purpose.
+    // The same key signed it for another purpose (namespace).
     let (key, path) = (lab.path("signer").display().to_string(), folder.join("manifest.json").display().to_string());
     let good = fs::read(folder.join("manifest.json.sig")).expect("a signature");
     fs::remove_file(folder.join("manifest.json.sig")).expect("removed");
