@@ -6,24 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::child::{self, Run};
 use crate::floors;
+use crate::samples::{Bundles, Credentials};
 
 /// The number of different bundles that represent all.
 const SAMPLES: usize = 64;
 
 /// A cluster directory with roots, and nothing issued yet.
 pub(crate) struct Fleet(PathBuf);
-
-/// Sizes of the files that one node holds, in bytes, and a certificate to fill the ledger with.
-pub(crate) struct Credentials {
-    pub(crate) sizes: Vec<usize>,
-    pub(crate) der: Vec<u8>,
-}
-
-/// Some bundles, unpacked and packed.
-pub(crate) struct Bundles {
-    pub(crate) tars: Vec<Vec<u8>>,
-    pub(crate) packed: Vec<Vec<u8>>,
-}
 
 impl Fleet {
     /// Two masters and so many nodes, each with a name and an address as clouds give them.

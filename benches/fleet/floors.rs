@@ -12,7 +12,7 @@ use ring::signature::{
 };
 use rustix::fs::{CWD, IFlags, RenameFlags, ioctl_getflags, ioctl_setflags, renameat_with};
 
-use crate::fleet::{Bundles, Credentials};
+use crate::samples::{Bundles, Credentials};
 
 /// The file that makes the kernel empty its caches (proc(5), `drop_caches`).
 const CACHES: &str = "/proc/sys/vm/drop_caches";

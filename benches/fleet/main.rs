@@ -14,6 +14,7 @@ mod fleet;
 mod floors;
 mod golang;
 mod loading;
+mod samples;
 mod table;
 
 use std::path::Path;

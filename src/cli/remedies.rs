@@ -8,7 +8,7 @@ mod init;
 mod join;
 mod lint;
 pub(crate) mod package;
-mod request;
+pub(crate) mod request;
 mod revoke;
 mod rotate;
 mod signer;
@@ -72,11 +72,6 @@ const CHANGE_OWNER: &str = "run it as that user, or chown the directory; or say 
 const OPEN_BUNDLES: &str =
     "decrypt them first: clusterctl open BUNDLE, on a machine that has the recipient's key; then check what it wrote";
 const LISTEN_ELSEWHERE: &str = "give another address with --listen, or stop the program that listens there";
-
-/// Returns the remedy for a host that alone has its keys: a new request.
-pub(crate) fn send_request(host: &str) -> String {
-    format!("run clusterctl request {host} on {host}, and here: clusterctl sign {host}.request")
-}
 
 pub(crate) fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {

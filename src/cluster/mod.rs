@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod address;
+mod certificates;
 pub(crate) mod check;
 pub mod config_error;
 pub mod duration;

@@ -1,7 +1,7 @@
 //! The texts of remedies for the files of a cluster directory.
 
-use crate::cli::remedies;
 use crate::cli::remedies::package::USE_NEWER_VERSION;
+use crate::cli::remedies::request::send_request;
 use crate::verify::remedy::{DirectoryRemedy, FileRemedy, Server};
 use crate::verify::target::Place;
 
@@ -25,7 +25,7 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
         DirectoryRemedy::ReissueUnlessInstalled { host } => {
             return format!("if it was not installed on its host: clusterctl issue-node {host} --reissue");
         }
-        DirectoryRemedy::SendRequest { host } => return remedies::send_request(host),
+        DirectoryRemedy::SendRequest { host } => return send_request(host),
         DirectoryRemedy::DeleteDeliveredKey { path } => {
             return format!("once its host's encrypted bundle is installed: rm {path}");
         }

@@ -4,7 +4,7 @@ use crate::app::count::{certificates, counted};
 use crate::app::issue::{Notice, PlannedCertificate};
 use crate::app::revoke::superseded::SupersededKept;
 use crate::cli::output::reasons;
-use crate::cli::remedies::send_request;
+use crate::cli::remedies::request::send_request;
 use crate::cluster::duration::stamp;
 use crate::ui::Screen;
 

@@ -1,7 +1,7 @@
 //! Remedies of packing and opening bundles in words.
 
+use super::{request, store};
 use crate::app::package::{CredentialRemedy, Refusal, RefusedHost, Remedy};
-use crate::cli::remedies;
 use crate::cluster::spec::Role;
 use crate::pki::violation::COMPARE_CLOCKS;
 
@@ -16,7 +16,7 @@ const NAMED_AT_MOST: usize = 50;
 pub(super) fn words(remedy: &Remedy) -> Option<String> {
     let text = match remedy {
         Remedy::UseSimilarName(name) => return Some(format!("did you mean {name} ?")),
-        Remedy::MakeReadable(error) => return remedies::of_store(error),
+        Remedy::MakeReadable(error) => return store::words(error),
         Remedy::RepairCredentials(refusal) => return repair(refusal),
         Remedy::ReissueChanged { host, role } => {
             return Some(format!(
@@ -92,7 +92,7 @@ fn issue_command(role: Role) -> &'static str {
 fn repair(refusal: &Refusal) -> Option<String> {
     let mut steps = Vec::new();
     let unreadable: Vec<_> = refusal.refused.iter().filter_map(RefusedHost::unreadable).collect();
-    if let Some(hint) = unreadable.iter().find_map(|error| remedies::of_store(error)) {
+    if let Some(hint) = unreadable.iter().find_map(|error| store::words(error)) {
         steps.push(match unreadable.len() - 1 {
             0 => hint,
             more => format!("{hint}, and the same for {more} more"),
@@ -140,6 +140,6 @@ fn commands(refused: &[RefusedHost]) -> Vec<String> {
         )),
     };
     let requests = hosts(Role::Node, CredentialRemedy::SendRequest).into_iter().take(NAMED_AT_MOST);
-    let requests = requests.map(remedies::send_request);
+    let requests = requests.map(request::send_request);
     [issue(Role::Master), issue(Role::Node), reissue].into_iter().flatten().chain(requests).collect()
 }

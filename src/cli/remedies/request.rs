@@ -23,3 +23,8 @@ pub(super) fn words(remedy: &Remedy) -> String {
         Remedy::CorrectRequest => "make the request again: clusterctl request HOST. What a certificate may have is in cluster.yaml".to_owned(),
     }
 }
+
+/// Returns the remedy for a host that alone has its keys: a new request.
+pub(crate) fn send_request(host: &str) -> String {
+    format!("run clusterctl request {host} on {host}, and here: clusterctl sign {host}.request")
+}

@@ -1,21 +1,18 @@
 //! The connection to the queue's database, and its transactions.
 
-use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use time::OffsetDateTime;
 
-use super::change::{Answer, Change, Kind, Published};
-use super::error::{Cause, QueueError, Refused};
-use super::row::StoredRequest;
+use super::batch::{Batch, Failure, Recent};
+use super::change::{Answer, Change, Published};
+use super::error::{Cause, QueueError};
 use super::schema::{self, FORMAT};
 use super::{create, expire, leases, update};
-use crate::pki::fingerprint::{Fingerprint, hex};
 use crate::store::files::PRIVATE;
 
 /// The time after which a transaction fails while another process locks the database.
@@ -34,91 +31,8 @@ pub struct Queue {
     recent: Recent,
 }
 
-type Recent = HashMap<String, Arc<StoredRequest>>;
-
-/// The number of requests that are kept in memory.
-const RECENT: usize = 2048;
-
 /// The result of one change: an answer, a refusal, or a failure of the database.
 pub type Outcome = Result<Answer, QueueError>;
-
-/// A failure inside a transaction.
-pub(super) enum Failure {
-    /// This change is refused; nothing was written for it.
-    Refused(Refused),
-    /// The database fails, and the whole transaction with it.
-    Database(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-/// The state of a transaction: the last resource version, and the events to publish.
-pub(super) struct Batch<'t> {
-    pub(super) transaction: &'t Transaction<'t>,
-    pub(super) now: OffsetDateTime,
-    version: i64,
-    created: i64,
-    published: Vec<Published>,
-    recent: Recent,
-}
-
-impl Batch<'_> {
-    /// Returns the next resource version.
-    pub(super) fn next_version(&mut self) -> i64 {
-        self.version += 1;
-        self.version
-    }
-
-    /// Returns an open request that was changed lately.
-    pub(super) fn recent(&self, name: &str) -> Option<Arc<StoredRequest>> {
-        self.recent.get(name).cloned()
-    }
-
-    /// Returns a new uid, in the form of a random UUID (RFC 9562 § 5.4). Versions are never used twice, so it is unique.
-    pub(super) fn uid(&self, name: &str) -> String {
-        let of = format!("{} {} {} {name}", self.created, self.version, self.now.unix_timestamp_nanos());
-        let mut digits: Vec<char> = hex(&Fingerprint::of(of.as_bytes()).bytes()[..16]).chars().collect();
-        digits[12] = '4';
-        digits[16] = '8';
-        let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
-        parts.map(|part| digits[part].iter().collect::<String>()).join("-")
-    }
-
-    /// Records an event of a request, and publishes it when the transaction is durable.
-    pub(super) fn event(
-        &mut self,
-        kind: Kind,
-        what: &str,
-        by: &str,
-        request: StoredRequest,
-    ) -> rusqlite::Result<Answer> {
-        let mut insert = self
-            .transaction
-            .prepare_cached("INSERT INTO events (version, at, request, kind, by) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-        insert.execute((self.version, self.now.unix_timestamp(), request.id, what, by))?;
-        let request = Arc::new(request);
-        if kind == Kind::Deleted || !request.state.is_open() {
-            self.recent.remove(&request.name);
-        } else {
-            if self.recent.len() >= RECENT {
-                self.recent.clear();
-            }
-            self.recent.insert(request.name.clone(), request.clone());
-        }
-        self.published.push(Published { version: self.version, kind, request: request.clone() });
-        Ok(Answer::Request(request))
-    }
-}
 
 impl Queue {
     /// Opens the queue for changes, and creates it, mode 0600, if it does not exist.

@@ -2,8 +2,8 @@
 
 use rusqlite::OptionalExtension;
 
+use super::batch::{Batch, Failure};
 use super::change::{Answer, Kind, NewRequest};
-use super::connection::{Batch, Failure};
 use super::error::Refused;
 use super::row::{COLUMNS, StoredRequest, conditions_text, json, requester_text};
 use super::update;

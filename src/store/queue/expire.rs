@@ -2,8 +2,8 @@
 
 use time::Duration;
 
+use super::batch::{Batch, Failure};
 use super::change::{Answer, Retention};
-use super::connection::{Batch, Failure};
 use super::create::finish;
 use super::row::{COLUMNS, StoredRequest};
 use super::update::archive;

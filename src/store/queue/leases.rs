@@ -3,8 +3,8 @@
 use rusqlite::{OptionalExtension, Row};
 use time::OffsetDateTime;
 
+use super::batch::{Batch, Failure};
 use super::change::{Answer, Precondition, StoredLease};
-use super::connection::{Batch, Failure};
 use super::error::Refused;
 
 /// The largest number of Leases.

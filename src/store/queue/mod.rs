@@ -11,6 +11,7 @@ pub mod error;
 pub mod read;
 pub mod row;
 
+mod batch;
 mod create;
 mod expire;
 mod leases;

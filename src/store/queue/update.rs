@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
 
+use super::batch::{Batch, Failure};
 use super::change::{Answer, Edit, Kind, Precondition};
-use super::connection::{Batch, Failure};
 use super::error::Refused;
 use super::row::{COLUMNS, StoredRequest, conditions_text, json};
 use crate::enrol::request::{Condition, State, state_of};

@@ -8,11 +8,13 @@ use super::*;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::Usage;
 use crate::enrol::request::{Condition, RequestContent, RequestFields, Requester, SignerName, State};
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key::PrivateKey;
 use crate::pki::local_key::LocalKey;
 use crate::pki::pem::write_request;
 use crate::pki::request::create_request;
-use crate::store::queue::change::{Edit, Limits, NewRequest, Precondition, Retention};
+use crate::store::queue::change::{Edit, Kind, Limits, NewRequest, Precondition, Retention};
+use crate::store::queue::error::Refused;
 use crate::store::queue::read::Selection;
 
 const NOW: OffsetDateTime = datetime!(2026-11-29 12:00 UTC);
