@@ -280,6 +280,9 @@ fn documented_checks_match_the_catalogue() {
     // Those of `--phase`, which a rotation alone has.
     let of_phases = ["new-root", "old-root", "served-root", "installed"];
     made.extend(of_phases.iter().flat_map(|check| [format!("node.{check}"), format!("master.{check}")]));
+    made.insert("master.token-keys".to_owned());
+    let of_etcd = ["connect", "chain", "new-root", "old-root", "served-root", "installed", "health"];
+    made.extend(of_etcd.map(|aspect| format!("etcd.{aspect}")));
     let text = page("reference/checks");
     let documented: BTreeSet<String> = rows(&text)
         .iter()
@@ -292,7 +295,7 @@ fn documented_checks_match_the_catalogue() {
 
 fn is_check(word: &str) -> bool {
     let Some((scope, aspect)) = word.split_once('.') else { return false };
-    ["trust", "store", "node", "master", "enrolment"].contains(&scope)
+    ["trust", "store", "node", "master", "enrolment", "etcd"].contains(&scope)
         && !aspect.is_empty()
         && aspect.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
 }

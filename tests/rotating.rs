@@ -7,7 +7,7 @@ use std::process::Command;
 
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::config;
-use clusterctl::fake_cluster::cluster::{FakeCluster, reserve};
+use clusterctl::fake_cluster::cluster::{FakeCluster, Reserved, reserve};
 use clusterctl::pki::rotation::Phase;
 use clusterctl::store::ca;
 use clusterctl::store::layout::Layout;
@@ -21,19 +21,24 @@ use crate::support::rotation::{Files, Hosts, bundle_files};
 use crate::support::{Lab, Ran, forms, good_tool};
 
 /// A cluster directory, the running cluster, and what is installed on its hosts.
-struct Fleet {
-    lab: Lab,
-    running: FakeCluster,
+pub(super) struct Fleet {
+    pub(super) lab: Lab,
+    pub(super) running: FakeCluster,
     hosts: Hosts,
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     backups: usize,
 }
 
 impl Fleet {
-    fn start(masters: usize, nodes: usize) -> Self {
+    pub(super) fn start(masters: usize, nodes: usize) -> Self {
+        Self::at(reserve(masters, nodes).expect("loopback has addresses"))
+    }
+
+    /// Starts a cluster at these addresses.
+    pub(super) fn at(reserved: Reserved) -> Self {
         let mut lab = Lab::empty();
         lab.now = OffsetDateTime::now_utc();
-        let reserved = reserve(masters, nodes).expect("loopback has addresses");
+        let (masters, nodes) = (reserved.addresses().masters.len(), reserved.addresses().nodes.len());
         let addresses = reserved.addresses().clone();
         let draft = addresses.draft("live");
         lab.write("cluster.yaml", &config::write(&draft));
@@ -47,7 +52,11 @@ impl Fleet {
     }
 
     fn trust(&self) -> clusterctl::pki::trust_bundle::TrustBundle {
-        ca::trust(&Layout::new(self.lab.dir().to_owned()), CaRole::Cluster).expect("the CAs")
+        self.trust_of(CaRole::Cluster)
+    }
+
+    pub(super) fn trust_of(&self, role: CaRole) -> clusterctl::pki::trust_bundle::TrustBundle {
+        ca::trust(&Layout::new(self.lab.dir().to_owned()), role).expect("the CAs")
     }
 
     fn phase(&self) -> Option<Phase> {
@@ -59,25 +68,25 @@ impl Fleet {
     }
 
     /// Installs the present bundles of the hosts.
-    fn install(&self, is_chosen: impl Fn(&str) -> bool) {
+    pub(super) fn install(&self, is_chosen: impl Fn(&str) -> bool) {
         for name in self.names.iter().filter(|name| is_chosen(name)) {
             self.hosts.install(&self.running, name, &bundle_files(&self.lab, name));
         }
     }
 
-    fn backup(&mut self) {
+    pub(super) fn backup(&mut self) {
         self.backups += 1;
         let file = format!("{}.age", self.backups);
         self.lab.write("passphrase", "eleven plain words of a backup that nobody will ever guess\n");
         self.lab.good(&["backup", &file, "--passphrase-file", "passphrase"]);
     }
 
-    fn run(&mut self, args: &[&str]) -> Ran {
+    pub(super) fn run(&mut self, args: &[&str]) -> Ran {
         self.lab.now = OffsetDateTime::now_utc();
         self.lab.run(args)
     }
 
-    fn good(&mut self, args: &[&str]) -> Ran {
+    pub(super) fn good(&mut self, args: &[&str]) -> Ran {
         let ran = self.run(args);
         assert_eq!(ran.status, 0, "{args:?}: {ran}");
         ran
@@ -89,7 +98,7 @@ impl Fleet {
 }
 
 /// The hosts' names in an error of `next`.
-fn names<'r>(ran: &Ran, all: &'r [String]) -> Vec<&'r str> {
+pub(super) fn names<'r>(ran: &Ran, all: &'r [String]) -> Vec<&'r str> {
     let is_named = |name: &&String| ran.err.split([' ', ',', '\n', ':']).any(|word| word == name.as_str());
     all.iter().filter(is_named).map(String::as_str).collect()
 }

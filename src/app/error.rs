@@ -27,6 +27,7 @@ use super::remove::RemoveError;
 use super::request::RequestError;
 use super::revoke::RevokeError;
 use super::rotate::RotateError;
+use super::rotate::tokens::TokenRotationError;
 use super::sign::SignError;
 use super::status::StatusError;
 use super::verify::VerifyError;
@@ -125,6 +126,9 @@ pub enum Error {
     /// A CA cannot be rotated, or the rotation cannot continue.
     #[error(transparent)]
     Rotate(#[from] RotateError),
+    /// The key of service accounts cannot be rotated.
+    #[error(transparent)]
+    TokenRotation(#[from] TokenRotationError),
     /// The expiry of certificates cannot be determined.
     #[error(transparent)]
     Status(#[from] StatusError),
@@ -189,6 +193,7 @@ impl Error {
             Self::Sign(error) => Some(error.remedy()),
             Self::Revoke(error) => error.remedy(),
             Self::Rotate(error) => error.remedy(),
+            Self::TokenRotation(error) => error.remedy(),
             Self::Status(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),
             Self::Issue(_) => None,

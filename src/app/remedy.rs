@@ -6,6 +6,7 @@ use super::enrol::AnnounceError;
 use super::enrol::JoinTokenError;
 use super::enrol::join::JoinRemedy;
 use super::rotate::RotateError;
+use super::rotate::tokens::TokenRotationError;
 use super::{enrol, init, package, request, revoke, verify};
 use crate::config::ReadError;
 use crate::store::ca::CaError;
@@ -93,6 +94,8 @@ pub enum Remedy {
     ListRules,
     /// The remedy for a rotation that cannot continue; the error has the details.
     Rotate(RotateError),
+    /// Go on with the rotation of the key of service accounts, or begin one.
+    TokenRotation(TokenRotationError),
     /// A remedy of [`revoke`].
     Revoke(revoke::Remedy),
     /// The remedy for a CA's file that cannot be used; the error has the details.

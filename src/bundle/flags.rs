@@ -7,14 +7,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::cluster::address::Address;
+use crate::cluster::etcd;
 use crate::cluster::kubernetes::Features;
 use crate::cluster::profile::FRONT_PROXY_CLIENT;
 use crate::cluster::spec::{Cluster, Host};
 
-/// etcd's port for its clients.
-const ETCD_CLIENT_PORT: u16 = 2379;
-/// etcd's port for its peers.
-const ETCD_PEER_PORT: u16 = 2380;
 /// etcd's health endpoint: without TLS, and on loopback only (kubeadm's port).
 const ETCD_METRICS: &str = "http://127.0.0.1:2381";
 
@@ -150,8 +147,7 @@ fn scheduler(file: &dyn Fn(&str) -> String) -> Vec<String> {
 ///
 /// All of a master's addresses are in its certificates.
 pub(super) fn dialled(master: &Host) -> String {
-    let first_ip = master.addresses.iter().find_map(Address::ip).map(for_url);
-    first_ip.or_else(|| master.addresses.first().map(Address::for_url)).unwrap_or_else(|| master.name.to_string())
+    etcd::member_address(master).for_url()
 }
 
 fn for_url(ip: std::net::IpAddr) -> String {
@@ -159,9 +155,9 @@ fn for_url(ip: std::net::IpAddr) -> String {
 }
 
 fn client_url(host: &str) -> String {
-    format!("https://{host}:{ETCD_CLIENT_PORT}")
+    format!("https://{host}:{}", etcd::CLIENT_PORT)
 }
 
 fn peer_url(host: &str) -> String {
-    format!("https://{host}:{ETCD_PEER_PORT}")
+    format!("https://{host}:{}", etcd::PEER_PORT)
 }

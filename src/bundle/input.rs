@@ -31,6 +31,8 @@ pub struct BundleInput<'a> {
     pub cas: &'a CaSet,
     /// The key that signs service account tokens, PKCS#8 PEM: the same on every master, and on no node.
     pub service_account: Option<&'a Zeroizing<Vec<u8>>>,
+    /// The public keys, as PEM, of which API servers also accept tokens, while that key is rotated.
+    pub other_token_keys: &'a [String],
     /// The images in a master's static pods.
     pub settings: &'a Settings,
     /// The revoked certificates that API servers deny.

@@ -210,7 +210,9 @@ impl Templates {
         }
         if let Some(pair) = input.checked_service_account()? {
             files.insert(paths::SERVICE_ACCOUNT_KEY.to_owned(), pair.to_pem().as_bytes().to_vec().into());
-            files.insert(paths::SERVICE_ACCOUNT_PUBLIC.to_owned(), pair.public_pem().into_bytes().into());
+            // API servers publish their keys in this order.
+            let public: String = [pair.public_pem()].iter().chain(input.other_token_keys).map(String::as_str).collect();
+            files.insert(paths::SERVICE_ACCOUNT_PUBLIC.to_owned(), public.into_bytes().into());
         }
         for held in &credentials {
             if let Some(base) = paths::kept_at(held.profile) {

@@ -26,6 +26,7 @@ use crate::app::remove::RemoveError;
 use crate::app::request::RequestError;
 use crate::app::revoke::{LookupError, RevokeError};
 use crate::app::rotate::RotateError;
+use crate::app::rotate::tokens::TokenRotationError;
 use crate::app::sign::SignError;
 use crate::app::status::StatusError;
 use crate::app::verify::{TargetError, VerifyError};
@@ -135,6 +136,7 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Join(error) => of_join(error),
         Error::Revoke(error) => of_revoke(error),
         Error::Rotate(error) => of_rotate(error),
+        Error::TokenRotation(error) => of_token_rotation(error),
         Error::Status(StatusError::Host(_) | StatusError::NothingFound) => Exit::Usage,
         Error::Lint(LintError::UnknownRule { .. } | LintError::NothingFound | LintError::OnlyEncrypted(_)) => {
             Exit::Usage
@@ -157,6 +159,21 @@ pub(super) fn of(error: &Error) -> Exit {
         ) => Exit::Refused,
         #[cfg(feature = "server")]
         Error::Decision(DecisionError::Ssh(_)) => Exit::Usage,
+    }
+}
+
+fn of_token_rotation(error: &TokenRotationError) -> Exit {
+    match error {
+        TokenRotationError::Gate { .. } => Exit::Findings,
+        TokenRotationError::NoKey
+        | TokenRotationError::NotRotating
+        | TokenRotationError::UnderWay(_)
+        | TokenRotationError::CaUnderWay { .. }
+        | TokenRotationError::Wait { .. }
+        | TokenRotationError::Tokens { .. }
+        | TokenRotationError::NoBackup
+        | TokenRotationError::TooLate(_)
+        | TokenRotationError::Confirm => Exit::Refused,
     }
 }
 
@@ -432,6 +449,7 @@ fn of_store(error: &StoreError) -> Exit {
         | StoreError::Missing(_)
         | StoreError::TooLarge { .. }
         | StoreError::Locked { .. }
+        | StoreError::TokenRotation(_)
         | StoreError::LedgerMissing(_)
         | StoreError::LedgerEmpty(_)
         | StoreError::LedgerDamaged { .. }

@@ -76,6 +76,7 @@ const LISTEN_ELSEWHERE: &str = "give another address with --listen, or stop the 
 pub(crate) fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {
         Remedy::Rotate(error) => rotate::words(error),
+        Remedy::TokenRotation(error) => rotate::of_tokens(error),
         Remedy::WriteClusterFile => WRITE_CLUSTER_FILE.to_owned(),
         Remedy::CorrectClusterFile(error) => error.hint().to_owned(),
         Remedy::ChangeOwner => CHANGE_OWNER.to_owned(),

@@ -96,7 +96,8 @@ impl Cluster {
         }
     }
 
-    /// Returns the client certificate that shows whether servers trust a CA of a role. No rule gives its account a right.
+    /// Returns the client certificate that shows whether servers trust a CA of a role. No rule gives its account a right,
+    /// except the front proxy's: that of acting for others. etcd gives every client all rights.
     #[must_use]
     pub fn canary_spec(&self, role: CaRole) -> CertificateSpec {
         let profile = match role {
@@ -104,10 +105,12 @@ impl Cluster {
             CaRole::Etcd => Profile::EtcdHealthcheckClient,
             CaRole::FrontProxy => Profile::FrontProxyClient,
         };
+        // API servers trust the headers of this name alone.
+        let user = if role == CaRole::FrontProxy { FRONT_PROXY_CLIENT } else { CANARY };
         CertificateSpec {
             profile,
             host: None,
-            subject: Account { user: CANARY.to_owned(), group: None },
+            subject: Account { user: user.to_owned(), group: None },
             names: Vec::new(),
             lifetime: self.validity.master,
         }

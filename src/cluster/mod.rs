@@ -10,6 +10,7 @@ pub mod config_error;
 pub mod duration;
 pub mod endpoint;
 pub mod enrolment;
+pub mod etcd;
 pub mod host_pattern;
 pub mod inventory;
 pub mod key_kind;

@@ -76,7 +76,8 @@ pub const ROTATE_CA_START: &str = "\
 Examples:
   $ clusterctl rotate-ca start
   $ clusterctl rotate-ca start --key-kind ecdsa-p256 --canary master-2 --canary worker-7
-  $ clusterctl rotate-ca start --cert new-ca.crt --key new-ca.key";
+  $ clusterctl rotate-ca start --cert new-ca.crt --key new-ca.key
+  $ clusterctl rotate-ca start --role service-account";
 
 /// `rotate-ca status`
 pub const ROTATE_CA_STATUS: &str = "\
@@ -89,6 +90,7 @@ pub const ROTATE_CA_NEXT: &str = "\
 Examples:
   $ clusterctl rotate-ca next --dry-run
   $ clusterctl rotate-ca next
+  $ clusterctl rotate-ca next --role etcd
   $ clusterctl verify --phase --output json >report.json
   $ clusterctl rotate-ca next --report report.json";
 

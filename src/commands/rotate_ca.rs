@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::app::rotate::tokens::{self, TokenNextOptions};
 use crate::app::rotate::{self, NewCa, NextOptions, StartOptions};
 use crate::app::verify::{self, RunOptions, TargetOptions, TargetSource};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
@@ -14,7 +15,7 @@ use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::cli::finding_remedies::words;
-use crate::cli::output::rotation;
+use crate::cli::output::{rotation, token_rotation};
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
@@ -58,12 +59,22 @@ enum RotateCommand {
 enum Role {
     /// The CA of nodes, API servers and administrators
     Cluster,
+    /// The CA of etcd's members and clients
+    Etcd,
+    /// The CA of API servers as clients of extension API servers
+    FrontProxy,
+    /// The key that signs the tokens of service accounts, which is no CA
+    ServiceAccount,
 }
 
 impl Role {
-    fn of_ca(self) -> CaRole {
+    /// Returns the role of the CA; `None` for the key of service accounts.
+    fn of_ca(self) -> Option<CaRole> {
         match self {
-            Self::Cluster => CaRole::Cluster,
+            Self::Cluster => Some(CaRole::Cluster),
+            Self::Etcd => Some(CaRole::Etcd),
+            Self::FrontProxy => Some(CaRole::FrontProxy),
+            Self::ServiceAccount => None,
         }
     }
 }
@@ -72,7 +83,7 @@ impl Role {
 /// passphrase of the old one. No host gets the new root before clusterctl rotate-ca next. Prints the plan of every phase.
 #[derive(Debug, Args)]
 struct StartArgs {
-    /// The CA that is replaced
+    /// The CA, or the key, that is replaced
     #[arg(long, value_name = "ROLE", default_value = "cluster")]
     role: Role,
     /// Kind of the new CA's key [default: keys in cluster.yaml]
@@ -113,7 +124,7 @@ struct StatusArgs {
 /// phase changes is written by clusterctl apply.
 #[derive(Debug, Args)]
 struct NextArgs {
-    /// The CA that is replaced
+    /// The CA, or the key, that is replaced
     #[arg(long, value_name = "ROLE", default_value = "cluster")]
     role: Role,
     #[command(flatten)]
@@ -121,6 +132,9 @@ struct NextArgs {
     /// Do not wait for the time in which programs read their files again: all of them were restarted
     #[arg(long)]
     no_wait: bool,
+    /// With --role service-account: no token that the old key signed is in use any more; do not wait until the longest ends
+    #[arg(long)]
+    tokens_replaced: bool,
     /// Keep the key of the old CA in the directory when it is retired
     #[arg(long)]
     keep_old_key: bool,
@@ -158,7 +172,7 @@ struct ProofArgs {
 /// apply packs the bundles of before.
 #[derive(Debug, Args)]
 struct AbortArgs {
-    /// The CA that is replaced
+    /// The CA, or the key, that is replaced
     #[arg(long, value_name = "ROLE", default_value = "cluster")]
     role: Role,
     #[command(flatten)]
@@ -183,14 +197,20 @@ pub fn run(args: &RotateCaArgs, context: &mut Context<'_>) -> Result<Exit> {
         RotateCommand::Start(args) => start(args, &cluster, context),
         RotateCommand::Status(args) => {
             let states = rotate::state(&cluster, &context.env)?;
-            rotation::show_states(&states, args.output, &mut context.screen);
+            let tokens = tokens::state(&cluster, &context.env)?;
+            rotation::show_states(&states, tokens.as_ref(), args.output, &mut context.screen);
             Ok(Exit::Done)
         }
         RotateCommand::Next(args) => next(args, &cluster, context),
         RotateCommand::Abort(args) => {
-            let (role, env) = (args.role.of_ca(), context.env.clone());
+            let env = context.env.clone();
+            let Some(role) = args.role.of_ca() else {
+                let report = tokens::abort(&cluster, &env, &mut context.observer())?;
+                token_rotation::show_abort(&report, args.output, &mut context.screen);
+                return Ok(Exit::Done);
+            };
             let report = match rotate::abort_needs_proof(role, &cluster, &env)? {
-                true => Some(args.proof.report(&cluster, context)?),
+                true => Some(args.proof.report(role != CaRole::Cluster, &cluster, context)?),
                 false => None,
             };
             let report = rotate::abort(role, report.as_ref(), &cluster, &env, &mut context.observer())?;
@@ -201,7 +221,8 @@ pub fn run(args: &RotateCaArgs, context: &mut Context<'_>) -> Result<Exit> {
 }
 
 fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
-    let (role, env) = (args.role.of_ca(), context.env.clone());
+    let env = context.env.clone();
+    let Some(role) = args.role.of_ca() else { return start_tokens(args, cluster, context) };
     rotate::check(role, &args.canaries, cluster, &env.layout)?;
     let new = match (&args.cert, &args.key) {
         (Some(certificate), Some(key)) => NewCa::Import {
@@ -223,7 +244,8 @@ fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Resu
 }
 
 fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
-    let (role, env) = (args.role.of_ca(), context.env.clone());
+    let env = context.env.clone();
+    let Some(role) = args.role.of_ca() else { return next_tokens(args, cluster, context) };
     if args.dry_run {
         let report = rotate::preview(role, cluster, &env)?;
         rotation::show_next(&report, true, args.output, &mut context.screen);
@@ -233,7 +255,7 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
         NextOptions { role, report: None, no_wait: args.no_wait, keep_old_key: args.keep_old_key, confirmed: args.yes };
     // A command that was killed had the proof.
     if !rotate::is_recorded(role, cluster, &env)? {
-        options.report = Some(args.proof.report(cluster, context)?);
+        options.report = Some(args.proof.report(role != CaRole::Cluster, cluster, context)?);
     }
     if rotate::deletes_key(role, cluster, &env)? && !args.keep_old_key && !args.yes {
         options.confirmed = confirm(context)?;
@@ -244,27 +266,68 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
     Ok(Exit::Done)
 }
 
+/// Begins the rotation of the key of service accounts.
+fn start_tokens(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
+    if args.key_kind.is_some() || args.cert.is_some() || !args.canaries.is_empty() {
+        let why =
+            "--key-kind, --cert and --canary are for CAs; the key of service accounts is of the kind of cluster.yaml";
+        return Err(CliError::new(Exit::Usage, why));
+    }
+    let env = context.env.clone();
+    let state = tokens::start(cluster, &env, &mut context.observer())?;
+    token_rotation::show_start(&state, args.output, &mut context.screen);
+    Ok(Exit::Done)
+}
+
+/// Begins the next phase of the rotation of the key of service accounts.
+fn next_tokens(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
+    let env = context.env.clone();
+    let preview = tokens::preview(cluster, &env)?;
+    if args.dry_run {
+        token_rotation::show_next(&preview, true, args.output, &mut context.screen);
+        return Ok(Exit::Done);
+    }
+    let mut options = TokenNextOptions {
+        report: None,
+        no_wait: args.no_wait,
+        tokens_replaced: args.tokens_replaced,
+        keep_old_key: args.keep_old_key,
+        confirmed: args.yes,
+    };
+    // A command that was killed had the proof.
+    if !tokens::is_recorded(&env)? {
+        options.report = Some(args.proof.report(true, cluster, context)?);
+    }
+    if preview.then.is_none() && !args.keep_old_key && !args.yes {
+        options.confirmed = confirm(context)?;
+    }
+    let report = tokens::next(&options, cluster, &env, &mut context.observer())?;
+    token_rotation::show_next(&report, false, args.output, &mut context.screen);
+    Ok(Exit::Done)
+}
+
 impl ProofArgs {
     /// Returns the report that is given, or that of a run: its name and its content.
-    fn report(&self, cluster: &Cluster, context: &mut Context<'_>) -> Result<(PathBuf, Vec<u8>)> {
+    fn report(&self, masters_only: bool, cluster: &Cluster, context: &mut Context<'_>) -> Result<(PathBuf, Vec<u8>)> {
         match &self.report {
             Some(path) => {
                 let path = context.input(path);
                 let json = read_given(&path, LIMIT, "report of verify")?;
                 Ok((path, json))
             }
-            None => Ok((PathBuf::from("the report of this run"), prove(self, cluster, context)?)),
+            None => Ok((PathBuf::from("the report of this run"), prove(self, masters_only, cluster, context)?)),
         }
     }
 }
 
 /// Runs `verify --phase`, and returns its report as JSON.
-fn prove(args: &ProofArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Vec<u8>> {
+fn prove(args: &ProofArgs, masters_only: bool, cluster: &Cluster, context: &mut Context<'_>) -> Result<Vec<u8>> {
     let (env, clock) = (context.env.clone(), context.clock);
     let options = TargetOptions {
         source: TargetSource::Directory(Box::new(cluster.clone())),
         nodes: Vec::new(),
-        masters_only: false,
+        // Nodes have certificates of the cluster's CA alone.
+        masters_only,
         sample: None,
         phase: true,
         crls: Vec::new(),
@@ -283,10 +346,10 @@ fn prove(args: &ProofArgs, cluster: &Cluster, context: &mut Context<'_>) -> Resu
     Ok(recording.into_report(Detail::Everything).to_json(&words).into_bytes())
 }
 
-/// Asks whether the key of the old CA is deleted.
+/// Asks whether the old key is deleted.
 fn confirm(context: &mut Context<'_>) -> Result<bool> {
     let Some(prompts) = &mut context.prompts else { return Ok(false) };
-    let question = "Delete the key of the old CA? Only a backup can bring it back";
+    let question = "Delete the old key? Only a backup can bring it back";
     match prompts.confirm(question).map_err(no_answer("the question was not answered"))? {
         true => Ok(true),
         false => Err(CliError::new(Exit::Refused, "cancelled; nothing was changed")),

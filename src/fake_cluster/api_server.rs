@@ -24,6 +24,8 @@ const FLAGZ: &str = "\n\
     enable-admission-plugins: [NodeRestriction]\n\
     kubelet-certificate-authority: /etc/kubernetes/pki/ca.crt\n";
 
+const JWKS: &str = "/openid/v1/jwks";
+
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 /// A delay that is longer than any client's time limit.
@@ -35,6 +37,7 @@ const MAX_REQUEST: usize = 64 * 1024;
 pub(super) async fn respond(
     state: &ServerState,
     client: Option<&AuthenticatedClient>,
+    token_keys: &[String],
     request: Request<Incoming>,
 ) -> HttpResponse {
     let open = state.fault == Some(InjectedFault::AnonymousMaster);
@@ -50,7 +53,7 @@ pub(super) async fn respond(
             _ => response::failure(state, StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized"),
         };
     };
-    if state.denies(client.credential) {
+    if client.credential.is_some_and(|credential| state.denies(credential)) {
         let message = format!("Internal error occurred: {}", reviews::REVOKED);
         return response::failure(state, StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &message);
     }
@@ -66,6 +69,7 @@ pub(super) async fn respond(
     }
     match method.as_str() {
         "POST" => post(state, client, &path, request).await,
+        "GET" if path == JWKS => published(state, client, token_keys),
         "GET" => get(state, client, &path),
         _ => response::not_found(state),
     }
@@ -116,6 +120,16 @@ async fn post(
 async fn spec_of(request: Request<Incoming>) -> Option<Value> {
     let body = Limited::new(request.into_body(), MAX_REQUEST).collect().await.ok()?;
     serde_json::from_slice::<Value>(&body.to_bytes()).ok()?.get("spec").cloned()
+}
+
+/// Returns the keys of service accounts, which only their readers get.
+fn published(state: &ServerState, client: &AuthenticatedClient, token_keys: &[String]) -> HttpResponse {
+    if !client.may_list_nodes() {
+        return response::forbidden_path(state, client, JWKS);
+    }
+    let key = |id: &String| json!({"use": "sig", "kty": "EC", "kid": id, "crv": "P-256", "alg": "ES256"});
+    let keys: Vec<Value> = token_keys.iter().map(key).collect();
+    response::plain(StatusCode::OK, "application/jwk-set+json", json!({"keys": keys}).to_string())
 }
 
 fn get(state: &ServerState, client: &AuthenticatedClient, path: &str) -> HttpResponse {

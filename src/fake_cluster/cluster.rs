@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::error::FakeClusterError;
 use super::injected_fault::InjectedFault;
-use super::installed::{Installed, Slot, installed};
+use super::installed::{Installed, Slot, acceptor};
 use super::state::{AuthenticatedClient, Denied, ServerState, Service};
 use super::tls::serving;
 use super::{api_server, kubelet, response};
@@ -27,6 +27,7 @@ use crate::cluster::spec::{Cluster, Host};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::Credential;
+use crate::pki::token_rotation::key_id;
 
 /// The first master's address is 127.0.0.2, the first node's 127.0.0.11 (later if there are more than nine masters).
 const FIRST_MASTER: u32 = Ipv4Addr::new(127, 0, 0, 2).to_bits();
@@ -61,6 +62,8 @@ pub struct Config {
     pub cluster: Cluster,
     /// The CAs that its servers trust at the start.
     pub roots: Vec<Certificate>,
+    /// The CAs of front proxies that its API servers trust at the start.
+    pub proxy_roots: Vec<Certificate>,
     /// The masters' serving credentials, in the cluster's order.
     pub masters: Vec<Credential>,
     /// The nodes' serving credentials, in the cluster's order.
@@ -89,6 +92,14 @@ pub struct FakeCluster {
 /// # Errors
 /// Returns an error if an address cannot be listened on; systems other than Linux need 127.0.0.2 and the following first.
 pub fn reserve(masters: usize, nodes: usize) -> Result<Reserved, FakeClusterError> {
+    reserve_from(Ipv4Addr::from_bits(FIRST_MASTER), masters, nodes)
+}
+
+/// Like [`reserve`], with another address of the first master, which the others follow.
+///
+/// # Errors
+/// Returns the errors of [`reserve`].
+pub fn reserve_from(first: Ipv4Addr, masters: usize, nodes: usize) -> Result<Reserved, FakeClusterError> {
     let listen = |ip: IpAddr| {
         let listener = StdListener::bind((ip, 0)).and_then(|listener| {
             listener.set_nonblocking(true)?;
@@ -101,8 +112,8 @@ pub fn reserve(masters: usize, nodes: usize) -> Result<Reserved, FakeClusterErro
         Ok(ips.map(listen).collect::<Result<Vec<_>, _>>()?.into_iter().unzip())
     };
     let (endpoint_address, endpoint) = listen(Ipv4Addr::LOCALHOST.into())?;
-    let (master_addresses, master_listeners) = many(FIRST_MASTER, masters)?;
-    let after_masters = FIRST_MASTER.saturating_add(u32::try_from(masters).unwrap_or(u32::MAX));
+    let (master_addresses, master_listeners) = many(first.to_bits(), masters)?;
+    let after_masters = first.to_bits().saturating_add(u32::try_from(masters).unwrap_or(u32::MAX));
     let (node_addresses, node_listeners) = many(FIRST_NODE.max(after_masters), nodes)?;
     let addresses = Addresses { endpoint: endpoint_address, masters: master_addresses, nodes: node_addresses };
     Ok(Reserved { endpoint, masters: master_listeners, nodes: node_listeners, addresses })
@@ -158,7 +169,7 @@ impl Reserved {
             requests: AtomicUsize::new(0),
         });
         let slots = |acceptors: Vec<TlsAcceptor>| -> Vec<Slot> {
-            acceptors.into_iter().map(|acceptor| Slot::new(acceptor, &config.roots)).collect()
+            acceptors.into_iter().map(|acceptor| Slot::new(acceptor, &config.roots, &config.proxy_roots)).collect()
         };
         let (masters, nodes) = (slots(masters), slots(nodes));
         let by_name = |names: Vec<String>, slots: &[Slot]| names.into_iter().zip(slots.to_vec()).collect::<Vec<_>>();
@@ -190,9 +201,24 @@ impl FakeCluster {
     /// Returns an error if the credential cannot be served. An unknown host is not an error.
     pub fn install(&self, host: &str, credential: &Credential, roots: &[Certificate]) -> Result<(), FakeClusterError> {
         if let Some(slot) = self.slots.get(host) {
-            slot.replace(installed(host, credential, roots)?);
+            slot.replace(acceptor(host, credential)?, roots);
         }
         Ok(())
+    }
+
+    /// Makes the API server of a master publish these keys of service accounts, as after a restart with another
+    /// `--service-account-key-file`.
+    pub fn publish_token_keys(&self, master: &str, keys: impl IntoIterator<Item = Fingerprint>) {
+        if let Some(slot) = self.slots.get(master) {
+            slot.replace_token_keys(keys.into_iter().map(key_id).collect());
+        }
+    }
+
+    /// Makes the API server of a master believe the headers of front proxies of these CAs, and of no others.
+    pub fn trust_proxies(&self, master: &str, roots: &[Certificate]) {
+        if let Some(slot) = self.slots.get(master) {
+            slot.replace_proxy_roots(roots);
+        }
     }
 
     /// Stops it, and waits until it accepts no connection.
@@ -242,7 +268,7 @@ async fn connection(mut stream: TcpStream, installed: Installed, service: Servic
     // Responses are small; a failure only makes them slower.
     let _ = stream.set_nodelay(true);
     if service == Service::Kubelet(Some(InjectedFault::Plaintext)) {
-        return serve(stream, None, service, state).await;
+        return serve(stream, Peer::default(), service, state).await;
     }
     let mut first = [0];
     match timeout(HANDSHAKE, stream.peek(&mut first)).await {
@@ -256,26 +282,39 @@ async fn connection(mut stream: TcpStream, installed: Installed, service: Servic
         _ => return,
     }
     let Ok(Ok(tls)) = timeout(HANDSHAKE, installed.acceptor.accept(stream)).await else { return };
-    let client =
-        tls.get_ref().1.peer_certificates().and_then(|chain| state.authenticate(chain, service, &installed.roots));
-    serve(tls, client, service, state).await;
+    let chain = tls.get_ref().1.peer_certificates();
+    let client = chain.and_then(|chain| state.authenticate(chain, service, &installed.roots));
+    let is_proxy = chain.is_some_and(|chain| state.is_front_proxy(chain, service, &installed.proxy_roots));
+    let token_keys = installed.token_keys.clone();
+    serve(tls, Peer { client, is_proxy, token_keys }, service, state).await;
 }
 
-async fn serve<S>(stream: S, client: Option<AuthenticatedClient>, service: Service, state: Arc<ServerState>)
+/// Who is at the other end of a connection, and what it may learn.
+#[derive(Default)]
+struct Peer {
+    client: Option<AuthenticatedClient>,
+    /// Whether an API server believes its headers.
+    is_proxy: bool,
+    token_keys: Arc<[String]>,
+}
+
+async fn serve<S>(stream: S, peer: Peer, service: Service, state: Arc<ServerState>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let client = Arc::new(client);
+    let (client, is_proxy, token_keys) = (Arc::new(peer.client), peer.is_proxy, peer.token_keys);
     let requests_on_connection = Arc::new(AtomicUsize::new(0));
     let respond = service_fn(move |request: hyper::Request<Incoming>| {
-        let (state, client) = (state.clone(), client.clone());
+        let (state, client, token_keys) = (state.clone(), client.clone(), token_keys.clone());
         let before = requests_on_connection.fetch_add(1, Ordering::Relaxed);
         async move {
             state.requests.fetch_add(1, Ordering::Relaxed);
             let response = match service {
                 Service::ApiServer => {
                     tokio::time::sleep(state.answer_after).await;
-                    api_server::respond(&state, client.as_ref().as_ref(), request).await
+                    let named = is_proxy.then(|| AuthenticatedClient::named_by(request.headers())).flatten();
+                    let client = named.as_ref().or(client.as_ref().as_ref());
+                    api_server::respond(&state, client, &token_keys, request).await
                 }
                 Service::Kubelet(fault) => kubelet::respond(client.as_ref().as_ref(), fault, before, &request),
             };

@@ -16,6 +16,10 @@ pub(super) struct Installed {
     pub(super) acceptor: TlsAcceptor,
     /// The roots whose clients are accepted.
     pub(super) roots: Arc<[Certificate]>,
+    /// The roots whose clients may name another user in a header, at an API server.
+    pub(super) proxy_roots: Arc<[Certificate]>,
+    /// The ids of the keys of service accounts, as an API server publishes them.
+    pub(super) token_keys: Arc<[String]>,
 }
 
 /// The place of what is installed on a host.
@@ -29,30 +33,38 @@ impl std::fmt::Debug for Slot {
 }
 
 impl Slot {
-    pub(super) fn new(acceptor: TlsAcceptor, roots: &[Certificate]) -> Self {
-        Self(Arc::new(RwLock::new(Installed { acceptor, roots: roots.into() })))
+    pub(super) fn new(acceptor: TlsAcceptor, roots: &[Certificate], proxy_roots: &[Certificate]) -> Self {
+        let (roots, proxy_roots) = (roots.into(), proxy_roots.into());
+        Self(Arc::new(RwLock::new(Installed { acceptor, roots, proxy_roots, token_keys: Arc::default() })))
     }
 
     pub(super) fn get(&self) -> Installed {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn replace(&self, installed: Installed) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = installed;
+    /// Replaces what is installed, except the roots of front proxies.
+    pub(super) fn replace(&self, acceptor: TlsAcceptor, roots: &[Certificate]) {
+        let mut installed = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        (installed.acceptor, installed.roots) = (acceptor, roots.into());
+    }
+
+    /// Replaces the ids of the keys of service accounts.
+    pub(super) fn replace_token_keys(&self, ids: Vec<String>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).token_keys = ids.into();
+    }
+
+    /// Replaces the roots of front proxies.
+    pub(super) fn replace_proxy_roots(&self, roots: &[Certificate]) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).proxy_roots = roots.into();
     }
 }
 
-/// Returns what a host serves with this credential and trusts.
+/// Returns the acceptor that serves with this credential.
 ///
 /// # Errors
 /// Returns an error if the credential cannot be served.
-pub(super) fn installed(
-    host: &str,
-    credential: &Credential,
-    roots: &[Certificate],
-) -> Result<Installed, FakeClusterError> {
+pub(super) fn acceptor(host: &str, credential: &Credential) -> Result<TlsAcceptor, FakeClusterError> {
     let acceptors = serving(std::slice::from_ref(credential), &[host.to_owned()], None)?;
-    let acceptor = acceptors.into_iter().next();
     let none = || FakeClusterError::Credential { host: host.to_owned(), reason: "there is none".to_owned() };
-    Ok(Installed { acceptor: acceptor.ok_or_else(none)?, roots: roots.into() })
+    acceptors.into_iter().next().ok_or_else(none)
 }

@@ -15,17 +15,15 @@ pub(super) const REVOKED: &str = "clusterctl: this certificate was revoked";
 pub(super) fn self_subject_review(state: &ServerState, client: &AuthenticatedClient) -> Value {
     let mut groups = client.groups.clone();
     groups.push("system:authenticated".to_owned());
+    let mut info = json!({"username": state.user_name(client), "groups": groups});
+    if let Some(credential) = client.credential {
+        info["extra"] = json!({"authentication.kubernetes.io/credential-id": [credential.as_credential_id()]});
+    }
     json!({
         "kind": "SelfSubjectReview",
         "apiVersion": "authentication.k8s.io/v1",
         "metadata": {"creationTimestamp": stamp(state.now)},
-        "status": {"userInfo": {
-            "username": state.user_name(client),
-            "groups": groups,
-            "extra": {
-                "authentication.kubernetes.io/credential-id": [client.credential.as_credential_id()],
-            },
-        }},
+        "status": {"userInfo": info},
     })
 }
 

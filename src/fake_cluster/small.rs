@@ -64,6 +64,7 @@ impl Config {
         }
         let answer_after = std::time::Duration::ZERO;
         let roots = trust.anchors().into_iter().cloned().collect();
-        Ok(Self { cluster, roots, masters, nodes, fault, now, answer_after })
+        let proxy_roots = Vec::new();
+        Ok(Self { cluster, roots, proxy_roots, masters, nodes, fault, now, answer_after })
     }
 }

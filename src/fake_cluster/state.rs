@@ -5,11 +5,14 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hyper::HeaderMap;
+use hyper::header::HeaderValue;
 use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 
 use super::injected_fault::InjectedFault;
 use crate::cluster::name::HostName;
+use crate::cluster::profile::FRONT_PROXY_CLIENT;
 use crate::cluster::spec::Cluster;
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::verify_chain;
@@ -22,7 +25,8 @@ pub(super) type Denied = Arc<Mutex<BTreeSet<Fingerprint>>>;
 pub(super) struct AuthenticatedClient {
     pub(super) user: String,
     pub(super) groups: Vec<String>,
-    pub(super) credential: Fingerprint,
+    /// SHA-256 of its certificate; `None` if a front proxy names it.
+    pub(super) credential: Option<Fingerprint>,
 }
 
 /// The state that all connections share.
@@ -79,8 +83,21 @@ impl ServerState {
         (in_date(leaf) && !roots.is_empty() && is_client).then(|| AuthenticatedClient {
             user: leaf.account().user,
             groups: leaf.subject.organizations.clone(),
-            credential: leaf.fingerprint(),
+            credential: Some(leaf.fingerprint()),
         })
+    }
+
+    /// Returns true if an API server believes the headers of a client, like Kubernetes's
+    /// `authentication/request/headerrequest`: its chain leads to one of the CAs of front proxies, and its name is permitted.
+    pub(super) fn is_front_proxy(&self, chain: &[CertificateDer<'_>], service: Service, roots: &[Certificate]) -> bool {
+        let parsed = chain.iter().map(|der| Certificate::from_der(der.to_vec())).collect::<Result<Vec<_>, _>>();
+        let Ok(parsed) = parsed else { return false };
+        let Some((leaf, intermediates)) = parsed.split_first() else { return false };
+        service == Service::ApiServer
+            && verify_chain(leaf, intermediates, roots).is_ok()
+            && (leaf.not_before..=leaf.not_after).contains(&self.now)
+            && leaf.has_extended_usage("clientAuth")
+            && leaf.account().user == FRONT_PROXY_CLIENT
     }
 
     /// Returns the user name of a client: that of its certificate, except with [`InjectedFault::SwappedAccount`].
@@ -106,6 +123,14 @@ impl ServerState {
 }
 
 impl AuthenticatedClient {
+    /// Returns the client that a front proxy names; `None` if it names none.
+    pub(super) fn named_by(headers: &HeaderMap) -> Option<Self> {
+        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+        let user = headers.get("x-remote-user").and_then(text).filter(|user| !user.is_empty())?;
+        let groups = headers.get_all("x-remote-group").iter().filter_map(text).collect();
+        Some(Self { user, groups, credential: None })
+    }
+
     /// Returns true for the verifier and for administrators.
     pub(super) fn may_list_nodes(&self) -> bool {
         self.is_verifier() || self.is_in("system:masters")

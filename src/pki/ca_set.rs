@@ -1,7 +1,8 @@
 //! A value for each CA role of a cluster, for example its CAs.
 
+use super::certificate::Certificate;
 use super::trust_bundle::TrustBundle;
-use crate::cluster::profile::{CaRole, CertificateSpec};
+use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
 
 /// A trust bundle, or another value, for each [`CaRole`].
 #[derive(Debug, Clone)]
@@ -37,5 +38,18 @@ impl<T> CaSet<T> {
     #[must_use]
     pub fn issuer_of(&self, spec: &CertificateSpec) -> &T {
         self.of(spec.policy().signed_by)
+    }
+}
+
+impl CaSet {
+    /// Returns true if the phase of a rotation requires another certificate in place of this one.
+    ///
+    /// Nobody sees the front proxy's client certificates in an API server's answers, so the API server gets a newer serving
+    /// certificate with a new one. `sequence` is the position in the ledger's order of issue.
+    #[must_use]
+    pub fn replaces(&self, spec: &CertificateSpec, certificate: &Certificate, sequence: Option<u64>) -> bool {
+        let is_mark = spec.profile == Profile::Apiserver;
+        self.issuer_of(spec).replaces(spec, certificate, sequence)
+            || (is_mark && self.front_proxy.rotation().is_some_and(|rotation| rotation.is_mark_replaced(sequence)))
     }
 }

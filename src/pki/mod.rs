@@ -46,6 +46,7 @@ pub mod signing_key;
 pub mod ssh;
 pub mod token_encoding;
 pub mod token_key;
+pub mod token_rotation;
 pub mod trust_bundle;
 mod unsigned;
 pub mod untrusted;

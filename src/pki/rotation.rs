@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::fingerprint::Fingerprint;
-use crate::cluster::profile::{CertificateSpec, Usage};
+use crate::cluster::profile::{CaRole, CertificateSpec, Usage};
 
 /// A phase of a rotation. The numbers are those of the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,10 +52,19 @@ impl Phase {
         Self::ALL.into_iter().find(|phase| phase.as_str() == text)
     }
 
+    /// Returns the phases of a role's rotation, in their order: the front proxy's CA signs no serving certificates.
+    #[must_use]
+    pub fn of_role(role: CaRole) -> &'static [Self] {
+        match role {
+            CaRole::Cluster | CaRole::Etcd => &Self::ALL,
+            CaRole::FrontProxy => &[Self::Prepare, Self::TrustBoth, Self::Clients, Self::DropOld],
+        }
+    }
+
     /// Returns the phase that follows; `None` if the old CA is retired next.
     #[must_use]
-    pub fn next(self) -> Option<Self> {
-        Self::ALL.get(usize::from(self.number()) + 1).copied()
+    pub fn next(self, role: CaRole) -> Option<Self> {
+        Self::of_role(role).iter().copied().find(|phase| *phase > self)
     }
 
     /// Returns true if the rotation can still be aborted: clients have their old certificates.
@@ -111,6 +120,13 @@ impl Rotation {
             Phase::Clients => !is_new || (is_server && sequence.is_some_and(|sequence| sequence <= self.since)),
             Phase::DropOld => !is_new,
         }
+    }
+
+    /// Returns true if a certificate of another CA, at this position in the ledger's order of issue, is replaced by a newer
+    /// one, by which others can see that the client certificates of the phase are installed.
+    #[must_use]
+    pub fn is_mark_replaced(&self, sequence: Option<u64>) -> bool {
+        self.phase == Phase::Clients && sequence.is_some_and(|sequence| sequence <= self.since)
     }
 
     /// Returns true if this host presents certificates of the new root first.

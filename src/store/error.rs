@@ -40,6 +40,9 @@ pub enum StoreError {
         /// The largest size, in bytes.
         limit: u64,
     },
+    /// The state of the rotation of the token key cannot be read.
+    #[error("{} is not the state of a rotation that this program knows", .0.display())]
+    TokenRotation(PathBuf),
     /// Another process writes this directory.
     #[error("another process writes in this cluster directory: {holder}")]
     Locked {

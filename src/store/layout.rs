@@ -149,6 +149,12 @@ impl Layout {
         self.pki().join("sa.pub")
     }
 
+    /// Returns `pki/sa-rotation`, the folder of the rotation of the key that signs service account tokens.
+    #[must_use]
+    pub fn token_rotation(&self) -> PathBuf {
+        self.pki().join("sa-rotation")
+    }
+
     /// Returns `pki/admins/NAME.conf`.
     #[must_use]
     pub fn admin_kubeconfig(&self, name: &HostName) -> PathBuf {

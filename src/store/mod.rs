@@ -19,6 +19,7 @@ pub mod rotation;
 pub mod service_account;
 pub mod signed;
 pub mod staged;
+pub mod token_rotation;
 pub mod tokens;
 pub mod trees;
 pub mod trust_file;

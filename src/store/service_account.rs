@@ -1,7 +1,8 @@
 //! The key pair that signs service account tokens (`sa.key`, `sa.pub`): one for the cluster, the same on every
 //! control-plane node.
 //!
-//! It is generated once and never replaced, because a new pair would invalidate all tokens.
+//! It is generated once. A new pair would invalidate all tokens, so it is replaced phase by phase: then
+//! [`token_rotation`] has the state.
 
 use std::path::PathBuf;
 
@@ -12,10 +13,12 @@ use super::error::StoreError;
 use super::files::{self, PRIVATE, PUBLIC};
 use super::layout::Layout;
 use super::ledger::{AuditContext, Ledger};
+use super::token_rotation;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Item};
 use crate::pki::token_key::TokenKey;
+use crate::pki::token_rotation::TokenRotation;
 
 /// The largest size of these files, in bytes.
 const LIMIT: u64 = 64 * 1024;
@@ -31,11 +34,54 @@ pub enum KeyPairState {
     Complete(TokenKey),
 }
 
-/// Reads the pair.
+/// Reads the pair. While it is rotated, that is the one that signs in the present phase.
 ///
 /// # Errors
 /// Returns the problem of the key pair.
 pub fn read(layout: &Layout) -> Result<KeyPairState, CredentialProblem> {
+    match token_rotation::state(layout).map_err(CredentialProblem::Unreadable)? {
+        Some(rotation) => {
+            let signs = rotation.accepted().into_iter().next().unwrap_or(rotation.new);
+            key_of(layout, signs).map(KeyPairState::Complete)
+        }
+        None => read_pair(layout),
+    }
+}
+
+/// Returns the public keys, as PEM, that API servers accept besides that of the pair, while it is rotated.
+///
+/// # Errors
+/// Returns the problem of a key.
+pub fn other_public_keys(layout: &Layout) -> Result<Vec<String>, CredentialProblem> {
+    let Some(rotation) = token_rotation::state(layout).map_err(CredentialProblem::Unreadable)? else {
+        return Ok(Vec::new());
+    };
+    rotation.accepted().into_iter().skip(1).map(|key| Ok(key_of(layout, key)?.public_pem())).collect()
+}
+
+/// Returns the key that replaces the pair in a rotation.
+///
+/// # Errors
+/// Returns the problem of the key.
+pub fn new_key(layout: &Layout, rotation: &TokenRotation) -> Result<TokenKey, CredentialProblem> {
+    key_of(layout, rotation.new)
+}
+
+/// Returns one of the two keys of a rotation. When it ends, the new one is in the place of the old one already.
+fn key_of(layout: &Layout, wanted: Fingerprint) -> Result<TokenKey, CredentialProblem> {
+    let places = [layout.service_account_key(), layout.token_rotation().join("new.key")];
+    for path in &places {
+        let Some(text) = read_file(path.clone())? else { continue };
+        let key = TokenKey::from_pem(&text).map_err(|error| CredentialProblem::BadKey(path.clone(), error))?;
+        if key.fingerprint() == wanted {
+            return Ok(key);
+        }
+    }
+    let [place, _] = places;
+    Err(CredentialProblem::BadKey(place, KeyError::Damaged))
+}
+
+fn read_pair(layout: &Layout) -> Result<KeyPairState, CredentialProblem> {
     let (key_path, public_path) = (layout.service_account_key(), layout.service_account_public());
     let key = match read_file(key_path.clone())? {
         Some(text) => TokenKey::from_pem(&text).map_err(|error| CredentialProblem::BadKey(key_path, error))?,

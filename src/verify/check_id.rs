@@ -21,6 +21,8 @@ pub enum Scope {
     Master,
     /// `enrolment.`
     Enrolment,
+    /// `etcd.`
+    Etcd,
 }
 
 /// The second part of a check's id, in the catalogue's order.
@@ -95,6 +97,10 @@ pub enum Aspect {
     ServedRoot,
     /// The host presents the certificate that was issued last, so its last bundle is installed.
     Installed,
+    /// The member answers, and has a quorum.
+    Health,
+    /// The API server accepts the tokens of exactly the keys of the phase, and signs with the right one.
+    TokenKeys,
 }
 
 impl Aspect {
@@ -135,6 +141,8 @@ impl Aspect {
             Self::OldRoot => "old-root",
             Self::ServedRoot => "served-root",
             Self::Installed => "installed",
+            Self::Health => "health",
+            Self::TokenKeys => "token-keys",
         }
     }
 }
@@ -167,10 +175,11 @@ impl CheckId {
         match (self.0, self.1) {
             (Scope::Trust, _) => &[Property::P1ii, Property::P2ii],
             (Scope::Store, _) => &Property::ALL,
-            // The enrolment endpoint is not part of the connections between masters and nodes.
-            (Scope::Enrolment, _) => &[],
+            // The enrolment endpoint and etcd are not part of the connections between masters and nodes.
+            (Scope::Enrolment | Scope::Etcd, _) => &[],
             (_, Aspect::Heartbeat) => &[Property::P2i, Property::P2iii],
             (_, Aspect::Admission | Aspect::Denials) => &[Property::P2iii],
+            (_, Aspect::TokenKeys) => &[],
             (_, Aspect::Backend) => &[Property::P2i],
             (scope, Aspect::Resolve | Aspect::Connect | Aspect::Listed) => match scope {
                 Scope::Node => &[Property::P1i],
@@ -222,6 +231,7 @@ impl fmt::Display for CheckId {
             Scope::Node => "node",
             Scope::Master => "master",
             Scope::Enrolment => "enrolment",
+            Scope::Etcd => "etcd",
         };
         write!(f, "{scope}.{}", self.1.as_str())
     }

@@ -9,7 +9,8 @@ use super::observation::Der;
 use super::phase::PhaseFacts;
 use super::recording_error::{MAX_ADDRESSES, MAX_PAIRS, RecordingError, at_most, damaged};
 use super::remedy::TargetKind;
-use super::target::{ExpectedAccount, Peer, Place, Target};
+use super::target::{EtcdMembers, ExpectedAccount, Peer, Place, Target};
+use super::token_keys::ExpectedTokenKeys;
 use crate::cluster::address::Address;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -45,6 +46,18 @@ pub(super) struct Facts {
     pub(super) denials: Option<ExpectedDenials>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) phase: Option<PhaseFacts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) etcd: Option<EtcdFacts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) token_keys: Option<ExpectedTokenKeys>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EtcdFacts {
+    #[serde(serialize_with = "roots_as_pem", deserialize_with = "roots_from_pem")]
+    roots: Vec<Certificate>,
+    pub(super) sockets: Vec<PeerFacts>,
 }
 
 fn roots_as_pem<S: Serializer>(roots: &[Certificate], serializer: S) -> Result<S::Ok, S::Error> {
@@ -119,6 +132,8 @@ impl Facts {
             revoked,
             denials,
             phase,
+            etcd,
+            token_keys,
         } = target;
         Self {
             cluster: cluster.clone(),
@@ -135,6 +150,11 @@ impl Facts {
             revoked: revoked.clone(),
             denials: denials.clone(),
             phase: phase.as_ref().map(PhaseFacts::of),
+            token_keys: token_keys.clone(),
+            etcd: etcd.as_ref().map(|etcd| EtcdFacts {
+                roots: etcd.roots.clone(),
+                sockets: etcd.sockets.iter().map(PeerFacts::of).collect(),
+            }),
         }
     }
 
@@ -155,6 +175,11 @@ impl Facts {
             revoked: self.revoked.clone(),
             denials: self.denials.clone(),
             phase: self.phase.as_ref().and_then(PhaseFacts::to_expected),
+            token_keys: self.token_keys.clone(),
+            etcd: self.etcd.as_ref().map(|etcd| EtcdMembers {
+                roots: etcd.roots.clone(),
+                sockets: etcd.sockets.iter().map(PeerFacts::to_peer).collect(),
+            }),
         }
     }
 
@@ -165,6 +190,11 @@ impl Facts {
         endpoint.chain(masters).chain(self.nodes.iter().map(|peer| (Place::Node, peer)))
     }
 
+    /// Returns the sockets of etcd's members.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &PeerFacts> {
+        self.etcd.iter().flat_map(|etcd| &etcd.sockets)
+    }
+
     pub(super) fn check(&self) -> Result<(), RecordingError> {
         at_most("masters", self.masters.len(), MAX_MASTERS)?;
         at_most("nodes", self.nodes.len(), MAX_NODES)?;
@@ -172,7 +202,14 @@ impl Facts {
         at_most("roots", self.roots.len(), MAX_ROOTS)?;
         at_most("faults of the trust file", self.trust_faults.len().max(self.trust_notes.len()), MAX_ROOTS)?;
         at_most("revocation lists", self.crls.len().max(self.crl_faults.len()), MAX_ROOTS)?;
-        for (_, peer) in self.peers() {
+        if self.token_keys.as_ref().is_some_and(|keys| keys.rotation().is_none()) {
+            return Err(damaged("the phase of its rotation cannot be read"));
+        }
+        if let Some(etcd) = &self.etcd {
+            at_most("roots", etcd.roots.len(), MAX_ROOTS)?;
+            at_most("sockets of etcd", etcd.sockets.len(), MAX_MASTERS * 2)?;
+        }
+        for peer in self.peers().map(|(_, peer)| peer).chain(self.sockets()) {
             name(&peer.name)?;
             at_most("addresses of a host", peer.addresses.len().max(peer.names.len()), MAX_ADDRESSES)?;
         }

@@ -108,6 +108,9 @@ impl HttpRequest {
             Request::AllPods => Self::get("/api/v1/pods?limit=1"),
             // Its body names the subject: see `HttpRequest::review`.
             Request::DenialReview => Self::get(SUBJECT_REVIEWS),
+            Request::TokenKeys => Self::get("/openid/v1/jwks"),
+            Request::EtcdHealth => Self::get("/health"),
+            Request::EtcdVersion => Self::get("/version"),
         }
     }
 

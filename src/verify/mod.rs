@@ -36,5 +36,6 @@ mod settings;
 mod shared;
 mod sniffing_stream;
 pub mod target;
+pub mod token_keys;
 pub mod verdict;
 mod writes;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::identity::Identity;
 use super::observation::Der;
 use super::recording_error::{MAX_ADDRESSES, RecordingError, at_most, damaged};
+use crate::cluster::profile::CaRole;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::rotation::{Phase, Rotation};
@@ -12,8 +13,8 @@ use crate::pki::rotation::{Phase, Rotation};
 /// The expectations of a run about the phase of a CA's rotation.
 #[derive(Debug, Clone)]
 pub struct ExpectedPhase {
-    /// The role of the CA that is rotated, as in the cluster file.
-    pub role: String,
+    /// The role of the CA that is rotated.
+    pub role: CaRole,
     /// The phase, the two CAs, and the hosts that present certificates of the new root first.
     pub rotation: Rotation,
     /// The root of the new CA.
@@ -41,7 +42,7 @@ impl PhaseFacts {
     pub(super) fn of(expected: &ExpectedPhase) -> Self {
         let ExpectedPhase { role, rotation, new_root, .. } = expected;
         Self {
-            role: role.clone(),
+            role: role.name().to_owned(),
             phase: rotation.phase.as_str().to_owned(),
             began: rotation.began.unix_timestamp(),
             old: rotation.old,
@@ -55,7 +56,7 @@ impl PhaseFacts {
     pub(super) fn to_expected(&self) -> Option<ExpectedPhase> {
         let missing = || Err("a recording has no keys".to_owned());
         Some(ExpectedPhase {
-            role: self.role.clone(),
+            role: CaRole::ALL.into_iter().find(|role| role.name() == self.role)?,
             rotation: Rotation {
                 phase: Phase::parse(&self.phase)?,
                 began: time::OffsetDateTime::from_unix_timestamp(self.began).ok()?,

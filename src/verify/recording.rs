@@ -237,6 +237,15 @@ fn check_seen(target: &Facts, seen: &Observations) -> Result<(), RecordingError>
         }
         check_peer(seen, peer)?;
     }
+    if seen.etcd.len() != target.sockets().count() {
+        return Err(damaged("the observations are not of the members of etcd that it names"));
+    }
+    for (seen, socket) in seen.etcd.iter().zip(target.sockets()) {
+        if seen.place != Place::Master || seen.host != socket.name {
+            return Err(damaged("the observations are not of the members of etcd that it names"));
+        }
+        check_peer(seen, socket)?;
+    }
     Ok(())
 }
 

@@ -34,6 +34,13 @@ pub(super) fn configuration(body: &str) -> Option<String> {
     Some(Value::Object(found.collect()).to_string())
 }
 
+/// Returns a key set with the ids of its keys alone; `None` if it is not a key set.
+pub(super) fn token_keys(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let ids = body.get("keys")?.as_array()?.iter().map(|key| json!({"kid": key.get("kid")}));
+    Some(json!({"keys": ids.collect::<Vec<Value>>()}).to_string())
+}
+
 /// Returns the lines of [`FLAGS`]; `None` if it is not a list of flags.
 pub(super) fn flags(body: &str) -> Option<String> {
     let wanted = |line: &&str| FLAGS.iter().any(|flag| flag_value(line, flag).is_some());
@@ -66,8 +73,11 @@ pub(super) fn kept(request: Request, status: u16, body: &str) -> String {
         | Request::StatsSummary
         | Request::Metrics
         | Request::Secrets
-        | Request::AllPods => return body.to_owned(),
+        | Request::AllPods
+        | Request::EtcdHealth
+        | Request::EtcdVersion => return body.to_owned(),
         Request::Configz => configuration(body),
+        Request::TokenKeys => token_keys(body),
         Request::Flagz => flags(body),
         Request::Livez | Request::Readyz => return readiness(body),
         Request::DenialReview => denials::kept(body),

@@ -8,6 +8,7 @@ pub use super::identity::{Identity, IdentityError};
 use super::phase::ExpectedPhase;
 pub use super::place::Place;
 use super::remedy::TargetKind;
+use super::token_keys::ExpectedTokenKeys;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::profile::{CertificateSpec, Profile};
@@ -49,6 +50,19 @@ pub struct Target {
     pub denials: Option<ExpectedDenials>,
     /// The phase of the rotation that the run proves; `None` if none was asked for.
     pub phase: Option<ExpectedPhase>,
+    /// The members of etcd, if the run proves a phase of the rotation of etcd's CA.
+    pub etcd: Option<EtcdMembers>,
+    /// The keys of service accounts, if the run proves a phase of their rotation.
+    pub token_keys: Option<ExpectedTokenKeys>,
+}
+
+/// The members of etcd.
+#[derive(Debug, Clone)]
+pub struct EtcdMembers {
+    /// The roots that members and their clients trust.
+    pub roots: Vec<Certificate>,
+    /// The sockets: for each member that for clients, and that for peers.
+    pub sockets: Vec<Peer>,
 }
 
 /// A host that is dialled.
@@ -196,6 +210,8 @@ impl Target {
             revoked: None,
             denials: None,
             phase: None,
+            etcd: None,
+            token_keys: None,
         }
     }
 
@@ -290,6 +306,8 @@ impl Target {
             revoked: None,
             denials: None,
             phase: None,
+            etcd: None,
+            token_keys: None,
         }
     }
 

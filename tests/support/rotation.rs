@@ -46,7 +46,12 @@ fn credential(files: &Files, path: &str) -> Credential {
 }
 
 fn roots(files: &Files) -> Vec<Certificate> {
-    let ders = pem::certificates(&files[CA]).expect("roots");
+    roots_in(files, CA)
+}
+
+/// Returns the roots of a trust file.
+pub(crate) fn roots_in(files: &Files, path: &str) -> Vec<Certificate> {
+    let ders = pem::certificates(&files[path]).expect("roots");
     ders.into_iter().map(|der| Certificate::from_der(der).expect("a root")).collect()
 }
 
@@ -79,6 +84,11 @@ impl Client {
 
     /// Returns the status of the response, and its body.
     fn ask(&self, to: SocketAddr, request: &str) -> Result<(u16, String), String> {
+        self.ask_with(to, request, "")
+    }
+
+    /// Like [`Self::ask`], with more lines in the head of the request.
+    fn ask_with(&self, to: SocketAddr, request: &str, more: &str) -> Result<(u16, String), String> {
         let failed = |error: &dyn std::fmt::Display| error.to_string();
         let stream = TcpStream::connect_timeout(&to, Duration::from_secs(10)).map_err(|error| failed(&error))?;
         stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(|error| failed(&error))?;
@@ -87,7 +97,7 @@ impl Client {
         let (method, body) = if request == REVIEW { ("POST", "{}") } else { ("GET", "") };
         let text = format!(
             "{method} {request} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n{body}",
+             {more}Connection: close\r\n\r\n{body}",
             body.len()
         );
         tls.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
@@ -98,6 +108,14 @@ impl Client {
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
         Ok((status.ok_or_else(|| format!("no response: {answer:?}"))?, answer))
     }
+}
+
+/// Asks an API server who the client is, as the client with this certificate that names another user in a header. Returns
+/// true if the server believes it, false if it refuses the client or calls it otherwise.
+pub(crate) fn is_believed(files: &Files, pair: &str, to: SocketAddr) -> bool {
+    let answer = Client::of(files, pair).ask_with(to, REVIEW, "X-Remote-User: somebody\r\n");
+    let (status, answer) = answer.unwrap_or_else(|error| panic!("{pair} -> {to}: {error}"));
+    status == 201 && answer.contains("\"somebody\"")
 }
 
 /// The clients that are installed on hosts.

@@ -119,7 +119,17 @@ impl Site {
         let service_account = roles.master().map(|_| &self.service_account);
         let denials = &Denials::default();
         let credentials = &credentials.iter().map(CredentialPem::read).collect::<Result<Vec<_>, _>>()?;
-        let input = BundleInput { cluster, roles, cas, service_account, settings, denials, credentials, generation };
+        let input = BundleInput {
+            cluster,
+            roles,
+            cas,
+            service_account,
+            other_token_keys: &[],
+            settings,
+            denials,
+            credentials,
+            generation,
+        };
         templates.render(&input)
     }
 

@@ -131,11 +131,13 @@ impl ExpectedBundle<'_> {
             (Some(_), Ok(KeyPairState::Complete(key))) => Some(key.to_pem().as_bytes().to_vec().into()),
             (Some(_), _) => return None,
         };
+        let other_token_keys = service_account::other_public_keys(self.layout).ok()?;
         let input = BundleInput {
             cluster: self.cluster,
             roles,
             cas: self.cas.as_ref()?,
             service_account: service_account.as_ref(),
+            other_token_keys: &other_token_keys,
             settings: &Settings { with_units, ..Settings::of(&self.cluster.kubernetes) },
             denials: self.denials,
             credentials: &credentials,

@@ -224,7 +224,7 @@ impl Comparer<'_> {
     ) -> Result<Vec<IssueReason>, StoreError> {
         let by_rotation = |certificate: &Certificate| {
             let sequence = inventory.sequence(certificate.fingerprint());
-            self.cas.issuer_of(spec).replaces(spec, certificate, sequence).then_some(IssueReason::Rotation)
+            self.cas.replaces(spec, certificate, sequence).then_some(IssueReason::Rotation)
         };
         Ok(match found.as_ref().map_err(Vec::as_slice) {
             // An I/O error or a missing permission proves nothing about the credential, which may be valid.

@@ -58,6 +58,7 @@ impl GenerationTracker {
                 roles,
                 cas: &inputs.cas,
                 service_account: inputs.service_account.as_ref().filter(|_| roles.master().is_some()),
+                other_token_keys: &inputs.other_token_keys,
                 settings: &inputs.settings,
                 denials: &inputs.denials,
                 credentials: &credentials,

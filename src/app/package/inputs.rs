@@ -25,6 +25,8 @@ pub(super) struct Inputs<'c> {
     pub(super) cluster: &'c Cluster,
     pub(super) cas: CaSet,
     pub(super) service_account: Option<Zeroizing<Vec<u8>>>,
+    /// The public keys, as PEM, of which API servers also accept tokens.
+    pub(super) other_token_keys: Vec<String>,
     pub(super) settings: Settings,
     pub(super) denials: Denials,
     pub(super) known: Inventory,
@@ -108,6 +110,14 @@ impl Inputs<'_> {
         }
         Ok(found)
     }
+}
+
+/// Returns the public keys, as PEM, of which API servers also accept tokens, while that key is rotated.
+pub(super) fn other_token_keys(hosts: &[Roles<'_>], layout: &Layout) -> Result<Vec<String>, PackageError> {
+    if hosts.iter().all(|roles| roles.master().is_none()) {
+        return Ok(Vec::new());
+    }
+    service_account::other_public_keys(layout).map_err(PackageError::ServiceAccountKey)
 }
 
 /// Returns the key that signs service account tokens, as PKCS#8 PEM; `None` if no host is a master.

@@ -2,7 +2,7 @@
 
 use super::error::PackageError;
 use super::finalize::Finalizer;
-use super::inputs::{Inputs, service_account_key};
+use super::inputs::{Inputs, other_token_keys, service_account_key};
 use super::older;
 use super::options::PackageOptions;
 use super::permissions::ExposedKeys;
@@ -117,6 +117,7 @@ pub(super) fn inputs<'c>(
         env: env.clone(),
         cluster,
         service_account: service_account_key(options.hosts.hosts(), &env.layout)?,
+        other_token_keys: other_token_keys(options.hosts.hosts(), &env.layout)?,
         settings: options.settings.clone(),
         denials: denials::of_ledger(ledger, &cas.cluster, env.now)?,
         known,

@@ -62,9 +62,9 @@ pub fn preview(role: CaRole, cluster: &Cluster, env: &Env) -> Result<NextReport,
 }
 
 fn report(role: CaRole, rotation: &Rotation, cluster: &Cluster) -> NextReport {
-    let target = Target::after(rotation.phase);
+    let target = Target::after(rotation.phase, role);
     let then = match target {
-        Target::Phase(phase) => Some(plan(role, Target::after(phase), &rotation.canaries, cluster)),
+        Target::Phase(phase) => Some(plan(role, Target::after(phase, role), &rotation.canaries, cluster)),
         Target::Retire => None,
     };
     NextReport { role, plan: plan(role, target, &rotation.canaries, cluster), then }
@@ -78,7 +78,7 @@ pub fn is_recorded(role: CaRole, cluster: &Cluster, env: &Env) -> Result<bool, E
     let (ledger, cas) = directory::cas(&env.layout, cluster)?;
     Ok(match cas.of(role).rotation() {
         Some(present) => {
-            let target = Target::after(present.phase);
+            let target = Target::after(present.phase, role);
             state::is_recorded(&ledger, role, target.as_str(), (present.old, present.new))?
         }
         None => true,
@@ -91,7 +91,7 @@ pub fn is_recorded(role: CaRole, cluster: &Cluster, env: &Env) -> Result<bool, E
 /// Returns an error if the CAs cannot be read.
 pub fn deletes_key(role: CaRole, cluster: &Cluster, env: &Env) -> Result<bool, Error> {
     let (_, cas) = directory::cas(&env.layout, cluster)?;
-    Ok(cas.of(role).rotation().is_some_and(|present| Target::after(present.phase) == Target::Retire))
+    Ok(cas.of(role).rotation().is_some_and(|present| Target::after(present.phase, role) == Target::Retire))
 }
 
 /// Begins the next phase, if the present one is proven.
@@ -114,7 +114,7 @@ pub fn next(
     let Some(present) = trust.rotation() else {
         return finish_removal(&ledger, role, cluster, env);
     };
-    let target = Target::after(present.phase);
+    let target = Target::after(present.phase, role);
     let fingerprints = (present.old, present.new);
     if !state::is_recorded(&ledger, role, target.as_str(), fingerprints)? {
         let evidence = evidence(options.report.as_ref(), (role, present), (cluster, env))?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
-use super::behind::Behind;
+use super::behind::{Behind, listed};
 use crate::app::Remedy;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
@@ -45,7 +45,7 @@ pub enum RotateError {
     #[error("the new CA has the key of the {}", _0.as_str())]
     SharedKey(CaRole),
     /// A canary is not a host of the cluster file.
-    #[error("{0} is not a host of the cluster file")]
+    #[error("{0} is not a host of the cluster file with certificates of this CA")]
     UnknownCanary(String),
     /// The phase is not proven.
     #[error("phase {} ({}) is not proven: {}", phase.number(), phase.as_str(), listed(behind))]
@@ -88,16 +88,6 @@ pub enum RotateError {
     /// The key of the old CA would be deleted.
     #[error("the key of the old {} would be deleted now", _0.as_str())]
     Confirm(CaRole),
-}
-
-fn listed(behind: &[Behind]) -> String {
-    const NAMED: usize = 5;
-    let mut hosts: Vec<&str> = behind.iter().map(|one| one.host.as_str()).collect();
-    hosts.dedup();
-    let more = hosts.len().saturating_sub(NAMED);
-    hosts.truncate(NAMED);
-    let named = hosts.join(", ");
-    if more > 0 { format!("{named} and {more} more are behind") } else { format!("{named} behind") }
 }
 
 impl RotateError {

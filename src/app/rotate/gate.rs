@@ -11,6 +11,7 @@ use super::behind::Behind;
 use super::error::RotateError;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::rotation::{Phase, Rotation};
 use crate::sanitize::sanitized;
 
@@ -21,36 +22,56 @@ pub struct RequiredCheck {
     pub id: &'static str,
     /// Whether it is one of control-plane nodes.
     pub is_of_masters: bool,
+    /// The roles whose rotations require it.
+    pub roles: &'static [CaRole],
     /// The first phase in which it is required.
     pub from: Phase,
     /// The last phase in which it is required.
     pub until: Phase,
 }
 
-const fn required(id: &'static str, is_of_masters: bool, from: Phase, until: Phase) -> RequiredCheck {
-    RequiredCheck { id, is_of_masters, from, until }
+const fn of_masters(id: &'static str, roles: &'static [CaRole], from: Phase, until: Phase) -> RequiredCheck {
+    RequiredCheck { id, is_of_masters: true, roles, from, until }
 }
 
-/// The checks that prove the phases, for the cluster's role.
-pub const REQUIRED: [RequiredCheck; 10] = [
-    required("master.connect", true, Phase::Prepare, Phase::DropOld),
-    required("node.connect", false, Phase::Prepare, Phase::DropOld),
-    required("master.new-root", true, Phase::TrustBoth, Phase::DropOld),
-    required("node.new-root", false, Phase::TrustBoth, Phase::DropOld),
-    required("master.old-root", true, Phase::TrustBoth, Phase::DropOld),
-    required("node.old-root", false, Phase::TrustBoth, Phase::DropOld),
-    required("master.served-root", true, Phase::Canary, Phase::DropOld),
-    required("node.served-root", false, Phase::Canary, Phase::DropOld),
-    required("master.installed", true, Phase::TrustBoth, Phase::DropOld),
-    required("node.installed", false, Phase::TrustBoth, Phase::DropOld),
+const fn of_nodes(id: &'static str, from: Phase, until: Phase) -> RequiredCheck {
+    RequiredCheck { id, is_of_masters: false, roles: CLUSTER, from, until }
+}
+
+const CLUSTER: &[CaRole] = &[CaRole::Cluster];
+const ETCD: &[CaRole] = &[CaRole::Etcd];
+const FRONT_PROXY: &[CaRole] = &[CaRole::FrontProxy];
+/// The roles whose clients connect to API servers.
+const OF_API_SERVERS: &[CaRole] = &[CaRole::Cluster, CaRole::FrontProxy];
+
+/// The checks that prove the phases. Nodes have no certificates of etcd's and of the front proxy's CA.
+pub const REQUIRED: [RequiredCheck; 19] = [
+    of_masters("master.connect", &CaRole::ALL, Phase::Prepare, Phase::DropOld),
+    of_nodes("node.connect", Phase::Prepare, Phase::DropOld),
+    of_masters("master.backend", ETCD, Phase::Prepare, Phase::DropOld),
+    of_masters("etcd.connect", ETCD, Phase::Prepare, Phase::DropOld),
+    of_masters("etcd.chain", ETCD, Phase::Prepare, Phase::DropOld),
+    of_masters("etcd.health", ETCD, Phase::Prepare, Phase::DropOld),
+    of_masters("master.new-root", OF_API_SERVERS, Phase::TrustBoth, Phase::DropOld),
+    of_nodes("node.new-root", Phase::TrustBoth, Phase::DropOld),
+    of_masters("master.old-root", OF_API_SERVERS, Phase::TrustBoth, Phase::DropOld),
+    of_nodes("node.old-root", Phase::TrustBoth, Phase::DropOld),
+    of_masters("etcd.new-root", ETCD, Phase::TrustBoth, Phase::DropOld),
+    of_masters("etcd.old-root", ETCD, Phase::TrustBoth, Phase::DropOld),
+    of_masters("master.served-root", CLUSTER, Phase::Canary, Phase::DropOld),
+    of_nodes("node.served-root", Phase::Canary, Phase::DropOld),
+    of_masters("etcd.served-root", ETCD, Phase::Canary, Phase::DropOld),
+    of_masters("master.installed", CLUSTER, Phase::TrustBoth, Phase::DropOld),
+    of_masters("master.installed", FRONT_PROXY, Phase::Clients, Phase::DropOld),
+    of_nodes("node.installed", Phase::TrustBoth, Phase::DropOld),
+    of_masters("etcd.installed", ETCD, Phase::TrustBoth, Phase::DropOld),
 ];
 
 impl RequiredCheck {
     /// Returns true if the check is required in a phase.
     #[must_use]
     pub fn is_required(&self, role: CaRole, phase: Phase) -> bool {
-        let is_of_rotation = !self.id.ends_with(".connect");
-        (self.from..=self.until).contains(&phase) && (role == CaRole::Cluster || !is_of_rotation)
+        (self.from..=self.until).contains(&phase) && self.roles.contains(&role)
     }
 }
 
@@ -92,6 +113,35 @@ struct Line {
     observed: String,
 }
 
+/// What a report has to prove.
+pub(super) struct Expectation<'a> {
+    /// The role, as reports name it.
+    pub(super) role: &'a str,
+    /// The phase.
+    pub(super) phase: &'a str,
+    /// When it began.
+    pub(super) began: OffsetDateTime,
+    /// SHA-256 of what replaces the old CA or key.
+    pub(super) new: Fingerprint,
+    /// Each check with the host on which it is required.
+    pub(super) required: Vec<(&'static str, &'a str)>,
+}
+
+impl<'a> Expectation<'a> {
+    fn of(role: CaRole, rotation: &'a Rotation, cluster: &'a Cluster) -> Self {
+        let mut required = Vec::new();
+        for check in REQUIRED.iter().filter(|check| check.is_required(role, rotation.phase)) {
+            let hosts = if check.is_of_masters { &cluster.masters } else { &cluster.nodes };
+            let is_wanted = |host: &&str| {
+                rotation.phase != Phase::Canary || check.from != Phase::Canary || rotation.is_canary(host)
+            };
+            required.extend(hosts.iter().map(|host| host.name.as_str()).filter(is_wanted).map(|host| (check.id, host)));
+        }
+        let (phase, began, new) = (rotation.phase.as_str(), rotation.began, rotation.new);
+        Self { role: role.name(), phase, began, new, required }
+    }
+}
+
 /// Reads the report of a run of `verify` (`schemas/verify-report.schema.json`) as evidence for the phase of a rotation.
 ///
 /// # Errors
@@ -100,6 +150,20 @@ pub fn parse(
     path: &Path,
     json: &[u8],
     (role, rotation): (CaRole, &Rotation),
+    cluster: &Cluster,
+    now: OffsetDateTime,
+) -> Result<GateReport, RotateError> {
+    parse_for(path, json, &Expectation::of(role, rotation, cluster), cluster, now)
+}
+
+/// Like [`parse`], for any expectation.
+///
+/// # Errors
+/// Returns the errors of [`parse`].
+pub(super) fn parse_for(
+    path: &Path,
+    json: &[u8],
+    expectation: &Expectation<'_>,
     cluster: &Cluster,
     now: OffsetDateTime,
 ) -> Result<GateReport, RotateError> {
@@ -114,24 +178,24 @@ pub fn parse(
     }
     match &document.rotation {
         None => return Err(refused("the run had no expectations of a phase".to_owned())),
-        Some(line) if line.role != role.name() || line.new != rotation.new.to_string() => {
+        Some(line) if line.role != expectation.role || line.new != expectation.new.to_string() => {
             return Err(refused("it is of another rotation".to_owned()));
         }
-        Some(line) if line.phase != rotation.phase.as_str() => {
+        Some(line) if line.phase != expectation.phase => {
             return Err(refused(format!("it is of the phase {}", sanitized(&line.phase))));
         }
         Some(_) => {}
     }
     let time = |text: &str| OffsetDateTime::parse(text, &Rfc3339).map_err(|_| refused("it has no times".to_owned()));
     let (started, finished) = (time(&document.started)?, time(&document.finished)?);
-    if started < rotation.began {
+    if started < expectation.began {
         return Err(refused("the run was before the phase began".to_owned()));
     }
     if finished > now + time::Duration::MINUTE {
         return Err(refused("it is from the future".to_owned()));
     }
     let is_proven = document.verdict == "proven";
-    Ok(GateReport { finished, behind: behind(role, rotation, cluster, &document), is_proven })
+    Ok(GateReport { finished, behind: behind(expectation, cluster, &document), is_proven })
 }
 
 impl GateReport {
@@ -148,7 +212,7 @@ impl GateReport {
     }
 }
 
-fn behind(role: CaRole, rotation: &Rotation, cluster: &Cluster, document: &Document) -> Vec<Behind> {
+fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document) -> Vec<Behind> {
     let mut behind: Vec<Behind> = Vec::new();
     let mut passed: BTreeMap<(&str, &str), bool> = BTreeMap::new();
     let is_proven = document.verdict == "proven";
@@ -156,7 +220,7 @@ fn behind(role: CaRole, rotation: &Rotation, cluster: &Cluster, document: &Docum
         let is_good = line.status == "pass" || (line.status == "warn" && line.severity == "warning");
         let all = passed.entry((line.id.as_str(), line.host.as_str())).or_insert(true);
         *all &= is_good;
-        let is_of_gate = REQUIRED.iter().any(|check| check.id == line.id && check.is_required(role, rotation.phase));
+        let is_of_gate = expectation.required.iter().any(|(id, _)| *id == line.id);
         // A run that forgives skipped checks does not forgive those of the phase.
         let is_forgiven = is_proven && line.status == "skipped" && !is_of_gate;
         if !is_good && (is_of_gate || line.severity == "error") && !is_forgiven {
@@ -164,14 +228,10 @@ fn behind(role: CaRole, rotation: &Rotation, cluster: &Cluster, document: &Docum
             behind.push(Behind { host, check, observed: sanitized(&line.observed) });
         }
     }
-    for check in REQUIRED.iter().filter(|check| check.is_required(role, rotation.phase)) {
-        let hosts = if check.is_of_masters { &cluster.masters } else { &cluster.nodes };
-        for host in hosts.iter().map(|host| host.name.as_str()) {
-            let is_wanted = rotation.phase != Phase::Canary || check.from != Phase::Canary || rotation.is_canary(host);
-            if is_wanted && !passed.contains_key(&(check.id, host)) {
-                let observed = "the run did not verify it".to_owned();
-                behind.push(Behind { host: host.to_owned(), check: check.id.to_owned(), observed });
-            }
+    for (id, host) in &expectation.required {
+        if !passed.contains_key(&(*id, *host)) {
+            let observed = "the run did not verify it".to_owned();
+            behind.push(Behind { host: (*host).to_owned(), check: (*id).to_owned(), observed });
         }
     }
     if behind.is_empty() && !is_proven {

@@ -13,6 +13,7 @@ mod plan;
 mod rereads;
 mod start;
 mod state;
+pub mod tokens;
 
 pub use abort::{AbortReport, abort, abort_needs_proof};
 pub use advance::{NextOptions, NextReport, deletes_key, is_recorded, next, preview};

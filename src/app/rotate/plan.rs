@@ -16,10 +16,10 @@ pub enum Target {
 }
 
 impl Target {
-    /// Returns what follows a phase.
+    /// Returns what follows a phase of a role's rotation.
     #[must_use]
-    pub fn after(phase: Phase) -> Self {
-        phase.next().map_or(Self::Retire, Self::Phase)
+    pub fn after(phase: Phase, role: CaRole) -> Self {
+        phase.next(role).map_or(Self::Retire, Self::Phase)
     }
 
     /// Returns the number of the phase.
@@ -163,8 +163,8 @@ pub(super) fn remaining(role: CaRole, rotation: &Rotation, cluster: &Cluster) ->
     let mut plans = Vec::new();
     let mut phase = Some(rotation.phase);
     while let Some(present) = phase {
-        plans.push(plan(role, Target::after(present), &rotation.canaries, cluster));
-        phase = present.next();
+        plans.push(plan(role, Target::after(present, role), &rotation.canaries, cluster));
+        phase = present.next(role);
     }
     plans
 }

@@ -65,6 +65,11 @@ pub enum Input {
     ProxyClientPair,
     /// The client certificate for etcd.
     EtcdClientPair,
+    /// The public keys of service accounts: `--service-account-key-file`.
+    TokenPublicKeys,
+    /// The key that signs service account tokens: `--service-account-signing-key-file`,
+    /// `--service-account-private-key-file`.
+    TokenKey,
 }
 
 impl Input {
@@ -83,6 +88,8 @@ impl Input {
             Self::KubeconfigPair => "kubeconfig-certificate",
             Self::ProxyClientPair => "proxy-client-certificate",
             Self::EtcdClientPair => "etcd-client-certificate",
+            Self::TokenPublicKeys => "service-account-public-keys",
+            Self::TokenKey => "service-account-key",
         }
     }
 
@@ -142,13 +149,14 @@ const MINUTE: Reread = Reread::Within(60);
 const FIVE_MINUTES: Reread = Reread::Within(300);
 
 /// All files that programs read, in the order in which the programs are restarted.
-pub const READS: [Read; 20] = [
+pub const READS: [Read; 21] = [
     read(Component::Etcd, Input::EtcdCa, CaRole::Etcd, 0, Reread::Restart),
     read(Component::Etcd, Input::ServingPair, CaRole::Etcd, 0, Reread::EachConnection),
     read(Component::KubeApiserver, Input::EtcdCa, CaRole::Etcd, 0, Reread::Restart),
     read(Component::KubeApiserver, Input::EtcdClientPair, CaRole::Etcd, 0, Reread::EachConnection),
     read(Component::KubeApiserver, Input::RequestheaderCa, CaRole::FrontProxy, 0, MINUTE),
     read(Component::KubeApiserver, Input::ProxyClientPair, CaRole::FrontProxy, 0, MINUTE),
+    read(Component::KubeControllerManager, Input::RequestheaderCa, CaRole::FrontProxy, 0, MINUTE),
     read(Component::KubeApiserver, Input::ClientCa, CaRole::Cluster, 0, MINUTE),
     read(Component::KubeApiserver, Input::KubeletCa, CaRole::Cluster, 36, FIVE_MINUTES),
     read(Component::KubeApiserver, Input::ServingPair, CaRole::Cluster, 0, MINUTE),

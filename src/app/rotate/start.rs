@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::error::RotateError;
 use super::plan::{PhasePlan, remaining};
 use super::state::{RotatedCa, record};
+use super::tokens::TokenRotationError;
 use crate::app::ca::{self as app_ca, KeyProtection, role_with_key};
 use crate::app::directory;
 use crate::app::env::Env;
@@ -30,6 +31,7 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::Entry;
 use crate::store::rotation::{self, CanaryOf};
+use crate::store::token_rotation;
 
 /// The profile under which the ledger has canaries.
 const CANARY: &str = "canary";
@@ -85,6 +87,9 @@ pub struct StartReport {
 /// # Errors
 /// Returns an error if a rotation is under way, the key of the CA is elsewhere, or a canary is unknown.
 pub fn check(role: CaRole, canaries: &[String], cluster: &Cluster, layout: &Layout) -> Result<(), Error> {
+    if let Some(rotation) = token_rotation::state(layout)? {
+        return Err(TokenRotationError::UnderWay(rotation.phase).into());
+    }
     for other in CaRole::ALL {
         if let Some(rotation) = ca::trust(layout, other)?.rotation() {
             return Err(RotateError::UnderWay { role: other, phase: rotation.phase }.into());
@@ -93,7 +98,12 @@ pub fn check(role: CaRole, canaries: &[String], cluster: &Cluster, layout: &Layo
     if cluster.signer(role).is_some() {
         return Err(RotateError::KeyElsewhere(role).into());
     }
-    match canaries.iter().find(|name| cluster.host_names().iter().all(|host| host.as_str() != name.as_str())) {
+    // Nodes have certificates of the cluster's CA alone.
+    let is_host = |name: &str| match role {
+        CaRole::Cluster => cluster.host_names().iter().any(|host| host.as_str() == name),
+        CaRole::Etcd | CaRole::FrontProxy => cluster.masters.iter().any(|host| host.name.as_str() == name),
+    };
+    match canaries.iter().find(|name| !is_host(name)) {
         Some(unknown) => Err(RotateError::UnknownCanary(unknown.clone()).into()),
         None => Ok(()),
     }
@@ -136,7 +146,7 @@ pub fn start(
         began: env.now,
         old: fingerprints.0,
         new: fingerprints.1,
-        canaries: canaries(&options.canaries, cluster),
+        canaries: canaries(role, &options.canaries, cluster),
         since: ledger.last_sequence()?,
     };
     let mut all: Vec<(CaCertificate, CaState)> = trust.all().map(|(ca, state)| (ca.clone(), state)).collect();
@@ -153,11 +163,12 @@ pub(super) fn inconsistent(layout: &Layout, role: CaRole, error: TrustBundleErro
     ca::CaError::TrustFile { path, source: error.into() }.into()
 }
 
-fn canaries(chosen: &[String], cluster: &Cluster) -> Vec<String> {
+fn canaries(role: CaRole, chosen: &[String], cluster: &Cluster) -> Vec<String> {
     if !chosen.is_empty() {
         return chosen.to_vec();
     }
-    let first = [cluster.masters.first(), cluster.nodes.first()].into_iter().flatten();
+    let node = cluster.nodes.first().filter(|_| role == CaRole::Cluster);
+    let first = [cluster.masters.first(), node].into_iter().flatten();
     let mut names: Vec<String> = first.map(|host| host.name.to_string()).collect();
     names.dedup();
     names

@@ -17,7 +17,7 @@ use crate::store::ledger::{AuditContext, Ledger};
 /// The kind of the events that record the phases of rotations; their subject is the role.
 pub(super) const ROTATED: &str = "rotated";
 /// The kind of the events that record whether a phase is proven.
-const PROVEN: &str = "rotation-proven";
+pub(super) const PROVEN: &str = "rotation-proven";
 
 /// One of the two CAs of a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,10 +96,21 @@ pub(super) fn record(
     (old, new): (Fingerprint, Fingerprint),
     audit: &AuditContext<'_>,
 ) -> Result<(), StoreError> {
-    if is_recorded(ledger, role, phase, (old, new))? {
+    record_of(ledger, role.name(), phase, (old, new), audit)
+}
+
+/// Like [`record`], for any subject that is rotated.
+pub(super) fn record_of(
+    ledger: &mut Ledger,
+    subject: &str,
+    phase: &str,
+    (old, new): (Fingerprint, Fingerprint),
+    audit: &AuditContext<'_>,
+) -> Result<(), StoreError> {
+    if is_recorded_of(ledger, subject, phase, (old, new))? {
         return Ok(());
     }
-    ledger.log_event(ROTATED, role.name(), &detail(phase, old, new), audit)
+    ledger.log_event(ROTATED, subject, &detail(phase, old, new), audit)
 }
 
 /// Returns true if a phase is the last one that was recorded.
@@ -109,7 +120,17 @@ pub(super) fn is_recorded(
     phase: &str,
     (old, new): (Fingerprint, Fingerprint),
 ) -> Result<bool, StoreError> {
-    let last = ledger.events_about(ROTATED, role.name())?.pop();
+    is_recorded_of(ledger, role.name(), phase, (old, new))
+}
+
+/// Like [`is_recorded`], for any subject that is rotated.
+pub(super) fn is_recorded_of(
+    ledger: &Ledger,
+    subject: &str,
+    phase: &str,
+    (old, new): (Fingerprint, Fingerprint),
+) -> Result<bool, StoreError> {
+    let last = ledger.events_about(ROTATED, subject)?.pop();
     Ok(last.is_some_and(|(_, text)| text == detail(phase, old, new)))
 }
 

@@ -2,14 +2,17 @@
 
 use super::error::{TargetError, VerifyError};
 use crate::app::Error;
-use crate::cluster::profile::{CaRole, CertificateSpec};
+use crate::cluster::etcd;
+use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
 use crate::cluster::spec::Cluster;
 use crate::store::ca;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::layout::Layout;
 use crate::store::rotation::{self, CanaryOf};
+use crate::store::token_rotation;
 use crate::verify::phase::ExpectedPhase;
-use crate::verify::target::{Identity, KnownCredential, Target};
+use crate::verify::target::{EtcdMembers, Identity, KnownCredential, Peer, Target};
+use crate::verify::token_keys::ExpectedTokenKeys;
 
 /// Returns the target.
 ///
@@ -35,7 +38,7 @@ pub(super) fn phase(layout: &Layout) -> Result<ExpectedPhase, Error> {
             None => Err("the rotation's client certificate is not in the directory".to_owned()),
         };
         return Ok(ExpectedPhase {
-            role: role.name().to_owned(),
+            role,
             rotation: rotation.clone(),
             new_root: new.root().clone(),
             of_new: canary(CanaryOf::New),
@@ -43,6 +46,31 @@ pub(super) fn phase(layout: &Layout) -> Result<ExpectedPhase, Error> {
         });
     }
     Err(VerifyError::Target(TargetError::NoRotation).into())
+}
+
+/// Returns the keys of service accounts that the phase of their rotation requires; `None` if it is not under way.
+///
+/// # Errors
+/// Returns an error if the state of the rotation cannot be read.
+pub(super) fn token_keys(layout: &Layout) -> Result<Option<ExpectedTokenKeys>, Error> {
+    Ok(token_rotation::state(layout)?.as_ref().map(ExpectedTokenKeys::of))
+}
+
+/// Returns the members of etcd, with the certificates that were issued last for them.
+///
+/// # Errors
+/// Returns an error if the CAs' certificates cannot be read.
+pub(super) fn etcd_members(cluster: &Cluster, layout: &Layout) -> Result<EtcdMembers, Error> {
+    let trust = ca::trust(layout, CaRole::Etcd)?;
+    let mut sockets = Vec::new();
+    for master in &cluster.masters {
+        for (profile, port) in [(Profile::EtcdServer, etcd::CLIENT_PORT), (Profile::EtcdPeer, etcd::PEER_PORT)] {
+            let spec = cluster.master_specs(master).into_iter().find(|spec| spec.profile == profile);
+            let issued = spec.and_then(|spec| stored(&spec, layout).issued);
+            sockets.push(Peer { issued, ..Peer::at(master.name.to_string(), etcd::member_address(master), port) });
+        }
+    }
+    Ok(EtcdMembers { roots: trust.anchors().into_iter().cloned().collect(), sockets })
 }
 
 fn stored(spec: &CertificateSpec, layout: &Layout) -> KnownCredential {

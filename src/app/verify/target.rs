@@ -7,6 +7,7 @@ use super::error::{TargetError, VerifyError};
 use super::options::{TargetOptions, TargetSource};
 use super::{bundle, directory, files, revocations};
 use crate::app::{Env, Error};
+use crate::cluster::profile::CaRole;
 use crate::verify::finding::{Aspect, CheckId, Finding, Severity, Status};
 use crate::verify::remedy::VerifierRemedy;
 use crate::verify::target::{Place, Target};
@@ -33,10 +34,17 @@ pub fn assemble(env: &Env, options: &TargetOptions) -> Result<AssembledTarget, E
         assembled.findings.extend(sample(&mut assembled.target, count));
     }
     if options.phase {
-        assembled.target.phase = Some(match options.source {
-            TargetSource::Directory(_) => directory::phase(&env.layout)?,
-            _ => return Err(VerifyError::Target(TargetError::PhaseWithoutDirectory).into()),
-        });
+        let TargetSource::Directory(cluster) = &options.source else {
+            return Err(VerifyError::Target(TargetError::PhaseWithoutDirectory).into());
+        };
+        assembled.target.token_keys = directory::token_keys(&env.layout)?;
+        if assembled.target.token_keys.is_none() {
+            let phase = directory::phase(&env.layout)?;
+            if phase.role == CaRole::Etcd {
+                assembled.target.etcd = Some(directory::etcd_members(cluster, &env.layout)?);
+            }
+            assembled.target.phase = Some(phase);
+        }
     }
     revocations::add(&mut assembled.target, env, options)?;
     Ok(assembled)

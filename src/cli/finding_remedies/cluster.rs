@@ -81,5 +81,6 @@ fn describe(right: VerifierRight) -> &'static str {
         VerifierRight::Configz => "get nodes/configz",
         VerifierRight::Flagz => "get the path /flagz",
         VerifierRight::Leases => "get and list leases in kube-node-lease",
+        VerifierRight::TokenKeys => "get the path /openid/v1/jwks",
     }
 }

@@ -2,18 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::app::count::counted;
-use crate::app::rotate::{
-    AbortReport, Change, Group, NextReport, PhasePlan, Reread, Restart, RotatedCa, RotationState, StartReport, Target,
-};
+use super::phase_plan::{changes_of, document, restarts_of, steps};
+use super::token_rotation;
+use crate::app::rotate::tokens::TokenRotationState;
+use crate::app::rotate::{AbortReport, NextReport, PhasePlan, RotatedCa, RotationState, StartReport, Target};
 use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::stamp;
+use crate::cluster::profile::CaRole;
 use crate::pki::rotation::{Phase, Rotation};
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
-
-/// The version of the JSON format.
-const SCHEMA_VERSION: u32 = 1;
 
 /// Shows a rotation that began.
 pub(crate) fn show_start(report: &StartReport, output: OutputFormat, screen: &mut Screen<'_>) {
@@ -24,23 +22,29 @@ pub(crate) fn show_start(report: &StartReport, output: OutputFormat, screen: &mu
     }
     screen.answer(header(role.as_str(), rotation, (old, new)));
     screen.answer(plans(next));
-    screen.step(
+    screen.step(format_args!(
         "The new CA is only here: back the directory up now (clusterctl backup FILE). Nothing changes for hosts before: \
-         clusterctl rotate-ca next",
-    );
+         clusterctl rotate-ca next{}",
+        flag(*role)
+    ));
 }
 
 /// Shows the rotations that are under way.
-pub(crate) fn show_states(states: &[RotationState], output: OutputFormat, screen: &mut Screen<'_>) {
+pub(crate) fn show_states(
+    states: &[RotationState],
+    tokens: Option<&TokenRotationState>,
+    output: OutputFormat,
+    screen: &mut Screen<'_>,
+) {
     if output == OutputFormat::Json {
         let state = |one: &RotationState| {
             let since = one.proven_since.map(stamp);
             state_of(one.role.name(), &one.rotation, (&one.old, &one.new), since, &one.next)
         };
-        let rotations: Vec<Value> = states.iter().map(state).collect();
+        let rotations: Vec<Value> = states.iter().map(state).chain(tokens.map(token_rotation::state_of)).collect();
         return screen.answer(format_args!("{:#}", document("status", json!({ "rotations": rotations }))));
     }
-    if states.is_empty() {
+    if states.is_empty() && tokens.is_none() {
         return screen.answer("no CA is being rotated");
     }
     for state in states {
@@ -50,6 +54,9 @@ pub(crate) fn show_states(states: &[RotationState], output: OutputFormat, screen
             None => "  not proven yet".to_owned(),
         });
         screen.answer(plans(&state.next));
+    }
+    if let Some(tokens) = tokens {
+        token_rotation::show_state(tokens, screen);
     }
 }
 
@@ -65,11 +72,11 @@ pub(crate) fn show_next(report: &NextReport, is_dry_run: bool, output: OutputFor
     screen.step(match (is_dry_run, plan.phase) {
         (true, _) => "nothing was changed".to_owned(),
         (false, Target::Retire) => "The rotation is over. Nothing has to be delivered".to_owned(),
-        (false, _) => {
-            "Next: clusterctl apply, then install.sh on the hosts that it names, and the restarts above; then \
-                       clusterctl rotate-ca next"
-                .to_owned()
-        }
+        (false, _) => format!(
+            "Next: clusterctl apply, then install.sh on the hosts that it names, and the restarts above; then clusterctl \
+             rotate-ca next{}",
+            flag(*role)
+        ),
     });
 }
 
@@ -94,20 +101,18 @@ pub(crate) fn show_abort(report: &AbortReport, output: OutputFormat, screen: &mu
     });
     if *needs_delivery {
         screen.step(match is_over {
-            true => "Next: clusterctl apply, and install.sh on the hosts that it names",
-            false => {
-                "Next: clusterctl apply, install.sh on the hosts that it names, then clusterctl rotate-ca abort again"
-            }
+            true => "Next: clusterctl apply, and install.sh on the hosts that it names".to_owned(),
+            false => format!(
+                "Next: clusterctl apply, install.sh on the hosts that it names, then clusterctl rotate-ca abort{} again",
+                flag(*role)
+            ),
         });
     }
 }
 
-fn document(command: &str, value: Value) -> Value {
-    let mut document = json!({ "schemaVersion": SCHEMA_VERSION, "command": command });
-    if let (Some(document), Value::Object(fields)) = (document.as_object_mut(), value) {
-        document.extend(fields);
-    }
-    document
+/// Returns the flag that names a role, with a space before it; nothing for the role that is the default.
+fn flag(role: CaRole) -> String {
+    if role == CaRole::Cluster { String::new() } else { format!(" --role {}", role.name()) }
 }
 
 fn state_of(
@@ -138,33 +143,12 @@ fn state_of(
 }
 
 fn plan_of(plan: &PhasePlan) -> Value {
-    let group = |group: &Group| match group {
-        Group::Masters(count) => json!({ "role": "master", "count": count }),
-        Group::Nodes(count) => json!({ "role": "node", "count": count }),
-        Group::Hosts(names) => json!({ "hosts": names }),
-    };
-    let change = |change: &Change| {
-        let (reread, seconds) = match change.reread {
-            Reread::Within(seconds) => ("within", Some(seconds)),
-            Reread::EachConnection => ("each-connection", None),
-            Reread::Restart => ("restart", None),
-        };
-        json!({
-            "hosts": group(&change.hosts), "component": change.component.as_str(), "input": change.input.as_str(),
-            "reread": reread, "seconds": seconds,
-        })
-    };
-    let restart = |restart: &Restart| {
-        json!({
-            "hosts": group(&restart.hosts), "component": restart.component.as_str(), "oneByOne": restart.one_by_one,
-        })
-    };
     json!({
         "phase": plan.phase.as_str(),
         "number": plan.phase.number(),
         "kubernetesVersion": plan.version,
-        "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
-        "restarts": plan.restarts.iter().map(restart).collect::<Vec<_>>(),
+        "changes": changes_of(&plan.changes),
+        "restarts": restarts_of(&plan.restarts),
         "waitSeconds": plan.wait,
         "gate": plan.gate,
     })
@@ -192,19 +176,7 @@ fn plans(plans: &[PhasePlan]) -> String {
     }
     for plan in plans {
         text.push_str(&format!("phase {} ({}): {}\n", plan.phase.number(), plan.phase.as_str(), purpose(plan.phase)));
-        for change in &plan.changes {
-            let reread = match change.reread {
-                Reread::Within(seconds) => format!("read again within {seconds} s"),
-                Reread::EachConnection => "read for each connection".to_owned(),
-                Reread::Restart => "read when it is restarted".to_owned(),
-            };
-            let (hosts, component) = (hosts(&change.hosts), change.component.as_str());
-            text.push_str(&format!("  change   {hosts}: {component}, {} ({reread})\n", change.input.as_str()));
-        }
-        for restart in &plan.restarts {
-            let how = if restart.one_by_one { ", one host after the other" } else { ", a share of them at a time" };
-            text.push_str(&format!("  restart  {}: {}{how}\n", hosts(&restart.hosts), restart.component.as_str()));
-        }
+        text.push_str(&steps(&plan.changes, &plan.restarts));
         if plan.wait > 0 {
             text.push_str(&format!("  wait     {} s after it is proven\n", plan.wait));
         }
@@ -224,13 +196,5 @@ fn purpose(phase: Target) -> &'static str {
         Target::Phase(Phase::Clients) => "all clients present certificates of the new root",
         Target::Phase(Phase::DropOld) => "all hosts trust the new root alone",
         Target::Retire => "the old CA is retired, and its key deleted or kept",
-    }
-}
-
-fn hosts(group: &Group) -> String {
-    match group {
-        Group::Masters(count) => counted(*count, "master"),
-        Group::Nodes(count) => counted(*count, "node"),
-        Group::Hosts(names) => names.join(", "),
     }
 }

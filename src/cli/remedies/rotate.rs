@@ -1,6 +1,8 @@
 //! The remedies for rotations that cannot go on.
 
+use crate::app::rotate::tokens::TokenRotationError;
 use crate::app::rotate::{Behind, RotateError};
+use crate::cluster::profile::CaRole;
 use crate::sanitize::sanitized;
 
 /// The number of hosts that a remedy names.
@@ -9,9 +11,12 @@ const NAMED: usize = 8;
 /// Returns the remedy, as text.
 pub(super) fn words(error: &RotateError) -> String {
     match error {
-        RotateError::NotRotating(_) => "begin with: clusterctl rotate-ca start".to_owned(),
-        RotateError::UnderWay { .. } => {
-            "go on with it: clusterctl rotate-ca next   (or give it up: clusterctl rotate-ca abort)".to_owned()
+        RotateError::NotRotating(role) => format!("begin with: clusterctl rotate-ca start{}", flag(*role)),
+        RotateError::UnderWay { role, .. } => {
+            let flag = flag(*role);
+            format!(
+                "go on with it: clusterctl rotate-ca next{flag}   (or give it up: clusterctl rotate-ca abort{flag})"
+            )
         }
         RotateError::KeyElsewhere(_) => {
             "import the new CA into a new cluster directory; docs/src/operate/rotation.md describes the outage"
@@ -41,6 +46,42 @@ pub(super) fn words(error: &RotateError) -> String {
             "say --yes, or keep the key with --keep-old-key; a backup of before the rotation has it, too".to_owned()
         }
     }
+}
+
+/// Returns the remedy for a rotation of the key of service accounts, as text.
+pub(super) fn of_tokens(error: &TokenRotationError) -> String {
+    match error {
+        TokenRotationError::NoKey => "make it first: clusterctl issue-master --all".to_owned(),
+        TokenRotationError::NotRotating => "begin with: clusterctl rotate-ca start --role service-account".to_owned(),
+        TokenRotationError::UnderWay(_) => {
+            "go on with it: clusterctl rotate-ca next --role service-account   (or give it up: clusterctl rotate-ca abort --role \
+             service-account)"
+                .to_owned()
+        }
+        TokenRotationError::CaUnderWay { .. } => "finish that rotation first".to_owned(),
+        TokenRotationError::Gate { behind, .. } => gate(behind),
+        TokenRotationError::Wait { .. } => {
+            "run it again then: programs outside of the cluster may still use the keys that they got before. If there are none: \
+             --no-wait"
+                .to_owned()
+        }
+        TokenRotationError::Tokens { .. } => {
+            "run it again then. If every pod was restarted and every Secret with a token was made anew: --tokens-replaced"
+                .to_owned()
+        }
+        TokenRotationError::NoBackup => "back it up first: clusterctl backup FILE".to_owned(),
+        TokenRotationError::TooLate(_) => {
+            "tokens of the new key are in use: finish this rotation, and begin another one".to_owned()
+        }
+        TokenRotationError::Confirm => {
+            "say --yes, or keep the key with --keep-old-key; a backup of before the rotation has it, too".to_owned()
+        }
+    }
+}
+
+/// Returns the flag that names a role, with a space before it; nothing for the role that is the default.
+fn flag(role: CaRole) -> String {
+    if role == CaRole::Cluster { String::new() } else { format!(" --role {}", role.name()) }
 }
 
 /// Names the hosts that are behind, with what was observed.

@@ -14,6 +14,9 @@ pub(super) fn words(error: &StoreError) -> Option<String> {
         }
         StoreError::Exists(path) => format!("move {} away yourself if it really is to go", path.display()),
         StoreError::InTheWay(path) => format!("move {} somewhere else, then try again", path.display()),
+        StoreError::TokenRotation(path) => {
+            format!("use the newer clusterctl that wrote {}, or restore it from a backup", path.display())
+        }
         StoreError::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),
         StoreError::LedgerMissing(path) | StoreError::LedgerEmpty(path) | StoreError::LedgerForeign { path, .. } => {
             format!(

@@ -87,6 +87,11 @@ fn judge_each<S: Borrow<PeerObservation>>(
             make_room(&mut findings, before, nodes_left);
         }
     }
+    let before = findings.len();
+    context.etcd_members(&mut findings);
+    if detail == Detail::ProblemsOnly {
+        findings[before..].iter_mut().filter(|f| f.status == Status::Pass).for_each(Finding::drop_text);
+    }
     cause::lists(&mut findings);
     // The used roots are known only now; they are reported first.
     findings.splice(0..0, anchors(target, &context.used, clock.now));

@@ -84,6 +84,8 @@ pub(in crate::verify) fn expectation(place: Place, aspect: Aspect) -> &'static s
         Aspect::OldRoot => "a client certificate of the old root is accepted, until it is dropped",
         Aspect::ServedRoot => "a chain to the new root",
         Aspect::Installed => "the certificate that was issued last for this host",
+        Aspect::TokenKeys => "exactly the public keys of the phase, that which signs first",
+        Aspect::Health => "the member answers, and has a quorum",
         _ => "",
     }
 }

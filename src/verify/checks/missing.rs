@@ -27,6 +27,7 @@ impl CheckContext<'_> {
             wanted.extend(verifier.then_some((Aspect::Config, None)));
         } else {
             wanted.extend(verifier.then_some((Aspect::Flags, None)));
+            wanted.extend(self.target.token_keys.is_some().then_some((Aspect::TokenKeys, None)));
         }
         wanted.extend(self.target.knows_revocation().then_some((Aspect::Revoked, None)));
         wanted.extend(self.phase_checks(place, host).into_iter().map(|aspect| (aspect, None)));

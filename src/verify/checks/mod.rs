@@ -13,6 +13,7 @@ mod clients;
 mod context;
 mod dates;
 mod denials;
+mod etcd;
 #[cfg(test)]
 mod fixture;
 mod heartbeat;
@@ -31,6 +32,7 @@ mod reach;
 mod refusal;
 mod review;
 mod server_settings;
+mod token_keys;
 mod trust;
 
 pub use anchor::trust_anchor;

@@ -1,7 +1,7 @@
 //! The expectations of a phase of a rotation: which roots servers trust, and which certificates they present.
 
 use super::super::finding::{Aspect, Finding, Status};
-use super::super::observation::{Answer, Client, Dial, Exchange, Outcome, Tls};
+use super::super::observation::{Answer, Client, Dial, Exchange, HEADER_USER, Outcome, Request, Tls};
 use super::super::place::Place;
 use super::super::remedy::CertificateRemedy;
 use super::super::target::Peer;
@@ -10,7 +10,7 @@ use super::answer::{describe_exchange, is_kubernetes_status, with_more_time};
 use super::context::CheckContext;
 use super::location::{Location, expectation};
 use super::review::{ANONYMOUS, read_review};
-use crate::cluster::profile::CANARY;
+use crate::cluster::profile::{CANARY, CaRole};
 use crate::pki::rotation::Phase;
 
 /// The result of a request of the old or the new root's client.
@@ -26,17 +26,27 @@ impl CheckContext<'_> {
     pub(super) fn phase_checks(&self, place: Place, host: &str) -> Vec<Aspect> {
         let Some(expected) = &self.target.phase else { return Vec::new() };
         let rotation = &expected.rotation;
+        let clients = rotation.phase.trusts_new().then_some([Aspect::NewRoot, Aspect::OldRoot]).into_iter().flatten();
         let mut aspects = Vec::new();
-        if rotation.phase.trusts_new() {
-            aspects.extend([Aspect::NewRoot, Aspect::OldRoot]);
-            aspects.extend((place != Place::Endpoint).then_some(Aspect::Installed));
+        match (expected.role, place) {
+            (CaRole::Cluster, _) => {
+                aspects.extend(clients);
+                let is_host = rotation.phase.trusts_new() && place != Place::Endpoint;
+                aspects.extend(is_host.then_some(Aspect::Installed));
+                // The endpoint leads to any control-plane node.
+                let serves_new = match place {
+                    Place::Endpoint => rotation.phase >= Phase::Servers,
+                    _ => rotation.serves_new(host),
+                };
+                aspects.extend(serves_new.then_some(Aspect::ServedRoot));
+            }
+            (CaRole::FrontProxy, Place::Endpoint | Place::Master) => {
+                aspects.extend(clients);
+                let is_seen = place == Place::Master && rotation.phase >= Phase::Clients;
+                aspects.extend(is_seen.then_some(Aspect::Installed));
+            }
+            (CaRole::FrontProxy | CaRole::Etcd, _) => {}
         }
-        // The endpoint leads to any control-plane node.
-        let serves_new = match place {
-            Place::Endpoint => rotation.phase >= Phase::Servers,
-            _ => rotation.serves_new(host),
-        };
-        aspects.extend(serves_new.then_some(Aspect::ServedRoot));
         aspects
     }
 
@@ -105,6 +115,9 @@ impl CheckContext<'_> {
 
 fn by_answer(place: Place, exchange: &Exchange, answer: &Answer) -> Answered {
     let own = exchange.presented.map(|presented| presented.as_credential_id());
+    if exchange.request == Request::WhoAmIByHeader {
+        return by_header(answer);
+    }
     match answer.status {
         401 => Answered::Refused,
         200 | 201 if place != Place::Node => match read_review(answer) {
@@ -119,6 +132,20 @@ fn by_answer(place: Place, exchange: &Exchange, answer: &Answer) -> Answered {
         403 if place != Place::Node && is_kubernetes_status(answer) && answer.body.contains(CANARY) => {
             Answered::Accepted
         }
+        _ => Answered::Unclear,
+    }
+}
+
+/// Returns how an API server answered a front proxy that names another user.
+fn by_header(answer: &Answer) -> Answered {
+    match answer.status {
+        401 => Answered::Refused,
+        200 | 201 => match read_review(answer) {
+            Some(review) if review.user == HEADER_USER => Answered::Accepted,
+            Some(_) => Answered::Refused,
+            None => Answered::Unclear,
+        },
+        403 if is_kubernetes_status(answer) && answer.body.contains(HEADER_USER) => Answered::Accepted,
         _ => Answered::Unclear,
     }
 }

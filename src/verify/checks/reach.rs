@@ -134,6 +134,7 @@ impl CheckContext<'_> {
                 self.api_server(location, dial, findings);
                 findings.push(self.admission(location, dial));
                 findings.extend(self.denials(location, dial));
+                findings.extend(self.token_keys(location, dial));
             }
         }
         self.phase(peer, location, (dial, tls), findings);

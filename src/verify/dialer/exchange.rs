@@ -30,6 +30,25 @@ impl Dialer {
         self.ask(socket, client, identity, request, (HttpRequest::of(request), &more)).await
     }
 
+    /// Makes one request by HTTP/1.1 on a new connection: etcd answers HTTP/2 with gRPC.
+    pub(in crate::verify) async fn exchange_by_http1(
+        &self,
+        socket: &Socket,
+        client: Client,
+        identity: &Identity,
+        request: Request,
+    ) -> Exchange {
+        let mut seen = unanswered(client, Some(identity), request);
+        let verifier = self.verifier();
+        let (opened, began) = self.open(socket, Some(identity), &verifier, Offer::Http1).await;
+        seen.outcome = match opened {
+            Ok(mut connection) => connection.ask(request, HttpRequest::of(request), began + self.limit).await,
+            Err(outcome) => outcome,
+        };
+        self.finish(&mut seen, &verifier, began, (socket, Some(identity), Offer::Http1)).await;
+        seen
+    }
+
     /// Makes one request on a new connection and, after a response, the follow-up requests, each within the timeout.
     pub(in crate::verify) async fn ask(
         &self,

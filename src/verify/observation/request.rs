@@ -42,6 +42,12 @@ pub enum Request {
     AllPods,
     /// `POST …/subjectaccessreviews` of an API server: whether a certificate is denied.
     DenialReview,
+    /// `GET /openid/v1/jwks` of an API server: the public keys of service accounts.
+    TokenKeys,
+    /// `GET /health` of an etcd member, at its port for clients.
+    EtcdHealth,
+    /// `GET /version` of an etcd member, at its port for peers.
+    EtcdVersion,
 }
 
 /// The user that [`Request::WhoAmIByHeader`] names.
@@ -71,6 +77,9 @@ impl Request {
             Self::Secrets => "GET /api/v1/secrets?limit=1",
             Self::AllPods => "GET /api/v1/pods?limit=1",
             Self::DenialReview => "POST /apis/authorization.k8s.io/v1/subjectaccessreviews",
+            Self::TokenKeys => "GET /openid/v1/jwks",
+            Self::EtcdHealth => "GET /health",
+            Self::EtcdVersion => "GET /version",
         }
     }
 
@@ -85,12 +94,15 @@ impl Request {
             | Self::StatsSummary
             | Self::Metrics
             | Self::Secrets
-            | Self::AllPods => 1024,
+            | Self::AllPods
+            | Self::EtcdHealth
+            | Self::EtcdVersion => 1024,
             Self::WhoAmI | Self::WhoAmIByHeader => 8 * 1024,
             // A review repeats the request twice.
             Self::Livez | Self::Readyz | Self::DenialReview => 16 * 1024,
             Self::Configz
             | Self::Flagz
+            | Self::TokenKeys
             | Self::DryRunNode
             | Self::DryRunTaint
             | Self::DryRunOwnPod

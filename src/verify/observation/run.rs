@@ -19,6 +19,9 @@ pub struct Observations {
     pub certificates: BTreeMap<Fingerprint, Der>,
     /// One for each peer of the target, in its order.
     pub peers: Vec<PeerObservation>,
+    /// One for each socket of etcd's members, in the target's order; only while etcd's CA is rotated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub etcd: Vec<PeerObservation>,
     /// The nodes that an API server lists; `None` without a verifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<NodeListing>,

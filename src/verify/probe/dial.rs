@@ -15,7 +15,7 @@ use crate::verify::place::Place;
 use crate::verify::target::Peer;
 
 /// The maximum number of addresses of one name that are dialled.
-const MAX_ADDRESSES: usize = 16;
+pub(super) const MAX_ADDRESSES: usize = 16;
 
 impl Run {
     pub(super) async fn location(self: &Arc<Self>, i: usize, j: usize) -> Option<LocationObservation> {
@@ -34,7 +34,7 @@ impl Run {
         Some(LocationObservation { address: address.to_string(), port: peer.port, resolution, dials })
     }
 
-    async fn resolve(&self, address: &Address) -> (Resolution, Vec<IpAddr>) {
+    pub(super) async fn resolve(&self, address: &Address) -> (Resolution, Vec<IpAddr>) {
         let name = match address {
             Address::Ip(ip) => return (Resolution::Literal, vec![*ip]),
             Address::Dns(name) => name.as_str(),

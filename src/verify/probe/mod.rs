@@ -6,6 +6,7 @@ mod context;
 mod denials;
 mod dial;
 mod dry_runs;
+mod etcd;
 mod exchanges;
 mod in_order;
 mod lists;

@@ -1,6 +1,7 @@
 //! Plans which client makes which requests to which server.
 
 use super::context::Run;
+use crate::cluster::profile::CaRole;
 use crate::verify::identities::{UntrustedClient, identity_of};
 use crate::verify::identity::Identity;
 use crate::verify::observation::{Client, Request, Untrusted};
@@ -70,8 +71,16 @@ impl Run {
             PlannedRequest::new(Client::OtherNode(name), self.plan.other_node(&self.target, at), Request::Pods)
         }));
         calls.extend(as_verifier(Request::Configz));
-        calls.extend(self.canaries(Request::Pods));
+        // Kubelets know the cluster's CA alone.
+        if self.rotated() == Some(CaRole::Cluster) {
+            calls.extend(self.canaries(Request::Pods));
+        }
         calls
+    }
+
+    /// Returns the role whose rotation the run proves.
+    fn rotated(&self) -> Option<CaRole> {
+        self.target.phase.as_ref().map(|phase| phase.role)
     }
 
     /// Plans the requests of a client of each of the two CAs of a rotation.
@@ -96,7 +105,14 @@ impl Run {
         let untrusted = self.untrusted.at_masters.iter();
         calls.extend(untrusted.map(|identity| PlannedRequest::untrusted(identity, Request::Nodes, &API_SERVER_DATA)));
         calls.extend(as_verifier(Request::Flagz));
-        calls.extend(self.canaries(Request::WhoAmI));
+        if self.target.token_keys.is_some() {
+            calls.extend(as_verifier(Request::TokenKeys));
+        }
+        match self.rotated() {
+            Some(CaRole::Cluster) => calls.extend(self.canaries(Request::WhoAmI)),
+            Some(CaRole::FrontProxy) => calls.extend(self.canaries(Request::WhoAmIByHeader)),
+            Some(CaRole::Etcd) | None => {}
+        }
         calls
     }
 }

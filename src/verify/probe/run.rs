@@ -125,6 +125,10 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
         let (run, api_servers) = (run.clone(), api_servers.clone());
         async move { run.leases(&api_servers).await }
     });
+    let members = tokio::spawn({
+        let run = run.clone();
+        async move { run.etcd_members().await }
+    });
     let rest: Vec<usize> = run.target.accounts().skip(1).map(|(node, _)| node).collect();
     let calls: Vec<(usize, usize)> =
         (0..api_servers.len()).flat_map(|api_server| rest.iter().map(move |node| (api_server, *node))).collect();
@@ -139,6 +143,7 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
     }
     let listing = listing.await.ok().flatten();
     let leases = leases.await.ok().flatten();
+    let etcd = members.await.unwrap_or_default();
     progress(steps, steps);
-    Observations { peers: seen, listing, leases, probes: Probes::Second, ..Observations::default() }
+    Observations { peers: seen, etcd, listing, leases, probes: Probes::Second, ..Observations::default() }
 }

@@ -63,4 +63,6 @@ pub enum VerifierRight {
     Flagz,
     /// To read the nodes' Leases.
     Leases,
+    /// To read the public keys of service accounts.
+    TokenKeys,
 }

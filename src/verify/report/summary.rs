@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::super::finding::{Finding, Scope, Status};
 use super::super::remedy::{Remedy, TargetKind};
 use super::super::target::Target;
+use super::super::token_keys::TOKEN_ROLE;
 use super::super::verdict::{Strictness, Verdict, verdict};
 use crate::sanitize::sanitized;
 
@@ -49,11 +50,11 @@ pub struct RootLine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationLine {
-    /// The role of the CA, as in the cluster file.
+    /// The role of the CA, as in the cluster file, or `service-account`.
     pub role: String,
     /// The phase.
     pub phase: String,
-    /// SHA-256 of the certificate of the CA that is replaced.
+    /// SHA-256 of the certificate of the CA that is replaced, or of the public key.
     pub old: String,
     /// SHA-256 of the certificate of the CA that replaces it.
     pub new: String,
@@ -92,14 +93,20 @@ impl Report {
             pin: root.spki_fingerprint().as_pin(),
             sha256: root.fingerprint().to_string(),
         });
+        let of_tokens = target.token_keys.as_ref().map(|expected| RotationLine {
+            role: TOKEN_ROLE.to_owned(),
+            phase: sanitized(&expected.phase),
+            old: expected.old.to_string(),
+            new: expected.new.to_string(),
+        });
         let rotation = target.phase.as_ref().map(|expected| RotationLine {
-            role: sanitized(&expected.role),
+            role: expected.role.name().to_owned(),
             phase: expected.rotation.phase.as_str().to_owned(),
             old: expected.rotation.old.to_string(),
             new: expected.rotation.new.to_string(),
         });
         Self {
-            rotation,
+            rotation: rotation.or(of_tokens),
             cluster: target.cluster.clone(),
             kind: target.kind,
             roots: roots.collect(),

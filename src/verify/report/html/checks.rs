@@ -38,6 +38,7 @@ impl Report {
             Scope::Node => ("node", "Nodes, as masters see them"),
             Scope::Master => ("master", "Masters, as nodes see them"),
             Scope::Enrolment => ("enrolment", "The enrolment endpoint"),
+            Scope::Etcd => ("etcd", "The members of etcd"),
         };
         let table = html! {
             table.grid {
