@@ -364,6 +364,13 @@ impl Target {
         self.nodes.iter().enumerate().filter(|(_, node)| node.account_checked)
     }
 
+    /// Returns the node that calls each API server as its kubelet does: the first one whose client certificate is here, for
+    /// the keys of hosts that made their own are not.
+    pub(super) fn calling_node(&self) -> Option<usize> {
+        let with_client = self.accounts().find(|(_, node)| node.client.is_some());
+        with_client.or_else(|| self.accounts().next()).map(|(at, _)| at)
+    }
+
     /// Returns the peer at a position of [`Self::peers`].
     pub(super) fn peer(&self, at: usize) -> Option<(Place, &Peer)> {
         let (endpoint, masters) = (usize::from(self.endpoint.is_some()), self.masters.len());

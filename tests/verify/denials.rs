@@ -132,6 +132,27 @@ fn a_node_asks_if_the_verifier_may_not_and_the_check_is_skipped_if_neither_may()
 }
 
 #[test]
+fn another_node_calls_if_the_first_one_made_its_own_keys() {
+    let lab = lab(1, 3, None);
+    let mut target = (*lab.target).clone();
+    target.nodes[0].client = None;
+    target.nodes[0].client_missing = Some("its key is not here".to_owned());
+    let findings = found(&lab, target);
+    let of = |id: &str| findings.iter().filter(move |finding| finding.id.to_string() == id).collect::<Vec<_>>();
+    for finding in of("master.admission") {
+        assert_eq!((finding.status, finding.client.as_deref()), (Status::Pass, Some("node-2")), "{finding:?}");
+    }
+    assert_eq!(of("master.admission").len(), 2);
+    // Each node's account is asked for once.
+    let callers = of("master.caller").into_iter().map(|finding| (finding.client.as_deref(), finding.status));
+    let expected = [("node-1", Status::Skipped), ("node-2", Status::Pass), ("node-3", Status::Pass)];
+    for (client, status) in expected {
+        let of_client: Vec<_> = callers.clone().filter(|(who, _)| *who == Some(client)).collect();
+        assert_eq!(of_client, [(Some(client), status); 2], "{client}");
+    }
+}
+
+#[test]
 fn no_denial_is_proven_by_a_server_that_denies_everything_or_gives_no_review() {
     let lab = lab(1, 2, None);
     let seen = lab.observe();

@@ -75,10 +75,9 @@ impl Run {
             let (client, why) = (Client::Node(node.name.clone()), Outcome::NotTried(LATE.to_owned()));
             return not_sent(client, node.client.as_ref(), Request::WhoAmI, why);
         }
-        // The first node has connected as its kubelet does; for the others it only matters whether each account is
-        // known.
-        let first_came = self.target.accounts().next().is_some_and(|(_, first)| first.client.is_some());
-        let offer = if first_came { Offer::Http1 } else { Offer::Http2OrHttp1 };
+        // One node has connected as its kubelet does; for the others it only matters whether each account is known.
+        let one_came = self.target.calling_node().is_some_and(|node| self.target.nodes[node].client.is_some());
+        let offer = if one_came { Offer::Http1 } else { Offer::Http2OrHttp1 };
         let mut exchange = Box::pin(self.self_review(&api_server.socket, node, offer)).await;
         if offer == Offer::Http1
             && !matches!(exchange.outcome, Outcome::Answer(_) | Outcome::TimedOut(_) | Outcome::NotTried(_))

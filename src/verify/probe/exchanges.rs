@@ -24,7 +24,7 @@ impl Run {
         socket: &Socket,
         seen: &mut Vec<Exchange>,
     ) {
-        let account = (place != Place::Node).then(|| self.target.accounts().next()).flatten().map(|(node, _)| node);
+        let account = (place != Place::Node).then(|| self.target.calling_node()).flatten();
         let mut known = None;
         if let Some(node) = account {
             let exchange = self.self_review(socket, node, Offer::Http2OrHttp1).await;

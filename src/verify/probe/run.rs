@@ -129,7 +129,8 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
         let run = run.clone();
         async move { run.etcd_members().await }
     });
-    let rest: Vec<usize> = run.target.accounts().skip(1).map(|(node, _)| node).collect();
+    let rest: Vec<usize> =
+        run.target.accounts().map(|(at, _)| at).filter(|at| Some(*at) != run.target.calling_node()).collect();
     let calls: Vec<(usize, usize)> =
         (0..api_servers.len()).flat_map(|api_server| rest.iter().map(move |node| (api_server, *node))).collect();
     let ask = |(api_server, node): (usize, usize)| {
