@@ -58,6 +58,35 @@ fn every_injected_fault_is_found_and_exits_with_1() {
 }
 
 #[test]
+fn the_demo_of_a_rotation_refuses_no_connection() {
+    let mut lab = Lab::empty();
+    lab.now = time::OffsetDateTime::now_utc();
+    let ran = lab.run(&["demo", "--rotate", "--keep", "--quiet"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    let folder = ran.out.lines().last().expect("the folder is named").to_owned();
+    let log = lab.good(&["--dir", &folder, "log", "--output", "json"]).out;
+    for phase in ["prepare", "trust-both", "canary", "servers", "clients", "drop-old", "retire"] {
+        assert!(log.contains(&format!("{phase}, old ")), "{phase}: {log}");
+    }
+    assert!(!std::path::Path::new(&folder).join("pki/rotation").exists(), "the rotation is over");
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+#[test]
+fn a_host_that_is_left_out_of_a_rotation_is_named() {
+    let mut lab = Lab::empty();
+    lab.now = time::OffsetDateTime::now_utc();
+    for (fault, check) in [("left-out", "node.new-root"), ("still-trusts-old", "node.old-root")] {
+        let ran = lab.run(&["demo", "--rotate", "--fault", fault]);
+        assert_eq!(ran.status, 1, "{fault}: {ran}");
+        assert!(ran.err.contains(&format!("node-2 {check}")), "{fault}: {ran}");
+        assert_eq!(lab.run(&["demo", "--fault", fault]).status, 2, "{fault}: of another demo");
+    }
+    assert_eq!(lab.run(&["demo", "--rotate", "--fault", "other-ca"]).status, 2);
+    assert_eq!(lab.run(&["demo", "--rotate", "--dynamic"]).status, 2);
+}
+
+#[test]
 fn demo_keep_leaves_a_usable_cluster_directory() {
     let mut lab = Lab::empty();
     lab.now = time::OffsetDateTime::now_utc();

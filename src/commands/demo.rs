@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 use super::bundle;
 #[cfg(feature = "server")]
 use super::demo_dynamic::{self, DynamicFault};
+use super::demo_rotate::{self, RotateFault};
 use super::init_ca;
 use super::issue_admin;
 use super::issue_master;
@@ -40,8 +41,11 @@ pub struct DemoArgs {
     fault: Option<Fault>,
     /// Show how a node joins a running cluster instead: register, announce, join, queue, approve, proof, renew, revoke
     #[cfg(feature = "server")]
-    #[arg(long, conflicts_with = "output")]
+    #[arg(long, conflicts_with_all = ["output", "rotate"])]
     dynamic: bool,
+    /// Show how the CA of a running cluster is replaced instead, while its hosts connect to each other all the time
+    #[arg(long, conflicts_with = "output")]
+    rotate: bool,
     /// Format of the report
     #[arg(short, long, value_name = "FORMAT", default_value = "human")]
     output: ReportFormat,
@@ -54,25 +58,46 @@ pub struct DemoArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Cluster(InjectedFault),
+    Rotate(RotateFault),
     #[cfg(feature = "server")]
     Dynamic(DynamicFault),
 }
 
+/// What the demo shows, and its fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Cluster(Option<InjectedFault>),
+    Rotate(Option<RotateFault>),
+    #[cfg(feature = "server")]
+    Dynamic(Option<DynamicFault>),
+}
+
 impl Fault {
     fn parse(name: &str) -> Option<Self> {
-        let in_cluster = InjectedFault::parse(name).map(Self::Cluster);
+        let fault = InjectedFault::parse(name).map(Self::Cluster);
+        let fault = fault.or_else(|| RotateFault::parse(name).map(Self::Rotate));
         #[cfg(feature = "server")]
-        let in_cluster = in_cluster.or_else(|| DynamicFault::parse(name).map(Self::Dynamic));
-        in_cluster
+        let fault = fault.or_else(|| DynamicFault::parse(name).map(Self::Dynamic));
+        fault
     }
 
     /// Returns the names of all faults, with descriptions.
     fn all() -> Vec<(&'static str, String)> {
         let in_cluster = InjectedFault::ALL.iter().map(|fault| (fault.as_str(), fault.describe().to_string()));
-        let all: Vec<(&'static str, String)> = in_cluster.collect();
+        let all: Vec<(&'static str, String)> = in_cluster.chain(RotateFault::all()).collect();
         #[cfg(feature = "server")]
         let all = all.into_iter().chain(DynamicFault::all()).collect();
         all
+    }
+
+    /// Returns the option of `demo` that the fault needs.
+    fn option(self) -> Option<&'static str> {
+        match self {
+            Self::Cluster(_) => None,
+            Self::Rotate(_) => Some("--rotate"),
+            #[cfg(feature = "server")]
+            Self::Dynamic(_) => Some("--dynamic"),
+        }
     }
 }
 
@@ -87,30 +112,33 @@ fn fault_help() -> String {
 }
 
 impl DemoArgs {
-    /// Returns the fault of the simulated cluster.
+    /// Returns what is shown.
     ///
     /// # Errors
-    /// Returns a usage error for a fault of the other demo.
-    fn cluster_fault(&self) -> Result<Option<InjectedFault>> {
-        match self.fault {
-            None => Ok(None),
-            Some(Fault::Cluster(fault)) => Ok(Some(fault)),
-            #[cfg(feature = "server")]
-            Some(Fault::Dynamic(_)) => {
-                Err(CliError::new(Exit::Usage, "this is a fault of clusterctl demo --dynamic").hint("add --dynamic"))
-            }
+    /// Returns a usage error for a fault of another demo.
+    fn mode(&self) -> Result<Mode> {
+        #[cfg(feature = "server")]
+        if self.dynamic {
+            return match self.fault {
+                None => Ok(Mode::Dynamic(None)),
+                Some(Fault::Dynamic(fault)) => Ok(Mode::Dynamic(Some(fault))),
+                Some(other) => Err(Self::other_demo(other)),
+            };
+        }
+        match (self.rotate, self.fault) {
+            (true, None) => Ok(Mode::Rotate(None)),
+            (true, Some(Fault::Rotate(fault))) => Ok(Mode::Rotate(Some(fault))),
+            (false, None) => Ok(Mode::Cluster(None)),
+            (false, Some(Fault::Cluster(fault))) => Ok(Mode::Cluster(Some(fault))),
+            (_, Some(other)) => Err(Self::other_demo(other)),
         }
     }
 
-    #[cfg(feature = "server")]
-    fn dynamic_fault(&self) -> Result<Option<DynamicFault>> {
-        match self.fault {
-            None => Ok(None),
-            Some(Fault::Dynamic(fault)) => Ok(Some(fault)),
-            Some(Fault::Cluster(_)) => {
-                Err(CliError::new(Exit::Usage, "this is no fault of clusterctl demo --dynamic")
-                    .hint("leave --dynamic out"))
-            }
+    fn other_demo(fault: Fault) -> CliError {
+        let error = |what: &str| CliError::new(Exit::Usage, what);
+        match fault.option() {
+            Some(option) => error("this is a fault of another demo").hint(format!("run clusterctl demo {option}")),
+            None => error("this is a fault of the plain demo").hint("leave --dynamic and --rotate out"),
         }
     }
 }
@@ -123,11 +151,7 @@ pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<Exit> {
     if threads::are_scarce() {
         return Err(error::too_few_threads());
     }
-    #[cfg(feature = "server")]
-    let dynamic = if args.dynamic { Some(args.dynamic_fault()?) } else { None };
-    #[cfg(not(feature = "server"))]
-    let dynamic: Option<()> = None;
-    let fault = if dynamic.is_none() { args.cluster_fault()? } else { None };
+    let mode = args.mode()?;
     // Before the folder exists, because a signal must not leave a folder with keys behind.
     context.stop.listen();
     let folder = tempfile::Builder::new()
@@ -135,10 +159,11 @@ pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<Exit> {
         .tempdir()
         .map_err(|error| CliError::new(Exit::Environment, "there is no temporary folder").because(error))?;
     let layout = Layout::new(folder.path().to_owned());
-    let ended = match dynamic {
+    let ended = match mode {
+        Mode::Cluster(fault) => Demo { layout, times: Times::of(fault, context.env.now), fault }.play(args, context),
+        Mode::Rotate(fault) => demo_rotate::play(&layout, fault, context),
         #[cfg(feature = "server")]
-        Some(fault) => demo_dynamic::play(&layout, fault, context),
-        _ => Demo { layout, times: Times::of(fault, context.env.now), fault }.play(args, context),
+        Mode::Dynamic(fault) => demo_dynamic::play(&layout, fault, context),
     };
     leave(folder, args.keep, context);
     ended

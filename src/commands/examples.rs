@@ -316,7 +316,8 @@ Examples:
 pub const DEMO: &str = "\
 Examples:
   $ clusterctl demo
-  $ clusterctl demo --fault other-ca";
+  $ clusterctl demo --fault other-ca
+  $ clusterctl demo --rotate";
 
 /// `completions`
 pub const COMPLETIONS: &str = "\

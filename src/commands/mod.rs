@@ -11,6 +11,7 @@ pub mod csr;
 pub mod demo;
 #[cfg(feature = "server")]
 mod demo_dynamic;
+mod demo_rotate;
 mod dispatch;
 pub mod examples;
 pub mod explain;

@@ -16,5 +16,6 @@ mod reviews;
 mod small;
 mod state;
 mod tls;
+pub mod traffic;
 
 pub use error::FakeClusterError;
