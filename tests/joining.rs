@@ -3,6 +3,7 @@
 mod failures;
 mod proof;
 mod renewal;
+mod rotation;
 mod whole;
 
 use std::fs;

@@ -189,6 +189,7 @@ fn of_rotate(error: &RotateError) -> Exit {
         | RotateError::SharedKey(_)
         | RotateError::Wait { .. }
         | RotateError::NoBackup
+        | RotateError::NoCanary(_)
         | RotateError::Due(_)
         | RotateError::TooLate { .. }
         | RotateError::Confirm(_) => Exit::Refused,

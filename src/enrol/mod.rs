@@ -4,7 +4,9 @@
 pub mod approval;
 pub mod blocks;
 pub mod evidence;
+pub mod handover;
 pub mod policy;
 pub mod record;
+pub mod record_rotation;
 pub mod request;
 pub mod token;

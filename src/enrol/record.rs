@@ -1,13 +1,16 @@
 //! Signed records of a bootstrap endpoint: the place of a cluster's masters, and its roots.
 //!
-//! A cluster's id is the pin of a root. A record is signed by an announcer whose certificate leads to that root, so that the
-//! endpoint, its TLS and its operator can withhold a record, and cannot forge one.
+//! A cluster's id is the pin of a root. A record is signed by an announcer whose certificate leads to that root, or to one that
+//! replaces it by a handover in the record, so that the endpoint, its TLS and its operator can withhold a record, and cannot
+//! forge one.
 
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use super::handover::{self, Handover};
+use super::record_rotation::{RecordRotation, RotationFields};
 use crate::cluster::account::AccountScheme;
 use crate::cluster::duration::stamp;
 use crate::cluster::endpoint::Endpoint;
@@ -36,7 +39,7 @@ const KIND: &str = "ClusterRecord";
 /// The record of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The cluster's id: the pin of a root.
+    /// The cluster's id: the pin of a root, or of one that was replaced.
     pub id: Fingerprint,
     /// The cluster's name.
     pub name: ClusterName,
@@ -46,8 +49,10 @@ pub struct Record {
     pub enrolment: Vec<Endpoint>,
     /// The naming scheme of kubelets' accounts.
     pub accounts: AccountScheme,
-    /// The roots, the one of the id among them; two during a rotation.
+    /// The roots that hosts trust; two during a rotation.
     pub roots: Vec<Certificate>,
+    /// The rotation that is under way.
+    pub rotation: Option<RecordRotation>,
     /// The number of the record, which grows.
     pub seq: u64,
     /// The time at which it was signed.
@@ -66,6 +71,8 @@ struct Fields {
     enrolment: Vec<String>,
     accounts: String,
     roots: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rotation: Option<RotationFields>,
     seq: u64,
     issued: String,
     expires: String,
@@ -83,6 +90,18 @@ struct Envelope {
     signature: String,
     /// The announcer's certificate, PEM, and the intermediates above it.
     chain: Vec<String>,
+    /// The handovers from earlier roots, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    handovers: Vec<Handover>,
+}
+
+/// A record that was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedRecord {
+    /// The record.
+    pub record: Record,
+    /// The pin of the newest of its roots that is proven: hosts that know it need no handover any more.
+    pub newest: Fingerprint,
 }
 
 /// Errors of a record.
@@ -98,7 +117,7 @@ pub enum RecordError {
     #[error("it is the record of another cluster, {0}")]
     OtherCluster(Fingerprint),
     /// None of its roots has the pin.
-    #[error("none of its roots has the pin {0}")]
+    #[error("none of its roots has the pin {0}, or replaces one that has")]
     NoRoot(Fingerprint),
     /// The announcer's certificate does not lead to the root.
     #[error("the certificate of its announcer is not valid under this root: {0}")]
@@ -140,7 +159,12 @@ impl Record {
     ///
     /// # Errors
     /// Returns an error if the key cannot sign.
-    pub fn sign(&self, key: &dyn SigningKey, chain: &[Certificate]) -> Result<String, SigningError> {
+    pub fn sign(
+        &self,
+        key: &dyn SigningKey,
+        chain: &[Certificate],
+        handovers: &[Handover],
+    ) -> Result<String, SigningError> {
         let fields = serde_json::to_string(&self.fields()).map_err(|_| SigningError::Failed)?;
         let signature = key.sign(&[CONTEXT, fields.as_bytes()].concat())?;
         let envelope = Envelope {
@@ -149,6 +173,7 @@ impl Record {
             record: Base64::encode_string(fields.as_bytes()),
             signature: Base64::encode_string(&signature),
             chain: chain.iter().map(Certificate::to_pem).collect(),
+            handovers: handovers.to_vec(),
         };
         let mut text = serde_json::to_string_pretty(&envelope).map_err(|_| SigningError::Failed)?;
         text.push('\n');
@@ -163,6 +188,7 @@ impl Record {
             enrolment: self.enrolment.iter().map(ToString::to_string).collect(),
             accounts: self.accounts.as_str().to_owned(),
             roots: self.roots.iter().map(Certificate::to_pem).collect(),
+            rotation: self.rotation.as_ref().map(RecordRotation::fields),
             seq: self.seq,
             issued: stamp(self.issued),
             expires: stamp(self.expires),
@@ -174,14 +200,28 @@ impl Record {
     /// # Errors
     /// Returns the first reason why it is not accepted.
     pub fn verify(bytes: &[u8], id: Fingerprint, now: OffsetDateTime) -> Result<Self, RecordError> {
+        Self::verify_from(bytes, id, id, now).map(|verified| verified.record)
+    }
+
+    /// Like [`Self::verify`], for a host that knows the pin `known`: that of the id, or that of a root that replaced it.
+    ///
+    /// # Errors
+    /// Returns the first reason why it is not accepted.
+    pub fn verify_from(
+        bytes: &[u8],
+        id: Fingerprint,
+        known: Fingerprint,
+        now: OffsetDateTime,
+    ) -> Result<VerifiedRecord, RecordError> {
         let (record, signed, envelope) = Self::read(bytes)?;
         if record.id != id {
             return Err(RecordError::OtherCluster(record.id));
         }
-        let root = record.roots.iter().find(|root| root.spki_fingerprint() == id).ok_or(RecordError::NoRoot(id))?;
+        let anchors = handover::reached(known, &record.roots, &envelope.handovers, now);
+        let newest = anchors.iter().rev().find(|root| record.roots.contains(root));
+        let newest = newest.ok_or(RecordError::NoRoot(known))?.spki_fingerprint();
         let chain = certificates(&envelope.chain)?;
         let (leaf, others) = chain.split_first().ok_or_else(|| RecordError::Chain("there is none".to_owned()))?;
-        let anchors = [root.clone()];
         let path = best_path(leaf, others, &anchors, Purpose::Client, now)
             .map_err(|error| RecordError::Chain(error.to_string()))?;
         if let Some(violation) = path.violations.first() {
@@ -202,16 +242,22 @@ impl Record {
         if record.expires <= now {
             return Err(RecordError::Expired { expires: record.expires, now });
         }
-        Ok(record)
+        Ok(VerifiedRecord { record, newest })
     }
 
     /// Returns a record that was verified in an earlier run, whatever its dates are now; `None` if it is another cluster's or
     /// damaged.
     #[must_use]
     pub fn known(bytes: &[u8], id: Fingerprint) -> Option<Self> {
+        Self::known_from(bytes, id, id)
+    }
+
+    /// Like [`Self::known`], for a host that knows the pin `known`.
+    #[must_use]
+    pub fn known_from(bytes: &[u8], id: Fingerprint, known: Fingerprint) -> Option<Self> {
         let (record, ..) = Self::read(bytes).ok()?;
         // At the time of its signature it was valid.
-        Self::verify(bytes, id, record.issued).ok()
+        Self::verify_from(bytes, id, known, record.issued).ok().map(|verified| verified.record)
     }
 
     /// Checks that this record is not older than the known one.
@@ -251,6 +297,7 @@ impl Record {
             enrolment: fields.enrolment.iter().map(endpoint).collect::<Result<_, _>>()?,
             accounts: accounts.ok_or_else(|| malformed("accounts"))?,
             roots: certificates(&fields.roots)?,
+            rotation: fields.rotation.map(|one| one.parse().ok_or_else(|| malformed("rotation"))).transpose()?,
             seq: fields.seq,
             issued: time(&fields.issued)?,
             expires: time(&fields.expires)?,

@@ -81,6 +81,12 @@ impl Layout {
         self.root_folder(role).join(PENDING_TRUST_FILE)
     }
 
+    /// Returns the file of the handovers from earlier roots of the cluster: `pki/handovers.json`.
+    #[must_use]
+    pub fn handovers(&self) -> PathBuf {
+        self.pki().join("handovers.json")
+    }
+
     /// Returns a root's `ca.crt`.
     #[must_use]
     pub fn root_certificate(&self, root: CaRole) -> PathBuf {

@@ -7,6 +7,7 @@ pub mod ca;
 pub mod credentials;
 pub mod error;
 pub mod files;
+pub mod handovers;
 pub mod identity;
 pub mod issuance;
 pub mod layout;

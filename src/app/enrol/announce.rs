@@ -16,9 +16,12 @@ use crate::app::error::Error;
 use crate::app::input;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 use crate::config::kubeconfig::{self, Credential};
+use crate::enrol::handover::Handover;
 use crate::enrol::record::{ANNOUNCERS, MAX_RECORD, Record, registration_message};
+use crate::enrol::record_rotation::RecordRotation;
 use crate::enrol::token::Token;
 use crate::https::{Answer, Client, ClientOptions, Request, Trust};
 use crate::pki::certificate::Certificate;
@@ -26,6 +29,9 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::IssueError;
 use crate::pki::local_key::LocalKey;
 use crate::pki::pem;
+use crate::pki::rotation::Phase;
+use crate::pki::trust_bundle::TrustBundle;
+use crate::store::handovers;
 
 /// The header with the id of a registration token.
 pub const TOKEN_HEADER: &str = "x-clusterctl-token";
@@ -34,6 +40,8 @@ pub const SIGNATURE_HEADER: &str = "x-clusterctl-signature";
 /// The default validity of a record.
 pub const VALIDITY: Lifetime = Lifetime::ONE_WEEK;
 const LIMIT: Duration = Duration::from_secs(15);
+/// The status of an endpoint at which the cluster is not registered.
+const NOT_FOUND: u16 = 404;
 const MAX_KUBECONFIG: u64 = 1 << 20;
 
 /// The result of registering.
@@ -51,7 +59,7 @@ pub struct RegisterReport {
 /// Returns an error if there is no CA, or the endpoint cannot be reached or refuses.
 pub fn register(endpoint: &Endpoint, token: &Token, cluster: &Cluster, env: &Env) -> Result<RegisterReport, Error> {
     let (_, cas) = directory::cas(&env.layout, cluster)?;
-    let id = cas.cluster.pin();
+    let id = registered_id(&cas.cluster);
     let body = json!({"name": cluster.name.as_str(), "roots": cas.cluster.to_pem()}).to_string();
     let signature = token.secret.sign(&registration_message(id, body.as_bytes())).map_err(AnnounceError::Token)?;
     let signature = Base64::encode_string(&signature);
@@ -67,6 +75,25 @@ pub fn register(endpoint: &Endpoint, token: &Token, cluster: &Cluster, env: &Env
     let answer = client(env.now)?.send(&request).map_err(AnnounceError::from)?;
     accepted(endpoint, &answer)?;
     Ok(RegisterReport { id, endpoint: endpoint.clone() })
+}
+
+/// Returns the id by which bootstrap endpoints know the cluster: the pin of its root. During a rotation it is that of the old
+/// root until the end.
+fn registered_id(trust: &TrustBundle) -> Fingerprint {
+    let old = trust.rotation().and_then(|rotation| trust.find(rotation.old));
+    old.map_or_else(|| trust.pin(), |(ca, _)| ca.root().spki_fingerprint())
+}
+
+/// Returns the ids by which hosts may know the cluster: the present one, and those from which valid handovers lead to it.
+fn ids(trust: &TrustBundle, handovers: &[Handover], now: OffsetDateTime) -> Vec<Fingerprint> {
+    let mut ids = vec![registered_id(trust)];
+    for handed in handovers.iter().rev().filter_map(|handover| handover.verify(now).ok()) {
+        let (old, new) = (handed.old.spki_fingerprint(), handed.new.spki_fingerprint());
+        if ids.contains(&new) && !ids.contains(&old) {
+            ids.push(old);
+        }
+    }
+    ids
 }
 
 /// The options of announcing.
@@ -93,7 +120,8 @@ pub struct AnnounceReport {
 
 /// Signs a record of the cluster with the announcer's key, and sends it to the bootstrap endpoints.
 ///
-/// Its number is greater than those that the endpoints have.
+/// Its number is greater than those that the endpoints have. An endpoint at which the cluster is registered by the id of an
+/// earlier root gets the record of that id, with the handovers to the present root.
 ///
 /// # Errors
 /// Returns an error if the announcer's credential cannot be used, or an endpoint cannot be reached or refuses.
@@ -107,36 +135,34 @@ pub fn announce(options: &AnnounceOptions, cluster: &Cluster, env: &Env) -> Resu
     }
     let (chain, key) = credential(&options.kubeconfig)?;
     let client = client(env.now)?;
-    let id = cas.cluster.pin();
-    let mut seq = u64::try_from(env.now.unix_timestamp()).unwrap_or_default();
-    for endpoint in &options.bootstrap {
-        let url = format!("{endpoint}{}", record_path(id));
-        // An endpoint that does not answer now is named below; the others get the record nevertheless.
-        let Ok(answer) = client.send(&Request::get(&url, MAX_RECORD)) else { continue };
-        // Only a record under this root counts: another one would be the endpoint's invention.
-        if let Some(known) = Record::known(&answer.body, id).filter(|_| answer.is_success()) {
-            seq = seq.max(known.seq + 1);
-        }
+    let mut handovers = handovers::read(&env.layout)?;
+    let rotation = cas.cluster.rotation();
+    // Before hosts get the new root, nothing leads to it.
+    if let Some(rotation) = rotation.filter(|rotation| rotation.phase == Phase::Prepare) {
+        handovers.retain(|one| one.unverified().is_ok_and(|found| found.new.fingerprint() != rotation.new));
     }
+    let ids = ids(&cas.cluster, &handovers, env.now);
     let record = Record {
-        id,
+        id: registered_id(&cas.cluster),
         name: cluster.name.clone(),
         endpoint: cluster.endpoint.clone(),
         enrolment: options.enrolment.clone(),
         accounts: cluster.accounts,
         roots: cas.cluster.anchors().into_iter().cloned().collect(),
-        seq,
+        rotation: record_rotation(&cas.cluster),
+        seq: next_seq(&client, &options.bootstrap, &ids, env.now),
         issued: env.now,
         // Hosts refuse a record whose announcer's certificate has expired.
         expires: chain.iter().map(|one| one.not_after).fold(env.now + options.validity.duration(), Ord::min),
     };
-    let signed = record.sign(&key, &chain).map_err(AnnounceError::Sign)?;
+    let sign = |id: &Fingerprint| {
+        let signed = Record { id: *id, ..record.clone() }.sign(&key, &chain, &handovers);
+        signed.map(|signed| (*id, signed)).map_err(AnnounceError::Sign)
+    };
+    let signed: Vec<(Fingerprint, String)> = ids.iter().map(sign).collect::<Result<_, _>>()?;
     let (mut accepted_by, mut first_error) = (Vec::new(), None);
     for endpoint in &options.bootstrap {
-        let url = format!("{endpoint}{}", record_path(id));
-        let body = Some(("application/json", signed.as_bytes()));
-        let request = Request { method: "PUT", url: &url, body, headers: &[], limit: MAX_RECORD };
-        match client.send(&request).map_err(AnnounceError::from).and_then(|answer| accepted(endpoint, &answer)) {
+        match send(&client, endpoint, &signed) {
             Ok(()) => accepted_by.push(endpoint.clone()),
             Err(error) => first_error = first_error.or(Some(error)),
         }
@@ -145,6 +171,48 @@ pub fn announce(options: &AnnounceOptions, cluster: &Cluster, env: &Env) -> Resu
         None => Ok(AnnounceReport { record, accepted: accepted_by }),
         Some(error) if accepted_by.is_empty() => Err(error.into()),
         Some(error) => Err(AnnounceError::Partly { accepted: accepted_by, source: Box::new(error) }.into()),
+    }
+}
+
+/// Returns the part of the record about a rotation: none before hosts get the new root.
+fn record_rotation(trust: &TrustBundle) -> Option<RecordRotation> {
+    let rotation = trust.rotation().filter(|rotation| rotation.phase != Phase::Prepare)?;
+    let (new, _) = trust.find(rotation.new)?;
+    let canaries = rotation.canaries.iter().filter_map(|name| HostName::parse(name).ok()).collect();
+    Some(RecordRotation { phase: rotation.phase, new: new.root().spki_fingerprint(), canaries })
+}
+
+/// Returns a number that is greater than those of the records that the endpoints have.
+fn next_seq(client: &Client, endpoints: &[Endpoint], ids: &[Fingerprint], now: OffsetDateTime) -> u64 {
+    let mut seq = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+    for (endpoint, id) in endpoints.iter().flat_map(|endpoint| ids.iter().map(move |id| (endpoint, *id))) {
+        let url = format!("{endpoint}{}", record_path(id));
+        // An endpoint that does not answer now is named later; the others get the record nevertheless.
+        let Ok(answer) = client.send(&Request::get(&url, MAX_RECORD)) else { continue };
+        // Only a record under this root counts: another one would be the endpoint's invention.
+        if let Some(known) = Record::known(&answer.body, id).filter(|_| answer.is_success()) {
+            seq = seq.max(known.seq + 1);
+        }
+    }
+    seq
+}
+
+/// Sends the records to an endpoint. It is enough that one of the ids is registered there.
+fn send(client: &Client, endpoint: &Endpoint, signed: &[(Fingerprint, String)]) -> Result<(), AnnounceError> {
+    let (mut is_accepted, mut unregistered) = (false, None);
+    for (id, signed) in signed {
+        let url = format!("{endpoint}{}", record_path(*id));
+        let body = Some(("application/json", signed.as_bytes()));
+        let answer = client.send(&Request { method: "PUT", url: &url, body, headers: &[], limit: MAX_RECORD })?;
+        match accepted(endpoint, &answer) {
+            Ok(()) => is_accepted = true,
+            Err(error) if answer.status == NOT_FOUND => unregistered = unregistered.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    match unregistered {
+        Some(error) if !is_accepted => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::advance::{evidence, prove};
 use super::error::RotateError;
+use super::handover;
 use super::start::inconsistent;
 use super::state::{last_step, record};
 use crate::app::directory;
@@ -97,6 +98,8 @@ pub fn abort(
     }
     record(&mut ledger, role, ABORT, fingerprints, &env.audit())?;
     let before = trust.with_states(fingerprints, (CaState::Active, CaState::Retired)).map_err(inconsistent)?;
+    let root_of_new = trust.find(present.new).map(|(ca, _)| ca.root().fingerprint());
+    handover::forget(&env.layout, role, root_of_new)?;
     ca::write_trust(&env.layout, &before)?;
     rotation::remove(&env.layout, role)?;
     let needs_delivery = phase.trusts_new();

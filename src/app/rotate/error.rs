@@ -85,6 +85,9 @@ pub enum RotateError {
         /// Its phase.
         phase: Phase,
     },
+    /// The client certificate of the old CA is missing.
+    #[error("the client certificate of the old {} in the folder of its rotation cannot be read", _0.as_str())]
+    NoCanary(CaRole),
     /// The key of the old CA would be deleted.
     #[error("the key of the old {} would be deleted now", _0.as_str())]
     Confirm(CaRole),

@@ -9,6 +9,7 @@ mod advance;
 mod behind;
 mod error;
 mod gate;
+mod handover;
 mod plan;
 mod rereads;
 mod start;

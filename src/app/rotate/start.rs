@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use super::error::RotateError;
+use super::handover;
 use super::plan::{PhasePlan, remaining};
 use super::state::{RotatedCa, record};
 use super::tokens::TokenRotationError;
@@ -140,6 +141,7 @@ pub fn start(
     };
     let fingerprints = (old.ca().certificate().fingerprint(), new.certificate().fingerprint());
     record_certificates(&mut ledger, &new, old, env)?;
+    handover::keep(&env.layout, old.ca(), &new)?;
     record(&mut ledger, role, Phase::Prepare.as_str(), fingerprints, &env.audit())?;
     let rotation = Rotation {
         phase: Phase::Prepare,

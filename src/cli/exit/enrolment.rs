@@ -75,6 +75,7 @@ pub(super) fn of_join(error: &JoinError) -> Exit {
         | JoinError::Encrypted(_)
         | JoinError::Installer { .. }
         | JoinError::NoProof(_)
+        | JoinError::RootReplaced(_)
         | JoinError::NoCertificate(_) => Exit::Refused,
         JoinError::Https(_) | JoinError::Unreachable { .. } | JoinError::Stopped | JoinError::Program { .. } => {
             Exit::Environment

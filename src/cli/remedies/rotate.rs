@@ -35,6 +35,10 @@ pub(super) fn words(error: &RotateError) -> String {
             "make a report of this phase: clusterctl verify --phase --output json >report.json".to_owned()
         }
         RotateError::NoBackup => "back it up first: clusterctl backup FILE".to_owned(),
+        RotateError::NoCanary(_) => {
+            "restore the folder pki/rotation from the backup of this rotation; before there is one, delete it, and start again"
+                .to_owned()
+        }
         RotateError::Due(_) => {
             "renew them first: clusterctl renew --all --within 30d, then clusterctl apply, and deliver the bundles"
                 .to_owned()

@@ -93,6 +93,14 @@ pub(super) fn place(profile: Profile) -> Option<String> {
 /// # Errors
 /// Returns an error if the file exists and has no certificate.
 pub(super) fn present(root: &Path, profile: Profile) -> Result<Option<Certificate>, Error> {
+    Ok(present_chain(root, profile)?.and_then(|chain| chain.into_iter().next()))
+}
+
+/// Like [`present`], with the intermediates above it.
+///
+/// # Errors
+/// Returns an error if the file exists and has no certificate.
+pub(super) fn present_chain(root: &Path, profile: Profile) -> Result<Option<Vec<Certificate>>, Error> {
     let Some(below) = place(profile) else { return Ok(None) };
     let path = root.join(below);
     let bytes = match files::read(&path, LIMIT) {
@@ -100,11 +108,21 @@ pub(super) fn present(root: &Path, profile: Profile) -> Result<Option<Certificat
         Err(StoreError::Missing(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let first = pem::certificates(&bytes).ok().and_then(|ders| ders.into_iter().next());
-    match first.and_then(|der| Certificate::from_der(der).ok()) {
-        Some(certificate) => Ok(Some(certificate)),
+    let ders = pem::certificates(&bytes).unwrap_or_default();
+    let chain: Option<Vec<Certificate>> = ders.into_iter().map(|der| Certificate::from_der(der).ok()).collect();
+    match chain.filter(|chain| !chain.is_empty()) {
+        Some(chain) => Ok(Some(chain)),
         None => Err(JoinError::NoCertificate(path).into()),
     }
+}
+
+/// Returns the pin of the root that certificates of the host lead to; `None` if they lead to none of `roots`.
+pub(super) fn root_of(profile: Profile, chain: &[Certificate], roots: &[Certificate]) -> Option<Fingerprint> {
+    let (leaf, others) = chain.split_first()?;
+    let purpose = if profile.policy().usage == Usage::Server { Purpose::Server } else { Purpose::Client };
+    // Dates are another matter.
+    let path = best_path(leaf, others, roots, purpose, leaf.not_before).ok()?;
+    Some(path.anchor.spki_fingerprint())
 }
 
 /// Writes a certificate into its place, atomically, unless it is there already. Returns its path if it was written.

@@ -8,7 +8,7 @@ use super::options::{Backoff, Waiting};
 use crate::app::error::Error;
 use crate::app::observer::Observer;
 use crate::cluster::endpoint::Endpoint;
-use crate::enrol::record::{MAX_RECORD, Record};
+use crate::enrol::record::{MAX_RECORD, Record, VerifiedRecord};
 use crate::https::{Client, ClientOptions, HttpsError, Request, Trust};
 use crate::pki::fingerprint::Fingerprint;
 
@@ -19,6 +19,8 @@ pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub(super) struct Discovered {
     pub(super) record: Record,
+    /// The pin of the newest of its roots that is proven.
+    pub(super) newest: Fingerprint,
     pub(super) endpoint: Endpoint,
     pub(super) signed: String,
 }
@@ -26,6 +28,17 @@ pub(super) struct Discovered {
 /// Returns the path of a cluster's record at a bootstrap endpoint.
 pub(in crate::app) fn record_path(id: Fingerprint) -> String {
     format!("/clusterctl/v1/clusters/{}", id.as_pin())
+}
+
+/// What a host asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sought {
+    /// The id with which it joins.
+    pub(super) id: Fingerprint,
+    /// The pin of the root that it trusts: that of the id, or that of a root that replaced it.
+    pub(super) known: Fingerprint,
+    /// The number of the newest record that it has seen.
+    pub(super) seq: Option<u64>,
 }
 
 /// Asks the endpoints in order until one gives a valid record, and begins again with growing intervals.
@@ -36,9 +49,8 @@ pub(in crate::app) fn record_path(id: Fingerprint) -> String {
 /// # Errors
 /// Returns [`JoinError::Unreachable`] if none answers until the end of the wait, else the error of the record.
 pub(super) fn discover(
-    id: Fingerprint,
+    sought: Sought,
     endpoints: &[Endpoint],
-    known: Option<u64>,
     waiting: &Waiting,
     observer: &mut dyn Observer,
 ) -> Result<Discovered, Error> {
@@ -47,7 +59,7 @@ pub(super) fn discover(
         let mut tried = Vec::new();
         let mut refused = None;
         for endpoint in endpoints {
-            match ask(id, endpoint, known, waiting) {
+            match ask(sought, endpoint, waiting) {
                 Ok(found) => {
                     let (endpoint, seq) = (endpoint.clone(), found.record.seq);
                     if let Some(enrolment) = found.record.enrolment.first().cloned() {
@@ -81,7 +93,15 @@ enum Tried {
     Refused(JoinError),
 }
 
-fn ask(id: Fingerprint, endpoint: &Endpoint, known: Option<u64>, waiting: &Waiting) -> Result<Discovered, Tried> {
+/// Asks one endpoint, by the id with which the host joined. If the cluster is registered anew, by that of the present root.
+fn ask(sought: Sought, endpoint: &Endpoint, waiting: &Waiting) -> Result<Discovered, Tried> {
+    match ask_by(sought.id, sought, endpoint, waiting) {
+        Err(Tried::Refused(_)) if sought.known != sought.id => ask_by(sought.known, sought, endpoint, waiting),
+        other => other,
+    }
+}
+
+fn ask_by(id: Fingerprint, sought: Sought, endpoint: &Endpoint, waiting: &Waiting) -> Result<Discovered, Tried> {
     let no_answer = |error: HttpsError| Tried::NoAnswer(error.to_string());
     let options =
         ClientOptions { trust: Trust::SignedAnswers, certificate: None, now: waiting.now(), limit: REQUEST_LIMIT };
@@ -94,8 +114,9 @@ fn ask(id: Fingerprint, endpoint: &Endpoint, known: Option<u64>, waiting: &Waiti
         status => return Err(Tried::NoAnswer(format!("HTTP {status}: {}", answer.message()))),
     }
     let refused = |source| Tried::Refused(JoinError::Record { endpoint: endpoint.clone(), source });
-    let record = Record::verify(&answer.body, id, waiting.now()).map_err(refused)?;
-    record.check_sequence(known).map_err(refused)?;
+    let verified = Record::verify_from(&answer.body, id, sought.known, waiting.now()).map_err(refused)?;
+    let VerifiedRecord { record, newest } = verified;
+    record.check_sequence(sought.seq).map_err(refused)?;
     let signed = String::from_utf8_lossy(&answer.body).into_owned();
-    Ok(Discovered { record, endpoint: endpoint.clone(), signed })
+    Ok(Discovered { record, newest, endpoint: endpoint.clone(), signed })
 }

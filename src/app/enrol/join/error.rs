@@ -157,6 +157,9 @@ pub enum JoinError {
     /// The certificate has expired, and there is no other proof.
     #[error("the certificate of this host expired at {}, and no SSH host key is named that proves the host", stamp(*.0))]
     NoProof(OffsetDateTime),
+    /// The root of the host's certificates was replaced, and nothing else proves the host.
+    #[error("the root of this host's certificates was replaced ({}), and nothing else proves the host", .0.as_pin())]
+    RootReplaced(Fingerprint),
     /// A certificate of the host is missing or damaged.
     #[error("the certificate {} is missing, or damaged", .0.display())]
     NoCertificate(PathBuf),
@@ -188,7 +191,7 @@ impl JoinError {
             Self::StillWaiting(names) => JoinRemedy::Approve(names.clone()),
             Self::Stopped => JoinRemedy::RunAgain,
             Self::NoBundle { .. } => JoinRemedy::PackBundle,
-            Self::NoProof(_) | Self::Encrypted(_) => JoinRemedy::NameHostKey,
+            Self::NoProof(_) | Self::RootReplaced(_) | Self::Encrypted(_) => JoinRemedy::NameHostKey,
             Self::NoCertificate(_) => JoinRemedy::JoinFirst,
             Self::Installer { .. } => JoinRemedy::ReadInstaller,
             Self::Https(_)

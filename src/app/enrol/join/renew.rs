@@ -1,4 +1,5 @@
-//! Renews the certificates of a host that joined: at two thirds of their life, by the present certificate or the SSH host key.
+//! Renews the certificates of a host that joined, by the present certificate or the SSH host key: at two thirds of their life,
+//! or when a rotation of the cluster's CA requires it.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::ask::ask;
 use super::certificates;
-use super::discover::{Discovered, discover};
+use super::discover::discover;
 use super::error::JoinError;
 use super::options::{RenewOptions, Waiting};
 use super::report::{JoinedCertificate, RenewReport};
@@ -16,21 +17,24 @@ use super::state::JoinState;
 use crate::app::error::Error;
 use crate::app::observer::Observer;
 use crate::cluster::key_kind::KeyKind;
-use crate::cluster::profile::{Holder, Profile, TABLE};
+use crate::cluster::profile::{Holder, Profile, TABLE, Usage};
 use crate::enrol::evidence::{Occasion, Proofs};
 use crate::enrol::record::Record;
+use crate::enrol::record_rotation::Present;
 use crate::https::ClientCertificate;
 use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
 use crate::store::lock::Lock;
 
 /// The time limit of asking bootstrap endpoints, if the enrolment endpoint is known.
 const DISCOVERY: std::time::Duration = std::time::Duration::from_secs(20);
 
-/// Renews what is due. Nothing due is not an error.
+/// Renews what is due, and follows a rotation of the cluster's CA: by the cluster's record the host gets the roots, and other
+/// certificates if the phase requires them. Nothing due is not an error.
 ///
 /// # Errors
-/// Returns an error if the host never joined, no endpoint can be reached, a request is denied or not decided in time, or a
-/// file cannot be written.
+/// Returns an error if the host never joined, no endpoint can be reached although something is due, a request is denied or
+/// not decided in time, or a file cannot be written.
 pub fn renew(options: &RenewOptions, now: OffsetDateTime, observer: &mut dyn Observer) -> Result<RenewReport, Error> {
     let root = &options.root;
     let no_state = || JoinError::NoState(root.join(super::state::STATE));
@@ -38,26 +42,59 @@ pub fn renew(options: &RenewOptions, now: OffsetDateTime, observer: &mut dyn Obs
     let _lock = Lock::take_of_folder(root, options.wait)?;
     let mut state = JoinState::read(root)?.ok_or_else(no_state)?;
     let present = all_present(root)?;
-    let wanted: Vec<Profile> =
-        present.iter().filter(|(_, one)| options.force || due(one) <= now).map(|(profile, _)| *profile).collect();
-    if wanted.is_empty() {
-        return report(root, &state, Vec::new());
-    }
+    let is_due = |one: &PresentChain| options.force || due(&one.leaf) <= now;
     observer.defer_interrupts();
     let waiting = Waiting::begin(now, options.wait, observer.cancellation());
-    let (record, is_fresh) = record(&mut state, root, &waiting, observer)?;
-    // The client certificate authenticates the host, as long as it is valid.
-    let client = present.iter().find(|(profile, _)| *profile == Profile::KubeletClient).map(|(_, one)| one);
-    let expired = client.map(|one| one.not_after).filter(|not_after| *not_after <= now);
-    if let (Some(expired), None) = (expired, &options.ssh_host_key) {
-        return Err(JoinError::NoProof(expired).into());
+    let found = record(&mut state, root, present.iter().any(is_due), &waiting, observer)?;
+    let Some((record, is_fresh)) = found else { return report(root, &state, Vec::new()) };
+    let mut replaced = Vec::new();
+    if is_fresh {
+        // Before the host has, or meets, a certificate of a new root.
+        replaced.extend(add_roots(root, &record)?);
+    }
+    let wanted: Vec<Profile> =
+        present.iter().filter(|one| is_due(one) || is_required(one, &record, &state)).map(|one| one.profile).collect();
+    if !wanted.is_empty() {
+        replaced.extend(ask_anew(options, &wanted, &present, (&record, &mut state), &waiting, observer)?);
+    }
+    // Only a fresh record tells that a root has left.
+    if is_fresh {
+        replaced.extend(put_roots(root, &record.roots)?);
+    }
+    replaced.sort();
+    replaced.dedup();
+    report(root, &state, replaced)
+}
+
+/// Asks for new certificates, and puts them into their places. Returns the files that were replaced.
+fn ask_anew(
+    options: &RenewOptions,
+    wanted: &[Profile],
+    present: &[PresentChain],
+    (record, state): (&Record, &mut JoinState),
+    waiting: &Waiting,
+    observer: &mut dyn Observer,
+) -> Result<Vec<PathBuf>, Error> {
+    let root = &options.root;
+    // The client certificate authenticates the host, as long as it is valid and its root is trusted.
+    let client = present.iter().find(|one| one.profile == Profile::KubeletClient);
+    let expired = client.map(|one| one.leaf.not_after).filter(|not_after| *not_after <= waiting.now());
+    let is_trusted = client.is_some_and(|one| one.root(&record.roots).is_some());
+    if options.ssh_host_key.is_none() {
+        if let Some(expired) = expired {
+            return Err(JoinError::NoProof(expired).into());
+        }
+        if !is_trusted {
+            return Err(JoinError::RootReplaced(state.known()).into());
+        }
     }
     let (chain, key) = client_credential(root)?;
-    let certificate = expired.is_none().then_some(ClientCertificate { chain: &chain, key: &key });
+    let is_accepted = expired.is_none() && is_trusted;
+    let certificate = is_accepted.then_some(ClientCertificate { chain: &chain, key: &key });
     let asking = Asking {
         root,
         host: &state.host,
-        cluster: state.cluster,
+        cluster: state.known(),
         accounts: record.accounts,
         // Keys are kept.
         keys: KeyKind::default(),
@@ -66,24 +103,52 @@ pub fn renew(options: &RenewOptions, now: OffsetDateTime, observer: &mut dyn Obs
         occasion: Occasion::Renewal,
     };
     let prepared = prepare(&asking, |profile| wanted.contains(&profile))?;
-    let (granted, _) = ask(&prepared, &state.host, &record, &record.roots, certificate, &waiting, observer)?;
+    let (granted, _) = ask(&prepared, &state.host, record, &record.roots, certificate, waiting, observer)?;
     let mut replaced = Vec::new();
     for one in &granted {
         replaced.extend(certificates::put(root, &one.issued)?);
     }
-    // Only a fresh record tells that a root has left.
-    if is_fresh {
-        replaced.extend(put_roots(root, &record)?);
+    let is_server = |profile: Profile| profile.policy().usage == Usage::Server;
+    if let Some(rotation) = &record.rotation
+        && wanted.iter().any(|profile| is_server(*profile))
+    {
+        state.renewed_in = Some(rotation.label());
+        state.write(root)?;
     }
-    report(root, &state, replaced)
+    Ok(replaced)
+}
+
+/// A certificate of the host with those above it.
+struct PresentChain {
+    profile: Profile,
+    leaf: Certificate,
+    chain: Vec<Certificate>,
+}
+
+impl PresentChain {
+    /// Returns the pin of the root that it leads to; `None` if it leads to none of `roots`.
+    fn root(&self, roots: &[Certificate]) -> Option<Fingerprint> {
+        certificates::root_of(self.profile, &self.chain, roots)
+    }
+}
+
+/// Returns true if the cluster's roots, or the phase of a rotation, require another certificate in place of this one.
+fn is_required(one: &PresentChain, record: &Record, state: &JoinState) -> bool {
+    let Some(root) = one.root(&record.roots) else { return true };
+    record.rotation.as_ref().is_some_and(|rotation| {
+        let is_server = one.profile.policy().usage == Usage::Server;
+        let is_of_phase = state.renewed_in.as_ref() == Some(&rotation.label());
+        rotation.replaces(&state.host, Present { is_server, is_new: root == rotation.new, is_of_phase })
+    })
 }
 
 /// Returns the host's certificates with their profiles.
-fn all_present(root: &Path) -> Result<Vec<(Profile, Certificate)>, Error> {
+fn all_present(root: &Path) -> Result<Vec<PresentChain>, Error> {
     let mut all = Vec::new();
     for row in TABLE.iter().filter(|row| row.holder == Holder::Node) {
-        match certificates::present(root, row.profile)? {
-            Some(certificate) => all.push((row.profile, certificate)),
+        let chain = certificates::present_chain(root, row.profile)?.unwrap_or_default();
+        match chain.first().cloned() {
+            Some(leaf) => all.push(PresentChain { profile: row.profile, leaf, chain }),
             None => {
                 let path = root.join(certificates::place(row.profile).unwrap_or_default());
                 return Err(JoinError::NoCertificate(path).into());
@@ -104,43 +169,58 @@ pub fn due(certificate: &Certificate) -> OffsetDateTime {
     certificate.not_before + life * 2 / 3 - Duration::seconds_f64(life.as_seconds_f64() / 30.0 * fraction)
 }
 
-/// Returns the cluster's record: a new one, else the one of the last run. The flag tells whether it is new.
+/// Returns the cluster's record: a new one, else the one of the last run. The flag tells whether it is new. If nothing is due,
+/// the endpoints are asked once, and there may be no record.
 fn record(
     state: &mut JoinState,
     root: &Path,
+    is_due: bool,
     waiting: &Waiting,
     observer: &mut dyn Observer,
-) -> Result<(Record, bool), Error> {
-    let limited = Waiting::begin(waiting.now(), DISCOVERY, observer.cancellation());
-    match discover(state.cluster, &state.bootstrap, state.seq, &limited, observer) {
-        Ok(Discovered { record, signed, .. }) => {
-            (state.seq, state.record) = (Some(record.seq), Some(signed));
+) -> Result<Option<(Record, bool)>, Error> {
+    let limit = if is_due { DISCOVERY } else { std::time::Duration::ZERO };
+    let limited = Waiting::begin(waiting.now(), limit, observer.cancellation());
+    match discover(state.sought(), &state.bootstrap, &limited, observer) {
+        Ok(found) => {
+            state.remember(&found);
             state.write(root)?;
-            Ok((record, true))
+            Ok(Some((found.record, true)))
         }
-        Err(error) => {
-            // An old record was verified when it was fresh. Its endpoints still have to prove their names under the root.
-            let known = state.record.as_ref().and_then(|signed| Record::known(signed.as_bytes(), state.cluster));
-            known.map(|record| (record, false)).ok_or(error)
-        }
+        // An old record was verified when it was fresh. Its endpoints still have to prove their names under the root.
+        Err(error) => match state.known_record() {
+            Some(record) => Ok(Some((record, false))),
+            None if is_due => Err(error),
+            None => Ok(None),
+        },
     }
 }
 
-/// Replaces the installed roots by those of the record, if they differ.
-fn put_roots(root: &Path, record: &Record) -> Result<Option<PathBuf>, Error> {
+/// Adds roots of the record to the installed ones, if some are missing.
+fn add_roots(root: &Path, record: &Record) -> Result<Option<PathBuf>, Error> {
+    let installed = certificates::installed_roots(root);
+    if record.roots.iter().all(|one| installed.contains(one)) {
+        return Ok(None);
+    }
+    let left = installed.into_iter().filter(|one| !record.roots.contains(one));
+    let all: Vec<Certificate> = left.chain(record.roots.iter().cloned()).collect();
+    put_roots(root, &all)
+}
+
+/// Replaces the installed roots, if they differ.
+fn put_roots(root: &Path, roots: &[Certificate]) -> Result<Option<PathBuf>, Error> {
     let prints = |roots: &[Certificate]| -> Vec<_> {
         let mut prints: Vec<_> = roots.iter().map(Certificate::fingerprint).collect();
         prints.sort_unstable();
         prints
     };
-    if prints(&certificates::installed_roots(root)) == prints(&record.roots) {
+    if prints(&certificates::installed_roots(root)) == prints(roots) {
         return Ok(None);
     }
-    certificates::put_roots(root, &record.roots)
+    certificates::put_roots(root, roots)
 }
 
 fn report(root: &Path, state: &JoinState, replaced: Vec<PathBuf>) -> Result<RenewReport, Error> {
-    let next = all_present(root)?.iter().map(|(_, one)| due(one)).min();
+    let next = all_present(root)?.iter().map(|one| due(&one.leaf)).min();
     let certificates = JoinedCertificate::all(root, &[])?;
     Ok(RenewReport { host: state.host.clone(), certificates, replaced, next })
 }

@@ -44,10 +44,10 @@ pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Obser
     let mut state = begin(options)?;
     observer.defer_interrupts();
     let waiting = Waiting::begin(now, options.wait, observer.cancellation());
-    let Discovered { record, endpoint, signed } =
-        discover(options.cluster, &options.bootstrap, state.seq, &waiting, observer)?;
-    (state.seq, state.record) = (Some(record.seq), Some(signed));
+    let found = discover(state.sought(), &options.bootstrap, &waiting, observer)?;
+    state.remember(&found);
     state.write(root)?;
+    let Discovered { record, endpoint, .. } = found;
     let proofs = Proofs {
         ssh_host_key: options.ssh_host_key.as_ref().map(|(_, key)| key),
         token: options.token.as_ref().map(|token| (token.id.as_str(), &token.secret)),
@@ -55,7 +55,7 @@ pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Obser
     let asking = Asking {
         root,
         host,
-        cluster: options.cluster,
+        cluster: state.known(),
         accounts: record.accounts,
         keys: options.keys,
         proofs,
@@ -104,7 +104,7 @@ pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Obser
 fn begin(options: &JoinOptions) -> Result<JoinState, Error> {
     let ssh_host_key = options.ssh_host_key.as_ref().map(|(path, _)| path.clone());
     match JoinState::read(&options.root)? {
-        Some(state) if state.cluster != options.cluster => {
+        Some(state) if state.cluster != options.cluster && state.known() != options.cluster => {
             Err(JoinError::OtherCluster { joined: state.cluster.as_pin() }.into())
         }
         Some(state) if state.host != options.host => {
@@ -122,6 +122,8 @@ fn begin(options: &JoinOptions) -> Result<JoinState, Error> {
             ssh_host_key,
             seq: None,
             record: None,
+            root: None,
+            renewed_in: None,
         }),
     }
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::discover::{Discovered, Sought};
 use super::error::JoinError;
 use crate::app::error::Error;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::name::HostName;
+use crate::enrol::record::Record;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -33,6 +35,10 @@ pub struct JoinState {
     pub seq: Option<u64>,
     /// The newest record, as it was signed.
     pub record: Option<String>,
+    /// The pin of the root that replaced the one of the id, once the host trusts that one no more.
+    pub root: Option<Fingerprint>,
+    /// The phase of a rotation in which the host asked for a newer serving certificate.
+    pub renewed_in: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -49,6 +55,10 @@ struct Raw {
     seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    renewed_in: Option<String>,
 }
 
 impl JoinState {
@@ -81,6 +91,11 @@ impl JoinState {
             ssh_host_key: raw.ssh_host_key,
             seq: raw.seq,
             record: raw.record,
+            root: match raw.root {
+                Some(pin) => Some(Fingerprint::parse(pin.strip_prefix("sha256:")?)?),
+                None => None,
+            },
+            renewed_in: raw.renewed_in,
         })
     }
 
@@ -94,9 +109,38 @@ impl JoinState {
             ssh_host_key: self.ssh_host_key.clone(),
             seq: self.seq,
             record: self.record.clone(),
+            root: self.root.as_ref().map(Fingerprint::as_pin),
+            renewed_in: self.renewed_in.clone(),
         };
         // Text and numbers always have a JSON form.
         serde_json::to_string_pretty(&raw).unwrap_or_default() + "\n"
+    }
+
+    /// Returns the pin of the root that the host trusts: that of the id, or that of a root that replaced it.
+    #[must_use]
+    pub fn known(&self) -> Fingerprint {
+        self.root.unwrap_or(self.cluster)
+    }
+
+    /// Returns what the host asks bootstrap endpoints for.
+    pub(super) fn sought(&self) -> Sought {
+        Sought { id: self.cluster, known: self.known(), seq: self.seq }
+    }
+
+    /// Remembers a record. Once its roots are without the one that the host knows, only the root that replaced it counts.
+    pub(super) fn remember(&mut self, found: &Discovered) {
+        let known = self.known();
+        if found.record.roots.iter().all(|root| root.spki_fingerprint() != known) {
+            self.root = Some(found.newest);
+        }
+        (self.seq, self.record) = (Some(found.record.seq), Some(found.signed.clone()));
+    }
+
+    /// Returns the newest record, whatever its dates are now.
+    pub(super) fn known_record(&self) -> Option<Record> {
+        let signed = self.record.as_ref()?.as_bytes();
+        let by = |id| Record::known_from(signed, id, self.known());
+        by(self.cluster).or_else(|| by(self.known()))
     }
 
     /// Writes the state, if it changed.
@@ -128,6 +172,8 @@ mod tests {
             ssh_host_key: Some("/etc/ssh/ssh_host_ed25519_key".into()),
             seq: Some(7),
             record: Some("{}".to_owned()),
+            root: Some(Fingerprint::of(b"root 2")),
+            renewed_in: Some("clients".to_owned()),
         }
     }
 
