@@ -86,6 +86,7 @@ mod roots;
 mod rotating;
 mod rotating_etcd;
 mod rotating_front_proxy;
+mod rotating_kinds;
 mod rotating_token_key;
 mod several_cas;
 mod shells;

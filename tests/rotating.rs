@@ -24,7 +24,7 @@ use crate::support::{Lab, Ran, forms, good_tool};
 pub(super) struct Fleet {
     pub(super) lab: Lab,
     pub(super) running: FakeCluster,
-    hosts: Hosts,
+    pub(super) hosts: Hosts,
     pub(super) names: Vec<String>,
     backups: usize,
 }
@@ -36,14 +36,21 @@ impl Fleet {
 
     /// Starts a cluster at these addresses.
     pub(super) fn at(reserved: Reserved) -> Self {
+        Self::with(reserved, |lab| {
+            lab.good(&["init-ca", "--plaintext-ca-key"]);
+            lab.good(&["apply"]);
+        })
+    }
+
+    /// Starts a cluster whose CAs, certificates and bundles `prepare` makes.
+    pub(super) fn with(reserved: Reserved, prepare: impl FnOnce(&Lab)) -> Self {
         let mut lab = Lab::empty();
         lab.now = OffsetDateTime::now_utc();
         let (masters, nodes) = (reserved.addresses().masters.len(), reserved.addresses().nodes.len());
         let addresses = reserved.addresses().clone();
         let draft = addresses.draft("live");
         lab.write("cluster.yaml", &config::write(&draft));
-        lab.good(&["init-ca", "--plaintext-ca-key"]);
-        lab.good(&["apply"]);
+        prepare(&lab);
         let running = serve(&lab, draft.check().expect("a good draft"), reserved, None);
         let names = (1..=masters).map(|i| format!("master-{i}")).chain((1..=nodes).map(|i| format!("node-{i}")));
         let fleet = Self { lab, running, hosts: Hosts::new(addresses), names: names.collect(), backups: 0 };
@@ -51,7 +58,7 @@ impl Fleet {
         fleet
     }
 
-    fn trust(&self) -> clusterctl::pki::trust_bundle::TrustBundle {
+    pub(super) fn trust(&self) -> clusterctl::pki::trust_bundle::TrustBundle {
         self.trust_of(CaRole::Cluster)
     }
 
@@ -59,7 +66,7 @@ impl Fleet {
         ca::trust(&Layout::new(self.lab.dir().to_owned()), role).expect("the CAs")
     }
 
-    fn phase(&self) -> Option<Phase> {
+    pub(super) fn phase(&self) -> Option<Phase> {
         self.trust().rotation().map(|rotation| rotation.phase)
     }
 
@@ -92,7 +99,7 @@ impl Fleet {
         ran
     }
 
-    fn next(&mut self) -> Ran {
+    pub(super) fn next(&mut self) -> Ran {
         self.run(&["rotate-ca", "next", "--no-wait", "--yes"])
     }
 }

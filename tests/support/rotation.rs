@@ -21,7 +21,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::Lab;
+use super::encryption::age_opens;
 
+/// The file of the identity of age that opens encrypted bundles.
+pub(crate) const IDENTITY: &str = "identity";
 const CA: &str = "etc/kubernetes/pki/ca.crt";
 const REVIEW: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 
@@ -30,7 +33,11 @@ pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// Returns the files of a host's bundle, without those about the bundle itself.
 pub(crate) fn bundle_files(lab: &Lab, host: &str) -> Files {
-    let bytes = std::fs::read(lab.path(&format!("bundles/{host}.tar.gz"))).expect("a bundle");
+    let name = format!("bundles/{host}.tar.gz");
+    let bytes = match lab.path(&name).exists() {
+        true => std::fs::read(lab.path(&name)).expect("a bundle"),
+        false => age_opens(lab, &format!("{name}.age"), IDENTITY).expect("an encrypted bundle"),
+    };
     let bundle: Bundle = archive::read(&bytes).expect("a bundle");
     let of_bundle = |path: &str| path.starts_with("manifest.");
     let files = bundle.files.iter().filter(|file| !of_bundle(&file.path));
@@ -145,52 +152,90 @@ impl Hosts {
 
     /// Starts a thread that connects every pair of hosts, round after round.
     pub(crate) fn probe(&self, root: &Certificate) -> Prober {
-        let prober = Prober {
-            stop: Arc::default(),
-            rounds: Arc::default(),
-            connections: Arc::default(),
-            wrong: Arc::default(),
-            threads: Vec::new(),
-        };
-        let threads = (0..2).map(|half| {
-            let (clients, addresses) = (self.clients.clone(), self.addresses.clone());
-            let (stop, rounds, connections, wrong) =
-                (prober.stop.clone(), prober.rounds.clone(), prober.connections.clone(), prober.wrong.clone());
+        let shared = Arc::new(Shared::default());
+        let threads = (0..HALVES).map(|half| {
+            let (clients, shared) = (self.clients.clone(), shared.clone());
+            let all: Vec<Pair> = pairs(&self.addresses).into_iter().skip(half).step_by(HALVES).collect();
             let intruders = intruders(root);
             std::thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    for (at, (from, to, request, right)) in pairs(&addresses).into_iter().enumerate() {
-                        if at % 2 != half || stop.load(Ordering::Relaxed) {
-                            continue;
-                        }
-                        let client = clients.read().expect("a lock").get(&from).cloned();
-                        let Some(client) = client else { continue };
-                        connections.fetch_add(1, Ordering::Relaxed);
-                        match client.ask(to, request) {
-                            Ok((status, _)) if status == right => {}
-                            other => wrong.lock().expect("a lock").push(format!("{from} -> {to}: refused: {other:?}")),
-                        }
+                while !shared.stop.load(Ordering::Relaxed) {
+                    let asked = shared.asked.load(Ordering::SeqCst);
+                    if shared.round(&all, &intruders, &clients, asked) {
+                        shared.done[half].store(asked, Ordering::SeqCst);
                     }
-                    for (name, intruder) in &intruders {
-                        for (_, to, request, right) in pairs(&addresses).into_iter().skip(half).step_by(7) {
-                            if let Ok((status, answer)) = intruder.ask(to, request)
-                                && (status == right || answer.contains("clusterctl:"))
-                            {
-                                wrong.lock().expect("a lock").push(format!("{name} -> {to}: accepted: {status}"));
-                            }
-                        }
-                    }
-                    rounds.fetch_add(1, Ordering::Relaxed);
                 }
             })
         });
         let threads = threads.collect();
-        Prober { threads, ..prober }
+        Prober { shared, threads }
     }
 }
 
-/// Returns every pair of hosts: the client, the server's address, the request, and the status of a right client.
-fn pairs(addresses: &Addresses) -> Vec<(String, SocketAddr, &'static str, u16)> {
+/// The number of threads, which share the pairs.
+const HALVES: usize = 2;
+/// The pause after a connection while nobody waits for a round, so that what is tested gets the machine.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What the threads of a prober have in common.
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    /// The number of rounds that were asked for.
+    asked: AtomicUsize,
+    /// The newest of them that each thread has completed.
+    done: [AtomicUsize; HALVES],
+    connections: AtomicUsize,
+    wrong: Mutex<Vec<String>>,
+}
+
+impl Shared {
+    /// Connects every pair, and every intruder. Returns false if another round was asked for meanwhile, which begins anew.
+    fn round(&self, all: &[Pair], intruders: &[(&'static str, Client)], clients: &Clients, asked: usize) -> bool {
+        let is_over = || self.stop.load(Ordering::Relaxed) || self.asked.load(Ordering::SeqCst) != asked;
+        let pause = || {
+            if self.done.iter().all(|done| done.load(Ordering::SeqCst) == asked) {
+                std::thread::sleep(PAUSE);
+            }
+        };
+        for (from, to, request, right) in all {
+            let client = clients.read().expect("a lock").get(from).cloned();
+            let Some(client) = client else { continue };
+            self.connections.fetch_add(1, Ordering::Relaxed);
+            match client.ask(*to, request) {
+                Ok((status, _)) if status == *right => {}
+                other => self.wrong(format!("{from} -> {to}: refused: {other:?}")),
+            }
+            if is_over() {
+                return false;
+            }
+            pause();
+        }
+        for (name, intruder) in intruders {
+            for (_, to, request, right) in all.iter().step_by(7) {
+                if let Ok((status, answer)) = intruder.ask(*to, request)
+                    && (status == *right || answer.contains("clusterctl:"))
+                {
+                    self.wrong(format!("{name} -> {to}: accepted: {status}"));
+                }
+                if is_over() {
+                    return false;
+                }
+                pause();
+            }
+        }
+        true
+    }
+
+    fn wrong(&self, what: String) {
+        self.wrong.lock().expect("a lock").push(what);
+    }
+}
+
+/// The client, the server's address, the request, and the status of a right client.
+type Pair = (String, SocketAddr, &'static str, u16);
+
+/// Returns every pair of hosts.
+fn pairs(addresses: &Addresses) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for node in 1..=addresses.nodes.len() {
         for master in addresses.masters.iter().chain([&addresses.endpoint]) {
@@ -282,31 +327,28 @@ impl rustls::client::danger::ServerCertVerifier for AnyServer {
 
 /// Threads that connect every pair of hosts.
 pub(crate) struct Prober {
-    stop: Arc<AtomicBool>,
-    rounds: Arc<AtomicUsize>,
-    connections: Arc<AtomicUsize>,
-    wrong: Arc<Mutex<Vec<String>>>,
+    shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Prober {
-    /// Waits until every pair was connected at least once more, and returns what was wrong until now.
+    /// Waits until every pair was connected once more, and returns what was wrong until now.
     pub(crate) fn round(&self) -> Vec<String> {
-        let before = self.rounds.load(Ordering::Relaxed);
-        // Both threads may be in the middle of a round.
-        while self.rounds.load(Ordering::Relaxed) < before + 4 {
-            std::thread::sleep(Duration::from_millis(20));
+        let asked = self.shared.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let is_done = |done: &AtomicUsize| done.load(Ordering::SeqCst) >= asked;
+        while !self.shared.done.iter().all(is_done) && self.threads.iter().all(|thread| !thread.is_finished()) {
+            std::thread::sleep(Duration::from_millis(5));
         }
-        self.wrong.lock().expect("a lock").clone()
+        self.shared.wrong.lock().expect("a lock").clone()
     }
 
     /// Stops, and returns the number of connections and what was wrong.
     pub(crate) fn stop(self) -> (usize, Vec<String>) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
             thread.join().expect("no panic");
         }
-        let wrong = self.wrong.lock().expect("a lock").clone();
-        (self.connections.load(Ordering::Relaxed), wrong)
+        let wrong = self.shared.wrong.lock().expect("a lock").clone();
+        (self.shared.connections.load(Ordering::Relaxed), wrong)
     }
 }
