@@ -27,16 +27,17 @@ pub(crate) struct Joins {
 pub(crate) fn measure(site: &Site, server: &Server, count: usize) -> Joins {
     let env =
         Env { layout: Layout::new(site.folder().to_owned()), now: OffsetDateTime::now_utc(), actor: "bench".into() };
+    let path = |below: &str| site.folder().join(below).display().to_string();
     let state = site.folder().join("boot");
     let options = BootstrapOptions { listen: ([127, 0, 0, 1], 0).into(), state, credential: None };
     let endpoint = bootstrap::serve(&options, &env, Arc::new(OffsetDateTime::now_utc)).expect("an endpoint");
     let url = format!("https://{}", endpoint.address);
-    let token = run(&mut site.program(&["serve", "bootstrap", "--state", "boot", "--create-token"]));
+    let token = run(&mut site.program(&["serve", "bootstrap", "--state", &path("boot"), "--create-token"]));
     std::fs::write(site.folder().join("registration"), token).expect("written");
-    let cluster = run(&mut site.program(&["register", &url, "--token-file", "registration"]));
+    let cluster = run(&mut site.program(&["register", &url, "--token-file", &path("registration")]));
     run(&mut site.program(&["issue-admin", "announcer", "--announcer"]));
     let enrolment = format!("https://{}", server.address);
-    let kubeconfig = "pki/admins/announcer.conf";
+    let kubeconfig = &path("pki/admins/announcer.conf");
     run(&mut site.program(&["announce", &url, "--enrolment", &enrolment, "--kubeconfig", kubeconfig]));
     let (mut times, mut processor) = (Vec::new(), 0.0);
     // The first one is not counted: the server and the caches are warm after it.
@@ -54,8 +55,9 @@ pub(crate) fn measure(site: &Site, server: &Server, count: usize) -> Joins {
 
 /// Returns the seconds that passed, and the processor seconds of the programs.
 fn join(site: &Site, host: &str, cluster: &str) -> (f64, f64) {
-    let root = format!("hosts/{host}");
-    std::fs::create_dir_all(site.folder().join(&root).join("etc")).expect("made");
+    let root = site.folder().join("hosts").join(host);
+    std::fs::create_dir_all(root.join("etc")).expect("made");
+    let root = root.display().to_string();
     let certificates =
         ["client", "server"].map(|kind| site.folder().join(format!("pki/nodes/{host}/kubelet-{kind}.crt")));
     let is_ended = AtomicBool::new(false);

@@ -125,7 +125,7 @@ fn connections(bench: &Bench) {
     let used = Used::start(server.id());
     let slowest = bench.runtime.block_on(async {
         let _signer = site.decide_all(&server);
-        site.join_all(&server, count).await
+        site.join_all(&server, count, 64).await
     });
     let spent = used.stop();
     println!(
@@ -140,12 +140,12 @@ fn nodes(bench: &Bench) {
     let server = site.start(&[]);
     let mut signer = site.signer(&server.address, &[]);
     let used = Used::start(server.id());
-    let slowest = bench.runtime.block_on(site.join_all(&server, count));
+    let slowest = bench.runtime.block_on(site.join_all(&server, count, 1_000));
     let elapsed = used.stop().elapsed;
     let _ = signer.kill();
     let _ = signer.wait();
     println!(
-        "nodes: {} nodes with 2 certificates each, with clusterctl signer: {elapsed:.1} s, the slowest {slowest:.1} s; {}",
+        "nodes: {} nodes with 2 certificates each, 1000 requests at once, with clusterctl signer: {elapsed:.1} s, the slowest {slowest:.1} s; {}",
         bench.nodes,
         used.stop().each(count)
     );

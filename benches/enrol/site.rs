@@ -254,8 +254,8 @@ impl Site {
     }
 
     /// Lets each node connect anew, send a request, and wait for its certificate; returns the longest time.
-    pub(crate) async fn join_all(self: &Arc<Self>, server: &Server, count: usize) -> f64 {
-        let limit = Arc::new(tokio::sync::Semaphore::new(64));
+    pub(crate) async fn join_all(self: &Arc<Self>, server: &Server, count: usize, at_once: usize) -> f64 {
+        let limit = Arc::new(tokio::sync::Semaphore::new(at_once));
         let mut tasks = Vec::new();
         for number in 0..count {
             let permit = limit.clone().acquire_owned().await.expect("open");

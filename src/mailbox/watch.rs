@@ -20,8 +20,11 @@ const PAGE: u32 = 500;
 const WATCH_SECONDS: u32 = 240;
 /// A watch that lasts longer than this has lost its connection.
 const LIMIT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
-/// After the first change, others that follow this closely are taken together.
+/// After the first change, others that follow this closely are taken together, but no longer than `LONGEST`: changes may
+/// follow each other all the time.
 const TOGETHER: Duration = Duration::from_millis(20);
+/// How long changes are taken together at most.
+const LONGEST: Duration = Duration::from_millis(100);
 /// The number of changes that are taken together at most.
 const MOST: usize = 5_000;
 
@@ -80,8 +83,10 @@ impl Watch {
         let deadline = Instant::now() + wait;
         if let Ok(first) = current.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             found.push(first);
+            let end = Instant::now() + LONGEST;
             while found.len() < MOST
-                && let Ok(more) = current.events.recv_timeout(TOGETHER)
+                && let Ok(more) =
+                    current.events.recv_timeout(TOGETHER.min(end.saturating_duration_since(Instant::now())))
             {
                 found.push(more);
             }

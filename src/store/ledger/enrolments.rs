@@ -35,7 +35,7 @@ impl Ledger {
     pub fn enrolled(&self, csr: Fingerprint) -> Result<Option<Fingerprint>, StoreError> {
         let query = "SELECT sha256 FROM enrolments WHERE csr_sha256 = ?1";
         let row = |row: &rusqlite::Row<'_>| Ok(row.get::<_, Column<_>>(0)?.0);
-        self.read(|connection| connection.query_row(query, [csr.to_string()], row).optional())
+        self.read(|connection| connection.prepare_cached(query)?.query_row([csr.to_string()], row).optional())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rusqlite::{Row, Statement, ToSql};
+use rusqlite::{CachedStatement, Row, ToSql};
 
 use super::Ledger;
 use crate::store::error::StoreError;
@@ -10,7 +10,7 @@ use crate::store::error::StoreError;
 /// A query, which reads its rows one at a time.
 pub struct RowQuery<'l, T> {
     ledger: &'l Ledger,
-    pub(super) statement: Statement<'l>,
+    pub(super) statement: CachedStatement<'l>,
     of: fn(&Row<'_>) -> rusqlite::Result<T>,
 }
 
@@ -23,7 +23,7 @@ impl<'l, T> RowQuery<'l, T> {
         of: fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Self, StoreError> {
         let statement = ledger.read(|connection| {
-            let mut statement = connection.prepare(query)?;
+            let mut statement = connection.prepare_cached(query)?;
             for (i, value) in values.iter().enumerate() {
                 statement.raw_bind_parameter(i + 1, value)?;
             }
@@ -49,6 +49,6 @@ impl<'l, T> RowQuery<'l, T> {
 
 impl<T> fmt::Debug for RowQuery<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RowQuery").field("statement", &self.statement).finish_non_exhaustive()
+        f.debug_struct("RowQuery").field("statement", &*self.statement).finish_non_exhaustive()
     }
 }

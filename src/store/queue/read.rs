@@ -46,8 +46,7 @@ impl Queue {
     /// # Errors
     /// Returns an error if the database fails.
     pub fn get(&self, name: &str) -> Result<Option<StoredRequest>, QueueError> {
-        let query = format!("SELECT {COLUMNS} FROM requests WHERE name = ?1 AND archived = 0");
-        self.read(|connection| connection.prepare_cached(&query)?.query_row([name], StoredRequest::read).optional())
+        self.read(|connection| by_name(connection, name))
     }
 
     /// Returns the listed requests after a name, in the order of names.
@@ -55,13 +54,20 @@ impl Queue {
     /// # Errors
     /// Returns an error if the database fails.
     pub fn list(&self, selection: &Selection, after: &str, limit: u32) -> Result<Page, QueueError> {
+        if let Some(name) = &selection.name {
+            return self.in_snapshot(|connection| {
+                let found = by_name(connection, name)?;
+                let found = found.filter(|row| selection.has(row) && row.name.as_str() > after && limit > 0);
+                Ok(Page { requests: found.into_iter().collect(), version: version(connection)?, has_more: false })
+            });
+        }
         let query = format!(
-            "SELECT {COLUMNS} FROM requests WHERE archived = 0 AND name > ?1 AND (?2 IS NULL OR name = ?2) \
-             AND (?3 IS NULL OR signer = ?3) ORDER BY name LIMIT ?4"
+            "SELECT {COLUMNS} FROM requests WHERE archived = 0 AND name > ?1 AND (?2 IS NULL OR signer = ?2) \
+             ORDER BY name LIMIT ?3"
         );
         self.in_snapshot(|connection| {
             let version = version(connection)?;
-            let params = (after, &selection.name, &selection.signer, i64::from(limit) + 1);
+            let params = (after, &selection.signer, i64::from(limit) + 1);
             let rows =
                 connection.prepare_cached(&query)?.query_map(params, StoredRequest::read)?.collect::<Result<_, _>>();
             let mut requests: Vec<StoredRequest> = rows?;
@@ -93,6 +99,13 @@ impl Queue {
         );
         self.in_snapshot(|connection| {
             let version = version(connection)?;
+            if let Some(name) = &selection.name
+                && let Some(row) = by_name(connection, name)?.filter(|row| row.born <= after)
+            {
+                // The client knows it, and it was not removed: its last change is the only event.
+                let is_new = row.version > after && selection.has(&row);
+                return Ok((is_new.then_some((Kind::Modified, row)).into_iter().collect(), version));
+            }
             let mut found = Vec::new();
             for (query, is_gone) in [(&live, false), (&gone, true)] {
                 let mut statement = connection.prepare_cached(query)?;
@@ -165,6 +178,11 @@ impl Queue {
             Ok(done)
         })
     }
+}
+
+fn by_name(connection: &Connection, name: &str) -> rusqlite::Result<Option<StoredRequest>> {
+    let query = format!("SELECT {COLUMNS} FROM requests WHERE name = ?1 AND archived = 0");
+    connection.prepare_cached(&query)?.query_row([name], StoredRequest::read).optional()
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -43,9 +43,16 @@ pub struct DirectorySite {
     layout: Layout,
     master: HostName,
     present: RwLock<Present>,
-    stamps: Mutex<Vec<Option<SystemTime>>>,
+    stamps: Mutex<Stamps>,
     /// The lock of the queue's folder, while the server runs.
     lock: Option<Lock>,
+}
+
+/// The times of the last changes of the files that are read.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamps {
+    ledger: [Option<SystemTime>; 2],
+    others: Vec<Option<SystemTime>>,
 }
 
 /// What was last read.
@@ -109,20 +116,22 @@ fn chosen(layout: &Layout, cluster: &Cluster, master: Option<&HostName>) -> Resu
 }
 
 /// Returns the times of the last changes of the files that are read.
-fn stamps(layout: &Layout, cluster: &Cluster, master: &HostName) -> Vec<Option<SystemTime>> {
+fn stamps(layout: &Layout, cluster: &Cluster, master: &HostName) -> Stamps {
     let mut paths: Vec<PathBuf> = vec![
         layout.cluster_file(),
         layout.root_certificate(CaRole::Cluster),
         layout.trust_file(CaRole::Cluster),
         layout.revocation_list(CaRole::Cluster),
         layout.tokens(),
-        layout.ledger(),
-        layout.ledger().with_extension("sqlite3-wal"),
     ];
     let folder = layout.holder_folder(Profile::Apiserver, Some(master));
     let name = serving_spec(cluster, master).map_or("", |spec| spec.policy().name);
     paths.extend([folder.join(format!("{name}.crt")), folder.join(format!("{name}.key"))]);
-    paths.iter().map(|path| files::modified(path)).collect()
+    let ledger = layout.ledger();
+    Stamps {
+        ledger: [files::modified(&ledger), files::modified(&ledger.with_extension("sqlite3-wal"))],
+        others: paths.iter().map(|path| files::modified(path)).collect(),
+    }
 }
 
 impl Present {
@@ -186,6 +195,11 @@ impl Site for DirectorySite {
         let stamps = stamps(&self.layout, &before.cluster, &self.master);
         let mut known = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == stamps {
+            return Vec::new();
+        }
+        // While a signer works, the ledger changes all the time, and the revocations in it do not.
+        if known.others == stamps.others && revoked(&self.layout).is_ok_and(|denied| denied == before.trust.denied) {
+            *known = stamps;
             return Vec::new();
         }
         // What cannot be read, perhaps because it is being written, stays as it was and is tried again.

@@ -61,7 +61,7 @@ impl<'a> Worker<'a> {
 
     /// Returns true if nothing can be done now.
     pub(super) fn is_idle(&self) -> bool {
-        self.reviews.running == 0 && !self.waiting.has_postponed() && self.waiting.due(1).is_empty()
+        self.reviews.running == 0 && !self.waiting.has_postponed() && !self.waiting.has_due()
     }
 
     /// Works on what is due.

@@ -22,11 +22,20 @@ pub(super) const TRIES: u32 = 5;
 /// The open requests of a mailbox.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    requests: BTreeMap<String, EnrolmentRequest>,
+    requests: BTreeMap<String, Open>,
+    /// The number of requests that arrived so far.
+    arrived: u64,
     /// By uid.
     schedule: HashMap<String, Schedule>,
     /// The uids of those that are done: an older state may still arrive.
     done: HashSet<String>,
+}
+
+/// An open request, and its place in the order of arrival.
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    request: EnrolmentRequest,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +58,7 @@ impl Waiting {
                     self.requests.clear();
                     self.done.clear();
                     all.into_iter().for_each(|one| self.one(one, &mut unreadable));
-                    let known: HashSet<&str> = self.requests.values().map(|request| request.uid.as_str()).collect();
+                    let known: HashSet<&str> = self.requests.values().map(|open| open.request.uid.as_str()).collect();
                     self.schedule.retain(|uid, _| known.contains(uid.as_str()));
                 }
                 Change::One(one) => self.one(one, &mut unreadable),
@@ -64,11 +73,16 @@ impl Waiting {
             Arrived::Unreadable { name, reason } => unreadable.push((name, reason.to_string())),
             Arrived::Request(request) if self.done.contains(&request.uid) => self.remove(&request.name),
             Arrived::Request(request) if request.state.is_open() => {
-                let changed = self.requests.get(&request.name).is_none_or(|known| *known != *request);
+                let known = self.requests.get(&request.name);
+                let changed = known.is_none_or(|known| known.request != *request);
                 if changed && let Some(schedule) = self.schedule.get_mut(&request.uid) {
                     schedule.due = Instant::now();
                 }
-                self.requests.insert(request.name.clone(), *request);
+                // A request keeps its place when it changes.
+                let number = known.filter(|known| known.request.uid == request.uid).map(|known| known.number);
+                self.arrived += 1;
+                let number = number.unwrap_or(self.arrived);
+                self.requests.insert(request.name.clone(), Open { number, request: *request });
             }
             Arrived::Request(request) => self.remove(&request.name),
         }
@@ -76,7 +90,7 @@ impl Waiting {
 
     /// Forgets a request that is decided.
     pub(super) fn remove(&mut self, name: &str) {
-        if let Some(request) = self.requests.remove(name) {
+        if let Some(Open { request, .. }) = self.requests.remove(name) {
             self.schedule.remove(&request.uid);
             if self.done.len() >= MOST_DONE {
                 self.done.clear();
@@ -85,11 +99,19 @@ impl Waiting {
         }
     }
 
-    /// Returns the requests that are due, at most `most`.
+    /// Returns the requests that are due, at most `most`: those that have waited longest.
     pub(super) fn due(&self, most: usize) -> Vec<EnrolmentRequest> {
         let now = Instant::now();
-        let is_due = |request: &&EnrolmentRequest| self.schedule.get(&request.uid).is_none_or(|one| one.due <= now);
-        self.requests.values().filter(is_due).take(most).cloned().collect()
+        let is_due = |open: &&Open| self.schedule.get(&open.request.uid).is_none_or(|one| one.due <= now);
+        let mut due: Vec<&Open> = self.requests.values().filter(is_due).collect();
+        due.sort_unstable_by_key(|open| open.number);
+        due.into_iter().take(most).map(|open| open.request.clone()).collect()
+    }
+
+    /// Returns true if a request is due.
+    pub(super) fn has_due(&self) -> bool {
+        let now = Instant::now();
+        self.requests.values().any(|open| self.schedule.get(&open.request.uid).is_none_or(|one| one.due <= now))
     }
 
     /// Notes that a person decides. Returns true the first time.
@@ -137,11 +159,66 @@ impl Waiting {
 
     /// Returns the latest state of a request, if it is still open and the same.
     pub(super) fn current(&self, request: &EnrolmentRequest) -> Option<&EnrolmentRequest> {
-        self.requests.get(&request.name).filter(|known| known.uid == request.uid)
+        self.requests.get(&request.name).map(|open| &open.request).filter(|known| known.uid == request.uid)
     }
 
     fn schedule_of(&mut self, request: &EnrolmentRequest) -> &mut Schedule {
         let new = Schedule { due: Instant::now(), failures: 0, is_announced: false, is_postponed: false };
         self.schedule.entry(request.uid.clone()).or_insert(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::cluster::key_kind::KeyKind;
+    use crate::cluster::profile::Usage;
+    use crate::enrol::request::{RequestContent, RequestFields, Requester, State};
+    use crate::pki::key::PrivateKey;
+    use crate::pki::local_key::LocalKey;
+    use crate::pki::pem;
+    use crate::pki::request::create_request;
+
+    fn request(name: &str) -> EnrolmentRequest {
+        let key = PrivateKey::generate(KeyKind::EcdsaP256).expect("a key");
+        let key = LocalKey::open(&key).expect("a key");
+        let csr = create_request(&key, "kubelet:node-1", &[], Usage::Client).expect("a request");
+        let usages = ["digital signature".to_owned(), "client auth".to_owned()];
+        let (signer, pem) = ("clusterctl.io/kubelet-client", pem::write_request(&csr));
+        let fields = RequestFields { signer, usages: &usages, pem: pem.as_bytes() };
+        EnrolmentRequest {
+            name: name.to_owned(),
+            uid: format!("uid of {name}"),
+            resource_version: String::new(),
+            annotations: BTreeMap::new(),
+            created: OffsetDateTime::UNIX_EPOCH,
+            content: RequestContent::read(fields).expect("a request"),
+            requester: Requester::default(),
+            state: State::Pending,
+            conditions: Vec::new(),
+            certificate: Vec::new(),
+        }
+    }
+
+    /// Names that come first in the alphabet do not hold up others for ever.
+    #[test]
+    fn those_that_have_waited_longest_are_first() {
+        let mut waiting = Waiting::default();
+        let arrive = |request: EnrolmentRequest, waiting: &mut Waiting| {
+            assert!(waiting.take(vec![Change::One(Arrived::Request(Box::new(request)))]).is_empty());
+        };
+        let first = request("z");
+        for request in [first.clone(), request("b"), request("a")] {
+            arrive(request, &mut waiting);
+        }
+        let changed = EnrolmentRequest { resource_version: "2".to_owned(), ..first };
+        arrive(changed, &mut waiting);
+        let names = |waiting: &Waiting| waiting.due(2).into_iter().map(|one| one.name).collect::<Vec<_>>();
+        assert_eq!(names(&waiting), ["z", "b"], "a change keeps the place");
+        waiting.remove("z");
+        assert_eq!(names(&waiting), ["b", "a"]);
+        assert!(waiting.has_due());
     }
 }

@@ -204,6 +204,18 @@ fn a_watch_from_a_version_misses_nothing() {
     let seen: Vec<_> = events.iter().map(|(kind, row)| (*kind, row.name.as_str())).collect();
     assert_eq!(seen, [(Kind::Modified, "one"), (Kind::Added, "three"), (Kind::Deleted, "two")]);
     assert_eq!(now, queue.version().expect("a version"));
+    for (name, kind) in [("one", Kind::Modified), ("three", Kind::Added), ("two", Kind::Deleted)] {
+        let selection = Selection { name: Some(name.to_owned()), ..Selection::default() };
+        let (events, _) = queue.since(&selection, version, 100).expect("events");
+        assert_eq!(events.iter().map(|(kind, row)| (*kind, row.name.as_str())).collect::<Vec<_>>(), [(kind, name)]);
+        let (later, _) = queue.since(&selection, now, 100).expect("events");
+        assert!(later.is_empty(), "{name}");
+        let page = queue.list(&selection, "", 10).expect("a page");
+        assert_eq!(page.requests.len(), usize::from(kind != Kind::Deleted), "{name}");
+    }
+    let signer = Some("another".to_owned());
+    let other = Selection { name: Some("one".to_owned()), signer };
+    assert!(queue.list(&other, "", 10).expect("a page").requests.is_empty());
     let pages = [queue.list(&Selection::default(), "", 1), queue.list(&Selection::default(), "one", 1)];
     let pages = pages.map(|page| page.expect("a page"));
     assert_eq!([&pages[0].requests[0].name, &pages[1].requests[0].name], ["one", "three"]);
