@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 #[expect(unreachable_pub, reason = "they are public in their own crate")]
 mod entrances;
 
+use clusterctl::enrol::{approval, blocks, evidence};
+
 use crate::support::blesses;
 use crate::support::outside::needs;
 
@@ -152,6 +154,32 @@ fn requests_at_the_enrolment_ca_hold_their_invariants() {
 }
 
 #[test]
+fn evidence_of_hosts_holds_its_invariants() {
+    hold("evidence", entrances::evidence, CHANGED);
+}
+
+#[test]
+fn answers_of_reviewers_hold_their_invariants() {
+    hold("reviews", entrances::reviews, CHANGED);
+}
+
+#[test]
+fn signed_decisions_hold_their_invariants() {
+    hold("decisions", entrances::decisions, CHANGED);
+}
+
+#[test]
+fn records_of_clusters_hold_their_invariants() {
+    hold("records", entrances::records, CHANGED);
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn bodies_of_changes_hold_their_invariants() {
+    hold("http_bodies", entrances::http_bodies, CHANGED);
+}
+
+#[test]
 fn kubectl_output_holds_its_invariants() {
     hold("kubectl", entrances::kubectl, CHANGED);
 }
@@ -182,12 +210,25 @@ fn every_corpus_has_accepted_inputs() {
     assert!(taken("cluster_files", |bytes| config::read(bytes).is_ok()) >= 3);
     assert!(taken("kubectl", |bytes| config::from_kubectl(bytes, ExternalIps::default()).is_ok()) >= 2);
     assert!(taken("bundles", |bytes| archive::read(bytes).is_ok()) >= 2);
+    assert!(taken("evidence", |bytes| evidence_of(bytes).is_some()) >= 2);
+    assert!(taken("reviews", |bytes| clusterctl::enrol::policy::review::read_answer(bytes).is_ok()) >= 3);
+    assert!(
+        taken("decisions", |bytes| approval::read(&String::from_utf8_lossy(bytes)).is_ok_and(|all| !all.is_empty()))
+            >= 1
+    );
     #[cfg(feature = "server")]
     {
-        use clusterctl::server::read_request;
+        use clusterctl::server::{read_change, read_request};
+        assert!(taken("http_bodies", |bytes| read_change("application/merge-patch+json", &bytes[1..]).is_ok()) >= 2);
         assert!(taken("enrolment", |bytes| read_request("application/json", bytes).is_ok()) >= 2);
         assert!(taken("enrolment", |bytes| read_request("application/vnd.kubernetes.protobuf", bytes).is_ok()) >= 1);
     }
+}
+
+/// Returns the statement that a request's text has, if it is valid.
+fn evidence_of(text: &[u8]) -> Option<evidence::Statement> {
+    let request = blocks::read(text).ok()?.first()?.content.clone();
+    evidence::read(text, &request).ok()?.statement
 }
 
 /// Every fuzz target has its entry point, its corpus and its test here.

@@ -94,6 +94,81 @@ fn requests_are_reviewed_approved_and_signed() {
     assert!(replay.contains("deny (always-reject)"), "{replay}");
 }
 
+/// A dry run is answered with the rule, to clients that prove themselves.
+#[test]
+fn a_dry_run_says_which_rule_would_decide() {
+    let dir = directory();
+    with_policy(
+        dir.path(),
+        "[{name: renewals, when: {kind: renewal}, require: [inventory, same-host], then: approve}]",
+    );
+    let served = Served::start(dir.path());
+    let ask = |api: &crate::support::enrolment::Api, host: &str| -> Value {
+        let body = object("dry", &csr(&format!("kubelet:{host}")).0);
+        let (status, object) = api.post(&format!("{CSRS}?dryRun=All"), &body);
+        assert_eq!(status, 201, "{object}");
+        let preview =
+            object["metadata"]["annotations"]["clusterctl.io/preview"].as_str().expect("a preview").to_owned();
+        serde_json::from_str(&preview).expect("JSON")
+    };
+    let own = ask(&served.api_of_node("node-1"), "node-1");
+    assert_eq!(
+        (&own["decision"]["verdict"], &own["decision"]["rule"]),
+        (&"approve".into(), &"renewals".into()),
+        "{own}"
+    );
+    let requirement = &own["decision"]["rules"][0]["requirements"][1];
+    assert_eq!((&requirement["name"], &requirement["answer"]), (&"same-host".into(), &"ok".into()), "{own}");
+    let other = ask(&served.api(Some("alice")), "node-2");
+    assert_eq!((&other["decision"]["verdict"], &other["proven"]), (&"queue".into(), &false.into()), "{other}");
+    assert!(other["decision"]["rules"][0]["isAboutAnother"].is_string(), "{other}");
+    assert!(ask(&served.api(None), "node-2")["decision"].is_null(), "the policy is not for everybody");
+    assert_eq!(served.api(Some("alice")).get(CSRS).1["items"], Value::Array(Vec::new()), "nothing is written");
+}
+
+/// Requests that are no longer listed are replayed as they were at their time.
+#[test]
+fn another_policy_is_replayed_on_the_past() {
+    let dir = directory();
+    with_policy(
+        dir.path(),
+        "[{name: renewals, when: {kind: renewal}, require: [inventory, same-host], then: approve}]",
+    );
+    let served = Served::start(dir.path());
+    let alice = kubeconfig(&served, "alice").display().to_string();
+    let node = served.api_of_node("node-1");
+    assert_eq!(node.post(CSRS, &object("renewal", &csr("kubelet:node-1").0)).0, 201);
+    sign(&served);
+    served.api(Some("alice")).send("DELETE", &format!("{CSRS}/renewal"), "", Vec::new());
+    // The certificate that proved the renewal does not count any more, but it did.
+    clusterctl(dir.path(), &["revoke", "node-1", "--reason", "superseded", "--yes"]);
+    let other = dir.path().join("other.yaml");
+    let text = fs::read_to_string(dir.path().join("cluster.yaml")).expect("a file");
+    let (cluster, _) = text.split_once("enrolment:").expect("a policy");
+    fs::write(&other, format!("{cluster}enrolment: {{policy: always-reject}}\n")).expect("written");
+    let other = other.display().to_string();
+    let replay = || clusterctl(dir.path(), &["csr", "replay", "--policy", &other, "--kubeconfig", &alice]);
+    assert!(!clusterctl(dir.path(), &["csr", "list", "--all", "--kubeconfig", &alice]).contains("renewal"));
+    let replayed = replay();
+    assert!(replayed.contains("renewal") && replayed.contains("deny (always-reject)"), "{replayed}");
+    let page = |query: &str| served.api(Some("alice")).get(&format!("/clusterctl/v1/requests/{query}"));
+    assert_eq!(page("0").1["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(page("4000000000").1["items"].as_array().map(Vec::len), Some(0), "none since then");
+    assert_eq!(page("yesterday").0, 400);
+    assert_eq!(served.api(None).get("/clusterctl/v1/requests/0").0, 403);
+    for i in 0..3 {
+        assert_eq!(served.api(None).post(CSRS, &object(&format!("r{i}"), &csr("kubelet:node-2").0)).0, 201);
+    }
+    let first = page("0?limit=2").1;
+    let next = first["metadata"]["continue"].as_str().expect("more").to_owned();
+    let second = page(&format!("0?limit=2&continue={next}")).1;
+    let names = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().expect("items");
+        items.iter().map(|item| item["metadata"]["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!([names(&first), names(&second)].concat(), ["renewal", "r0", "r1", "r2"]);
+}
+
 #[test]
 fn a_denied_request_says_why_and_stays_denied() {
     let dir = directory();

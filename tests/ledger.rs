@@ -32,7 +32,7 @@ const TABLES: [(&str, i64); 11] = [
     ("sequence", 6),
     ("unrecorded_revocations", 6),
 ];
-const FORMATS: std::ops::RangeInclusive<i64> = 1..=7;
+const FORMATS: std::ops::RangeInclusive<i64> = 1..=8;
 /// The current format.
 const FORMAT: i64 = 9;
 

@@ -31,15 +31,21 @@ mod enrolment;
 #[cfg(feature = "server")]
 mod enrolment_api_server;
 #[cfg(feature = "server")]
+mod enrolment_bootstrap;
+#[cfg(feature = "server")]
 mod enrolment_connections;
 #[cfg(feature = "server")]
 mod enrolment_failures;
 #[cfg(feature = "server")]
 mod enrolment_kubernetes;
 #[cfg(feature = "server")]
+mod enrolment_records;
+#[cfg(feature = "server")]
 mod enrolment_server;
 #[cfg(feature = "server")]
 mod enrolment_signer;
+#[cfg(feature = "server")]
+mod enrolment_threats;
 mod etcd_members;
 mod generations;
 mod html;

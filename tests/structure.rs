@@ -11,7 +11,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("signers", &["sanitize", "cluster", "pki"]),
     ("config", &["cluster"]),
     ("enrol", &["sanitize", "cluster", "pki", "config"]),
-    ("https", &["sanitize", "pki"]),
+    ("https", &["sanitize", "cluster", "pki"]),
     ("store", &["sanitize", "cluster", "pki", "enrol"]),
     ("rbac", &["cluster", "pki"]),
     ("bundle", &["cluster", "pki", "config", "rbac"]),

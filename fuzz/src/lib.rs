@@ -13,13 +13,20 @@ use clusterctl::cluster::inventory::ExternalIps;
 use clusterctl::cluster::recipient::Recipient;
 use clusterctl::config;
 use clusterctl::config::kubeconfig;
+use clusterctl::enrol::evidence::Statement;
+use clusterctl::enrol::policy::Answer;
+use clusterctl::enrol::policy::review::read_answer;
+use clusterctl::enrol::record::Record;
+use clusterctl::enrol::{approval, blocks, evidence};
 use clusterctl::pki::allowed_signers::AllowedSigners;
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::chain::verify_chain;
 use clusterctl::pki::crl::{self, Crl};
+use clusterctl::pki::fingerprint::Fingerprint;
 use clusterctl::pki::key::PrivateKey;
 use clusterctl::pki::known_hosts::KnownHosts;
 use clusterctl::pki::lint::{general_violations, own_root_violations, root_violations};
+use clusterctl::pki::mac::MacSecret;
 use clusterctl::pki::pem;
 use clusterctl::pki::ssh::{SshKey, SshSignature};
 use clusterctl::sanitize::sanitized;
@@ -157,6 +164,92 @@ pub fn enrolment(data: &[u8]) {
     match clusterctl::server::read_request(media_type, data) {
         Ok(content) => assert!(content.pem.len() <= 64 * 1024 && content.host.as_str().len() <= 253),
         Err(error) => assert_printable(&sanitized(&error)),
+    }
+}
+
+/// The text of a request: a CSR, and the evidence of its host in further PEM blocks.
+pub fn evidence(data: &[u8]) {
+    let request = blocks::read(data).ok().and_then(|all| Some(all.first()?.content.clone())).unwrap_or_default();
+    let read = match evidence::read(data, &request) {
+        Ok(read) => read,
+        Err(error) => return assert_printable(&sanitized(&error.to_string())),
+    };
+    if let Some(statement) = &read.statement {
+        assert_eq!(statement.request, Fingerprint::of(&request), "it is about this request");
+        assert_eq!(Statement::parse(&statement.to_text()).as_ref(), Some(statement), "there is one way to write it");
+    }
+    assert!(read.statement.is_some() || (read.ssh.is_none() && read.token.is_none()), "a proof is one of a statement");
+    if let Some(ssh) = &read.ssh {
+        assert_printable(&ssh.fingerprint);
+        assert_printable(&ssh.key);
+    }
+    if let Some(token) = &read.token {
+        assert!(!token.verifies(&MacSecret::new("another secret".to_owned())), "another token made it");
+    }
+}
+
+/// The answer of a program or a service about a request.
+pub fn reviews(data: &[u8]) {
+    match read_answer(data) {
+        Ok(answer) => {
+            assert_printable(answer.evidence());
+            let is_approval = matches!(answer, Answer::Ok { .. });
+            let text = String::from_utf8_lossy(data);
+            assert!(!is_approval || text.contains("approve") || text.contains("\\u"), "nothing else approves");
+        }
+        Err(error) => assert_printable(&error.to_string()),
+    }
+}
+
+/// The annotation with persons' signed decisions about a request.
+pub fn decisions(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let decisions = match approval::read(&text) {
+        Ok(decisions) => decisions,
+        Err(error) => return assert_printable(&error.to_string()),
+    };
+    assert!(decisions.len() <= approval::MAX_DECISIONS);
+    for decision in &decisions {
+        if let Err(error) = SshSignature::from_pem(decision.signature.as_bytes()) {
+            assert_printable(&error.to_string());
+        }
+    }
+    if let Some(last) = decisions.last() {
+        match approval::added(&text, last.clone()) {
+            Ok(added) => assert_eq!(approval::read(&added).map(|all| all.len()), Ok(decisions.len() + 1)),
+            Err(error) => assert_printable(&error.to_string()),
+        }
+    }
+}
+
+/// The signed record of a cluster, as a bootstrap endpoint gives it.
+pub fn records(data: &[u8]) {
+    static GIVEN: OnceLock<(Fingerprint, Record)> = OnceLock::new();
+    let (id, given) = GIVEN.get_or_init(|| {
+        let id = include_str!("../corpus/records/id").trim().strip_prefix("sha256:").and_then(Fingerprint::parse);
+        let id = id.expect("the committed id");
+        (id, Record::known(include_bytes!("../corpus/records/record.json"), id).expect("the committed record"))
+    });
+    match Record::verify(data, *id, given.issued) {
+        Ok(record) => assert_eq!(record, *given, "what is accepted was not changed"),
+        Err(error) => assert_printable(&sanitized(&error.to_string())),
+    }
+    if let Some(record) = Record::known(data, *id) {
+        assert_eq!(record, *given);
+    }
+}
+
+/// The bodies of other calls at the enrolment CA: patches of requests and Leases. The first byte says of which kind.
+#[cfg(feature = "server")]
+pub fn http_bodies(data: &[u8]) {
+    let [which, body @ ..] = data else { return };
+    let media_type = match which % 3 {
+        0 => "application/merge-patch+json",
+        1 => "application/strategic-merge-patch+json",
+        _ => "application/vnd.kubernetes.protobuf",
+    };
+    if let Err(error) = clusterctl::server::read_change(media_type, body) {
+        assert_printable(&sanitized(&error));
     }
 }
 

@@ -32,6 +32,8 @@ use super::sign::SignError;
 use super::status::StatusError;
 use super::verify::VerifyError;
 use crate::pki::issuer::IssueError;
+#[cfg(feature = "server")]
+use crate::server::bootstrap::BootstrapError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
 
@@ -98,7 +100,7 @@ pub enum Error {
     /// A bootstrap endpoint cannot start.
     #[cfg(feature = "server")]
     #[error(transparent)]
-    Bootstrap(#[from] crate::server::bootstrap::BootstrapError),
+    Bootstrap(#[from] BootstrapError),
     /// A token cannot be created or found.
     #[error(transparent)]
     Token(#[from] JoinTokenError),
@@ -187,7 +189,12 @@ impl Error {
             Self::Lint(error) => Some(error.remedy()),
             Self::Announce(error) => Some(Remedy::OfAnnouncement(error.clone())),
             #[cfg(feature = "server")]
-            Self::Bootstrap(_) => None,
+            Self::Bootstrap(error) => match error {
+                BootstrapError::Listen { .. } => Some(Remedy::ListenElsewhere),
+                BootstrapError::InUse(_) => Some(Remedy::NameAnotherState),
+                BootstrapError::Damaged(path) => Some(Remedy::RestoreRegistrations(path.clone())),
+                BootstrapError::Tls(_) => None,
+            },
             Self::Token(error) => Some(Remedy::OfToken(error.clone())),
             Self::Join(error) => error.remedy().map(Remedy::Join),
             Self::Sign(error) => Some(error.remedy()),

@@ -1,5 +1,7 @@
 //! Remedies of errors, as data; [`crate::cli::remedies`] renders them as text.
 
+use std::path::PathBuf;
+
 use super::backup::{BackupError, RestoreError};
 use super::ca::{ImportCaError, RenewCaError};
 use super::enrol::AnnounceError;
@@ -76,6 +78,10 @@ pub enum Remedy {
     NameTheMaster,
     /// Listen on another address, or stop the program that listens there.
     ListenElsewhere,
+    /// End the other server, or name another folder of its state.
+    NameAnotherState,
+    /// Restore the file with the registration tokens, or move it away.
+    RestoreRegistrations(PathBuf),
     /// Use this similar name.
     DidYouMean(String),
     /// Remove the hosts from the cluster file first.

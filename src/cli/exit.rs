@@ -4,14 +4,12 @@ mod enrolment;
 
 use self::enrolment::{of_announcement, of_join};
 #[cfg(feature = "server")]
-use self::enrolment::{of_serve, of_signer};
+use self::enrolment::{of_bootstrap, of_decision, of_serve, of_signer};
 use crate::app::DirectoryError;
 use crate::app::Error;
 use crate::app::admin::AdminError;
 use crate::app::backup::{BackupError, RestoreError};
 use crate::app::ca::{CreateCaError, ImportCaError, RenewCaError};
-#[cfg(feature = "server")]
-use crate::app::enrol::DecisionError;
 use crate::app::enrol::tokens::JoinTokenError;
 use crate::app::history::HistoryError;
 use crate::app::init::InitError;
@@ -131,7 +129,7 @@ pub(super) fn of(error: &Error) -> Exit {
         | Error::Sign(SignError::Refused(_)) => Exit::Refused,
         Error::Announce(error) => of_announcement(error),
         #[cfg(feature = "server")]
-        Error::Bootstrap(_) => Exit::Environment,
+        Error::Bootstrap(error) => of_bootstrap(error),
         Error::Token(JoinTokenError::UnknownHost { .. } | JoinTokenError::Unknown(_)) => Exit::Usage,
         Error::Join(error) => of_join(error),
         Error::Revoke(error) => of_revoke(error),
@@ -154,11 +152,7 @@ pub(super) fn of(error: &Error) -> Exit {
         #[cfg(feature = "server")]
         Error::Connection(_) => Exit::Usage,
         #[cfg(feature = "server")]
-        Error::Decision(
-            DecisionError::Decided { .. } | DecisionError::NoCertificate { .. } | DecisionError::Decisions(_),
-        ) => Exit::Refused,
-        #[cfg(feature = "server")]
-        Error::Decision(DecisionError::Ssh(_)) => Exit::Usage,
+        Error::Decision(error) => of_decision(error),
     }
 }
 

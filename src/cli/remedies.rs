@@ -137,6 +137,11 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::IssueServingCertificate => "issue the masters' credentials: clusterctl issue-master --all".to_owned(),
         Remedy::NameTheMaster => "name the master on which it runs: --master NAME".to_owned(),
         Remedy::ListenElsewhere => LISTEN_ELSEWHERE.to_owned(),
+        Remedy::NameAnotherState => "end the other server, or give each a folder of its own with --state".to_owned(),
+        Remedy::RestoreRegistrations(path) => format!(
+            "restore {} from a backup; or move it away: then clusters register again, each with a new token of --create-token",
+            path.display()
+        ),
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
         Remedy::Review(remedy) => enrolment::words(*remedy).to_owned(),
         Remedy::ListRules => "clusterctl lint --rules lists the rules".to_owned(),

@@ -7,7 +7,7 @@ use time::Duration;
 
 use super::signer::kubeconfigs;
 use crate::app::directory::cluster_in;
-use crate::app::enrol::connection::connect;
+use crate::app::enrol::connection::connect_at;
 use crate::app::enrol::decide::{self, PersonalDecision};
 use crate::app::enrol::review::{replay, review};
 use crate::app::enrol::signer::{LocalReviewers, SignerError};
@@ -17,12 +17,14 @@ use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::enrolment;
+use crate::cluster::endpoint::Endpoint;
 use crate::cluster::enrolment::Policy;
 use crate::cluster::lifetime::Lifetime;
 use crate::enrol::approval::Choice;
 use crate::enrol::request::EnrolmentRequest;
 use crate::mailbox::{ApiMailbox, Arrived};
 use crate::pki::ssh::SshKey;
+use crate::sanitize::sanitized;
 
 /// Reviews requests of hosts: what each asks for, what it would get, what is proven, and what the policy says.
 #[derive(Debug, Args)]
@@ -43,7 +45,7 @@ enum CsrAction {
     Approve(DecideArgs),
     /// Deny requests
     Deny(DecideArgs),
-    /// Show about which requests another policy would decide differently
+    /// Show about which requests, also of the past, another policy would decide differently
     Replay(ReplayArgs),
 }
 
@@ -52,6 +54,9 @@ struct MailboxArgs {
     /// The kubeconfig of the API at which hosts leave their requests [env: KUBECONFIG names it]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     kubeconfig: Option<PathBuf>,
+    /// Connect to this server instead of that in the kubeconfig, for example the enrolment CA
+    #[arg(long, value_name = "URL", value_parser = Endpoint::parse)]
+    server: Option<Endpoint>,
 }
 
 #[derive(Debug, Args)]
@@ -137,7 +142,8 @@ pub fn run(args: &CsrArgs, context: &mut Context<'_>) -> Result<Exit> {
         CsrAction::Replay(args) => {
             let policy = policy_of(&args.policy, context)?;
             let since = context.env.now - Duration::try_from(args.since.duration()).unwrap_or(Duration::MAX);
-            let requests = requests(&args.mailbox, context)?;
+            let arrived = mailbox(&args.mailbox, context)?.past(since);
+            let requests = readable(arrived.map_err(SignerError::from).map_err(crate::app::Error::from)?, context);
             let requests = requests.into_iter().filter(|request| request.created >= since).collect();
             let replayed = replay(requests, &policy, &context.env)?;
             enrolment::show_replay(&replayed, &mut context.screen);
@@ -149,7 +155,8 @@ pub fn run(args: &CsrArgs, context: &mut Context<'_>) -> Result<Exit> {
 fn mailbox(args: &MailboxArgs, context: &Context<'_>) -> Result<ApiMailbox> {
     let given: Vec<PathBuf> = args.kubeconfig.iter().cloned().collect();
     let path = kubeconfigs(&given, context)?;
-    Ok(connect(path.first().map_or(Path::new(""), PathBuf::as_path))?)
+    let server = args.server.as_ref().map(ToString::to_string);
+    Ok(connect_at(path.first().map_or(Path::new(""), PathBuf::as_path), server)?)
 }
 
 fn one(args: &MailboxArgs, name: &str, context: &Context<'_>) -> Result<EnrolmentRequest> {
@@ -158,6 +165,11 @@ fn one(args: &MailboxArgs, name: &str, context: &Context<'_>) -> Result<Enrolmen
 
 fn requests(args: &MailboxArgs, context: &mut Context<'_>) -> Result<Vec<EnrolmentRequest>> {
     let arrived = mailbox(args, context)?.list().map_err(SignerError::from).map_err(crate::app::Error::from)?;
+    Ok(readable(arrived, context))
+}
+
+/// Returns the requests, the oldest first, and warns of those that cannot be read.
+fn readable(arrived: Vec<Arrived>, context: &mut Context<'_>) -> Vec<EnrolmentRequest> {
     let mut requests = Vec::new();
     for one in arrived {
         match one {
@@ -166,7 +178,7 @@ fn requests(args: &MailboxArgs, context: &mut Context<'_>) -> Result<Vec<Enrolme
         }
     }
     requests.sort_by(|one, other| (one.created, &one.name).cmp(&(other.created, &other.name)));
-    Ok(requests)
+    requests
 }
 
 fn list(args: &ListArgs, context: &mut Context<'_>) -> Result<Exit> {
@@ -197,13 +209,21 @@ fn policy_of(path: &Path, context: &Context<'_>) -> Result<Policy> {
 fn decide_all(args: &DecideArgs, choice: Choice, context: &mut Context<'_>) -> Result<Exit> {
     let key = key(args, context)?;
     let mailbox = mailbox(&args.mailbox, context)?;
+    let decision = PersonalDecision { choice, reason: &args.reason, key: key.as_ref() };
+    let mut failed = None;
     for name in &args.names {
-        let request = mailbox.get(name).map_err(SignerError::from).map_err(crate::app::Error::from)?;
-        let decision = PersonalDecision { choice, reason: &args.reason, key: key.as_ref() };
-        let request = decide::decide(&mailbox, &request, &decision, &context.env)?;
-        enrolment::show_decided(&request, choice, key.is_some(), &mut context.screen);
+        let one = || -> Result<_> {
+            let request = mailbox.get(name).map_err(SignerError::from).map_err(crate::app::Error::from)?;
+            Ok(decide::decide(&mailbox, &request, &decision, &context.env)?)
+        };
+        match one() {
+            Ok(written) => enrolment::show_decided(&written, choice, &mut context.screen),
+            // The others are decided nevertheless; the first error is returned at the end.
+            Err(error) if failed.is_none() => failed = Some(error),
+            Err(error) => context.screen.warn(format_args!("{}: {}", sanitized(name), error.report().error)),
+        }
     }
-    Ok(Exit::Done)
+    failed.map_or(Ok(Exit::Done), Err)
 }
 
 fn key(args: &DecideArgs, context: &mut Context<'_>) -> Result<Option<SshKey>> {

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::{announce, bundle, csr, init_ca, issue_admin, issue_master, register, revoke, signer, token};
 use crate::app::enrol::bootstrap::{self, BootstrapOptions};
 use crate::app::enrol::join::{self, JoinError, JoinOptions, JoinReport, RenewOptions};
+use crate::app::enrol::review::{ReviewedRequest, review};
 use crate::app::enrol::serve::{self, ServeOptions};
 use crate::app::{Env, Error, Silent, directory};
 use crate::cli::context::Context;
@@ -18,7 +19,9 @@ use crate::cli::exit::Exit;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::HostName;
+use crate::enrol::policy::Answer;
 use crate::enrol::record::RecordError;
+use crate::enrol::request::EnrolmentRequest;
 use crate::enrol::token::Token;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::ssh::SshKey;
@@ -215,10 +218,10 @@ impl Parts {
     }
 
     /// Waits until there are open requests, and returns their names.
-    fn open_requests(&self, context: &Context<'_>, count: usize) -> Result<Vec<String>> {
+    fn open_requests(&self, count: usize) -> Result<Vec<String>> {
         let began = Instant::now();
         loop {
-            let names = self.list(context)?;
+            let names: Vec<String> = self.arrived()?.into_iter().map(|request| request.name).collect();
             if names.len() >= count {
                 return Ok(names);
             }
@@ -229,16 +232,31 @@ impl Parts {
         }
     }
 
-    /// Returns the names of the requests that are not decided, as the approver sees them.
-    fn list(&self, context: &Context<'_>) -> Result<Vec<String>> {
+    /// Returns an open request whose SSH host key proves nothing, and why.
+    fn refused_proof(&self, context: &Context<'_>) -> Result<Option<(String, String)>> {
+        let env = Env { layout: self.layout.clone(), ..context.env.clone() };
+        let reviewed = review(self.arrived()?, None, None, &env)?;
+        let failed = |one: &ReviewedRequest| {
+            let requirements =
+                one.decision.iter().flat_map(|decision| &decision.rules).flat_map(|rule| &rule.requirements);
+            let answer = requirements.filter(|one| one.name == "ssh-host-key").find_map(|one| one.answer.clone());
+            match answer {
+                Some(Answer::Failed(reason)) => Some((one.request.name.clone(), reason)),
+                _ => None,
+            }
+        };
+        Ok(reviewed.iter().find_map(failed))
+    }
+
+    /// Returns the requests that are not decided, as the approver sees them.
+    fn arrived(&self) -> Result<Vec<EnrolmentRequest>> {
         let path = self.layout.dir().join("pki/admins/alice.conf");
         let mailbox = crate::app::enrol::connection::connect(&path)?;
         let arrived = mailbox
             .list()
             .map_err(|error| CliError::new(Exit::Environment, "the requests cannot be listed").because(error))?;
-        let _ = context;
         let open = arrived.into_iter().filter_map(|one| match one {
-            crate::mailbox::Arrived::Request(request) if request.state.is_open() => Some(request.name.clone()),
+            crate::mailbox::Arrived::Request(request) if request.state.is_open() => Some(*request),
             _ => None,
         });
         Ok(open.collect())
@@ -246,7 +264,7 @@ impl Parts {
 
     /// Decides about all open requests, signs what was approved, and packs the bundle.
     fn decide(&self, context: &mut Context<'_>, verdict: &str, count: usize) -> Result<()> {
-        let names = self.open_requests(context, count)?;
+        let names = self.open_requests(count)?;
         narrate(context, "", &format!("in the queue: {}", names.join(", ")));
         let dir = self.layout.dir().display();
         let words = format!("csr {verdict} --kubeconfig {dir}/pki/admins/alice.conf {}", names.join(" "));
@@ -358,8 +376,6 @@ fn fails(parts: &Parts, fault: DynamicFault, context: &mut Context<'_>) -> Resul
             step(&parts.layout, context, &words, "the token of another node, which is stolen", token::run)?;
             let tokens = crate::store::tokens::read(&parts.layout)?;
             options.token = tokens.all().next().map(|record| record.token.clone());
-            // The server reads the file of tokens again within a second.
-            std::thread::sleep(Duration::from_millis(1500));
             parts.beside_signer(options, context)?
         }
         DynamicFault::Denied => beside(
@@ -382,9 +398,18 @@ fn fails(parts: &Parts, fault: DynamicFault, context: &mut Context<'_>) -> Resul
                 Err(Error::Join(JoinError::Denied { .. } | JoinError::StillWaiting(_) | JoinError::NotAccepted { .. })),
             )
     );
+    let cause = match fault {
+        // The host only learns that nothing is decided.
+        DynamicFault::OtherHostKey => parts.refused_proof(context)?,
+        _ => None,
+    };
+    let caught = caught && (cause.is_some() || !matches!(fault, DynamicFault::OtherHostKey));
     match result {
         Err(error) if caught => {
             narrate(context, "join", &crate::app::with_causes(&error));
+            if let Some((name, reason)) = cause {
+                narrate(context, &format!("csr explain {name}"), &format!("ssh-host-key failed: {reason}"));
+            }
             Ok("\nThe injected fault was caught: nothing was trusted, and no certificate was issued".to_owned())
         }
         Err(error) => Err(error.into()),

@@ -1,5 +1,7 @@
 //! `log`: prints the history of the cluster directory.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -13,7 +15,8 @@ use crate::cli::output::history as history_output;
 use crate::cluster::lifetime::Lifetime;
 
 /// Prints what the ledger recorded: certificates that were issued and revoked, bundles that were packed, keys that were
-/// deleted, and everything else that changed the cluster directory; with the time and the user, the oldest first.
+/// deleted, and everything else that changed the cluster directory; with the time and the user, the oldest first. Where the
+/// queue of serve ca is, also what happened to requests of hosts: who sent, approved and denied them, and why.
 #[derive(Debug, Args)]
 pub struct LogArgs {
     /// Only what concerns these hosts, accounts, serial numbers and SHA-256s (an API server's credential-id): also lists as in
@@ -26,6 +29,10 @@ pub struct LogArgs {
     /// Only the newest N entries
     #[arg(short = 'n', long, value_name = "N")]
     last: Option<usize>,
+    /// The folder of the enrolment queue, as of serve ca: what happened to requests of hosts is printed, too [default: the
+    /// cluster directory]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    state: Option<PathBuf>,
     /// Format of the output
     #[arg(short, long, value_name = "FORMAT", default_value = "human")]
     output: OutputFormat,
@@ -66,7 +73,13 @@ impl Since {
 pub fn run(args: &LogArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     let since = args.since.map(|since| since.time(context.env.now));
-    let report = history(HistoryOptions { about: args.about.clone(), since, last: args.last }, &context.env)?;
+    let folder = args.state.as_ref().map(|folder| context.path(folder));
+    let queue = Some(folder.unwrap_or_else(|| context.env.layout.dir().to_owned()));
+    let options = HistoryOptions { about: args.about.clone(), since, last: args.last, queue };
+    let report = history(options, &context.env)?;
+    if let Some(error) = &report.unread_queue {
+        context.screen.warn(format_args!("requests of hosts are not shown: {error}"));
+    }
     history_output::show(&report, !args.about.is_empty(), args.output, &mut context.screen);
     Ok(Exit::Done)
 }

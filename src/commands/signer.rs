@@ -6,16 +6,19 @@ use std::sync::{Arc, Mutex};
 
 use clap::Args;
 
-use crate::app::enrol::connection::connect;
-use crate::app::enrol::signer::{self, LocalReviewers, SignerError, SignerOptions};
+use crate::app::enrol::connection::connect_at;
+use crate::app::enrol::signer::{self, LocalReviewers, SignerError, SignerMetrics, SignerOptions};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cli::output::enrolment;
+use crate::cluster::endpoint::Endpoint;
+use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
 use crate::mailbox::{LeaseTerms, Mailbox};
 use crate::pki::issuer::Issuer;
+use crate::ui::Screen;
 
 /// The variable that names a kubeconfig.
 const KUBECONFIG: &str = "KUBECONFIG";
@@ -31,17 +34,28 @@ pub struct SignerArgs {
     /// KUBECONFIG names one]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     kubeconfig: Vec<PathBuf>,
+    /// Connect to this server instead of that in the kubeconfig
+    #[arg(long, value_name = "URL", value_parser = Endpoint::parse)]
+    server: Option<Endpoint>,
     /// End when nothing can be done any more
     #[arg(long)]
     once: bool,
     /// The namespace of the Lease, which one of several signers holds
-    #[arg(long, value_name = "NAMESPACE", default_value = "kube-system")]
+    #[arg(long, value_name = "NAMESPACE", default_value = "kube-system", value_parser = parse_name)]
     lease_namespace: String,
     /// The name of the Lease
-    #[arg(long, value_name = "NAME", default_value = "clusterctl-signer")]
+    #[arg(long, value_name = "NAME", default_value = "clusterctl-signer", value_parser = parse_name)]
     lease_name: String,
+    /// Write metrics to this file, in Prometheus's text format for node_exporter's textfile collector
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    metrics: Option<PathBuf>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+}
+
+/// Parses a name of an object of Kubernetes: a DNS subdomain.
+fn parse_name(text: &str) -> Result<String, String> {
+    HostName::parse(text).map(|name| name.to_string()).map_err(|error| error.to_string())
 }
 
 /// Returns the kubeconfigs that flags or the variable name.
@@ -67,19 +81,24 @@ pub fn run(args: &SignerArgs, context: &mut Context<'_>) -> Result<Exit> {
         return Err(crate::app::Error::from(SignerError::NotEnabled).into());
     }
     let mut mailboxes: Vec<Box<dyn Mailbox>> = Vec::new();
-    for path in kubeconfigs(&args.kubeconfig, context)? {
-        mailboxes.push(Box::new(connect(&path)?));
+    let paths = kubeconfigs(&args.kubeconfig, context)?;
+    if args.server.is_some() && paths.len() > 1 {
+        return Err(CliError::new(Exit::Usage, "--server is for one kubeconfig, and several are named"));
+    }
+    for path in paths {
+        mailboxes.push(Box::new(connect_at(&path, args.server.as_ref().map(ToString::to_string))?));
     }
     let issuers = args.passphrase.issuers(&[CaRole::Cluster], &cluster, context)?;
     context.stop.listen();
     let lease = (args.lease_namespace.as_str(), args.lease_name.as_str());
-    work(&mailboxes, &issuers, lease, args.once, context)
+    let metrics = args.metrics.as_ref().map(|path| SignerMetrics::new(context.path(path)));
+    work(&mailboxes, &issuers, lease, args.once, metrics, &|_| (), context)
 }
 
 /// The namespace and the name of the Lease, if no flag names another one.
 pub(super) const LEASE: (&str, &str) = ("kube-system", "clusterctl-signer");
 
-/// Approves and signs until a stop is requested, or until nothing can be done any more.
+/// Approves and signs until a stop is requested, or until nothing can be done any more. `also` is called again and again.
 ///
 /// # Errors
 /// Returns the errors of [`signer::run`].
@@ -88,6 +107,8 @@ pub(super) fn work(
     issuers: &[Issuer],
     lease: (&str, &str),
     once: bool,
+    metrics: Option<SignerMetrics>,
+    also: &dyn Fn(&mut Screen<'_>),
     context: &mut Context<'_>,
 ) -> Result<Exit> {
     let holder = format!("{}/{}", context.env.actor, std::process::id());
@@ -110,6 +131,7 @@ pub(super) fn work(
         stop: &|| stop.asked(),
         report: &report,
         reviewers: Arc::new(LocalReviewers),
+        metrics,
         turn: Mutex::new(()),
     };
     let screen = &mut context.screen;
@@ -119,6 +141,7 @@ pub(super) fn work(
             while let Ok(event) = events.recv_timeout(std::time::Duration::from_millis(100)) {
                 enrolment::show_event(&event, screen);
             }
+            also(screen);
             if working.is_finished() {
                 events.try_iter().for_each(|event| enrolment::show_event(&event, screen));
                 return working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

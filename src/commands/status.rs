@@ -19,7 +19,7 @@ use crate::enrol::policy::insecure;
 /// Reports everything in the cluster directory that expires or is due. It needs no passphrase and changes nothing.
 ///
 /// That is roots, CRLs, the certificates of hosts, of the verifier and of administrators, bundles that are older than
-/// their certificates, and hosts that are no longer in cluster.yaml.
+/// their certificates, hosts that are no longer in cluster.yaml, and open requests of hosts, where the queue of serve ca is.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Hosts: names, lists as in a,b and patterns as in 'worker-*' [default: all, and credentials of no host]
@@ -32,6 +32,10 @@ pub struct StatusArgs {
     /// Report what expires within this time [default: 30d, or a sixth of its life where that is shorter]
     #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
     expires_within: Option<Lifetime>,
+    /// The folder of the enrolment queue, as of serve ca: open requests of hosts are reported [default: the cluster
+    /// directory]
+    #[arg(long, value_name = "DIR", conflicts_with = "pki", value_hint = clap::ValueHint::DirPath)]
+    state: Option<PathBuf>,
     /// Sort by this column [default: expires in a table, otherwise host]
     #[arg(long, value_name = "COLUMN")]
     sort: Option<SortColumn>,
@@ -74,7 +78,11 @@ impl SortColumn {
 /// used.
 pub fn run(args: &StatusArgs, context: &mut Context<'_>) -> Result<Exit> {
     let hosts = HostPattern::parse_all(&args.hosts).map_err(StatusError::from)?;
-    let options = StatusOptions { hosts, expires_within: args.expires_within };
+    let folder = match &args.state {
+        Some(folder) => context.path(folder),
+        None => context.env.layout.dir().to_owned(),
+    };
+    let options = StatusOptions { hosts, expires_within: args.expires_within, queue: Some(folder) };
     let report = match args.pki.is_empty() {
         true => of_directory(args, &options, context)?,
         false => of_files(args, &options, context)?,

@@ -1,5 +1,7 @@
 //! `token`: one-time tokens for hosts that join.
 
+use std::net::IpAddr;
+
 use clap::{Args, Subcommand};
 
 use super::completions;
@@ -7,9 +9,10 @@ use super::request::parse_host;
 use crate::app::enrol::tokens::{self, TokenOptions};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::context::Context;
-use crate::cli::error::Result;
+use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cli::output::tokens as output;
+use crate::cluster::address::Cidr;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::HostName;
 use crate::enrol::token::{Source, TokenKind};
@@ -73,7 +76,14 @@ struct RevokeArgs {
 }
 
 fn parse_source(text: &str) -> Result<Source, String> {
-    Source::parse(text).ok_or_else(|| "it is neither an address nor a network, as 10.20.4.1 or 10.20.0.0/16".to_owned())
+    if let Some(source) = Source::parse(text) {
+        return Ok(source);
+    }
+    let address = text.split_once('/').map(|(address, _)| address);
+    Err(match (address.filter(|address| address.parse::<IpAddr>().is_ok()), Cidr::parse(text)) {
+        (Some(_), Err(error)) => error.to_string(),
+        _ => "it is neither an address nor a network, as 10.20.4.1 or 10.20.0.0/16".to_owned(),
+    })
 }
 
 fn parse_key(text: &str) -> Result<Fingerprint, String> {
@@ -94,7 +104,12 @@ pub fn run(args: &TokenArgs, context: &mut Context<'_>) -> Result<Exit> {
             let (host, source) = (args.host.clone(), args.source.clone());
             let options = TokenOptions { host, kind, source, key: args.key, ttl: args.ttl };
             let record = tokens::create(&options, &cluster, &env, &mut context.observer())?;
-            output::show_created(&record, args.output, &mut context.screen);
+            if !output::show_created(&record, args.output, &mut context.screen) {
+                // Nobody has it.
+                tokens::revoke(&record.token.id, &env, &mut context.observer())?;
+                let what = "the token could not be written to standard output, and was revoked";
+                return Err(CliError::new(Exit::Environment, what));
+            }
         }
         TokenCommand::List(args) => output::list(&tokens::list(&env)?, env.now, args.output, &mut context.screen),
         TokenCommand::Revoke(args) => {

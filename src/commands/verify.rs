@@ -58,7 +58,7 @@ pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Exit> {
 /// Returns the certificates that the ledger and the directory have.
 fn directory_certificates(context: &Context<'_>) -> Result<DirectoryCertificates> {
     let mut certificates = DirectoryCertificates::new(context.env.now);
-    let options = StatusOptions { hosts: Vec::new(), expires_within: None };
+    let options = StatusOptions::default();
     status::of_directory(&context.env, &context.cluster()?, &options, &mut |row| certificates.add(&row))?;
     Ok(certificates)
 }

@@ -17,7 +17,7 @@ use crate::cluster::endpoint::Endpoint;
 use crate::cluster::name::ClusterName;
 pub use crate::cluster::profile::ANNOUNCERS;
 use crate::pki::certificate::Certificate;
-use crate::pki::chain::{Purpose, best_path};
+use crate::pki::chain::{Concern, Purpose, best_path};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
 use crate::pki::public_key::PublicKey;
@@ -122,6 +122,19 @@ pub enum RecordError {
     /// The announcer's certificate does not lead to the root.
     #[error("the certificate of its announcer is not valid under this root: {0}")]
     Chain(String),
+    /// The announcer's certificate, or one above it, is not valid at this time.
+    #[error(
+        "the certificate of its announcer is valid from {} until {}, and it is {} here",
+        stamp(*.not_before), stamp(*.not_after), stamp(*.now)
+    )]
+    Dates {
+        /// The time from which the whole path is valid.
+        not_before: OffsetDateTime,
+        /// The time until which the whole path is valid.
+        not_after: OffsetDateTime,
+        /// The time.
+        now: OffsetDateTime,
+    },
     /// The certificate is not an announcer's.
     #[error("the certificate that signed it is {0:?}'s, which may not announce")]
     NotAnAnnouncer(String),
@@ -224,7 +237,7 @@ impl Record {
         let (leaf, others) = chain.split_first().ok_or_else(|| RecordError::Chain("there is none".to_owned()))?;
         let path = best_path(leaf, others, &anchors, Purpose::Client, now)
             .map_err(|error| RecordError::Chain(error.to_string()))?;
-        if let Some(violation) = path.violations.first() {
+        if let Some(violation) = path.violations.iter().find(|violation| violation.concern != Concern::Dates) {
             return Err(RecordError::Chain(violation.reason.clone()));
         }
         let account = leaf.account();
@@ -235,6 +248,12 @@ impl Record {
         let key = PublicKey::read(&leaf.spki).map_err(|_| RecordError::Signature)?;
         if !key.verifies(&[CONTEXT, &signed].concat(), &signature) {
             return Err(RecordError::Signature);
+        }
+        // Last, because a signature that is not valid tells nothing about clocks.
+        if !path.violations.is_empty() {
+            let not_before = path.certificates().map(|one| one.not_before).fold(OffsetDateTime::UNIX_EPOCH, Ord::max);
+            let not_after = path.certificates().map(|one| one.not_after).fold(leaf.not_after, Ord::min);
+            return Err(RecordError::Dates { not_before, not_after, now });
         }
         if record.issued > now + SKEW {
             return Err(RecordError::Early { issued: record.issued, now });

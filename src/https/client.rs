@@ -1,17 +1,22 @@
 //! Requests and answers, by reqwest.
 
 use std::error::Error as StdError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::redirect::Policy;
 use reqwest::{Method, retry};
 use rustls::CertificateError;
+use rustls::pki_types::UnixTime;
 use time::OffsetDateTime;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 
 use super::trust::{self, ClientCertificate, Trust};
+use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 
+/// The interval at which a request to stop is looked for.
+const LOOK: Duration = Duration::from_millis(50);
 /// The maximum size of headers, in bytes.
 const HEADERS: u32 = 64 * 1024;
 
@@ -58,6 +63,18 @@ pub enum HttpsError {
         /// The reason.
         reason: String,
     },
+    /// The server's certificate is not valid at the time of this machine.
+    #[error("{}", not_in_date(url, *bound, *is_early, *now))]
+    NotInDate {
+        /// The URL.
+        url: String,
+        /// The end of its validity, or the beginning.
+        bound: OffsetDateTime,
+        /// Whether its validity begins later.
+        is_early: bool,
+        /// The time of this machine.
+        now: OffsetDateTime,
+    },
     /// The answer did not end in time.
     #[error("{url} did not answer within {} seconds", .limit.as_secs())]
     TimedOut {
@@ -74,6 +91,11 @@ pub enum HttpsError {
         /// The limit.
         limit: usize,
     },
+}
+
+fn not_in_date(url: &str, bound: OffsetDateTime, is_early: bool, now: OffsetDateTime) -> String {
+    let what = if is_early { "is valid only from" } else { "expired at" };
+    format!("the certificate of {url} {what} {}, and it is {} here", stamp(bound), stamp(now))
 }
 
 /// A request.
@@ -166,24 +188,85 @@ impl Client {
     /// # Errors
     /// Returns an error if there is no complete answer.
     pub fn send(&self, request: &Request<'_>) -> Result<Answer, HttpsError> {
-        self.runtime.block_on(self.exchange(request))
+        self.send_within(request, self.limit)
     }
 
-    async fn exchange(&self, request: &Request<'_>) -> Result<Answer, HttpsError> {
+    /// Like [`Self::send`], with another time limit, which may be shorter than the client's.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::send`].
+    pub fn send_within(&self, request: &Request<'_>, limit: Duration) -> Result<Answer, HttpsError> {
+        self.runtime.block_on(self.exchange(request, limit.min(self.limit)))
+    }
+
+    /// Sends a request whose answer is lines that arrive one after the other, and passes each to `each`, until that returns
+    /// true, the answer ends, the time is over, or `stop` returns true. Returns the status.
+    ///
+    /// # Errors
+    /// Returns an error if there is no answer, or a line is larger than the request's limit.
+    pub fn follow(
+        &self,
+        request: &Request<'_>,
+        limit: Duration,
+        stop: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<u16, HttpsError> {
+        self.runtime.block_on(self.lines(request, limit, stop, each))
+    }
+
+    async fn lines(
+        &self,
+        request: &Request<'_>,
+        limit: Duration,
+        stop: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<u16, HttpsError> {
+        let end = Instant::now() + limit;
+        let failed = |error: reqwest::Error| failed(request.url, &error, limit);
+        // The limit of the whole answer is longer, so that the end of the time is no error.
+        let builder = self.client.get(request.url).header("accept", "application/json").timeout(limit + self.limit);
+        let Ok(sent) = timeout(self.limit.min(limit), builder.send()).await else {
+            return Err(HttpsError::TimedOut { url: request.url.to_owned(), limit });
+        };
+        let mut response = sent.map_err(failed)?;
+        let status = response.status().as_u16();
+        let mut text = Vec::new();
+        while response.status().is_success() && Instant::now() < end && !stop() {
+            let Ok(chunk) = timeout(LOOK.min(end.saturating_duration_since(Instant::now())), response.chunk()).await
+            else {
+                continue;
+            };
+            let Some(chunk) = chunk.map_err(failed)? else { break };
+            text.extend_from_slice(&chunk);
+            while let Some(length) = text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = text.drain(..=length).collect();
+                if each(&line) {
+                    return Ok(status);
+                }
+            }
+            if text.len() > request.limit {
+                return Err(HttpsError::TooLarge { url: request.url.to_owned(), limit: request.limit });
+            }
+        }
+        Ok(status)
+    }
+
+    async fn exchange(&self, request: &Request<'_>, limit: Duration) -> Result<Answer, HttpsError> {
         let url = || request.url.to_owned();
         let method = Method::from_bytes(request.method.as_bytes());
         let method = method.map_err(|error| HttpsError::Setup(error.to_string()))?;
-        let mut builder = self.client.request(method, request.url).header("accept", "application/json");
+        let mut builder = self.client.request(method, request.url).header("accept", "application/json").timeout(limit);
         for (name, value) in request.headers {
             builder = builder.header(*name, *value);
         }
         if let Some((content_type, body)) = request.body {
             builder = builder.header("content-type", content_type).body(body.to_vec());
         }
-        let mut response = builder.send().await.map_err(|error| self.failed(request.url, &error))?;
+        let failed = |error: reqwest::Error| failed(request.url, &error, limit);
+        let mut response = builder.send().await.map_err(failed)?;
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(request.url, &error))? {
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > request.limit {
                 return Err(HttpsError::TooLarge { url: url(), limit: request.limit });
             }
@@ -191,29 +274,40 @@ impl Client {
         }
         Ok(Answer { status: response.status().as_u16(), retry_after, body })
     }
+}
 
-    fn failed(&self, url: &str, error: &reqwest::Error) -> HttpsError {
-        let url = url.to_owned();
-        if error.is_timeout() {
-            return HttpsError::TimedOut { url, limit: self.limit };
+fn failed(url: &str, error: &reqwest::Error, limit: Duration) -> HttpsError {
+    let url = url.to_owned();
+    if error.is_timeout() {
+        return HttpsError::TimedOut { url, limit };
+    }
+    let mut reason = error.to_string();
+    let mut link: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(cause) = link {
+        reason = cause.to_string();
+        if let Some(rustls::Error::InvalidCertificate(problem)) = of_tls(cause) {
+            return of_certificate(problem, url, sanitized(&reason));
         }
-        let mut reason = error.to_string();
-        let mut link: Option<&(dyn StdError + 'static)> = error.source();
-        while let Some(cause) = link {
-            reason = cause.to_string();
-            let tls = of_tls(cause);
-            if let Some(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) = tls
-            {
-                return HttpsError::OtherName { url, reason: sanitized(&reason) };
-            }
-            if let Some(rustls::Error::InvalidCertificate(_)) = tls {
-                return HttpsError::Untrusted { url, reason: sanitized(&reason) };
-            }
-            link = cause.source();
+        link = cause.source();
+    }
+    HttpsError::Unreachable { url, reason: sanitized(&reason) }
+}
+
+/// Returns the error of a server's certificate that was not accepted.
+fn of_certificate(problem: &CertificateError, url: String, reason: String) -> HttpsError {
+    let time = |unix: UnixTime| {
+        let seconds = i64::try_from(unix.as_secs()).unwrap_or(i64::MAX);
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    };
+    let not_in_date =
+        |url, bound, is_early, now| HttpsError::NotInDate { url, bound: time(bound), is_early, now: time(now) };
+    match problem {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            HttpsError::OtherName { url, reason }
         }
-        HttpsError::Unreachable { url, reason: sanitized(&reason) }
+        CertificateError::ExpiredContext { time, not_after } => not_in_date(url, *not_after, false, *time),
+        CertificateError::NotValidYetContext { time, not_before } => not_in_date(url, *not_before, true, *time),
+        _ => HttpsError::Untrusted { url, reason },
     }
 }
 

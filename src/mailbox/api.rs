@@ -19,6 +19,7 @@ use super::convert::{annotate, arrived, ruled};
 use super::error::MailboxError;
 use super::known::Known;
 use super::lease::{LeaseTerms, Observed, released, taken};
+use super::reasons;
 use super::watch::{Event, Watch};
 use super::{Arrived, Change, Mailbox, Ruling};
 use crate::enrol::request::{EnrolmentRequest, State};
@@ -28,6 +29,10 @@ use crate::sanitize::sanitized;
 const WRITES: usize = 32;
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(20);
+/// The path of requests of the past.
+const PAST: &str = "/clusterctl/v1/requests";
+/// The number of requests in one answer of a list.
+const PAGE: u32 = 500;
 /// How often an object that was changed meanwhile is read again.
 const TRIES: usize = 3;
 
@@ -81,12 +86,37 @@ impl ApiMailbox {
         Ok(found.items.iter().filter_map(|object| self.known.arrived(object)).collect())
     }
 
+    /// Returns all requests for clusterctl's signers since a time, with those that are no longer listed, the oldest first; those
+    /// that are listed if the API has no others.
+    ///
+    /// # Errors
+    /// Returns an error if the API does not answer.
+    pub fn past(&self, since: time::OffsetDateTime) -> Result<Vec<Arrived>, MailboxError> {
+        let path = kube::api::Request::new(format!("{PAST}/{}", since.unix_timestamp()));
+        let (mut found, mut params) = (Vec::new(), kube::api::ListParams::default().limit(PAGE));
+        loop {
+            let request = path.list(&params).map_err(|error| MailboxError::Setup(error.to_string()))?;
+            let page = self.within(self.client.request::<kube::api::ObjectList<CertificateSigningRequest>>(request));
+            let page = match page {
+                Ok(page) => page,
+                // Kubernetes's API server has no such path, and grants no right to it.
+                Err(MailboxError::Gone(_) | MailboxError::Refused { code: 403, .. }) => return self.list(),
+                Err(error) => return Err(error),
+            };
+            found.extend(page.items.iter().filter_map(|object| arrived(object, None)));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(found),
+            }
+        }
+    }
+
     /// Returns one request.
     ///
     /// # Errors
     /// Returns an error if it does not exist, is for another signer, or the API does not answer.
     pub fn get(&self, name: &str) -> Result<EnrolmentRequest, MailboxError> {
-        let object = self.within(self.requests.get(name))?;
+        let object = self.within(self.requests.get(name)).map_err(|error| error.about(name))?;
         readable(&self.known, object)
     }
 
@@ -153,7 +183,7 @@ async fn write(
         let was_read = seen.is_none();
         let object = match seen.take() {
             Some(object) => object,
-            None => api.get(&request.name).await.map_err(|error| explain(&error, server))?,
+            None => api.get(&request.name).await.map_err(|error| explain(&error, server).about(&request.name))?,
         };
         let (subresource, changed) = match changed(&object, request, change) {
             Ok(Some(changed)) => changed,
@@ -165,7 +195,7 @@ async fn write(
         match api.replace_subresource(subresource, &request.name, &PostParams::default(), &changed).await {
             Ok(object) => return readable(known, object),
             Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(explain(&error, server)),
+            Err(error) => return Err(explain(&error, server).about(&request.name)),
         }
     }
     Err(MailboxError::Conflict(request.name.clone()))
@@ -237,18 +267,7 @@ fn explain(error: &kube::Error, server: &str) -> MailboxError {
         kube::Error::Api(status) => {
             MailboxError::Refused { server, code: status.code, message: sanitized(&status.message) }
         }
-        other => {
-            let mut reason = other.to_string();
-            let mut source = std::error::Error::source(other);
-            while let Some(cause) = source {
-                let text = cause.to_string();
-                if !reason.contains(&text) {
-                    reason.push_str(&format!(": {text}"));
-                }
-                source = cause.source();
-            }
-            MailboxError::Unreachable { server, reason: sanitized(&reason) }
-        }
+        other => MailboxError::Unreachable { server, reason: reasons::of(other) },
     }
 }
 

@@ -1,5 +1,7 @@
 //! Errors of the API at which hosts leave their requests.
 
+use crate::sanitize::sanitized;
+
 /// Errors of the API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailboxError {
@@ -28,7 +30,7 @@ pub enum MailboxError {
     #[error("{0} was changed meanwhile")]
     Conflict(String),
     /// The object does not exist any more.
-    #[error("{0} does not exist")]
+    #[error("there is no request called {0}")]
     Gone(String),
     /// The object is not a request that can be judged.
     #[error("{name}: {reason}")]
@@ -44,6 +46,14 @@ pub enum MailboxError {
 }
 
 impl MailboxError {
+    /// Returns the error with the name of the request, if it does not exist.
+    pub(super) fn about(self, name: &str) -> Self {
+        match self {
+            Self::Gone(_) => Self::Gone(sanitized(name)),
+            other => other,
+        }
+    }
+
     /// Returns true for a refusal that the same request gets again: the account lacks a right.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {

@@ -9,6 +9,7 @@ mod convert;
 mod error;
 mod known;
 mod lease;
+mod reasons;
 mod watch;
 mod webhook;
 

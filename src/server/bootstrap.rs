@@ -1,12 +1,14 @@
 //! The bootstrap endpoint: signed records of clusters, by id. It can withhold a record, and cannot forge one.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
@@ -30,6 +32,8 @@ use crate::enrol::record::{MAX_RECORD, Record, RecordError, registration_message
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem::{self, Item};
 use crate::pki::public_key::PublicKey;
+use crate::store::error::StoreError;
+use crate::store::lock::Lock;
 use crate::store::registrations::BootstrapFolder;
 
 /// The header with the id of a registration token.
@@ -59,10 +63,18 @@ pub enum BootstrapError {
         /// The reason.
         source: std::io::Error,
     },
+    /// Another server uses the folder.
+    #[error("another bootstrap endpoint uses {}", .0.display())]
+    InUse(PathBuf),
+    /// The file with the registration tokens is damaged.
+    #[error("{} is damaged: it is no list of registration tokens", .0.display())]
+    Damaged(PathBuf),
 }
 
 struct Shared {
     folder: BootstrapFolder,
+    /// Held as long as it runs.
+    _lock: Lock,
     clock: Clock,
     /// One change at a time, so that the number of a record grows.
     change: Mutex<()>,
@@ -81,7 +93,7 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// Starts an endpoint with a certificate chain and its key, both PEM.
+    /// Starts an endpoint with a certificate chain and its key, both PEM, and a folder with its lock.
     ///
     /// # Errors
     /// Returns an error if the certificate cannot be used, or the address cannot be listened on.
@@ -89,7 +101,7 @@ impl Bootstrap {
         listen: SocketAddr,
         chain: &[u8],
         key: &[u8],
-        folder: BootstrapFolder,
+        (folder, lock): (BootstrapFolder, Lock),
         clock: Clock,
     ) -> Result<Self, BootstrapError> {
         let acceptor = TlsAcceptor::from(Arc::new(config(chain, key).map_err(BootstrapError::Tls)?));
@@ -100,6 +112,7 @@ impl Bootstrap {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
         let shared = Arc::new(Shared {
             folder,
+            _lock: lock,
             clock,
             change: Mutex::new(()),
             given: AtomicU64::new(0),
@@ -179,6 +192,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(metrics))
         .route("/clusterctl/v1/clusters/{id}", get(give).put(announce))
         .route("/clusterctl/v1/clusters/{id}/registration", put(register))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(MAX_RECORD))
         .with_state(shared)
 }
@@ -190,8 +205,26 @@ fn refused(shared: &Shared, status: StatusCode, message: &str) -> Response {
     (status, axum::Json(body)).into_response()
 }
 
+/// Answers to a body that is too large, or cannot be read.
+fn unread(shared: &Shared, rejection: &BytesRejection) -> Response {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            refused(shared, StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {MAX_RECORD} bytes"))
+        }
+        status => refused(shared, status, "the body cannot be read"),
+    }
+}
+
 fn id_of(text: &str) -> Option<Fingerprint> {
     text.strip_prefix("sha256:").and_then(Fingerprint::parse)
+}
+
+async fn no_such_path(State(shared): State<Arc<Shared>>) -> Response {
+    refused(&shared, StatusCode::NOT_FOUND, "there is nothing at this path")
+}
+
+async fn no_such_method(State(shared): State<Arc<Shared>>) -> Response {
+    refused(&shared, StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed here")
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
@@ -233,79 +266,100 @@ async fn give(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Resp
     }
 }
 
-async fn announce(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> Response {
+async fn announce(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let Some(id) = id_of(&id) else { return refused(&shared, StatusCode::NOT_FOUND, "this is no cluster's id") };
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return unread(&shared, &rejection),
+    };
     let done = tokio::task::block_in_place(|| announced(&shared, id, &body));
     match done {
         Ok(()) => {
             shared.announced.fetch_add(1, Ordering::Relaxed);
             StatusCode::NO_CONTENT.into_response()
         }
-        Err((status, message)) => refused(&shared, status, &message),
+        Err(Refused(status, message)) => refused(&shared, status, &message),
     }
 }
 
-type Refused = (StatusCode, String);
+/// The status and the message of a refusal.
+struct Refused(StatusCode, String);
 
-fn unavailable(error: crate::store::error::StoreError) -> Refused {
-    (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
 }
 
 fn announced(shared: &Shared, id: Fingerprint, body: &[u8]) -> Result<(), Refused> {
     let _one = shared.change.lock().unwrap_or_else(PoisonError::into_inner);
-    let registrations = shared.folder.registrations().map_err(unavailable)?;
+    let registrations = shared.folder.registrations()?;
     if !registrations.iter().any(|one| one.cluster == Some(id)) {
-        return Err((StatusCode::NOT_FOUND, "this cluster is not registered here".to_owned()));
+        return Err(Refused(StatusCode::NOT_FOUND, "this cluster is not registered here".to_owned()));
     }
-    let wrong = |error: RecordError| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+    let wrong = |error: RecordError| Refused(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
     let record = Record::verify(body, id, (shared.clock)()).map_err(wrong)?;
-    let known = shared.folder.record(id).map_err(unavailable)?;
+    let known = shared.folder.record(id)?;
     if known.as_deref() == Some(body) {
         return Ok(());
     }
     let known = known.and_then(|bytes| Record::known(&bytes, id)).map(|known| known.seq);
     if let Some(known) = known.filter(|known| record.seq <= *known) {
         let error = RecordError::Stale { known, found: record.seq };
-        return Err((StatusCode::CONFLICT, error.to_string()));
+        return Err(Refused(StatusCode::CONFLICT, error.to_string()));
     }
-    shared.folder.write_record(id, body).map_err(unavailable)
+    Ok(shared.folder.write_record(id, body)?)
 }
 
 async fn register(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Some(id) = id_of(&id) else { return refused(&shared, StatusCode::NOT_FOUND, "this is no cluster's id") };
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return unread(&shared, &rejection),
+    };
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (token, signature) = (header(TOKEN_HEADER), header(SIGNATURE_HEADER));
     let done = tokio::task::block_in_place(|| registered(&shared, id, token, signature, &body));
     match done {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err((status, message)) => refused(&shared, status, &message),
+        Err(Refused(status, message)) => refused(&shared, status, &message),
     }
 }
 
 fn registered(shared: &Shared, id: Fingerprint, token: &str, signature: &str, body: &[u8]) -> Result<(), Refused> {
     let _one = shared.change.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut all = shared.folder.registrations().map_err(unavailable)?;
     // The same answer for an unknown token and for a wrong signature.
     let unproven =
-        || (StatusCode::UNAUTHORIZED, "there is no such registration token, or it did not sign this".to_owned());
-    let one = all.iter_mut().find(|one| one.id == token).ok_or_else(unproven)?;
-    let key = PublicKey::read(&one.public_key).map_err(|_| unproven())?;
+        || Refused(StatusCode::UNAUTHORIZED, "there is no such registration token, or it did not sign this".to_owned());
     let signature = Base64::decode_vec(signature).map_err(|_| unproven())?;
-    if !key.verifies(&registration_message(id, body), &signature) {
+    let verifies = |public_key: &[u8]| {
+        PublicKey::read(public_key).is_ok_and(|key| key.verifies(&registration_message(id, body), &signature))
+    };
+    // Before the lock, so that nobody without a token makes others wait for it.
+    if !shared.folder.registrations()?.iter().any(|one| one.id == token && verifies(&one.public_key)) {
         return Err(unproven());
     }
-    match one.cluster {
-        Some(cluster) if cluster == id => return Ok(()),
-        Some(_) => return Err((StatusCode::CONFLICT, "another cluster was registered with this token".to_owned())),
-        None if one.expires <= (shared.clock)() => {
-            return Err((StatusCode::UNAUTHORIZED, "this registration token has expired".to_owned()));
+    shared.folder.update(|all| {
+        let one = all.iter_mut().find(|one| one.id == token && verifies(&one.public_key)).ok_or_else(unproven)?;
+        match one.cluster {
+            Some(cluster) if cluster == id => {}
+            Some(_) => {
+                return Err(Refused(StatusCode::CONFLICT, "another cluster was registered with this token".to_owned()));
+            }
+            None if one.expires <= (shared.clock)() => {
+                return Err(Refused(StatusCode::UNAUTHORIZED, "this registration token has expired".to_owned()));
+            }
+            None => one.cluster = Some(id),
         }
-        None => one.cluster = Some(id),
-    }
-    shared.folder.write_registrations(&all).map_err(unavailable)
+        Ok(())
+    })
 }

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+use time::OffsetDateTime;
 
 use crate::pki::certificate::Certificate;
 use crate::pki::key::PrivateKey;
 
 /// A certificate chain and its key, as rustls serves it.
-pub struct ServingCredential(Arc<CertifiedKey>);
+pub struct ServingCredential {
+    key: Arc<CertifiedKey>,
+    not_after: OffsetDateTime,
+}
 
 impl std::fmt::Debug for ServingCredential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -31,7 +35,13 @@ impl TlsError {
 
 impl ServingCredential {
     pub(super) fn key(&self) -> Arc<CertifiedKey> {
-        self.0.clone()
+        self.key.clone()
+    }
+
+    /// Returns when the first certificate of its chain expires.
+    #[must_use]
+    pub fn not_after(&self) -> OffsetDateTime {
+        self.not_after
     }
 
     /// Prepares a chain, the server's own certificate first, and its key.
@@ -41,7 +51,8 @@ impl ServingCredential {
     pub fn new(chain: &[&Certificate], key: &PrivateKey) -> Result<Self, TlsError> {
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.expose_pkcs8()));
         let key = any_supported_type(&der).map_err(|error| TlsError::new(&error))?;
+        let not_after = chain.iter().map(|one| one.not_after).min().unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let chain = chain.iter().map(|one| CertificateDer::from(one.der().to_vec())).collect();
-        Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
+        Ok(Self { key: Arc::new(CertifiedKey::new(chain, key)), not_after })
     }
 }

@@ -1,6 +1,10 @@
 //! The figures of connections and requests.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::enrol::request::State;
 
 /// The buckets of durations, in seconds.
 pub(super) const BUCKETS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -24,9 +28,28 @@ pub(super) struct Figures {
     pub(super) limited: AtomicU64,
     pub(super) durations: [AtomicU64; BUCKETS.len() + 1],
     pub(super) duration_micros: AtomicU64,
+    /// Decisions and certificates, by the new state of the request and the user.
+    decisions: Mutex<BTreeMap<(State, String), u64>>,
 }
 
+/// The largest number of users that are counted each; decisions of others are not counted.
+const MAX_USERS: usize = 256;
+
 impl Figures {
+    /// Counts a decision about a request, or its certificate.
+    pub(super) fn decided(&self, state: State, by: &str) {
+        let mut decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (state, by.to_owned());
+        if decisions.len() < MAX_USERS || decisions.contains_key(&key) {
+            *decisions.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Returns how many decisions there were, by the new state of the request and the user.
+    pub(super) fn decisions(&self) -> BTreeMap<(State, String), u64> {
+        self.decisions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn answered(&self, status: u16, micros: u64) {
         if let Some(class) = self.answers.get(usize::from(status / 100).saturating_sub(1)) {
             class.fetch_add(1, Ordering::Relaxed);

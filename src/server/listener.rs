@@ -18,8 +18,9 @@ use super::clock::Clock;
 use super::connections::{self, Limits, Shared};
 use super::credential::TlsError;
 use super::descriptors;
+use super::notice::ServerNotice;
 use super::recent::Recent;
-use super::site::Site;
+use super::site::{Reloaded, Site};
 use super::state::State;
 use super::tls;
 use super::watchers::Watchers;
@@ -50,14 +51,6 @@ pub struct Options {
     /// The time in which open requests may end when the server stops.
     pub grace: Duration,
 }
-
-/// The default times after which requests expire: like Kubernetes's cleaner, but requests of unknown hosts go early.
-pub const RETENTION: Retention = Retention {
-    open: time::Duration::hours(24),
-    unknown: time::Duration::hours(1),
-    finished: time::Duration::hours(1),
-    archived: time::Duration::days(90),
-};
 
 /// Errors of starting a server.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +131,12 @@ impl Server {
         self.address
     }
 
+    /// Returns what an operator has to know, since the last call.
+    #[must_use]
+    pub fn notices(&self) -> Vec<ServerNotice> {
+        self.state.as_ref().map(|state| state.notices.take()).unwrap_or_default()
+    }
+
     /// Stops: accepts nothing more, ends watches, and waits for open requests and for the queue.
     pub fn stop(mut self) {
         self.end();
@@ -180,7 +179,9 @@ async fn maintain(state: Arc<State>, retention: Retention, mut stopped: watch::R
             let state = state.clone();
             tokio::task::spawn_blocking(move || state.site.reload(state.now()))
         };
-        for host in reloaded.await.unwrap_or_default() {
+        let Reloaded { closed, problem } = reloaded.await.unwrap_or_default();
+        state.notices.note(problem, state.site.credential().not_after(), state.now());
+        for host in closed {
             let message = "a certificate of this host was revoked, or it left the cluster".to_owned();
             // If the queue fails now, the signer refuses the request.
             let _ = state.change(Change::Close { host: host.to_string(), message }, true).await;

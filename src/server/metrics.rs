@@ -10,12 +10,18 @@ use crate::metrics::{head, labels};
 
 /// Returns all metrics as text.
 pub(super) fn text(state: &State) -> Result<String, Failed> {
-    let (counts, version) = state.read(|queue| Ok((queue.counts()?, queue.version()?)))?;
+    let (counts, version, oldest) =
+        state.read(|queue| Ok((queue.counts()?, queue.version()?, queue.oldest_open()?)))?;
     let (figures, writer) = (&state.figures, &state.writer.figures);
     let mut out = String::new();
     head(&mut out, "clusterctl_enrolment_requests", "gauge", "Requests in the queue, by state.");
     for (state, count) in counts {
         let _ = writeln!(out, "clusterctl_enrolment_requests{{{}}} {count}", labels(&[("state", state.as_str())]));
+    }
+    let name = "clusterctl_enrolment_decisions_total";
+    head(&mut out, name, "counter", "Decisions and certificates, by the new state of the request and the user.");
+    for ((decision, by), count) in figures.decisions() {
+        let _ = writeln!(out, "{name}{{{}}} {count}", labels(&[("state", decision.as_str()), ("by", &by)]));
     }
     let gauge = |out: &mut String, name: &str, help: &str, value: i64| {
         head(out, name, "gauge", help);
@@ -26,6 +32,14 @@ pub(super) fn text(state: &State) -> Result<String, Failed> {
         let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
     };
     gauge(&mut out, "clusterctl_enrolment_resource_version", "The last resource version.", version);
+    let age = oldest.map_or(0, |created| (state.now() - created).whole_seconds());
+    let help = "Age of the oldest request that is not decided or not signed; 0 if there is none.";
+    gauge(&mut out, "clusterctl_enrolment_oldest_request_seconds", help, age);
+    let help = "Whether files of the cluster directory changed and cannot be read.";
+    gauge(&mut out, "clusterctl_enrolment_directory_unreadable", help, state.notices.has_problem().into());
+    let expiry = state.site.credential().not_after().unix_timestamp();
+    let help = "Unix time at which the serving certificate expires.";
+    gauge(&mut out, "clusterctl_enrolment_serving_certificate_expiry_seconds", help, expiry);
     let open = figures.connections.load(Ordering::Relaxed);
     gauge(&mut out, "clusterctl_enrolment_connections", "Open connections.", open);
     gauge(&mut out, "clusterctl_enrolment_watches", "Open watches.", figures.watches.load(Ordering::Relaxed));

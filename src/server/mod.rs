@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod credential;
 pub mod listener;
+pub mod notice;
 pub mod notify;
 pub mod site;
 pub mod trust;
@@ -25,5 +26,5 @@ mod tls;
 mod watchers;
 mod writer;
 
-pub use api::read_request;
+pub use api::{read_change, read_request};
 pub use listener::{Options, Server, ServerError};

@@ -32,6 +32,15 @@ pub struct BearerToken {
     pub host: Option<HostName>,
 }
 
+/// What reading the changed files did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reloaded {
+    /// The hosts whose open requests are closed, because a certificate of theirs was revoked or they left.
+    pub closed: Vec<HostName>,
+    /// Why something cannot be read, so that the former state still applies.
+    pub problem: Option<String>,
+}
+
 /// The bundle of a host, or the reason why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostBundle {
@@ -50,9 +59,7 @@ pub trait Site: Send + Sync + fmt::Debug {
     fn credential(&self) -> Arc<ServingCredential>;
 
     /// Reads the files that changed. Called every second; what cannot be read stays as it is.
-    ///
-    /// Returns the hosts whose open requests are closed, because a certificate of theirs was revoked or they left.
-    fn reload(&self, now: OffsetDateTime) -> Vec<HostName>;
+    fn reload(&self, now: OffsetDateTime) -> Reloaded;
 
     /// Returns true if the cluster file has the node.
     fn knows(&self, host: &HostName) -> bool;

@@ -13,6 +13,7 @@ use super::api::status::Failed;
 use super::client::{BOOTSTRAPPERS, Client, SOURCE_ADDRESS, host_of_account};
 use super::clock::Clock;
 use super::figures::Figures;
+use super::notice::Notices;
 use super::recent::Recent;
 use super::site::Site;
 use super::trust::Rejected;
@@ -29,6 +30,7 @@ pub(super) struct State {
     pub(super) watchers: Arc<Watchers>,
     pub(super) recent: Arc<Recent>,
     pub(super) figures: Figures,
+    pub(super) notices: Notices,
     pub(super) clock: Clock,
     pub(super) version: &'static str,
     readers: Vec<Mutex<Queue>>,
@@ -91,7 +93,8 @@ impl State {
         let readers = readers.into_iter().map(Mutex::new).collect();
         let (watchers, recent) = published;
         let (figures, turn) = (Figures::default(), AtomicUsize::new(0));
-        Self { site, writer, watchers, recent, figures, clock, version, readers, turn }
+        let notices = Notices::default();
+        Self { site, writer, watchers, recent, figures, notices, clock, version, readers, turn }
     }
 
     pub(super) fn now(&self) -> OffsetDateTime {

@@ -2,6 +2,7 @@
 //! Nothing in it is secret.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -9,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::StoreError;
 use super::files;
+use super::lock::Lock;
 use crate::cluster::duration::stamp;
 use crate::enrol::record::MAX_RECORD;
 use crate::pki::fingerprint::Fingerprint;
@@ -36,6 +38,9 @@ struct Row {
     expires: String,
     cluster: Option<Fingerprint>,
 }
+
+/// The time that a change of the registration tokens waits for another one.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The folder of a bootstrap endpoint.
 #[derive(Debug, Clone)]
@@ -86,11 +91,33 @@ impl BootstrapFolder {
         rows.into_iter().map(parse).collect()
     }
 
-    /// Replaces the registration tokens.
+    /// Takes the lock that one server of this folder has, waiting up to `patience` for another one.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be written.
-    pub fn write_registrations(&self, all: &[Registration]) -> Result<(), StoreError> {
+    /// Returns [`StoreError::Locked`] if another server has it.
+    pub fn lock(&self, patience: Duration) -> Result<Lock, StoreError> {
+        Lock::take_of_folder(&self.clusters(), patience)
+    }
+
+    /// Changes the registration tokens, while no other process changes them.
+    ///
+    /// # Errors
+    /// Returns the error of `change`, or an error if the file cannot be read or written. Then nothing is changed.
+    pub fn update<T, E: From<StoreError>>(
+        &self,
+        change: impl FnOnce(&mut Vec<Registration>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _lock = Lock::take_of_folder(&self.0, PATIENCE)?;
+        let mut all = self.registrations()?;
+        let before = all.clone();
+        let result = change(&mut all)?;
+        if all != before {
+            self.write_registrations(&all)?;
+        }
+        Ok(result)
+    }
+
+    fn write_registrations(&self, all: &[Registration]) -> Result<(), StoreError> {
         let row = |one: &Registration| Row {
             id: one.id.clone(),
             public_key: one.public_key.clone(),

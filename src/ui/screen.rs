@@ -124,14 +124,22 @@ impl<'w> Screen<'w> {
         if self.muted {
             return;
         }
-        let text = text.to_string();
-        let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
-        if let Err(error) = write!(self.out.sink, "{text}{end}").and_then(|()| self.out.sink.flush()) {
+        if let Err(error) = self.put(&text.to_string()) {
             // A reader that closes its pipe early, as head does, is not an error.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 self.lost.get_or_insert(error);
             }
         }
+    }
+
+    /// Prints a result that is shown this once. Returns false if it was not written, whatever the reason.
+    pub fn answer_once(&mut self, text: impl Display) -> bool {
+        self.muted || self.put(&text.to_string()).is_ok()
+    }
+
+    fn put(&mut self, text: &str) -> io::Result<()> {
+        let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+        write!(self.out.sink, "{text}{end}").and_then(|()| self.out.sink.flush())
     }
 
     /// Prints a step: what is being done.

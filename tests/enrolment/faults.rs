@@ -1,9 +1,11 @@
 //! Whatever fails, no certificate is outside the ledger, none is issued twice, and nothing is denied.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clusterctl::enrol::request::State;
 use clusterctl::store::ledger::certificates::CertificateQuery;
+use clusterctl::store::lock::Lock;
 
 use super::site::{Ask, Site};
 
@@ -44,6 +46,23 @@ fn lost_calls_and_replies_issue_nothing_twice_and_deny_nothing() {
     let recorded: usize =
         hosts.iter().map(|host| ledger.by_host(host).and_then(CertificateQuery::all).expect("rows").len()).sum();
     assert_eq!((delivered.len(), recorded), (names.len(), names.len()), "one each");
+}
+
+/// Another command works in the directory.
+#[test]
+fn a_locked_directory_denies_nothing() {
+    let site = Site::with("{policy: queue}");
+    site.mailbox.put(Ask::client("a", "kubelet:on").make());
+    site.mailbox.condition("a", "Approved");
+    let lock = Lock::take(&site.layout().lock(), "a test", Duration::ZERO, &mut |_| ()).expect("free");
+    std::thread::scope(|scope| {
+        let signing = scope.spawn(|| site.sign());
+        std::thread::sleep(Duration::from_millis(1500));
+        assert_eq!(site.state("a"), State::Approved, "it waits");
+        drop(lock);
+        signing.join().expect("no panic");
+    });
+    site.certificate("a");
 }
 
 #[test]

@@ -94,6 +94,7 @@ impl Site {
             stop,
             report: &report,
             reviewers: Arc::new(LocalReviewers),
+            metrics: None,
             turn: Mutex::new(()),
         };
         let mailboxes: Vec<Box<dyn Mailbox>> = vec![Box::new(Shared(Arc::clone(&self.mailbox)))];

@@ -95,7 +95,7 @@ fn a_record_ends_and_its_number_only_grows() {
     assert!(matches!(expired, Err(RecordError::Expired { .. })));
     let early = Record::verify(old.as_bytes(), id, record.issued - Duration::DAY);
     assert!(
-        matches!(early, Err(RecordError::Chain(_) | RecordError::Early { .. })),
+        matches!(early, Err(RecordError::Dates { .. } | RecordError::Early { .. })),
         "a clock that is wrong: {early:?}"
     );
     on.lab.now += Duration::days(30);
@@ -145,7 +145,10 @@ fn hostile_enrolment_endpoints_are_refused_in_bounded_time() {
         [("garbage", &[3, 4][..]), ("huge", &[3, 4]), ("redirect", &[3]), ("busy", &[4]), ("silent", &[4])]
     {
         on.misbehave(mode);
+        let began = std::time::Instant::now();
         let ran = on.join(&[]);
+        // The limit of one request is longer than the wait.
+        assert!(began.elapsed().as_secs() < 13, "{mode}: {ran}");
         assert!(statuses.contains(&ran.status), "{mode}: {ran}");
     }
     on.misbehave("");
@@ -262,4 +265,36 @@ fn an_endpoint_that_is_not_there_does_not_keep_the_record_from_others() {
     let ran = on.lab.run(&[&["announce", "https://127.0.0.1:1", url][..], &ends[..]].concat());
     assert_eq!(ran.status, 4, "{ran}");
     assert_ne!(before, on.lab.read(&record_file(&on)), "the endpoint that is there has the new record");
+}
+
+/// The error has both times, and does not accuse the endpoint.
+#[test]
+fn a_clock_that_is_wrong_is_told_as_such() {
+    needs!("python3");
+    let mut on = Joinable::start();
+    let now = on.lab.now;
+    on.lab.now = now - Duration::days(400);
+    let ran = on.join(&[]);
+    assert_eq!(ran.status, 3, "{ran}");
+    let here = on.lab.now.date().to_string();
+    assert!(ran.err.contains(&here) && ran.err.contains(&now.date().to_string()), "both times: {ran}");
+    // The record is new, and the serving certificate is that of a year ago.
+    on.lab.now = now + Duration::days(366);
+    on.lab.good(&["issue-admin", "announcer", "--announcer", "--validity", "1y", "--reissue"]);
+    fs::copy(on.lab.path("pki/admins/announcer.conf"), on.lab.path("announcer.conf")).expect("copied");
+    on.announce();
+    let ran = on.join(&[]);
+    assert_eq!(ran.status, 4, "{ran}");
+    let here = on.lab.now.date().to_string();
+    assert!(ran.err.contains(&here) && !ran.err.contains("UNIX"), "both times: {ran}");
+}
+
+#[test]
+fn an_endpoint_that_accepts_nothing_now_is_not_called_unreachable() {
+    needs!("python3");
+    let on = Joinable::start();
+    on.misbehave("busy");
+    let ran = on.join(&[]);
+    assert_eq!(ran.status, 4, "{ran}");
+    assert!(ran.err.contains("accepts"), "{ran}");
 }

@@ -54,7 +54,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif mode == "redirect":
             self.reply(302, b"", [("location", "https://127.0.0.1:1/")])
         elif mode == "silent":
-            time.sleep(3)
+            time.sleep(30)
             self.close_connection = True
         else:
             return False

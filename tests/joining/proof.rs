@@ -60,6 +60,20 @@ fn the_enrolment_ca_proves_itself_and_refuses_others() {
     assert_eq!(results(&lab, &elsewhere).0, 1, "nothing listens there");
 }
 
+/// Nodes that joined keep their keys.
+#[test]
+fn no_key_of_a_node_is_needed_for_the_proof() {
+    let lab = Lab::with(&format!("{CLUSTER}enrolment: {{policy: queue}}\n"));
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    let (_server, url) = served(&lab);
+    let passed = ["connect", "chain", "name", "anonymous", "untrusted", "other-node"].map(|aspect| (aspect, "pass"));
+    assert_eq!(results(&lab, &url), (0, all(&passed)));
+    let report: Value =
+        serde_json::from_str(&lab.run(&["verify", "--enrolment", &url, "--output", "json"]).out).expect("JSON");
+    assert_eq!(report["lookedAt"], "enrolment");
+}
+
 #[test]
 fn another_cas_server_and_one_that_refuses_nobody_are_found() {
     needs!("python3");

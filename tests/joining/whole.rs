@@ -44,6 +44,31 @@ impl Whole {
         Self { on, _server: server }
     }
 
+    /// Returns the server's metrics, as an approver gets them.
+    fn metrics(&self) -> String {
+        use clusterctl::config::kubeconfig::{self, Credential};
+        use clusterctl::https::{Client, ClientCertificate, ClientOptions, Request, Trust};
+        use clusterctl::pki::certificate::Certificate;
+        let config = kubeconfig::read(self.on.lab.read("pki/admins/alice.conf").as_bytes()).expect("a kubeconfig");
+        let user = config.used(None).expect("a context").user.expect("a user");
+        let data = |credential: &Option<Credential>| match credential {
+            Some(Credential::Data(bytes)) => bytes.to_vec(),
+            _ => panic!("no data"),
+        };
+        let (chain, key) = (data(&user.certificate), data(&user.key));
+        let ders = clusterctl::pki::pem::certificates(self.on.lab.read("pki/ca.crt").as_bytes()).expect("a root");
+        let roots: Vec<Certificate> = ders.into_iter().map(|der| Certificate::from_der(der).expect("a root")).collect();
+        let options = ClientOptions {
+            trust: Trust::Roots(&roots),
+            certificate: Some(ClientCertificate { chain: &chain, key: &key }),
+            now: self.on.lab.now,
+            limit: std::time::Duration::from_secs(20),
+        };
+        let url = format!("{}/metrics", self.on.enrolment);
+        let answer = Client::new(&options).and_then(|client| client.send(&Request::get(&url, 1 << 20)));
+        String::from_utf8(answer.expect("an answer").body).expect("text")
+    }
+
     fn sign(&self) {
         self.on.lab.good(&["signer", "--once", "--kubeconfig", "pki/admins/office.conf"]);
     }
@@ -94,6 +119,91 @@ fn a_host_joins_by_its_ssh_key_is_renewed_and_after_a_revocation_refused() {
     assert_ne!(refused.status, 5, "a revoked host is not even queued: {refused}");
 }
 
+/// A host watches its request: it learns the decision without asking again and again.
+#[test]
+fn a_host_that_waits_watches_its_requests() {
+    needs!("dash", "python3", "ssh-keygen");
+    let keys = Lab::empty();
+    let public = ssh_key(&keys, "own", "ed25519", "");
+    let whole = Whole::start(BY_KEY, &public);
+    fs::copy(keys.path("own"), whole.on.lab.path("own")).expect("copied");
+    let metric = |name: &str| -> f64 {
+        let text = whole.metrics();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+        line.trim().parse().expect("a number")
+    };
+    let lab = &whole.on.lab;
+    let args = [
+        "join",
+        "--cluster",
+        &whole.on.cluster,
+        "--host",
+        "on",
+        "--root",
+        "hosts/on",
+        "--wait",
+        "60s",
+        "--ssh-host-key",
+        "own",
+    ];
+    let mut join = lab.process(&args).spawn().expect("it starts");
+    let begun = std::time::Instant::now();
+    while metric("clusterctl_enrolment_watches") < 1.0 {
+        assert!(begun.elapsed().as_secs() < 40, "it does not watch");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let answers = || metric("clusterctl_enrolment_http_requests_total{code=\"2xx\"}");
+    let before = answers();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    // Only those of this test.
+    assert!(answers() - before <= 3.0, "it asks while it watches");
+    whole.sign();
+    lab.good(&["bundle", "on", "--unencrypted"]);
+    assert_eq!(join.wait().expect("it ends").code(), Some(0));
+}
+
+/// What a host renewed itself is on the host: nothing has to be delivered.
+#[test]
+fn a_renewal_needs_no_delivery() {
+    needs!("ssh-keygen", "dash", "python3");
+    let keys = Lab::empty();
+    let public = ssh_key(&keys, "own", "ed25519", "");
+    let mut whole = Whole::start(BY_KEY, &public);
+    fs::copy(keys.path("own"), whole.on.lab.path("own")).expect("copied");
+    let by_key = ["--ssh-host-key", "own"];
+    assert_eq!(whole.on.join(&by_key).status, 5);
+    whole.sign();
+    let needs_a_bundle = |lab: &Lab| {
+        let status: Value = serde_json::from_str(&lab.run(&["status", "on", "-o", "json"]).out).expect("JSON");
+        status["rows"].as_array().expect("rows").iter().any(|row| row["kind"] == "bundle")
+    };
+    whole.on.lab.good(&["bundle", "on", "--unencrypted"]);
+    assert_eq!(whole.on.join(&by_key).status, 0);
+    assert!(!needs_a_bundle(&whole.on.lab));
+    // A generation is a time in seconds.
+    whole.on.lab.now += time::Duration::seconds(5);
+    let renew = || whole.on.lab.run(&["join", "--renew", "--force", "--root", "hosts/on", "--wait", "2s"]);
+    assert_eq!(renew().status, 5);
+    whole.sign();
+    assert_eq!(renew().status, 0);
+    assert!(!needs_a_bundle(&whole.on.lab), "it has its certificates");
+    let audit = whole.on.lab.run(&["verify", "--offline", "--output", "json"]);
+    let audit: Value = serde_json::from_str(&audit.out).expect("JSON");
+    let of_bundle = |one: &&Value| one["id"] == "trust.match" && one["host"] == "on";
+    let found = audit["results"].as_array().expect("results").iter().find(of_bundle);
+    assert_eq!(found.map(|one| one["status"].clone()), Some("pass".into()), "{found:?}");
+    // With new keys, the host waits for a bundle that has them.
+    for name in ["kubelet-client", "kubelet-server"] {
+        let base = format!("hosts/on/var/lib/kubelet/pki/{name}");
+        fs::remove_file(whole.on.lab.path(&format!("{base}.key"))).expect("removed");
+        fs::remove_file(whole.on.lab.path(&format!("{base}.crt"))).expect("removed");
+    }
+    whole.on.lab.now += time::Duration::seconds(5);
+    assert_eq!(whole.on.join(&by_key).status, 5);
+    whole.sign();
+    assert!(needs_a_bundle(&whole.on.lab), "it has new keys");
+}
+
 #[test]
 fn another_hosts_ssh_key_proves_nothing() {
     needs!("ssh-keygen", "python3");
@@ -106,6 +216,23 @@ fn another_hosts_ssh_key_proves_nothing() {
     assert!(!whole.has_certificate());
 }
 
+/// Two hosts of the cluster file have one key, as clones of one image have.
+#[test]
+fn a_cloned_ssh_key_proves_none_of_its_hosts() {
+    needs!("ssh-keygen", "python3");
+    let keys = Lab::empty();
+    let public = ssh_key(&keys, "own", "ed25519", "");
+    let whole = Whole::start(BY_KEY, &public);
+    let file = whole.on.lab.read("cluster.yaml");
+    let clone = file.replace("{name: worker-b1,", &format!("{{name: worker-b1, sealTo: [{public}],"));
+    assert_ne!(clone, file);
+    whole.on.lab.write("cluster.yaml", &clone);
+    fs::copy(keys.path("own"), whole.on.lab.path("own")).expect("copied");
+    let ran = whole.joined(&["--ssh-host-key", "own"]);
+    assert_eq!(ran.status, 5, "a person decides: {ran}");
+    assert!(!whole.has_certificate());
+}
+
 #[test]
 fn a_token_serves_its_own_host_once() {
     needs!("dash", "python3", "ssh-keygen");
@@ -114,9 +241,8 @@ fn a_token_serves_its_own_host_once() {
     let whole = Whole::start(BY_TOKEN, &public);
     let create = |host: &str, file: &str| {
         let token = whole.on.lab.good(&["token", "create", host]).out;
+        // The server has to know it at once.
         whole.on.lab.write(file, &token);
-        // The server reads the file of tokens again within a second.
-        std::thread::sleep(std::time::Duration::from_millis(1500));
     };
     create("worker-b1", "stolen");
     let ran = whole.on.join(&["--token-file", "stolen"]);

@@ -14,10 +14,14 @@ use crate::bundle::archive;
 use crate::bundle::encryption;
 use crate::bundle::format::{Format, encrypted_name};
 use crate::bundle::input::Roles;
+use crate::bundle::model::Bundle;
+use crate::bundle::paths;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Host;
+use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::pem;
 use crate::store::credentials;
 use crate::store::files;
 use crate::verify::finding::{CheckId, Finding, Status};
@@ -123,6 +127,32 @@ impl Audit<'_> {
         stored.filter_map(certificate).map(|certificate| certificate.fingerprint()).collect()
     }
 
+    /// Returns a bundle with the certificates that its host renewed itself, with the same keys, in place of earlier ones: they
+    /// need not be delivered.
+    fn with_renewals(&self, mut bundle: Bundle, roles: Roles<'_>) -> Bundle {
+        let specs = roles.node().map(|host| self.cluster.node_specs(host)).unwrap_or_default();
+        for spec in specs {
+            let Some(path) = paths::key_of(spec.profile).map(|key| format!("{}.crt", key.trim_end_matches(".key")))
+            else {
+                continue;
+            };
+            let Ok((newest, chain)) = credentials::read_certificates(self.layout, &spec) else { continue };
+            let Some(file) = bundle.files.iter_mut().find(|file| file.path == path) else { continue };
+            let leaf = pem::certificates(&file.bytes)
+                .ok()
+                .and_then(|ders| Certificate::from_der(ders.into_iter().next()?).ok());
+            let is_earlier = leaf.is_some_and(|leaf| {
+                leaf.spki == newest.spki
+                    && self.known.sequence(leaf.fingerprint()) < self.known.sequence(newest.fingerprint())
+            });
+            if is_earlier && self.known.is_renewed_by_host(newest.fingerprint()) {
+                let text: String = [&newest].into_iter().chain(&chain).map(Certificate::to_pem).collect();
+                file.bytes = text.into_bytes().into();
+            }
+        }
+        bundle
+    }
+
     fn bundle(&self, packed: &PackedBundle<'_>, expected: &ExpectedBundle<'_>) -> Finding {
         let PackedBundle { roles, place, format, path, certificates } = packed;
         let host = roles.host().as_str();
@@ -140,6 +170,7 @@ impl Audit<'_> {
                 return finding(Status::Fail).saw(with_causes(&error), EXPECTED).remedy(remedy);
             }
         };
+        let bundle = self.with_renewals(bundle, *roles);
         let mut problems = self.content_problems(&bundle, host, certificates);
         let unknown = self.unknown_to_ledger(&bundle);
         let remedy = if unknown.is_some() { record_missing(Some(&self.layout.bundles())) } else { pack };

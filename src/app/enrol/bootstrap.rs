@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -16,11 +17,14 @@ use crate::enrol::token::{Token, TokenKind};
 use crate::pki::issuer::{IssueError, create_root};
 use crate::server::bootstrap::{Bootstrap, BootstrapError};
 use crate::server::clock::Clock;
+use crate::store::error::StoreError;
 use crate::store::registrations::{BootstrapFolder, Registration};
 
 /// The port of the bootstrap endpoint.
 pub const PORT: u16 = 6445;
 const LIMIT: u64 = 256 * 1024;
+/// The time that an endpoint waits for one that ends.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The options of a bootstrap endpoint.
 #[derive(Debug, Clone)]
@@ -39,6 +43,12 @@ pub struct BootstrapOptions {
 /// Returns an error if a file cannot be read, the folder cannot be used, or the address cannot be listened on.
 pub fn serve(options: &BootstrapOptions, env: &Env, clock: Clock) -> Result<Bootstrap, Error> {
     let folder = BootstrapFolder::open(&options.state)?;
+    // A record that one server accepts would be older than one that another has accepted.
+    let lock = folder.lock(LOCK_WAIT).map_err(|error| match error {
+        StoreError::Locked { .. } => BootstrapError::InUse(options.state.clone()).into(),
+        error => Error::from(error),
+    })?;
+    folder.registrations().map_err(of_registrations)?;
     let (chain, key) = match &options.credential {
         Some((chain, key)) => {
             let chain = input::read_or_wait(chain, LIMIT, "certificate")?;
@@ -46,7 +56,14 @@ pub fn serve(options: &BootstrapOptions, env: &Env, clock: Clock) -> Result<Boot
         }
         None => self_signed(env)?,
     };
-    Ok(Bootstrap::start(options.listen, &chain, &key, folder, clock)?)
+    Ok(Bootstrap::start(options.listen, &chain, &key, (folder, lock), clock)?)
+}
+
+fn of_registrations(error: StoreError) -> Error {
+    match error {
+        StoreError::InTheWay(path) => BootstrapError::Damaged(path).into(),
+        error => error.into(),
+    }
 }
 
 /// Clients do not verify it: what the endpoint gives is signed under the root whose pin hosts have.
@@ -58,6 +75,18 @@ fn self_signed(env: &Env) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Error> {
     Ok((credential.certificate.to_pem().into_bytes(), key))
 }
 
+/// Removes a registration token that no cluster was registered with.
+///
+/// # Errors
+/// Returns an error if the folder cannot be written.
+pub fn remove_token(state: &Path, id: &str) -> Result<(), Error> {
+    let removed = BootstrapFolder::open(state)?.update(|all| -> Result<(), StoreError> {
+        all.retain(|one| one.id != id || one.cluster.is_some());
+        Ok(())
+    });
+    removed.map_err(of_registrations)
+}
+
 /// Creates a registration token. The endpoint keeps only its public half.
 ///
 /// # Errors
@@ -65,14 +94,17 @@ fn self_signed(env: &Env) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Error> {
 pub fn create_token(state: &Path, ttl: Lifetime, env: &Env) -> Result<Token, Error> {
     let folder = BootstrapFolder::open(state)?;
     let token = Token::generate(TokenKind::Register).map_err(IssueError::from)?;
-    let mut all = folder.registrations()?;
-    all.retain(|one| one.cluster.is_some() || one.expires > env.now);
-    all.push(Registration {
+    let new = Registration {
         id: token.id.clone(),
         public_key: token.secret.public_key().map_err(IssueError::from)?,
         expires: env.now + ttl.duration(),
         cluster: None,
+    };
+    let added = folder.update(|all| -> Result<(), StoreError> {
+        all.retain(|one| one.cluster.is_some() || one.expires > env.now);
+        all.push(new);
+        Ok(())
     });
-    folder.write_registrations(&all)?;
+    added.map_err(of_registrations)?;
     Ok(token)
 }

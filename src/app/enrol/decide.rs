@@ -1,6 +1,7 @@
 //! A person decides about a request.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU8;
 
 use super::judge::{Inventory, Judge};
 use super::persons::{BY_PERSON, Persons};
@@ -8,7 +9,8 @@ use super::remedy::ReviewRemedy;
 use super::signer::SignerError;
 use crate::app::env::Env;
 use crate::app::error::Error;
-use crate::enrol::approval::{self, ANNOTATION, Choice, DecisionsError};
+use crate::enrol::approval::{self, ANNOTATION, Choice, DecisionsError, Subject};
+use crate::enrol::policy::Verdict;
 use crate::enrol::request::{EnrolmentRequest, State};
 use crate::mailbox::{ApiMailbox, Mailbox, Ruling, RulingKind};
 use crate::pki::ssh::{SshError, SshKey};
@@ -46,6 +48,9 @@ pub enum DecisionError {
     /// The key does not sign.
     #[error("the decision cannot be signed: {0}")]
     Ssh(SshError),
+    /// The signed decision would not count.
+    #[error("the signed decision would not count: {0}")]
+    NotCounted(String),
     /// The decisions of the request cannot be read, or there are too many.
     #[error(transparent)]
     Decisions(DecisionsError),
@@ -57,20 +62,32 @@ impl DecisionError {
             Self::Decided { .. } | Self::Decisions(_) => ReviewRemedy::ListRequests,
             Self::NoCertificate { .. } => ReviewRemedy::CorrectRequest,
             Self::Ssh(_) => ReviewRemedy::UseAnotherKey,
+            Self::NotCounted(_) => ReviewRemedy::AllowTheKey,
         }
     }
+}
+
+/// A decision that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenDecision {
+    /// The request.
+    pub request: EnrolmentRequest,
+    /// The signed decisions of this kind that count now; `None` if this one was not signed.
+    pub signed: Option<usize>,
+    /// How many signed approvals the policy wants; `None` if the mailbox's approval is enough, or a program decides first.
+    pub needed: Option<NonZeroU8>,
 }
 
 /// Writes a decision. A signed one is added to the request, and counts when the signer has enough of them.
 ///
 /// # Errors
-/// Returns an error if the request is decided, cannot get a certificate, or the API refuses.
+/// Returns an error if the request is decided, cannot get a certificate, the signature would not count, or the API refuses.
 pub fn decide(
     mailbox: &ApiMailbox,
     request: &EnrolmentRequest,
     decision: &PersonalDecision<'_>,
     env: &Env,
-) -> Result<EnrolmentRequest, Error> {
+) -> Result<WrittenDecision, Error> {
     let name = request.name.clone();
     let may_change = request.state == State::Pending || (decision.key.is_some() && request.state == State::Approved);
     if !may_change {
@@ -92,18 +109,44 @@ pub fn decide(
         message: format!("by {}{}", env.actor, said(decision.reason)),
         annotations: BTreeMap::new(),
     };
-    let subject = Persons::read(&judge, env).subject(request, &inventory);
-    let written = match (decision.key, subject) {
+    let persons = Persons::read(&judge, env);
+    let mut count = None;
+    let written = match (decision.key, persons.subject(request, &inventory)) {
         (Some(key), Some(subject)) => {
             let signed = approval::sign(&subject, decision.choice, env.now, key).map_err(DecisionError::Ssh)?;
             let present = request.annotations.get(ANNOTATION).map(String::as_str).unwrap_or_default();
             let all = approval::added(present, signed).map_err(DecisionError::Decisions)?;
+            count = Some(counted(&persons, &subject, (present, &all), decision.choice, env)?);
             ruling.annotations.insert(ANNOTATION.to_owned(), all);
             mailbox.annotate(request, ruling)
         }
         _ => mailbox.rule(&[(request.clone(), ruling)]).pop().unwrap_or(Err(crate::mailbox::MailboxError::Gone(name))),
     };
-    Ok(written.map_err(SignerError::from)?)
+    let written = written.map_err(SignerError::from)?;
+    let verdict = judge.prepare(&written)?.decide_alone().map(|decision| decision.verdict);
+    let needed = if let Some(Verdict::Queue { approvals }) = verdict { approvals } else { None };
+    Ok(WrittenDecision { request: written, signed: count, needed })
+}
+
+/// Returns how many signed decisions of this kind count with the last one of `after`, which must be one of them.
+fn counted(
+    persons: &Persons,
+    subject: &Subject,
+    (before, after): (&str, &str),
+    choice: Choice,
+    env: &Env,
+) -> Result<usize, DecisionError> {
+    let of = |annotation: &str| -> Result<(usize, Vec<String>), DecisionError> {
+        let tally = persons.tally_of(annotation, subject, env.now).map_err(DecisionError::NotCounted)?;
+        let list = if choice == Choice::Approve { tally.approved } else { tally.denied };
+        Ok((list.len(), tally.ignored))
+    };
+    let ((had, _), (has, ignored)) = (of(before)?, of(after)?);
+    if has > had {
+        return Ok(has);
+    }
+    let reason = ignored.last().cloned();
+    Err(DecisionError::NotCounted(reason.unwrap_or_else(|| "it was not counted".to_owned())))
 }
 
 fn said(reason: &str) -> String {

@@ -122,14 +122,26 @@ impl Judge {
     /// # Errors
     /// Returns an error if the ledger cannot be read.
     pub fn prepare(&self, request: &EnrolmentRequest) -> Result<Prepared, Error> {
+        self.prepare_at(request, self.env.now)
+    }
+
+    /// Like [`Self::prepare`], with the proofs as they were when the request was created. What was revoked later does not count.
+    ///
+    /// # Errors
+    /// Returns an error if the ledger cannot be read.
+    pub fn prepare_as_of_then(&self, request: &EnrolmentRequest) -> Result<Prepared, Error> {
+        Ok(Prepared { revoked_since: None, ..self.prepare_at(request, request.created)? })
+    }
+
+    fn prepare_at(&self, request: &EnrolmentRequest, now: OffsetDateTime) -> Result<Prepared, Error> {
         let inventory = self.inventory(request)?;
         let of_host = self.ledger.by_host(request.content.host.as_str())?.all()?;
-        let same_host = proofs::same_host(request, &self.ledger, self.env.now)?;
+        let same_host = proofs::same_host(request, &self.ledger, now)?;
         let kind = if same_host.is_ok() { RequestKind::Renewal } else { RequestKind::First };
         let proofs = Proofs {
             same_host,
-            ssh_host_key: proofs::ssh_host_key(request, &self.cluster, &self.cas, self.env.now),
-            token: proofs::token(request, &self.tokens, &self.cas, self.env.now),
+            ssh_host_key: proofs::ssh_host_key(request, &self.cluster, &self.cas, now),
+            token: proofs::token(request, &self.tokens, &self.cas, now),
             source_address: proofs::source_address(request, &self.cluster),
         };
         let revoked_since = revoked_since(&of_host, request);
@@ -138,7 +150,7 @@ impl Judge {
             request: request.clone(),
             policy: Arc::clone(&self.policy),
             folder: self.env.layout.dir().to_owned(),
-            now: self.env.now,
+            now,
             kind,
             inventory,
             revoked_since,

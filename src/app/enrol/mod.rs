@@ -6,6 +6,7 @@ pub mod judge;
 pub mod persons;
 pub mod prepared;
 mod proofs;
+pub(in crate::app) mod queue;
 pub mod remedy;
 pub mod review;
 

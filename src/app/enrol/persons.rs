@@ -67,11 +67,22 @@ impl Persons {
     pub fn tally(&self, prepared: &Prepared, now: OffsetDateTime) -> Result<Tally, String> {
         let request = &prepared.request;
         let Some(annotation) = request.annotations.get(ANNOTATION) else { return Ok(Tally::default()) };
-        let Some(signers) = &self.signers else { return Ok(Tally::default()) };
-        let signers = signers.as_ref().map_err(Clone::clone)?;
+        if self.signers.is_none() {
+            return Ok(Tally::default());
+        }
         let Some(subject) = self.subject(request, &prepared.inventory) else { return Ok(Tally::default()) };
+        self.tally_of(annotation, &subject, now)
+    }
+
+    /// Counts the signed decisions of an annotation about a subject.
+    ///
+    /// # Errors
+    /// Returns an error if no keys are allowed, or the keys or the decisions cannot be read.
+    pub fn tally_of(&self, annotation: &str, subject: &Subject, now: OffsetDateTime) -> Result<Tally, String> {
+        let none = || "the cluster file names no file of allowed keys (enrolment.allowedSigners)".to_owned();
+        let signers = self.signers.as_ref().ok_or_else(none)?.as_ref().map_err(Clone::clone)?;
         let decisions = approval::read(annotation).map_err(|error| error.to_string())?;
-        Ok(approval::tally(&decisions, &subject, signers, &self.approvers, now))
+        Ok(approval::tally(&decisions, subject, signers, &self.approvers, now))
     }
 }
 

@@ -6,6 +6,7 @@ use base64ct::{Base64, Encoding};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::join::JoinError;
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -15,8 +16,10 @@ use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Profile, Usage};
 use crate::cluster::spec::Cluster;
+use crate::enrol::evidence::{Occasion, Proofs, Statement};
 use crate::https::{Answer, Client, ClientCertificate, ClientOptions, HttpsError, Request, Trust};
 use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::IssueError;
 use crate::pki::key::PrivateKey;
 use crate::pki::local_key::LocalKey;
@@ -41,6 +44,7 @@ const REFUSALS: [u16; 2] = [401, 403];
 struct Target<'a> {
     endpoint: &'a Endpoint,
     roots: Vec<Certificate>,
+    id: Fingerprint,
     cluster: &'a Cluster,
     env: &'a Env,
 }
@@ -52,7 +56,7 @@ struct Target<'a> {
 pub fn prove(endpoint: &Endpoint, cluster: &Cluster, env: &Env, strictness: Strictness) -> Result<Report, Error> {
     let (_, cas) = directory::cas(&env.layout, cluster)?;
     let roots: Vec<Certificate> = cas.cluster.anchors().into_iter().cloned().collect();
-    let target = Target { endpoint, roots, cluster, env };
+    let target = Target { endpoint, roots, id: cas.cluster.pin(), cluster, env };
     let mut findings = Vec::new();
     if target.identity(&mut findings)? {
         findings.push(target.anonymous()?);
@@ -125,6 +129,11 @@ impl Target<'_> {
                 let wrong = self.finding(Aspect::Name, Status::Fail).saw(reason, name);
                 findings.push(wrong.remedy(EnrolmentRemedy::ServeOwnCertificate));
             }
+            Err(error @ HttpsError::NotInDate { .. }) => {
+                findings.push(connect(Status::Pass).saw("it answers", "an answer"));
+                let wrong = self.finding(Aspect::Chain, Status::Fail).saw(error.to_string(), chain);
+                findings.push(wrong.remedy(EnrolmentRemedy::ServeOwnCertificate));
+            }
             Err(HttpsError::Untrusted { reason, .. }) => {
                 findings.push(connect(Status::Pass).saw("it answers", "an answer"));
                 let wrong = self.finding(Aspect::Chain, Status::Fail).saw(reason, chain);
@@ -170,42 +179,29 @@ impl Target<'_> {
     }
 
     /// A node cannot ask for another node's certificate. Nothing is created: it is a dry run.
+    ///
+    /// Nodes that joined keep their keys, so that the directory may have none of them. Then the request has the statement of
+    /// another host, which a server must refuse as well.
     fn other_node(&self) -> Result<Finding, Error> {
         let expected = "refused: a node asks for itself alone";
         let with_key = self.cluster.nodes.iter().find_map(|node| {
             let spec = self.cluster.node_specs(node).into_iter().find(|spec| spec.profile == Profile::KubeletClient)?;
             Some((node, credentials::read(&self.env.layout, &spec).ok()?.credential))
         });
-        let other = |name: &HostName| self.cluster.nodes.iter().find(|node| node.name != *name);
-        let Some(((_, credential), other)) =
-            with_key.and_then(|found| other(&found.0.name).map(|other| (found, other)))
-        else {
-            let skipped = self.finding(Aspect::OtherNode, Status::Skipped);
-            let skipped = skipped.saw("no two nodes, or no key of a node is here", expected);
-            return Ok(skipped.remedy(EnrolmentRemedy::NameNodeCredential));
+        let other = |name: &HostName| self.cluster.nodes.iter().find(|node| node.name != *name).map(|node| &node.name);
+        let by_certificate = with_key.and_then(|found| other(&found.0.name).map(|other| (found.1, other.clone())));
+        let (credential, other) = match by_certificate {
+            Some((credential, other)) => (Some(credential), other),
+            None => (None, self.any_node()?),
         };
-        let key = PrivateKey::generate(KeyKind::EcdsaP256).map_err(IssueError::from)?;
-        let signing = LocalKey::open(&key).map_err(IssueError::from)?;
-        let account = self.cluster.accounts.account(&other.name);
-        let csr = create_request_for(&signing, &account, &[], Usage::Client)?;
-        let signer = match self.cluster.accounts {
-            AccountScheme::Kubelet => "clusterctl.io/kubelet-client",
-            AccountScheme::SystemNode => "kubernetes.io/kube-apiserver-client-kubelet",
-        };
-        let body = json!({
-            "apiVersion": "certificates.k8s.io/v1",
-            "kind": "CertificateSigningRequest",
-            "metadata": {"name": format!("clusterctl-{}-verify", other.name)},
-            "spec": {
-                "request": Base64::encode_string(pem::write_request(&csr).as_bytes()),
-                "signerName": signer,
-                "usages": ["digital signature", "client auth"],
-            },
-        })
-        .to_string();
-        let chain: String = credential.certificates().map(Certificate::to_pem).collect();
-        let own_key = credential.key.to_pem();
-        let certificate = Some(ClientCertificate { chain: chain.as_bytes(), key: own_key.as_bytes() });
+        let (body, statement) = self.request_of(&other)?;
+        let pem = credential.as_ref().map(|credential| {
+            let chain: String = credential.certificates().map(Certificate::to_pem).collect();
+            (chain, credential.key.to_pem())
+        });
+        let certificate =
+            pem.as_ref().map(|(chain, key)| ClientCertificate { chain: chain.as_bytes(), key: key.as_bytes() });
+        let body = if certificate.is_some() { body("") } else { body(&statement) };
         let options = ClientOptions { trust: Trust::Roots(&self.roots), certificate, now: self.env.now, limit: TIME };
         let url = format!("{}{REQUESTS}?dryRun=All", self.endpoint);
         let request = Request {
@@ -216,7 +212,47 @@ impl Target<'_> {
             limit: LIMIT,
         };
         let answer = Client::new(&options).and_then(|client| client.send(&request));
-        Ok(self.refused(Aspect::OtherNode, answer, expected))
+        let mut finding = self.refused(Aspect::OtherNode, answer, expected);
+        if certificate.is_none() {
+            finding.observed.push_str(", to another host's statement: no key of a node is in this directory");
+        }
+        Ok(finding)
+    }
+
+    /// Returns the request for a client certificate of a node, as a function of its evidence, and a statement of another host
+    /// about it.
+    fn request_of(&self, node: &HostName) -> Result<(impl Fn(&str) -> String + use<>, String), Error> {
+        let key = PrivateKey::generate(KeyKind::EcdsaP256).map_err(IssueError::from)?;
+        let signing = LocalKey::open(&key).map_err(IssueError::from)?;
+        let account = self.cluster.accounts.account(node);
+        let csr = create_request_for(&signing, &account, &[], Usage::Client)?;
+        let signer = match self.cluster.accounts {
+            AccountScheme::Kubelet => "clusterctl.io/kubelet-client",
+            AccountScheme::SystemNode => "kubernetes.io/kube-apiserver-client-kubelet",
+        };
+        let statement = Statement {
+            host: HostName::parse("another-host").map_err(|_| directory_without_hosts())?,
+            time: self.env.now,
+            cluster: self.id,
+            request: Fingerprint::of(&csr),
+            occasion: Occasion::Join,
+        };
+        let statement = statement.to_blocks(&Proofs { ssh_host_key: None, token: None }).map_err(JoinError::HostKey)?;
+        let (name, text) = (format!("clusterctl-{node}-verify"), pem::write_request(&csr));
+        let body = move |evidence: &str| {
+            json!({
+                "apiVersion": "certificates.k8s.io/v1",
+                "kind": "CertificateSigningRequest",
+                "metadata": {"name": name},
+                "spec": {
+                    "request": Base64::encode_string(format!("{text}{evidence}").as_bytes()),
+                    "signerName": signer,
+                    "usages": ["digital signature", "client auth"],
+                },
+            })
+            .to_string()
+        };
+        Ok((body, statement))
     }
 }
 

@@ -19,4 +19,6 @@ pub enum ReviewRemedy {
     CorrectRequest,
     /// Use another SSH key.
     UseAnotherKey,
+    /// Add the key to the file of allowed keys, or sign with one that is in it.
+    AllowTheKey,
 }

@@ -37,6 +37,16 @@ pub fn review(
     reviewers: Option<&dyn Reviewers>,
     env: &Env,
 ) -> Result<Vec<ReviewedRequest>, Error> {
+    reviewed(requests, policy, reviewers, env, Judge::prepare)
+}
+
+fn reviewed(
+    requests: Vec<EnrolmentRequest>,
+    policy: Option<&Policy>,
+    reviewers: Option<&dyn Reviewers>,
+    env: &Env,
+    prepare: fn(&Judge, &EnrolmentRequest) -> Result<Prepared, Error>,
+) -> Result<Vec<ReviewedRequest>, Error> {
     let judge = Judge::open(env)?;
     let judge = match policy {
         Some(policy) => judge.with_policy(policy.clone()),
@@ -44,7 +54,7 @@ pub fn review(
     };
     let persons = Persons::read(&judge, env);
     let one = |request: EnrolmentRequest| {
-        let prepared = judge.prepare(&request)?;
+        let prepared = prepare(&judge, &request)?;
         let decision = match reviewers {
             Some(reviewers) => Some(prepared.decide(reviewers)),
             None => prepared.decide_alone(),
@@ -75,12 +85,13 @@ impl ReplayedRequest {
     }
 }
 
-/// Reviews requests by the cluster file's policy and by another. Programs and services are not asked.
+/// Reviews requests by the cluster file's policy and by another, each as of the time at which it was created. Programs and
+/// services are not asked.
 ///
 /// # Errors
 /// Returns the errors of [`review`].
 pub fn replay(requests: Vec<EnrolmentRequest>, policy: &Policy, env: &Env) -> Result<Vec<ReplayedRequest>, Error> {
-    let before = review(requests.clone(), None, None, env)?;
-    let after = review(requests, Some(policy), None, env)?;
+    let before = reviewed(requests.clone(), None, None, env, Judge::prepare_as_of_then)?;
+    let after = reviewed(requests, Some(policy), None, env, Judge::prepare_as_of_then)?;
     Ok(before.into_iter().zip(after).map(|(before, after)| ReplayedRequest { before, after }).collect())
 }

@@ -2,6 +2,7 @@
 
 mod error;
 mod read;
+mod requests;
 
 pub use error::HistoryError;
 pub(in crate::app) use read::similar_holder;

@@ -1,10 +1,12 @@
 //! Reads entries of the history.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
 use super::error::HistoryError;
+use super::requests;
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -13,6 +15,7 @@ use crate::cluster::similar::nearest;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::history::{HistoryEntry, HistoryFilter};
+use crate::store::queue::QueueError;
 
 /// The selection of entries to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct HistoryOptions {
     pub since: Option<OffsetDateTime>,
     /// At most this number of entries, the newest.
     pub last: Option<usize>,
+    /// The folder with the queue of the enrolment CA's server, whose entries are read, too; `None` for none.
+    pub queue: Option<PathBuf>,
 }
 
 /// The entries that were read.
@@ -32,6 +37,8 @@ pub struct HistoryReport {
     pub entries: Vec<HistoryEntry>,
     /// The number of older entries that were left out.
     pub left_out: usize,
+    /// Why the queue cannot be read.
+    pub unread_queue: Option<QueueError>,
 }
 
 /// Returns entries of the history.
@@ -40,8 +47,13 @@ pub struct HistoryReport {
 /// Returns [`HistoryError::Unknown`], or an error if the ledger cannot be read.
 pub fn history(options: HistoryOptions, env: &Env) -> Result<HistoryReport, Error> {
     let ledger = directory::ledger(&env.layout)?;
-    let HistoryOptions { about, since, last } = options;
+    let HistoryOptions { about, since, last, queue } = options;
     let about = names(&about, &ledger)?;
+    let requests = queue.map(|folder| requests::entries(&folder, &about, since)).transpose();
+    let (requests, unread_queue) = match requests {
+        Ok(requests) => (requests.unwrap_or_default(), None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     let mut entries = VecDeque::new();
     let mut left_out = 0;
     ledger.history(HistoryFilter { about: about.clone(), since })?.for_each(|entry| {
@@ -52,15 +64,19 @@ pub fn history(options: HistoryOptions, env: &Env) -> Result<HistoryReport, Erro
         }
     })?;
     // With a single name, any entry proves that the name is known.
-    if (entries.is_empty() && left_out == 0) || about.len() > 1 {
+    if (entries.is_empty() && left_out == 0 && requests.is_empty()) || about.len() > 1 {
         for name in about {
-            if !is_known(&ledger, &name)? {
+            if !is_known(&ledger, &name)? && !requests.iter().any(|entry| entry.is_about(&name)) {
                 let similar = similar_holder(&ledger, &name)?;
                 return Err(HistoryError::Unknown { query: name, similar }.into());
             }
         }
     }
-    Ok(HistoryReport { entries: entries.into(), left_out })
+    let mut entries = requests::merge(entries.into(), requests);
+    let more = last.map_or(0, |last| entries.len().saturating_sub(last));
+    entries.drain(..more);
+    let left_out = left_out + more;
+    Ok(HistoryReport { entries, left_out, unread_queue })
 }
 
 /// Returns the names of lists, and those of the ledger that match patterns.

@@ -112,7 +112,7 @@ fn issue_options(subjects: Subjects<'_>, within: Option<Lifetime>) -> IssueOptio
 /// Returns the administrators' kubeconfigs that are due.
 fn due_admins(within: Option<Lifetime>, cluster: &Cluster, env: &Env) -> Result<Vec<DueAdmin>, Error> {
     let mut admins = Vec::new();
-    let status_options = StatusOptions { hosts: Vec::new(), expires_within: within };
+    let status_options = StatusOptions { expires_within: within, ..StatusOptions::default() };
     status::of_directory(env, cluster, &status_options, &mut |row| {
         if row.credential == Credential::Leaf(Profile::Admin) && is_due(&row, env.now, within) {
             admins.extend(due_admin(&row));

@@ -7,7 +7,7 @@ use super::report::StatusReport;
 use super::row::{Credential, StatusRow};
 use super::source::Source;
 use super::summary::Summary;
-use super::{admins, authorities, hosts, removed};
+use super::{admins, authorities, hosts, removed, requests};
 use crate::app::backup::BACKUP_EVENT;
 use crate::app::revoke::removed_host::RemovedHost;
 use crate::app::revoke::removed_hosts;
@@ -21,7 +21,7 @@ use crate::store::issuance::HostFolders;
 /// Reports what expires in a cluster directory, and returns the summary of the rows.
 ///
 /// Rows are passed to `sink` in this order: the cluster's CAs, CRLs and verifier, administrators, hosts by name, and
-/// removed hosts.
+/// removed hosts, then open requests of hosts.
 ///
 /// # Errors
 /// Returns [`StatusError`] for a host that does not exist, or an error if there is no CA, or the ledger cannot be read.
@@ -50,8 +50,10 @@ pub fn of_directory(
     let is_wanted = |name: &str| options.hosts.is_empty() || options.hosts.iter().any(|pattern| pattern.matches(name));
     hosts::rows(&source, &cas, &is_wanted, &mut counted)?;
     removed::rows(left.into_iter().filter(|removed| is_wanted(&removed.host)), &mut counted);
+    let queue = options.queue.as_ref();
+    let enrolment = queue.and_then(|folder| requests::rows(&source, folder, &is_wanted, &mut counted));
     let last_backup = ledger.last_event(BACKUP_EVENT)?;
-    Ok(StatusReport { summary, skipped: Vec::new(), last_backup })
+    Ok(StatusReport { summary, skipped: Vec::new(), last_backup, enrolment })
 }
 
 /// Reports only the CRLs of a cluster directory: those that exist, and those that are missing.

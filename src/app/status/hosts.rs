@@ -56,6 +56,7 @@ pub(super) fn rows(
     let mut generations = source.ledger.packed_generations()?;
     let mut generations = Ordered(generations.rows().peekable());
     let (discarded, on_hosts) = (source.ledger.discarded_keys()?, source.ledger.keys_on_hosts()?);
+    let renewed_by_hosts = source.ledger.renewed_by_hosts()?;
     let discarded_before_restore = source.ledger.keys_discarded_before_restore()?;
     let hosts = Hosts { source, cas, discarded, on_hosts };
     let bundles = Bundles::list(source)?;
@@ -68,7 +69,9 @@ pub(super) fn rows(
                 continue;
             }
             let current = column.take(name.as_str(), |row| row.issued.host.as_deref().unwrap_or_default())?;
-            newest = newest.max(current.as_ref().map(|current| current.issued_at));
+            // What a host renewed itself needs no bundle.
+            let to_deliver = current.as_ref().filter(|one| !renewed_by_hosts.contains(&one.issued.fingerprint));
+            newest = newest.max(to_deliver.map(|current| current.issued_at));
             is_key_lost |=
                 current.as_ref().is_some_and(|one| discarded_before_restore.contains(&one.issued.fingerprint));
             sink(hosts.row(name, *role, policy, current));

@@ -1,9 +1,9 @@
 //! Reports what expires and what needs attention.
 //!
 //! [`of_directory`] reports on a cluster directory, from the ledger and without any passphrase: CAs, CRLs, the
-//! credentials of hosts, of the verifier and of administrators, bundles that are older than their certificates, and
-//! hosts that left the cluster. [`of_files`] reports on the files of any PKI. Rows are passed on one at a time, so that
-//! the report of a large cluster need not fit into memory.
+//! credentials of hosts, of the verifier and of administrators, bundles that are older than their certificates, hosts
+//! that left the cluster, and open requests of hosts. [`of_files`] reports on the files of any PKI. Rows are passed on one
+//! at a time, so that the report of a large cluster need not fit into memory.
 
 mod admins;
 mod authorities;
@@ -17,6 +17,7 @@ mod pki;
 mod remedy;
 mod removed;
 mod report;
+mod requests;
 mod row;
 mod sort;
 mod source;
@@ -28,7 +29,7 @@ pub use error::StatusError;
 pub use options::StatusOptions;
 pub use pki::{SkipReason, Skipped, of_files};
 pub use remedy::Remedy;
-pub use report::StatusReport;
+pub use report::{EnrolmentReport, StatusReport};
 pub use row::{CertificateId, Credential, FileKind, Problem, StatusRow, Subject};
 pub use sort::{SortBy, sort};
 pub use state::State;

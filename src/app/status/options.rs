@@ -1,5 +1,7 @@
 //! The options of a status.
 
+use std::path::PathBuf;
+
 use crate::cluster::host_pattern::HostPattern;
 use crate::cluster::lifetime::Lifetime;
 
@@ -13,4 +15,6 @@ pub struct StatusOptions {
     /// `None` means 30 days or a sixth of the item's lifetime, whichever is shorter, so that short-lived items are not
     /// reported during their whole lifetime.
     pub expires_within: Option<Lifetime>,
+    /// The folder with the queue of the enrolment CA's server, whose open requests are reported; `None` for none.
+    pub queue: Option<PathBuf>,
 }

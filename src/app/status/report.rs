@@ -1,9 +1,12 @@
 //! The summary of a status.
 
-use time::OffsetDateTime;
+use std::collections::BTreeMap;
+
+use time::{Duration, OffsetDateTime};
 
 use super::pki::Skipped;
 use super::summary::Summary;
+use crate::enrol::request::State as RequestState;
 
 /// The summary of a status, without its rows.
 #[derive(Debug)]
@@ -14,6 +17,17 @@ pub struct StatusReport {
     pub skipped: Vec<Skipped>,
     /// When the cluster directory was last backed up; `None` if it never was, or the report is on files.
     pub last_backup: Option<OffsetDateTime>,
+    /// The requests of hosts, where there is a queue.
+    pub enrolment: Option<EnrolmentReport>,
+}
+
+/// The requests in the queue of the enrolment CA's server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolmentReport {
+    /// The number of requests in each state. Finished ones are counted for an hour.
+    pub counts: BTreeMap<RequestState, i64>,
+    /// The age of the oldest open request.
+    pub oldest: Option<Duration>,
 }
 
 impl StatusReport {

@@ -11,11 +11,13 @@ use crate::app::admin::kubeconfig::AdminFileError;
 use crate::app::package::reader::ReadBundleError;
 use crate::app::revoke::crl_file::CrlFileError;
 use crate::cluster::profile::{CaRole, Profile};
+use crate::enrol::request::State as RequestState;
 use crate::pki::certificate::{Certificate, Serial};
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
 use crate::store::ledger::certificates::IssuedCertificate;
+use crate::store::queue::QueueError;
 use crate::verify::remedy::CertificateRemedy;
 
 /// An item that expires or needs attention.
@@ -94,6 +96,19 @@ pub enum Credential {
     /// A rotation that is under way, or a CA that is trusted in addition to the active one until its last certificate
     /// expires.
     Rotation(CaRole),
+    /// A host's request for a certificate, which is not decided or has no certificate yet.
+    Request {
+        /// Its name.
+        name: String,
+        /// Its state: pending or approved.
+        state: RequestState,
+        /// The client that sent it.
+        requester: String,
+        /// Whether evidence of the host was verified when it came.
+        is_proven: bool,
+    },
+    /// The queue of the enrolment CA's server.
+    Queue,
     /// A certificate or a CRL in a file of any tool.
     File {
         /// Its name on the command line, or its path below the named folder.
@@ -134,11 +149,13 @@ impl Credential {
             Self::Crl(role) => of_role(*role, "crl"),
             Self::Bundle => Cow::Borrowed("bundle"),
             Self::Rotation(role) => of_role(*role, "ca-rotation"),
-            Self::File { name, .. } => Cow::Borrowed(name),
+            Self::Request { name, .. } | Self::File { name, .. } => Cow::Borrowed(name),
+            Self::Queue => Cow::Borrowed("enrolment-queue"),
         }
     }
 
-    /// Returns the kind: `root`, `intermediate`, `certificate`, `kubeconfig`, `crl`, `bundle` or `rotation`.
+    /// Returns the kind: `root`, `intermediate`, `certificate`, `kubeconfig`, `crl`, `bundle`, `rotation`, `request` or
+    /// `queue`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -151,6 +168,17 @@ impl Credential {
             Self::Crl(_) | Self::File { kind: FileKind::Crl, .. } => "crl",
             Self::Bundle => "bundle",
             Self::Rotation(_) => "rotation",
+            Self::Request { .. } => "request",
+            Self::Queue => "queue",
+        }
+    }
+
+    /// Returns the name that equal items of several subjects share.
+    #[must_use]
+    pub fn group_name(&self) -> Cow<'_, str> {
+        match self {
+            Self::Request { state, .. } => Cow::Owned(format!("request, {state}")),
+            other => other.name(),
         }
     }
 }
@@ -207,6 +235,9 @@ pub enum Problem {
     /// An administrator's kubeconfig.
     #[error(transparent)]
     Admin(#[from] AdminFileError),
+    /// The queue of the enrolment CA's server.
+    #[error(transparent)]
+    Queue(QueueError),
 }
 
 impl StatusRow {

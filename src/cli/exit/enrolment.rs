@@ -3,16 +3,35 @@
 #[cfg(feature = "server")]
 use super::of_credential;
 use super::{Exit, of_signing};
-#[cfg(feature = "server")]
-use crate::app::enrol::SignerError;
 use crate::app::enrol::announce::AnnounceError;
 use crate::app::enrol::join::JoinError;
 #[cfg(feature = "server")]
 use crate::app::enrol::serve::ServeError;
 #[cfg(feature = "server")]
+use crate::app::enrol::{DecisionError, SignerError};
+#[cfg(feature = "server")]
 use crate::mailbox::MailboxError;
 #[cfg(feature = "server")]
-use crate::server::ServerError;
+use crate::server::{ServerError, bootstrap::BootstrapError};
+
+#[cfg(feature = "server")]
+pub(super) fn of_bootstrap(error: &BootstrapError) -> Exit {
+    match error {
+        BootstrapError::Damaged(_) => Exit::Refused,
+        BootstrapError::Listen { .. } | BootstrapError::InUse(_) | BootstrapError::Tls(_) => Exit::Environment,
+    }
+}
+
+#[cfg(feature = "server")]
+pub(super) fn of_decision(error: &DecisionError) -> Exit {
+    match error {
+        DecisionError::Decided { .. }
+        | DecisionError::NoCertificate { .. }
+        | DecisionError::NotCounted(_)
+        | DecisionError::Decisions(_) => Exit::Refused,
+        DecisionError::Ssh(_) => Exit::Usage,
+    }
+}
 
 #[cfg(feature = "server")]
 pub(super) fn of_signer(error: &SignerError) -> Exit {
@@ -77,9 +96,12 @@ pub(super) fn of_join(error: &JoinError) -> Exit {
         | JoinError::NoProof(_)
         | JoinError::RootReplaced(_)
         | JoinError::NoCertificate(_) => Exit::Refused,
-        JoinError::Https(_) | JoinError::Unreachable { .. } | JoinError::Stopped | JoinError::Program { .. } => {
-            Exit::Environment
-        }
+        JoinError::Https(_)
+        | JoinError::Unreachable { .. }
+        | JoinError::Busy { .. }
+        | JoinError::Clock { .. }
+        | JoinError::Stopped
+        | JoinError::Program { .. } => Exit::Environment,
         JoinError::StillWaiting(_) | JoinError::NoBundle { .. } => Exit::Waiting,
     }
 }

@@ -14,8 +14,10 @@ pub(super) fn words(remedy: EnrolmentRemedy) -> String {
         EnrolmentRemedy::ReplaceEnrolmentServer => {
             "another program, or a proxy, answers there: put clusterctl serve ca in its place".to_owned()
         }
-        EnrolmentRemedy::NameNodeCredential => {
-            "run it in a cluster directory that has the keys of two nodes, where this is wanted".to_owned()
+        EnrolmentRemedy::ReviewRequests => {
+            "clusterctl csr list shows the open requests; then clusterctl csr explain NAME, and csr approve NAME or csr deny NAME"
+                .to_owned()
         }
+        EnrolmentRemedy::StartSigner => "start the signer: clusterctl signer".to_owned(),
     }
 }

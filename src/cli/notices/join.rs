@@ -7,7 +7,7 @@ use crate::ui::Screen;
 pub(super) fn show(notice: &JoinNotice, screen: &mut Screen<'_>) {
     match notice {
         JoinNotice::TryingAgain { what, reason } => {
-            screen.step(format_args!("  the {what} endpoint does not answer, trying again: {reason}"));
+            screen.step(format_args!("  trying the {what} endpoint again: {reason}"));
         }
         JoinNotice::Found { endpoint, seq, enrolment } => {
             screen.step(format_args!("  found      record {seq} at {endpoint}, enrolment at {enrolment}"));

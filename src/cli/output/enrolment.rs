@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use crate::app::enrol::decide::WrittenDecision;
 use crate::app::enrol::judge::Inventory;
 use crate::app::enrol::review::{ReplayedRequest, ReviewedRequest};
 use crate::app::enrol::signer::{Counts, SignerEvent};
@@ -10,8 +11,9 @@ use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::{in_words, stamp};
 use crate::enrol::approval::Choice;
 use crate::enrol::policy::Decision;
-use crate::enrol::request::EnrolmentRequest;
+use crate::enrol::request::Condition;
 use crate::sanitize::sanitized;
+use crate::server::notice::ServerNotice;
 use crate::ui::Screen;
 
 /// Prints an event of a signer on one line.
@@ -40,6 +42,27 @@ pub(crate) fn show_event(event: &SignerEvent, screen: &mut Screen<'_>) {
             screen.warn(format_args!("{}: {}; it is tried again", sanitized(subject), sanitized(reason)));
         }
         SignerEvent::Insecure { reason } => screen.warn(reason),
+    }
+}
+
+/// Prints what an operator has to know about a running server.
+pub(crate) fn show_server_notices(notices: &[ServerNotice], screen: &mut Screen<'_>) {
+    for notice in notices {
+        match notice {
+            ServerNotice::Unreadable { reason } => screen.warn(format_args!(
+                "files of the cluster directory changed and cannot be read, so that their former state applies: {}",
+                sanitized(reason)
+            )),
+            ServerNotice::Readable => screen.step("the files of the cluster directory can be read again"),
+            ServerNotice::Expiring { not_after } => screen.warn(format_args!(
+                "the serving certificate expires at {}: clusterctl issue-master --all replaces it",
+                stamp(*not_after)
+            )),
+            ServerNotice::Expired { not_after } => screen.warn(format_args!(
+                "the serving certificate expired at {}, and clients refuse it: clusterctl issue-master --all replaces it",
+                stamp(*not_after)
+            )),
+        }
     }
 }
 
@@ -116,6 +139,16 @@ fn json_of(one: &ReviewedRequest) -> Value {
         "verdict": decision.map(|decision| decision.verdict.as_str()),
         "rule": decision.and_then(|decision| decision.rule.clone()),
         "reason": decision.map(|decision| decision.reason.clone()),
+        "conditions": request.conditions.iter().map(condition_json).collect::<Vec<_>>(),
+    })
+}
+
+fn condition_json(condition: &Condition) -> Value {
+    json!({
+        "type": condition.kind,
+        "reason": condition.reason,
+        "message": condition.message,
+        "at": condition.last_transition.map(stamp),
     })
 }
 
@@ -182,13 +215,25 @@ pub(crate) fn show_decision(one: &ReviewedRequest, screen: &mut Screen<'_>) {
 }
 
 /// Prints that a person's decision was written.
-pub(crate) fn show_decided(request: &EnrolmentRequest, choice: Choice, is_signed: bool, screen: &mut Screen<'_>) {
+pub(crate) fn show_decided(written: &WrittenDecision, choice: Choice, screen: &mut Screen<'_>) {
     let word = match choice {
         Choice::Approve => "approved",
         Choice::Deny => "denied",
     };
-    let signed = if is_signed { ", signed" } else { "" };
-    screen.answer(format_args!("{word}{signed}: {}", sanitized(&request.name)));
+    let name = sanitized(&written.request.name);
+    match (written.signed, written.needed) {
+        (Some(count), Some(needed)) if choice == Choice::Approve => {
+            screen.answer(format_args!("{word}, signed: {name}, {count} of {needed}"));
+        }
+        (Some(_), _) => screen.answer(format_args!("{word}, signed: {name}")),
+        (None, Some(needed)) if choice == Choice::Approve => {
+            screen.answer(format_args!("{word}: {name}"));
+            screen.warn(format_args!(
+                "this does not count: the policy wants {needed} approvals that SSH keys signed (--sign-with)"
+            ));
+        }
+        (None, _) => screen.answer(format_args!("{word}: {name}")),
+    }
 }
 
 /// Prints the requests about which another policy decides differently.
@@ -197,7 +242,8 @@ pub(crate) fn show_replay(all: &[ReplayedRequest], screen: &mut Screen<'_>) {
     for one in &different {
         let request = &one.before.request;
         let (name, host) = (sanitized(&request.name), &request.content.host);
-        screen.answer(format_args!("{name}  {host}  {} → {}", verdict(&one.before), verdict(&one.after)));
+        let (state, before, after) = (request.state, verdict(&one.before), verdict(&one.after));
+        screen.answer(format_args!("{name}  {host}  {state}  {before} → {after}"));
     }
     screen.step(format_args!("{} of {} requests are decided differently", different.len(), all.len()));
 }

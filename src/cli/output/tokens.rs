@@ -10,22 +10,25 @@ use crate::cluster::name::HostName;
 use crate::enrol::token::{TokenRecord, TokenUse};
 use crate::ui::Screen;
 
-/// Shows a new token: the only time that its secret is shown.
-pub(crate) fn show_created(record: &TokenRecord, output: OutputFormat, screen: &mut Screen<'_>) {
+/// Shows a new token: the only time that its secret is shown. Returns false if it could not be written.
+pub(crate) fn show_created(record: &TokenRecord, output: OutputFormat, screen: &mut Screen<'_>) -> bool {
     let text = record.token.to_text();
     if output == OutputFormat::Json {
         let mut value = value(record, record.created);
         value["schemaVersion"] = 1.into();
         value["token"] = text.as_str().into();
-        return screen.answer(format_args!("{value:#}"));
+        return screen.answer_once(format_args!("{value:#}"));
     }
-    screen.answer(text.as_str());
+    if !screen.answer_once(text.as_str()) {
+        return false;
+    }
     let host = record.host.as_ref().map_or("", HostName::as_str);
     screen.step(format_args!(
         "for {host}, until {}; it is not shown again. Take it to {host} by a channel that others cannot read, and there: clusterctl \
          join --cluster ID@URL --token-file FILE",
         stamp(record.expires)
     ));
+    true
 }
 
 /// Lists tokens without their secrets.

@@ -24,6 +24,9 @@ pub(super) fn words(remedy: ReviewRemedy) -> &'static str {
         ReviewRemedy::CorrectRequest => {
             "correct cluster.yaml, or let the host ask again for what its entry there allows"
         }
+        ReviewRemedy::AllowTheKey => {
+            "sign with a key in the file that enrolment.allowedSigners in cluster.yaml names, or add the key there: each person and each key counts once"
+        }
         ReviewRemedy::UseAnotherKey => "use an ed25519 or ECDSA key, or create one: ssh-keygen -t ed25519",
     }
 }

@@ -14,13 +14,23 @@ pub(super) fn words(remedy: &JoinRemedy) -> String {
                 .to_owned()
         }
         JoinRemedy::CheckNetwork => "check the address, the network and the firewall, and run it again".to_owned(),
+        JoinRemedy::WaitAndRunAgain => {
+            "wait, and run it again. On the admin machine, clusterctl csr list shows the open requests, and clusterctl csr deny makes room".to_owned()
+        }
+        JoinRemedy::CheckProof => {
+            "it was refused before it was queued. On the admin machine, compare the host's name with cluster.yaml; clusterctl token list shows whether its token \
+             is valid, and clusterctl token create HOST makes another one"
+                .to_owned()
+        }
         JoinRemedy::CheckId => {
             "compare ID and URL with those that clusterctl register printed. If they are right, the endpoint, or someone on the \
              way to it, lies: nothing was accepted from it"
                 .to_owned()
         }
         JoinRemedy::AnnounceAgain => "run clusterctl announce on a master, and run this again".to_owned(),
-        JoinRemedy::CheckClock => "set the clock of this host, and run it again".to_owned(),
+        JoinRemedy::CheckClock => {
+            "compare the clock of this host with the admin machine's, set the one that is wrong, and run it again".to_owned()
+        }
         JoinRemedy::NameAnotherHostKey => "use /etc/ssh/ssh_host_ed25519_key".to_owned(),
         JoinRemedy::AskTheAdministrator => {
             "on the admin machine, clusterctl csr explain shows which rule decided. A name that was denied is free again after an hour, or after \

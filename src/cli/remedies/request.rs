@@ -24,7 +24,10 @@ pub(super) fn words(remedy: &Remedy) -> String {
     }
 }
 
-/// Returns the remedy for a host that alone has its keys: a new request.
+/// Returns the remedy for a host that alone has its keys: a new request, over the network if it joined.
 pub(crate) fn send_request(host: &str) -> String {
-    format!("run clusterctl request {host} on {host}, and here: clusterctl sign {host}.request")
+    format!(
+        "on {host}, if it joined: clusterctl join --renew --force. Otherwise: clusterctl request {host} there, and clusterctl sign \
+         {host}.request here"
+    )
 }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::app::enrol::bootstrap::{self, BootstrapOptions, PORT};
 use crate::cli::context::Context;
-use crate::cli::error::Result;
+use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::lifetime::Lifetime;
 
@@ -50,7 +50,11 @@ pub(super) fn run(args: &ServeBootstrapArgs, context: &mut Context<'_>) -> Resul
     let state = context.path(&args.state);
     if args.create_token {
         let token = bootstrap::create_token(&state, args.ttl, &context.env)?;
-        context.screen.answer(token.to_text().as_str());
+        if !context.screen.answer_once(token.to_text().as_str()) {
+            bootstrap::remove_token(&state, &token.id)?;
+            let what = "the token could not be written to standard output, and was removed";
+            return Err(CliError::new(Exit::Environment, what));
+        }
         context.screen.step(
             "it is not shown again. On the admin machine of the cluster: clusterctl register URL --token-file FILE",
         );

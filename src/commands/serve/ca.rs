@@ -11,11 +11,12 @@ use time::OffsetDateTime;
 
 use crate::app::enrol::connection::connect_at;
 use crate::app::enrol::serve::{self, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, ServeOptions};
-use crate::app::enrol::signer::SignerError;
+use crate::app::enrol::signer::{SignerError, SignerMetrics};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
+use crate::cli::output::enrolment::show_server_notices;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
@@ -23,6 +24,7 @@ use crate::commands::signer::{self, LEASE};
 use crate::mailbox::Mailbox;
 use crate::pki::issuer::Issuer;
 use crate::server::notify;
+use crate::ui::Screen;
 
 /// The interval at which a requested stop is noticed.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -55,6 +57,9 @@ pub(super) struct ServeCaArgs {
     /// The kubeconfig with which it signs, of issue-admin --signer [default: pki/admins/signer.conf]
     #[arg(long, requires = "signer", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     signer_kubeconfig: Option<PathBuf>,
+    /// Write the signer's metrics to this file, as those of clusterctl signer --metrics
+    #[arg(long, requires = "signer", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    signer_metrics: Option<PathBuf>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -85,13 +90,16 @@ pub(super) fn run(args: &ServeCaArgs, context: &mut Context<'_>) -> Result<Exit>
         let folder = context.env.layout.admins();
         let kubeconfig = args.signer_kubeconfig.as_ref().map(|path| context.path(path));
         let kubeconfig = kubeconfig.unwrap_or_else(|| folder.join("signer.conf"));
+        let metrics = args.signer_metrics.as_ref().map(|path| SignerMetrics::new(context.path(path)));
         let mailbox: Box<dyn Mailbox> = Box::new(connect_at(&kubeconfig, Some(local(server.address())))?);
-        let done = signer::work(&[mailbox], &issuers, LEASE, false, context);
+        let told = |screen: &mut Screen<'_>| show_server_notices(&server.notices(), screen);
+        let done = signer::work(&[mailbox], &issuers, LEASE, false, metrics, &told, context);
         notify::stopping();
         server.stop();
         return done;
     }
     while !context.stop.asked() {
+        show_server_notices(&server.notices(), &mut context.screen);
         std::thread::sleep(LOOK_AGAIN);
     }
     notify::stopping();

@@ -6,10 +6,12 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Bytes;
 use hyper::header::CONTENT_TYPE;
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::call::Call;
 use super::incoming::{Incoming, read_json};
+use super::patch::{PatchKind, apply};
 use super::protobuf;
 use super::status::Failed;
 use crate::enrol::request::{RequestContent, RequestFields};
@@ -47,6 +49,23 @@ impl Call {
         };
         read.map_err(|reason| Failed::bad_request(format!("the body cannot be read: {reason}")))
     }
+}
+
+/// Reads the body of a change of a request as the server does: a patch of an object, or a whole object in protobuf.
+///
+/// # Errors
+/// Returns the reason as text.
+pub fn read_change(media_type: &str, body: &[u8]) -> Result<(), String> {
+    let incoming = match PatchKind::of(media_type) {
+        Some(kind) => {
+            let patch = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+            let mut object = json!({"metadata": {"name": "one"}, "spec": {}, "status": {"conditions": []}});
+            apply(&mut object, patch, kind);
+            read_json(object.to_string().as_bytes())?
+        }
+        None => protobuf::read(body)?,
+    };
+    incoming.check_sizes().map_err(|(field, reason)| format!("{field}: {reason}"))
 }
 
 /// Reads a new request as the server does: the body of a POST, then the request in it.

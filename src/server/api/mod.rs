@@ -10,6 +10,7 @@ mod health;
 mod incoming;
 mod leases;
 mod object;
+mod past;
 mod patch;
 mod protobuf;
 mod read;
@@ -18,7 +19,7 @@ pub(super) mod status;
 mod update;
 mod watch;
 
-pub use body::read_request;
+pub use body::{read_change, read_request};
 
 use std::sync::Arc;
 
@@ -58,6 +59,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route(leases::LEASES, get(leases::list).post(leases::create))
         .route(leases::LEASE, get(leases::get).put(leases::put).patch(leases::patch).delete(leases::delete))
         .route("/clusterctl/v1/bundles/{host}", get(bundles::get))
+        .route("/clusterctl/v1/requests/{since}", get(past::list))
         .fallback(|| async { Failed::no_such_path() })
         .method_not_allowed_fallback(|| async { Failed::method() })
         .with_state(state)

@@ -87,6 +87,7 @@ fn version(text: Option<&str>) -> Result<Option<i64>, Failed> {
 async fn change(call: &Call, name: &str, part: Part, incoming: Incoming, version: Option<i64>) -> Answer {
     incoming.check_sizes().map_err(|(field, reason)| Failed::invalid(name, field, reason))?;
     let Incoming { uid, annotations, conditions, certificate, .. } = incoming;
+    let is_decision = conditions.iter().any(|condition| matches!(condition.kind.as_str(), "Approved" | "Denied"));
     let edit = match part {
         Part::Approval => Edit::Approval { conditions, annotations },
         Part::Status => {
@@ -101,7 +102,12 @@ async fn change(call: &Call, name: &str, part: Part, incoming: Incoming, version
         by: call.client.requester.username.clone(),
     };
     match call.state.change(change, true).await.map_err(|failed| failed.named(name))? {
-        Changed::Request(request) => Ok(json_response(StatusCode::OK, &object::object(&request))),
+        Changed::Request(request) => {
+            if is_decision || part == Part::Status {
+                call.state.figures.decided(request.state, &call.client.requester.username);
+            }
+            Ok(json_response(StatusCode::OK, &object::object(&request)))
+        }
         Changed::Lease(_) | Changed::Count(_) => Err(Failed::unavailable("the queue answered about something else")),
     }
 }

@@ -1,6 +1,8 @@
 //! Records which certificate a host's request got; a request never gets two.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use std::collections::HashSet;
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::columns::Column;
 use super::{AuditContext, Ledger, events};
@@ -34,8 +36,23 @@ impl Ledger {
     /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn enrolled(&self, csr: Fingerprint) -> Result<Option<Fingerprint>, StoreError> {
         let query = "SELECT sha256 FROM enrolments WHERE csr_sha256 = ?1";
-        let row = |row: &rusqlite::Row<'_>| Ok(row.get::<_, Column<_>>(0)?.0);
+        let row = |row: &Row<'_>| Ok(row.get::<_, Column<_>>(0)?.0);
         self.read(|connection| connection.prepare_cached(query)?.query_row([csr.to_string()], row).optional())
+    }
+
+    /// Returns the certificates that hosts asked for themselves in place of an earlier one with the same key: they have them,
+    /// and need no bundle for that.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
+    pub fn renewed_by_hosts(&self) -> Result<HashSet<Fingerprint>, StoreError> {
+        let query = "SELECT e.sha256 FROM enrolments e JOIN certificates c ON c.sha256 = e.sha256 \
+            WHERE EXISTS (SELECT 1 FROM certificates o WHERE o.spki_sha256 = c.spki_sha256 AND o.seq < c.seq \
+            AND o.host = c.host AND o.profile = c.profile)";
+        self.read(|connection| {
+            let certificate = |row: &Row<'_>| row.get::<_, Column<Fingerprint>>(0).map(|column| column.0);
+            connection.prepare(query)?.query_map([], certificate)?.collect()
+        })
     }
 }
 

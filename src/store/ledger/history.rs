@@ -244,6 +244,12 @@ pub(super) fn fingerprint(text: &str) -> Option<Fingerprint> {
 }
 
 impl HistoryEntry {
+    /// Returns true if its subject, where it has only one by name, is this one.
+    #[must_use]
+    pub fn is_about(&self, name: &str) -> bool {
+        matches!(&self.change, Change::Done { subject, .. } if subject == name)
+    }
+
     fn of(table: usize, row: &Row<'_>) -> rusqlite::Result<Self> {
         let Column(at) = row.get(1)?;
         let change = match table {

@@ -18,6 +18,7 @@ pub struct Inventory {
     roots: HashMap<Fingerprint, String>,
     discarded: HashSet<Fingerprint>,
     on_hosts: HashSet<Fingerprint>,
+    renewed_by_hosts: HashSet<Fingerprint>,
     revoked: HashMap<Fingerprint, Revocation>,
 }
 
@@ -44,6 +45,12 @@ impl Inventory {
     #[must_use]
     pub fn has_keys_on_hosts(&self) -> bool {
         !self.on_hosts.is_empty()
+    }
+
+    /// Returns true if a host asked for this certificate itself, in place of an earlier one with the same key.
+    #[must_use]
+    pub fn is_renewed_by_host(&self, certificate: Fingerprint) -> bool {
+        self.renewed_by_hosts.contains(&certificate)
     }
 
     /// Returns the reason and the time of a certificate's revocation, if it was revoked.
@@ -82,6 +89,7 @@ impl Ledger {
             Ok((order, roots))
         })?;
         let (discarded, on_hosts) = (self.discarded_keys()?, self.keys_on_hosts()?);
+        let renewed_by_hosts = self.renewed_by_hosts()?;
         let mut revoked = self.revocations()?;
         // Also includes revoked certificates that the ledger does not have, if their digest is known.
         for one in self.unrecorded()? {
@@ -89,6 +97,6 @@ impl Ledger {
                 revoked.entry(certificate).or_insert(one.revocation);
             }
         }
-        Ok(Inventory { order, roots, discarded, on_hosts, revoked })
+        Ok(Inventory { order, roots, discarded, on_hosts, renewed_by_hosts, revoked })
     }
 }

@@ -82,6 +82,14 @@ pub struct Retention {
     pub archived: Duration,
 }
 
+/// The times after which requests expire: like Kubernetes's cleaner, but requests of unknown hosts go early.
+pub const RETENTION: Retention = Retention {
+    open: Duration::hours(24),
+    unknown: Duration::hours(1),
+    finished: Duration::hours(1),
+    archived: Duration::days(90),
+};
+
 /// A Lease (Kubernetes `coordination.k8s.io/v1`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredLease {

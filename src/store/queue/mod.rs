@@ -8,6 +8,7 @@
 pub mod change;
 pub mod connection;
 pub mod error;
+pub mod history;
 pub mod read;
 pub mod row;
 
@@ -22,3 +23,6 @@ pub use change::{Answer, Change, Kind, Published};
 pub use connection::Queue;
 pub use error::{QueueError, Refused};
 pub use row::StoredRequest;
+
+/// The name of the queue's file in its folder.
+pub const FILE: &str = "enrolment.sqlite";

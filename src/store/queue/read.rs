@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
+use time::OffsetDateTime;
 
 use super::change::{Kind, StoredLease};
 use super::connection::Queue;
@@ -149,6 +150,17 @@ impl Queue {
             }
             Ok(counts)
         })
+    }
+
+    /// Returns when the oldest open request was created; `None` if there is none.
+    ///
+    /// # Errors
+    /// Returns an error if the database fails.
+    pub fn oldest_open(&self) -> Result<Option<OffsetDateTime>, QueueError> {
+        let query = "SELECT min(created) FROM requests WHERE archived = 0 AND state IN ('pending', 'approved')";
+        let oldest: Option<i64> =
+            self.read(|connection| connection.prepare_cached(query)?.query_row([], |row| row.get(0)))?;
+        Ok(oldest.and_then(|unix| OffsetDateTime::from_unix_timestamp(unix).ok()))
     }
 
     /// Returns a Lease.

@@ -39,7 +39,7 @@ pub(super) fn update(
     let before = checked(batch, name, precondition)?;
     let mut request = StoredRequest::clone(&before);
     match edit {
-        Edit::Approval { conditions, annotations } => approve(&mut request, conditions, annotations, batch)?,
+        Edit::Approval { conditions, annotations } => approve(&mut request, conditions, annotations, by, batch)?,
         Edit::Status { conditions, certificate } => issue(&mut request, conditions, certificate.as_ref(), batch)?,
     }
     if request == *before {
@@ -75,6 +75,7 @@ fn approve(
     request: &mut StoredRequest,
     conditions: &[Condition],
     annotations: &BTreeMap<String, String>,
+    by: &str,
     batch: &Batch<'_>,
 ) -> Result<(), Refused> {
     let before = request.state;
@@ -90,6 +91,11 @@ fn approve(
             return Err(Refused::State { from: before, to: next });
         }
         request.state = next;
+    }
+    // The client's name for itself proves nothing; this one was authenticated.
+    for condition in request.conditions.iter_mut().filter(|condition| added.contains(&condition.kind)) {
+        let separator = if condition.message.is_empty() { "" } else { " " };
+        condition.message.push_str(&format!("{separator}(by {by})"));
     }
     Ok(())
 }

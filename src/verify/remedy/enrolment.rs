@@ -12,6 +12,8 @@ pub enum EnrolmentRemedy {
     ServeOwnCertificate,
     /// Find out which program answers there: it permits more than the enrolment CA does.
     ReplaceEnrolmentServer,
-    /// Verify in a directory that has the credential of a node, or issue one.
-    NameNodeCredential,
+    /// Review the open requests, and decide.
+    ReviewRequests,
+    /// Start the signer.
+    StartSigner,
 }

@@ -22,7 +22,7 @@ impl Report {
             roots: &self.roots,
             started: stamp(self.started),
             finished: stamp(self.finished),
-            looked_at: if self.has_connections() { "wire" } else { "directory" },
+            looked_at: self.looked_at(),
             verdict: self.verdict_word(),
             rotation: self.rotation.as_ref(),
             summary: self.counts(),

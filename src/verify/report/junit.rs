@@ -56,7 +56,7 @@ impl Report {
         let class = if self.has_connections() {
             finding.properties().iter().map(|property| property.as_str()).collect::<Vec<_>>().join(" ")
         } else {
-            "directory".to_owned()
+            self.looked_at().to_owned()
         };
         let of_another = (finding.place == Place::Cluster && finding.host != self.cluster).then_some(&*finding.host);
         let parts = [of_another, finding.address.as_deref(), finding.client.as_deref()];

@@ -10,8 +10,7 @@ impl Report {
     /// Returns the verdict, and the number of findings, in Prometheus's text format.
     #[must_use]
     pub fn to_prometheus(&self) -> String {
-        let looked_at = if self.has_connections() { "wire" } else { "directory" };
-        let common = labels(&[("cluster", &self.cluster), ("looked_at", looked_at)]);
+        let common = labels(&[("cluster", &self.cluster), ("looked_at", self.looked_at())]);
         let mut text = String::new();
         let mut gauge = |name: &str, help: &str, series: &[(String, String)]| {
             head(&mut text, name, "gauge", help);

@@ -129,7 +129,23 @@ impl Report {
         self.findings.iter().any(|finding| matches!(finding.id.0, Scope::Node | Scope::Master))
     }
 
-    /// Returns the verdict in one word; for a directory it is `sound` or `unsound`.
+    /// Returns true if the report is only about an enrolment endpoint.
+    #[must_use]
+    pub fn is_of_enrolment(&self) -> bool {
+        !self.findings.is_empty() && self.findings.iter().all(|finding| finding.id.0 == Scope::Enrolment)
+    }
+
+    /// Returns what was looked at: `wire`, `enrolment` or `directory`.
+    #[must_use]
+    pub fn looked_at(&self) -> &'static str {
+        match () {
+            () if self.has_connections() => "wire",
+            () if self.is_of_enrolment() => "enrolment",
+            () => "directory",
+        }
+    }
+
+    /// Returns the verdict in one word; without connections to hosts it is `sound` or `unsound`.
     #[must_use]
     pub fn verdict_word(&self) -> &'static str {
         match self.verdict() {

@@ -36,7 +36,8 @@ impl Report {
         if self.has_connections() {
             self.matrix(&mut out, width, paint);
         } else {
-            line(&mut out, "only the directory was checked, which proves none of the six properties");
+            let what = if self.is_of_enrolment() { "enrolment endpoint" } else { "directory" };
+            line(&mut out, &format!("only the {what} was checked, which proves none of the six properties"));
             line(&mut out, "");
         }
         self.details(&mut out, (width, words), paint, style.verbose);
@@ -87,6 +88,9 @@ impl Report {
         parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
         line(out, &format!("{} checks: {}", counts.total, parts.join(", ")));
         let (status, text) = match self.verdict() {
+            Verdict::Proven if self.is_of_enrolment() => {
+                (Status::Pass, "Passed: the enrolment endpoint is the cluster's, and refuses others.")
+            }
             Verdict::Proven if !self.has_connections() => (Status::Pass, "Passed: no problems found in the directory."),
             Verdict::Unproven if !self.has_connections() => (Status::Fail, "Failed: see above."),
             Verdict::Proven => (Status::Pass, "Proven: every required check passed."),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::discover::REQUEST_LIMIT;
-use super::error::JoinError;
+use super::error::{JoinError, Why};
 use super::options::Waiting;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::name::HostName;
@@ -19,9 +19,9 @@ use crate::pki::request::CertificateRequest;
 use crate::sanitize::sanitized;
 
 /// The path of all requests.
-const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+pub(super) const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /// The largest answer about one request, in bytes.
-const MAX_ANSWER: usize = 256 * 1024;
+pub(super) const MAX_ANSWER: usize = 256 * 1024;
 /// The largest bundle on the wire, in bytes.
 const MAX_BUNDLE: usize = 16 << 20;
 
@@ -57,7 +57,7 @@ pub(super) enum Found {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoAnswer {
     /// Trying again may help; at the earliest after this time.
-    Later { reason: String, after: Option<Duration> },
+    Later { why: Why, reason: String, after: Option<Duration> },
     /// Trying again does not help.
     Final(JoinError),
 }
@@ -71,7 +71,8 @@ impl From<JoinError> for NoAnswer {
 /// One enrolment endpoint.
 #[derive(Debug)]
 pub(super) struct Enrolment {
-    client: Client,
+    pub(super) client: Client,
+    pub(super) waiting: Waiting,
     pub(super) endpoint: Endpoint,
 }
 
@@ -85,7 +86,8 @@ impl Enrolment {
     ) -> Result<Self, JoinError> {
         let options =
             ClientOptions { trust: Trust::Roots(roots), certificate, now: waiting.now(), limit: REQUEST_LIMIT };
-        Ok(Self { client: Client::new(&options).map_err(JoinError::Https)?, endpoint: endpoint.clone() })
+        let client = Client::new(&options).map_err(JoinError::Https)?;
+        Ok(Self { client, waiting: waiting.clone(), endpoint: endpoint.clone() })
     }
 
     /// Sends a request. One that is there already with the same key, subject and signer is as good (Kubernetes
@@ -110,7 +112,7 @@ impl Enrolment {
             headers: &[],
             limit: MAX_ANSWER,
         };
-        let answer = self.client.send(&sent).map_err(later)?;
+        let answer = self.send(&sent)?;
         match answer.status {
             200..=299 => Ok(false),
             409 => self.check_same(request).map(|()| true),
@@ -121,6 +123,7 @@ impl Enrolment {
     /// Checks that the request that has this name already is for the same key, subject and signer.
     fn check_same(&self, request: &NewRequest) -> Result<(), NoAnswer> {
         let object = self.object(&request.name)?.ok_or_else(|| NoAnswer::Later {
+            why: Why::Busy,
             reason: "the request of this name was removed meanwhile".to_owned(),
             after: None,
         })?;
@@ -163,7 +166,7 @@ impl Enrolment {
 
     fn object(&self, name: &str) -> Result<Option<Object>, NoAnswer> {
         let url = format!("{}{REQUESTS}/{name}", self.endpoint);
-        let answer = self.client.send(&Request::get(&url, MAX_ANSWER)).map_err(later)?;
+        let answer = self.send(&Request::get(&url, MAX_ANSWER))?;
         match answer.status {
             200 => match serde_json::from_slice::<Object>(&answer.body) {
                 Ok(object) if object.metadata.name == name => Ok(Some(object)),
@@ -177,22 +180,25 @@ impl Enrolment {
     /// Returns the archive of a host's bundle.
     pub(super) fn bundle(&self, host: &HostName) -> Result<Vec<u8>, NoAnswer> {
         let url = format!("{}/clusterctl/v1/bundles/{host}", self.endpoint);
-        let answer = self.client.send(&Request::get(&url, MAX_BUNDLE)).map_err(later)?;
+        let answer = self.send(&Request::get(&url, MAX_BUNDLE))?;
         match answer.status {
             200 => Ok(answer.body),
-            404 => Err(NoAnswer::Later { reason: answer.message(), after: None }),
+            404 => Err(NoAnswer::Later { why: Why::Busy, reason: answer.message(), after: None }),
             _ => Err(self.refused(&answer, host.as_str())),
         }
+    }
+
+    /// Sends a request; it takes no longer than the wait, except for a last attempt.
+    fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
+        self.client.send_within(request, self.waiting.left()).map_err(later)
     }
 
     fn refused(&self, answer: &Answer, name: &str) -> NoAnswer {
         match answer.status {
             429 | 500..=599 => {
-                let reason = format!("{}: HTTP {}: {}", self.endpoint, answer.status, answer.message());
-                NoAnswer::Later {
-                    reason,
-                    after: answer.retry_after.map(|seconds| Duration::from_secs(seconds.min(300))),
-                }
+                let reason = format!("HTTP {}: {}", answer.status, answer.message());
+                let after = answer.retry_after.map(|seconds| Duration::from_secs(seconds.min(300)));
+                NoAnswer::Later { why: Why::Busy, reason, after }
             }
             status => {
                 NoAnswer::Final(JoinError::NotAccepted { name: name.to_owned(), status, message: answer.message() })
@@ -208,7 +214,10 @@ impl Enrolment {
 fn later(error: HttpsError) -> NoAnswer {
     match error {
         HttpsError::Setup(_) => NoAnswer::Final(JoinError::Https(error)),
-        error => NoAnswer::Later { reason: error.to_string(), after: None },
+        error => {
+            let why = if matches!(error, HttpsError::NotInDate { .. }) { Why::Clock } else { Why::Unreachable };
+            NoAnswer::Later { why, reason: error.to_string(), after: None }
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Sends requests, and waits for their certificates.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::api::{Enrolment, Found, NoAnswer};
 use super::certificates::{self, IssuedChain};
-use super::error::JoinError;
+use super::error::{JoinError, none_helps};
 use super::notice::JoinNotice;
 use super::options::{Backoff, Waiting};
 use super::requests::Prepared;
+use super::watch::Watched;
 use crate::app::error::Error;
 use crate::app::observer::Observer;
 use crate::cluster::endpoint::Endpoint;
@@ -18,6 +19,8 @@ use crate::https::ClientCertificate;
 /// The first interval between two questions, and the longest one.
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
+/// After a watch that was shorter, there is a pause.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// A request that was granted.
 #[derive(Debug, Clone)]
@@ -52,13 +55,14 @@ pub(super) fn ask(
     let mut all: Vec<Progress<'_>> =
         prepared.iter().map(|prepared| Progress { prepared, is_sent: false, granted: None }).collect();
     let mut backoff = Backoff::new(FIRST, LONGEST);
-    let (mut was_reached, mut has_told) = (false, false);
+    let (mut was_reached, mut has_told, mut was_told, mut can_watch) = (false, false, false, true);
     loop {
-        let (mut tried, mut after) = (Vec::new(), None);
+        let (mut tried, mut after, mut reached, began) = (Vec::new(), None, None, Instant::now());
         for endpoint in &endpoints {
             match round(endpoint, &mut all, host, record, waiting, observer) {
                 Ok(()) => {
                     was_reached = true;
+                    reached = Some(endpoint);
                     tried.clear();
                     if all.iter().all(|one| one.granted.is_some()) {
                         return Ok((granted(all), endpoint.endpoint.clone()));
@@ -66,8 +70,8 @@ pub(super) fn ask(
                     break;
                 }
                 Err(NoAnswer::Final(error)) => return Err(error.into()),
-                Err(NoAnswer::Later { reason, after: wanted }) => {
-                    tried.push((endpoint.endpoint.clone(), reason));
+                Err(NoAnswer::Later { why, reason, after: wanted }) => {
+                    tried.push((endpoint.endpoint.clone(), why, reason));
                     after = after.max(wanted);
                 }
             }
@@ -76,7 +80,7 @@ pub(super) fn ask(
             let open = all.iter().filter(|one| one.granted.is_none());
             open.map(|one| one.prepared.request.name.clone()).collect()
         };
-        let unreachable = (!tried.is_empty()).then_some(JoinError::Unreachable { what: "enrolment", tried });
+        let unreachable = (!tried.is_empty()).then(|| none_helps("enrolment", tried));
         match &unreachable {
             Some(error) => {
                 let reason = error.to_string();
@@ -88,7 +92,20 @@ pub(super) fn ask(
             }
             None => {}
         }
-        if !waiting.sleep(backoff.interval(after)) {
+        let watched = match reached.zip(open().into_iter().next()) {
+            Some((endpoint, name)) if can_watch => Some(endpoint.watch(&name)),
+            _ => None,
+        };
+        // An API server lets nobody without a credential watch.
+        can_watch &= watched != Some(Watched::Impossible);
+        let pause = match watched {
+            Some(Watched::Decided | Watched::Nothing) if began.elapsed() >= SHORTEST => Duration::ZERO,
+            // The first one is told at once; an endpoint that is not the right one could tell so again and again.
+            Some(Watched::Decided) if !was_told => Duration::ZERO,
+            _ => backoff.interval(after),
+        };
+        was_told |= watched == Some(Watched::Decided);
+        if !waiting.sleep(pause) {
             return Err(match unreachable {
                 _ if waiting.is_cancelled() => JoinError::Stopped.into(),
                 Some(error) if !was_reached => error.into(),

@@ -9,11 +9,12 @@ use crate::app::error::Error;
 use crate::bundle::model::folder_mode;
 use crate::bundle::paths;
 use crate::cluster::account::AccountScheme;
+use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Profile, Usage};
 use crate::enrol::record::Record;
 use crate::pki::certificate::Certificate;
-use crate::pki::chain::{Purpose, best_path};
+use crate::pki::chain::{Concern, Purpose, best_path};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
 use crate::store::error::StoreError;
@@ -65,7 +66,16 @@ pub(super) fn check(
     let purpose = if usage == Usage::Server { Purpose::Server } else { Purpose::Client };
     let path = best_path(leaf, others, &record.roots, purpose, now).map_err(|error| wrong(error.to_string()))?;
     if let Some(violation) = path.violations.first() {
-        return Err(wrong(violation.reason.clone()));
+        let times = || {
+            format!(
+                "; it is valid from {} until {}, and it is {} here",
+                stamp(leaf.not_before),
+                stamp(leaf.not_after),
+                stamp(now)
+            )
+        };
+        let times = if violation.concern == Concern::Dates { times() } else { String::new() };
+        return Err(wrong(format!("{}{times}", violation.reason)));
     }
     let account = leaf.account();
     match usage {

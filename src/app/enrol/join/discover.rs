@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::JoinError;
+use super::error::{JoinError, Why, none_helps};
 use super::notice::JoinNotice;
 use super::options::{Backoff, Waiting};
 use crate::app::error::Error;
@@ -67,7 +67,7 @@ pub(super) fn discover(
                     }
                     return Ok(found);
                 }
-                Err(Tried::NoAnswer(error)) => tried.push((endpoint.clone(), error)),
+                Err(Tried::NoAnswer(why, error)) => tried.push((endpoint.clone(), why, error)),
                 // Another endpoint may have a valid one.
                 Err(Tried::Refused(error)) => refused = refused.or(Some(error)),
             }
@@ -75,7 +75,7 @@ pub(super) fn discover(
         if let Some(error) = refused {
             return Err(error.into());
         }
-        let error = JoinError::Unreachable { what: "bootstrap", tried };
+        let error = none_helps("bootstrap", tried);
         let notice = JoinNotice::TryingAgain { what: "bootstrap", reason: error.to_string() };
         if waiting.is_cancelled() {
             return Err(JoinError::Stopped.into());
@@ -89,7 +89,7 @@ pub(super) fn discover(
 
 /// The result of asking one endpoint without success.
 enum Tried {
-    NoAnswer(String),
+    NoAnswer(Why, String),
     Refused(JoinError),
 }
 
@@ -102,16 +102,19 @@ fn ask(sought: Sought, endpoint: &Endpoint, waiting: &Waiting) -> Result<Discove
 }
 
 fn ask_by(id: Fingerprint, sought: Sought, endpoint: &Endpoint, waiting: &Waiting) -> Result<Discovered, Tried> {
-    let no_answer = |error: HttpsError| Tried::NoAnswer(error.to_string());
+    let no_answer = |error: HttpsError| Tried::NoAnswer(Why::Unreachable, error.to_string());
     let options =
         ClientOptions { trust: Trust::SignedAnswers, certificate: None, now: waiting.now(), limit: REQUEST_LIMIT };
     let client = Client::new(&options).map_err(|error| Tried::Refused(JoinError::Https(error)))?;
     let url = format!("{endpoint}{}", record_path(id));
-    let answer = client.send(&Request::get(&url, MAX_RECORD)).map_err(no_answer)?;
+    let answer = client.send_within(&Request::get(&url, MAX_RECORD), waiting.left()).map_err(no_answer)?;
     match answer.status {
         200 => {}
         404 => return Err(Tried::Refused(JoinError::UnknownCluster(endpoint.clone()))),
-        status => return Err(Tried::NoAnswer(format!("HTTP {status}: {}", answer.message()))),
+        status => {
+            let why = if matches!(status, 429 | 503) { Why::Busy } else { Why::Unreachable };
+            return Err(Tried::NoAnswer(why, format!("HTTP {status}: {}", answer.message())));
+        }
     }
     let refused = |source| Tried::Refused(JoinError::Record { endpoint: endpoint.clone(), source });
     let verified = Record::verify_from(&answer.body, id, sought.known, waiting.now()).map_err(refused)?;

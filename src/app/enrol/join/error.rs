@@ -52,6 +52,20 @@ pub enum JoinError {
         /// The endpoints, and what each did.
         tried: Vec<(Endpoint, String)>,
     },
+    /// Endpoints answer, and accept nothing now.
+    #[error("the {what} endpoint accepts nothing now: {}", listed(.tried))]
+    Busy {
+        /// The kind of endpoint.
+        what: &'static str,
+        /// The endpoints, and what each answered.
+        tried: Vec<(Endpoint, String)>,
+    },
+    /// The certificate of an endpoint is not valid at the time of this host.
+    #[error("{}; one of the two clocks is wrong, or the certificate has to be replaced", listed(.tried))]
+    Clock {
+        /// The endpoints, and what is wrong with each.
+        tried: Vec<(Endpoint, String)>,
+    },
     /// An endpoint has no record of the cluster.
     #[error("{0} does not know this cluster")]
     UnknownCluster(Endpoint),
@@ -170,6 +184,29 @@ fn listed(tried: &[(Endpoint, String)]) -> String {
     each.join("; ")
 }
 
+/// Why an endpoint gave no answer that helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Why {
+    /// It answers that it accepts nothing now.
+    Busy,
+    /// Its certificate is not valid at the time of this host.
+    Clock,
+    /// It cannot be reached, or is not the right one.
+    Unreachable,
+}
+
+/// Returns the error of endpoints of which none helps.
+pub(super) fn none_helps(what: &'static str, tried: Vec<(Endpoint, Why, String)>) -> JoinError {
+    let all = |why: Why| tried.iter().all(|(_, found, _)| *found == why);
+    let (is_busy, is_clock) = (all(Why::Busy), all(Why::Clock));
+    let tried = tried.into_iter().map(|(endpoint, _, reason)| (endpoint, reason)).collect();
+    match () {
+        () if is_busy => JoinError::Busy { what, tried },
+        () if is_clock => JoinError::Clock { tried },
+        () => JoinError::Unreachable { what, tried },
+    }
+}
+
 impl JoinError {
     pub(in crate::app) fn remedy(&self) -> Option<JoinRemedy> {
         Some(match self {
@@ -178,15 +215,20 @@ impl JoinError {
             Self::State(path) => JoinRemedy::RemoveState(path.clone()),
             Self::OtherCluster { .. } | Self::OtherHost { .. } => JoinRemedy::LeaveFirst,
             Self::Unreachable { .. } => JoinRemedy::CheckNetwork,
+            Self::Busy { .. } => JoinRemedy::WaitAndRunAgain,
+            Self::Clock { .. } => JoinRemedy::CheckClock,
             Self::UnknownCluster(_) => JoinRemedy::CheckId,
             Self::Record { source, .. } => match source {
                 RecordError::Expired { .. } => JoinRemedy::AnnounceAgain,
+                RecordError::Dates { not_before, now, .. } if now < not_before => JoinRemedy::CheckClock,
+                RecordError::Dates { .. } => JoinRemedy::AnnounceAgain,
                 RecordError::Early { .. } => JoinRemedy::CheckClock,
                 RecordError::Stale { .. } => JoinRemedy::AnnounceAgain,
                 _ => JoinRemedy::CheckId,
             },
             Self::HostKey(_) => JoinRemedy::NameAnotherHostKey,
-            Self::NotAccepted { .. } | Self::Denied { .. } => JoinRemedy::AskTheAdministrator,
+            Self::NotAccepted { .. } => JoinRemedy::CheckProof,
+            Self::Denied { .. } => JoinRemedy::AskTheAdministrator,
             Self::NameTaken(_) => JoinRemedy::MakeNewKeys,
             Self::StillWaiting(names) => JoinRemedy::Approve(names.clone()),
             Self::Stopped => JoinRemedy::RunAgain,

@@ -98,7 +98,7 @@ fn fetch(
                 ("it has no certificate for the key of this host yet".to_owned(), None)
             }
             Err(NoAnswer::Final(error)) => return Err(error.into()),
-            Err(NoAnswer::Later { reason, after }) => (reason, after),
+            Err(NoAnswer::Later { reason, after, .. }) => (reason, after),
         };
         if !has_told {
             has_told = true;

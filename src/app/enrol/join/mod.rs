@@ -18,6 +18,7 @@ mod requests;
 mod run;
 mod state;
 mod timer;
+mod watch;
 
 pub(in crate::app) use discover::record_path;
 pub use error::JoinError;

@@ -60,6 +60,8 @@ pub(super) struct Waiting {
     cancellation: Cancellation,
 }
 
+/// The time limit of an attempt at the end.
+const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 /// The interval at which a request to stop is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -69,6 +71,11 @@ impl Waiting {
         let since = Instant::now();
         let deadline = since.checked_add(limit).unwrap_or(since);
         Self { began: now, since, deadline, cancellation }
+    }
+
+    /// Returns how long one request may take: until the end, and a second at least for the last attempt.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now()).max(LAST_ATTEMPT)
     }
 
     /// Returns the time.

@@ -15,6 +15,10 @@ pub enum JoinRemedy {
     LeaveFirst,
     /// Check the address, the network and the firewall.
     CheckNetwork,
+    /// Wait, and run it again.
+    WaitAndRunAgain,
+    /// See on the admin machine why the proof of the host is refused.
+    CheckProof,
     /// Compare the id with the one that `register` printed.
     CheckId,
     /// Let a master announce the cluster again.

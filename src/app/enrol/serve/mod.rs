@@ -4,6 +4,7 @@
 
 mod cluster_info;
 mod error;
+mod preview;
 mod proofs;
 mod run;
 mod site;

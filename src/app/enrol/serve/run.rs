@@ -12,15 +12,14 @@ use crate::app::error::Error;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 use crate::server::clock::Clock;
-use crate::server::listener::RETENTION;
 use crate::server::{Options, Server};
 use crate::store::files;
 use crate::store::lock::Lock;
+use crate::store::queue::FILE;
+use crate::store::queue::change::RETENTION;
 
 /// The port of the enrolment CA.
 pub const PORT: u16 = 6444;
-/// The name of the queue's database.
-const QUEUE: &str = "enrolment.sqlite";
 /// The default of the largest number of open connections.
 pub const MAX_CONNECTIONS: usize = 20_000;
 /// The default of the largest number of open connections of one address.
@@ -65,7 +64,7 @@ pub fn serve(options: &ServeOptions, cluster: &Cluster, env: &Env, clock: Clock)
         .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 0], PORT)));
     let options = Options {
         listen,
-        queue: folder.join(QUEUE),
+        queue: folder.join(FILE),
         max_connections: options.max_connections,
         max_connections_per_address: options.max_connections_per_address,
         retention: RETENTION,

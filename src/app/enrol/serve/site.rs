@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 
 use super::cluster_info::{KUBECONFIG, kubeconfig};
 use super::error::ServeError;
-use super::proofs;
+use super::{preview, proofs};
 use crate::app::directory;
-use crate::app::error::Error;
+use crate::app::error::{Error, with_causes};
 use crate::app::revoke::crl_file::StoredCrls;
 use crate::bundle::format;
 use crate::bundle::model::INSTALLER;
@@ -25,7 +25,7 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::server::client::Client;
 use crate::server::credential::ServingCredential;
-use crate::server::site::{BearerToken, HostBundle, Proof, Site};
+use crate::server::site::{BearerToken, HostBundle, Proof, Reloaded, Site};
 use crate::server::trust::ClientTrust;
 use crate::store::error::StoreError;
 use crate::store::layout::Layout;
@@ -44,6 +44,8 @@ pub struct DirectorySite {
     master: HostName,
     present: RwLock<Present>,
     stamps: Mutex<Stamps>,
+    /// The time of the last change of the file of tokens when it was read.
+    tokens_stamp: Mutex<Option<SystemTime>>,
     /// The lock of the queue's folder, while the server runs.
     lock: Option<Lock>,
 }
@@ -73,14 +75,30 @@ impl DirectorySite {
     pub fn open(layout: &Layout, cluster: &Cluster, master: Option<&HostName>) -> Result<Self, Error> {
         let master = chosen(layout, cluster, master)?;
         let stamps = stamps(layout, cluster, &master);
+        let tokens_stamp = Mutex::new(files::modified(&layout.tokens()));
         let present = Present::read(layout, cluster.clone(), &master, 1)?;
         let (present, stamps) = (RwLock::new(present), Mutex::new(stamps));
-        Ok(Self { layout: layout.clone(), master, present, stamps, lock: None })
+        Ok(Self { layout: layout.clone(), master, present, stamps, tokens_stamp, lock: None })
     }
 
     /// Keeps the lock of the queue's folder as long as the site is used.
     pub(super) fn keep(&mut self, lock: Lock) {
         self.lock = Some(lock);
+    }
+
+    /// Reads the file of tokens if it changed since it was read last, so that a new token is known at once. Returns true if it
+    /// was read.
+    fn read_new_tokens(&self) -> bool {
+        let stamp = files::modified(&self.layout.tokens());
+        let mut known = self.tokens_stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == stamp {
+            return false;
+        }
+        // A file that cannot be read now is read with the others.
+        let Ok(tokens) = tokens::read(&self.layout) else { return false };
+        *known = stamp;
+        self.present.write().unwrap_or_else(PoisonError::into_inner).tokens = Arc::new(tokens);
+        true
     }
 
     fn present(&self) -> Present {
@@ -190,29 +208,33 @@ impl Site for DirectorySite {
         self.present.read().unwrap_or_else(PoisonError::into_inner).credential.clone()
     }
 
-    fn reload(&self, _: OffsetDateTime) -> Vec<HostName> {
+    fn reload(&self, _: OffsetDateTime) -> Reloaded {
         let before = self.present();
         let stamps = stamps(&self.layout, &before.cluster, &self.master);
         let mut known = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == stamps {
-            return Vec::new();
+            return Reloaded::default();
         }
         // While a signer works, the ledger changes all the time, and the revocations in it do not.
         if known.others == stamps.others && revoked(&self.layout).is_ok_and(|denied| denied == before.trust.denied) {
             *known = stamps;
-            return Vec::new();
+            return Reloaded::default();
         }
-        // What cannot be read, perhaps because it is being written, stays as it was and is tried again.
-        let Ok(cluster) = directory::cluster(&self.layout) else { return Vec::new() };
         let generation = before.trust.generation + 1;
-        let Ok(present) = Present::read(&self.layout, cluster, &self.master, generation) else { return Vec::new() };
+        let read = directory::cluster(&self.layout)
+            .and_then(|cluster| Present::read(&self.layout, cluster, &self.master, generation));
+        let present = match read {
+            Ok(present) => present,
+            // What cannot be read, perhaps because it is being written, stays as it was and is tried again.
+            Err(error) => return Reloaded { problem: Some(with_causes(&error)), ..Reloaded::default() },
+        };
         *known = stamps;
         let new = present.trust.denied.difference(&before.trust.denied).copied();
         let mut hosts = hosts_of(&self.layout, new);
         let left = before.cluster.nodes.iter().map(|host| &host.name).filter(|host| !present.knows(host));
         hosts.extend(left.cloned());
         *self.present.write().unwrap_or_else(PoisonError::into_inner) = present;
-        hosts
+        Reloaded { closed: hosts, problem: None }
     }
 
     fn knows(&self, host: &HostName) -> bool {
@@ -220,16 +242,21 @@ impl Site for DirectorySite {
     }
 
     fn prove(&self, content: &RequestContent, client: &Client, now: OffsetDateTime) -> Proof {
-        let Present { cluster, roots, tokens, .. } = self.present();
-        proofs::prove(content, client, &cluster, &roots.pins(), &tokens, now)
+        let prove = || {
+            let Present { cluster, roots, tokens, .. } = self.present();
+            proofs::prove(content, client, &cluster, &roots.pins(), &tokens, now)
+        };
+        let proof = prove();
+        if proof.refusal.is_some() && self.read_new_tokens() { prove() } else { proof }
     }
 
     fn bearer(&self, token: &str, now: OffsetDateTime) -> Option<BearerToken> {
-        proofs::bearer(token, &self.present().tokens, now)
+        let bearer = || proofs::bearer(token, &self.present().tokens, now);
+        bearer().or_else(|| if self.read_new_tokens() { bearer() } else { None })
     }
 
-    fn preview(&self, _: &RequestContent, _: &Client, _: OffsetDateTime) -> Option<Value> {
-        None
+    fn preview(&self, content: &RequestContent, client: &Client, now: OffsetDateTime) -> Option<Value> {
+        preview::of(&self.layout, content, &client.requester, now)
     }
 
     fn bundle(&self, host: &HostName) -> HostBundle {

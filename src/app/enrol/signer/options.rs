@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use time::OffsetDateTime;
 
 use super::event::SignerEvent;
+use super::metrics::{SignerMetrics, Turn};
 use crate::app::enrol::prepared::Reviewers;
 use crate::app::env::Env;
 use crate::mailbox::LeaseTerms;
@@ -31,6 +32,8 @@ pub struct SignerOptions<'a> {
     pub report: &'a (dyn Fn(SignerEvent) + Send + Sync),
     /// The programs and services of the policy.
     pub reviewers: Arc<dyn Reviewers + Send + Sync>,
+    /// The file with its figures; `None` for none.
+    pub metrics: Option<SignerMetrics>,
     /// Held while certificates are issued, so that the work for several mailboxes does not wait for the directory's lock.
     pub turn: Mutex<()>,
 }
@@ -39,6 +42,14 @@ impl SignerOptions<'_> {
     /// Returns the environment of a use case at the current time.
     pub(super) fn env(&self) -> Env {
         Env { layout: self.layout.clone(), now: (self.clock)(), actor: self.actor.clone() }
+    }
+
+    /// Notes a turn at a mailbox in the file with the figures.
+    pub(super) fn note(&self, mailbox: &str, turn: Turn) {
+        let Some(metrics) = &self.metrics else { return };
+        if let Err(error) = metrics.note(mailbox, turn, (self.clock)()) {
+            (self.report)(SignerEvent::Retry { subject: "metrics".to_owned(), reason: error.to_string() });
+        }
     }
 
     /// Does work while no other mailbox's work changes the cluster directory.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::event::{Counts, SignerEvent};
+use super::metrics::Turn;
 use super::options::SignerOptions;
 use super::waiting::{TRIES, Waiting};
 use crate::app::enrol::issue::{Order, Outcome, issue};
@@ -22,6 +23,7 @@ use crate::cluster::lifetime::Lifetime;
 use crate::enrol::policy::{Decision, Verdict};
 use crate::enrol::request::{EnrolmentRequest, State};
 use crate::mailbox::{Mailbox, MailboxError, Ruling, RulingKind};
+use crate::sanitize::sanitized;
 use crate::store::ledger::enrolments::DENIED;
 
 /// The number of requests that are judged and signed together.
@@ -59,6 +61,11 @@ impl<'a> Worker<'a> {
         Self { mailbox, options, waiting: Waiting::default(), lease_until: None, reviews, insecure: None }
     }
 
+    /// Returns what a turn was, for the figures.
+    pub(super) fn worked(&self, counts: Counts) -> Turn {
+        Turn::Worked { counts, waiting: self.waiting.len(), is_insecure: self.insecure.is_some() }
+    }
+
     /// Returns true if nothing can be done now.
     pub(super) fn is_idle(&self) -> bool {
         self.reviews.running == 0 && !self.waiting.has_postponed() && !self.waiting.has_due()
@@ -71,11 +78,12 @@ impl<'a> Worker<'a> {
     pub(super) fn round(&mut self) -> Result<Counts, Error> {
         let due = self.waiting.due(BATCH);
         let reviewed = self.reviews.finished();
-        if due.is_empty() && reviewed.is_empty() {
+        if due.is_empty() && reviewed.is_empty() && !self.waiting.has_denied() {
             return Ok(Counts::default());
         }
         let env = self.options.env();
         let mut judge = Judge::open(&env)?;
+        self.log_denied(&mut judge, &env)?;
         self.warn_of_insecurity(&judge, &env);
         let mut decided: Vec<(Prepared, Decision)> = Vec::new();
         for (prepared, decision) in reviewed {
@@ -100,6 +108,24 @@ impl<'a> Worker<'a> {
             }
         }
         self.settle(decided, &mut judge, &env)
+    }
+
+    /// Records what persons denied at the mailbox, once.
+    fn log_denied(&mut self, judge: &mut Judge, env: &Env) -> Result<(), Error> {
+        for request in self.waiting.take_denied() {
+            let denied = request.conditions.iter().find(|condition| condition.kind == "Denied");
+            let Some(condition) = denied.filter(|condition| condition.reason != BY_POLICY) else { continue };
+            let (name, host) = (request.name.clone(), request.content.host.clone());
+            let reason = sanitized(&format!("{}: {}", condition.reason, condition.message));
+            let detail =
+                format!("request {name} (uid {}): denied at the mailbox ({})", request.uid, cut(reason.clone()));
+            let known = judge.ledger.events_about(DENIED, host.as_str())?;
+            if !known.iter().any(|(_, known)| *known == detail) {
+                judge.ledger.log_event(DENIED, host.as_str(), &detail, &env.audit())?;
+                self.report(SignerEvent::Denied { request: name, host, reason });
+            }
+        }
+        Ok(())
     }
 
     fn settle(&mut self, decided: Vec<(Prepared, Decision)>, judge: &mut Judge, env: &Env) -> Result<Counts, Error> {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::event::{Counts, SignerEvent};
+use super::metrics::Turn;
 use super::options::SignerOptions;
 use super::round::Worker;
 use crate::app::enrol::remedy::ReviewRemedy;
@@ -97,6 +98,7 @@ fn work(mailbox: &dyn Mailbox, options: &SignerOptions<'_>) -> Result<Counts, Er
         match turn(&mut worker, &mut held, &mut has_listed, options) {
             Ok(Some(done)) => {
                 counts.add(done);
+                options.note(mailbox.name(), worker.worked(done));
                 pause = FIRST_PAUSE;
                 if options.once && has_listed && worker.is_idle() {
                     break;
@@ -105,12 +107,16 @@ fn work(mailbox: &dyn Mailbox, options: &SignerOptions<'_>) -> Result<Counts, Er
             Ok(None) if options.once && held.has_waited(&options.lease) => {
                 return Err(SignerError::Standby(mailbox.name().to_owned()).into());
             }
-            Ok(None) => sleep(Duration::from_secs(1), options),
+            Ok(None) => {
+                options.note(mailbox.name(), Turn::Standby);
+                sleep(Duration::from_secs(1), options);
+            }
             Err(error) if options.once => {
                 let _ = mailbox.release_lease(&options.lease);
                 return Err(error);
             }
             Err(error) => {
+                options.note(mailbox.name(), Turn::Failed);
                 (options.report)(SignerEvent::Retry {
                     subject: mailbox.name().to_owned(),
                     reason: with_causes(&error),
@@ -121,6 +127,9 @@ fn work(mailbox: &dyn Mailbox, options: &SignerOptions<'_>) -> Result<Counts, Er
         }
     }
     drop(worker);
+    if let Some(Err(error)) = options.metrics.as_ref().map(|metrics| metrics.finish(mailbox.name())) {
+        (options.report)(SignerEvent::Retry { subject: "metrics".to_owned(), reason: error.to_string() });
+    }
     if held.until.is_some() {
         // Another signer takes it over at once; if this fails, after its time.
         let _ = mailbox.release_lease(&options.lease);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use crate::enrol::request::EnrolmentRequest;
+use crate::enrol::request::{EnrolmentRequest, State};
 use crate::mailbox::{Arrived, Change};
 
 /// The first wait after a failure, which doubles with each.
@@ -29,6 +29,8 @@ pub(super) struct Waiting {
     schedule: HashMap<String, Schedule>,
     /// The uids of those that are done: an older state may still arrive.
     done: HashSet<String>,
+    /// Requests that somebody denied.
+    denied: Vec<EnrolmentRequest>,
 }
 
 /// An open request, and its place in the order of arrival.
@@ -71,6 +73,11 @@ impl Waiting {
     fn one(&mut self, arrived: Arrived, unreadable: &mut Vec<(String, String)>) {
         match arrived {
             Arrived::Unreadable { name, reason } => unreadable.push((name, reason.to_string())),
+            Arrived::Request(request) if request.state == State::Denied && !self.done.contains(&request.uid) => {
+                self.remove(&request.name);
+                self.done.insert(request.uid.clone());
+                self.denied.push(*request);
+            }
             Arrived::Request(request) if self.done.contains(&request.uid) => self.remove(&request.name),
             Arrived::Request(request) if request.state.is_open() => {
                 let known = self.requests.get(&request.name);
@@ -131,6 +138,21 @@ impl Waiting {
         schedule.is_postponed = false;
         schedule.failures = schedule.failures.saturating_add(1);
         schedule.failures
+    }
+
+    /// Returns the number of open requests.
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Returns true if there are requests that somebody denied and [`Self::take_denied`] did not return yet.
+    pub(super) fn has_denied(&self) -> bool {
+        !self.denied.is_empty()
+    }
+
+    /// Returns the requests that somebody denied, each once.
+    pub(super) fn take_denied(&mut self) -> Vec<EnrolmentRequest> {
+        std::mem::take(&mut self.denied)
     }
 
     /// Returns the number of failures of a request.

@@ -1,14 +1,12 @@
 //! Rows as a table for people: the rows that need attention, the sum of all rows, and the advice.
 
-use anstyle::{AnsiColor, Style};
-use time::OffsetDateTime;
-
 use super::advice::Advice;
 use super::head::Head;
-use crate::app::status::{SortBy, State, StatusRow, Summary, sort};
+use crate::app::status::{Credential, EnrolmentReport, SortBy, State, StatusReport, StatusRow, Summary, sort};
 use crate::cluster::duration::{in_words, stamp};
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
+use anstyle::{AnsiColor, Style};
 
 /// The maximum number of rows in a table without `--all`.
 const SHOWN: usize = 100;
@@ -48,7 +46,8 @@ impl HumanWriter {
         }
     }
 
-    pub(super) fn end(mut self, summary: &Summary, last_backup: Option<OffsetDateTime>, screen: &mut Screen<'_>) {
+    pub(super) fn end(mut self, report: &StatusReport, screen: &mut Screen<'_>) {
+        let StatusReport { summary, last_backup, enrolment, .. } = report;
         sort(&mut self.rows, self.sort_by);
         if !self.all {
             self.rows.truncate(SHOWN);
@@ -70,8 +69,11 @@ impl HumanWriter {
             text.extend(steps.iter().map(|step| format!("  {step}\n")));
         }
         screen.answer(text);
+        if let Some(requests) = enrolment {
+            screen.step(format_args!("enrolment: {}", requests_in_words(requests)));
+        }
         if let Some(at) = last_backup {
-            screen.step(format_args!("last backup: {}, {} ago", stamp(at), in_words(self.head.now - at)));
+            screen.step(format_args!("last backup: {}, {} ago", stamp(*at), in_words(self.head.now - *at)));
         }
     }
 
@@ -108,6 +110,10 @@ impl HumanWriter {
         if row.is_key_discarded {
             state.push_str(", key discarded");
         }
+        if let Credential::Request { state: of_request, requester, is_proven, .. } = &row.credential {
+            let proven = if *is_proven { "proven" } else { "not proven" };
+            state = format!("{}: {of_request}, from {}, {proven}", row.state.as_str(), sanitized(requester));
+        }
         if let Some(problem) = &row.problem {
             state.push_str(&format!(": {}", sanitized(&problem.to_string())));
         }
@@ -137,6 +143,14 @@ impl HumanWriter {
         });
         format!("nothing is due: {total} valid{}\n", next.unwrap_or_default())
     }
+}
+
+/// Returns how many requests are in each state, as text.
+pub(in crate::cli::output::status) fn requests_in_words(report: &EnrolmentReport) -> String {
+    let counts = report.counts.iter().filter(|(state, count)| state.is_open() || **count > 0);
+    let counts: Vec<String> = counts.map(|(state, count)| format!("{count} {state}")).collect();
+    let oldest = report.oldest.map(|age| format!("; the oldest is open for {}", in_words(age))).unwrap_or_default();
+    format!("{}{oldest}", counts.join(", "))
 }
 
 fn style_of(state: State) -> Style {

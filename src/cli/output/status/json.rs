@@ -1,12 +1,12 @@
 //! Rows as JSON (`schemas/status.schema.json`), one row per line.
 
 use serde::Serialize;
-use serde_json::json;
-use time::OffsetDateTime;
+use serde_json::{Map, Value, json};
+use time::{Duration, OffsetDateTime};
 
 use super::head::Head;
 use super::lines::Lines;
-use crate::app::status::{Remedy, State, StatusReport, StatusRow, Subject};
+use crate::app::status::{Credential, EnrolmentReport, Remedy, State, StatusReport, StatusRow, Subject};
 use crate::cli::remedies;
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
@@ -56,7 +56,7 @@ impl Fields {
             serial: certificate.map(|one| one.serial.to_string()),
             sha256: certificate.map(|one| one.fingerprint.to_string()),
             issuer_sha256: certificate.and_then(|one| one.issuer).or(row.crl_issuer).map(|issuer| issuer.to_string()),
-            account: certificate.map(|one| sanitized(&one.account)),
+            account: certificate.map(|one| sanitized(&one.account)).or_else(|| requester(row)),
             not_before: row.not_before.map(stamp),
             expires: row.not_after.map(stamp),
             renew_from: row.renew_from.map(stamp),
@@ -69,6 +69,20 @@ impl Fields {
             hint: row.remedy.as_ref().map(|remedy| sanitized(&remedies::of_status(remedy))),
         }
     }
+}
+
+/// Returns the client that sent a request.
+fn requester(row: &StatusRow) -> Option<String> {
+    match &row.credential {
+        Credential::Request { requester, .. } => Some(sanitized(requester)),
+        _ => None,
+    }
+}
+
+/// Returns the requests in the queue as JSON.
+fn enrolment(report: &EnrolmentReport) -> Value {
+    let counts = report.counts.iter().map(|(state, count)| (state.as_str().to_owned(), Value::from(*count)));
+    json!({ "requests": counts.collect::<Map<_, _>>(), "oldestSeconds": report.oldest.map(Duration::whole_seconds) })
 }
 
 /// Writes JSON.
@@ -107,7 +121,7 @@ impl JsonWriter {
     }
 
     pub(super) fn end(mut self, report: &StatusReport, screen: &mut Screen<'_>) {
-        let StatusReport { summary, skipped, last_backup } = report;
+        let StatusReport { summary, skipped, last_backup, enrolment: requests } = report;
         self.begin(screen);
         if let Some(last) = self.last.take() {
             self.lines.add(&format!("    {last}"), screen);
@@ -119,6 +133,7 @@ impl JsonWriter {
             .collect();
         self.lines.add(&format!("  \"skipped\": {},", json!(skipped)), screen);
         self.lines.add(&format!("  \"lastBackup\": {},", json!(last_backup.map(stamp))), screen);
+        self.lines.add(&format!("  \"enrolment\": {},", json!(requests.as_ref().map(enrolment))), screen);
         let counts = State::ALL.map(|state| format!("{}: {}", json!(state.as_str()), summary.count(state)));
         self.lines.add(&format!("  \"summary\": {{\"total\": {}, {}}}", summary.total(), counts.join(", ")), screen);
         self.lines.add("}", screen);

@@ -3,10 +3,8 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use time::OffsetDateTime;
-
 use super::head::Head;
-use crate::app::status::{Credential, FileKind, State, StatusReport, StatusRow, Summary};
+use crate::app::status::{Credential, EnrolmentReport, FileKind, State, StatusReport, StatusRow};
 use crate::metrics::{head, labels};
 use crate::ui::Screen;
 
@@ -57,8 +55,8 @@ impl PrometheusWriter {
                 issuer = row.crl_issuer.map(|issuer| issuer.to_string());
                 &mut self.crls
             }
-            // Its CA has a series already.
-            Credential::Rotation(_) => return,
+            // A CA that is replaced has a series already; requests have figures of their own.
+            Credential::Rotation(_) | Credential::Request { .. } | Credential::Queue => return,
             Credential::Leaf(_)
             | Credential::Bundle
             | Credential::File { kind: FileKind::Certificate | FileKind::Kubeconfig, .. } => {
@@ -77,10 +75,11 @@ impl PrometheusWriter {
     }
 
     pub(super) fn end(self, report: &StatusReport, screen: &mut Screen<'_>) {
-        screen.answer(self.text(&report.summary, report.skipped.len(), report.last_backup));
+        screen.answer(self.text(report));
     }
 
-    fn text(&self, summary: &Summary, skipped: usize, last_backup: Option<OffsetDateTime>) -> String {
+    fn text(&self, report: &StatusReport) -> String {
+        let StatusReport { summary, skipped, last_backup, enrolment } = report;
         let cluster = labels(&[("cluster", &self.head.cluster)]);
         let mut text = String::new();
         for series in [&self.cas, &self.crls] {
@@ -105,15 +104,34 @@ impl PrometheusWriter {
             );
         }
         head(&mut text, "clusterctl_status_skipped_files", "gauge", "How many files could not be read.");
-        let _ = writeln!(text, "clusterctl_status_skipped_files{{{cluster}}} {skipped}");
+        let _ = writeln!(text, "clusterctl_status_skipped_files{{{cluster}}} {}", skipped.len());
         if let Some(at) = last_backup {
             let name = "clusterctl_last_backup_time_seconds";
             head(&mut text, name, "gauge", "Unix time of the last backup of the cluster directory.");
             let _ = writeln!(text, "{name}{{{cluster}}} {}", at.unix_timestamp());
         }
+        if let Some(requests) = enrolment {
+            self.requests(requests, &mut text);
+        }
         head(&mut text, "clusterctl_status_time_seconds", "gauge", "Unix time of these metrics.");
         let _ = writeln!(text, "clusterctl_status_time_seconds{{{cluster}}} {}", self.head.now.unix_timestamp());
         text
+    }
+}
+
+impl PrometheusWriter {
+    /// Writes how many requests of hosts are in each state, and how old the oldest open one is.
+    fn requests(&self, requests: &EnrolmentReport, text: &mut String) {
+        let name = "clusterctl_status_requests";
+        head(text, name, "gauge", "Requests of hosts in the queue, by state; finished ones are counted for an hour.");
+        for (state, count) in &requests.counts {
+            let labels = labels(&[("cluster", &self.head.cluster), ("state", state.as_str())]);
+            let _ = writeln!(text, "{name}{{{labels}}} {count}");
+        }
+        let name = "clusterctl_status_oldest_request_seconds";
+        head(text, name, "gauge", "Age of the oldest request that is not decided or not signed; 0 if there is none.");
+        let (cluster, age) = (labels(&[("cluster", &self.head.cluster)]), requests.oldest.unwrap_or_default());
+        let _ = writeln!(text, "{name}{{{cluster}}} {}", age.whole_seconds());
     }
 }
 
@@ -178,7 +196,7 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::status::Subject;
+    use crate::app::status::{Subject, Summary};
     use crate::cluster::profile::Profile;
 
     /// Returns the metrics of `count` certificates that expire one after the other.
@@ -201,7 +219,8 @@ mod tests {
                 remedy: None,
             });
         }
-        writer.text(&Summary::default(), 0, None)
+        let (summary, skipped) = (Summary::default(), Vec::new());
+        writer.text(&StatusReport { summary, skipped, last_backup: None, enrolment: None })
     }
 
     #[test]

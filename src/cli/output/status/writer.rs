@@ -75,7 +75,7 @@ impl Writer {
 
     /// Writes the remaining rows, the summary, and the files that were not read.
     pub(crate) fn end(mut self, report: &StatusReport, screen: &mut Screen<'_>) {
-        let StatusReport { summary, skipped, last_backup } = report;
+        let skipped = &report.skipped;
         for Skipped { label, reason } in skipped.iter().take(WARNED) {
             screen.warn(format_args!("skipped {}: {}", sanitized(label), sanitized(&reason.to_string())));
         }
@@ -89,7 +89,7 @@ impl Writer {
             }
         }
         match self.form {
-            Form::Human(writer) => writer.end(summary, *last_backup, screen),
+            Form::Human(writer) => writer.end(report, screen),
             Form::Json(writer) => writer.end(report, screen),
             Form::Csv(writer) => writer.end(screen),
             Form::Prometheus(writer) => writer.end(report, screen),

@@ -45,7 +45,7 @@ impl Report {
                 dt { "Verified" }
                 dd { time datetime=(stamp(self.started)) { (stamp(self.started)) } " (" (seconds(self.finished - self.started)) ")" }
                 dt { "Looked at" }
-                dd { (if self.has_connections() { "the live cluster" } else { "the cluster directory" }) }
+                dd { (looked_at(self.looked_at())) }
                 @for root in self.roots.iter().take(ROOTS) {
                     dt { "Root" }
                     dd { (sanitized(&root.subject)) " " code { (root.pin) } }
@@ -57,12 +57,26 @@ impl Report {
 
     fn verdict_in_words(&self) -> (Tone, &'static str) {
         match self.verdict() {
+            Verdict::Proven if self.is_of_enrolment() => {
+                (Tone::Good, "The enrolment endpoint is the cluster's, and refuses others.")
+            }
+            Verdict::Unproven if self.is_of_enrolment() => {
+                (Tone::Bad, "The enrolment endpoint is not as it should be.")
+            }
             Verdict::Proven if !self.has_connections() => (Tone::Good, "No problems were found in the directory."),
             Verdict::Unproven if !self.has_connections() => (Tone::Bad, "There are problems in the directory."),
             Verdict::Proven => (Tone::Good, "Every required check passed."),
             Verdict::Unproven => (Tone::Bad, "Required checks failed, were not proven or were skipped."),
             Verdict::NothingJudged => (Tone::Unknown, "No check gave a result."),
         }
+    }
+}
+
+fn looked_at(what: &str) -> &'static str {
+    match what {
+        "wire" => "the live cluster",
+        "enrolment" => "the enrolment endpoint",
+        _ => "the cluster directory",
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use time::{Date, OffsetDateTime};
 
-use crate::app::status::{State, StatusRow};
+use crate::app::status::{Credential, State, StatusRow};
 use crate::cli::remedies;
 use crate::cluster::duration::stamp;
 
@@ -19,6 +19,14 @@ pub(super) struct GroupKey {
     pub(super) day: Option<Date>,
     pub(super) kind: &'static str,
     pub(super) credential: String,
+}
+
+/// Returns the name of a member: a host may have several requests.
+fn member_name(row: &StatusRow) -> String {
+    match &row.credential {
+        Credential::Request { name, .. } => format!("{} ({name})", row.subject.name()),
+        _ => row.subject.name().to_owned(),
+    }
 }
 
 /// One row of a group.
@@ -53,13 +61,13 @@ impl Groups {
             state: std::cmp::Reverse(row.state),
             day: row.not_after.map(OffsetDateTime::date),
             kind: row.credential.kind(),
-            credential: row.credential.name().into_owned(),
+            credential: row.credential.group_name().into_owned(),
         };
         let group = self.0.entry(key).or_default();
         group.count += 1;
         if group.members.len() < NAMED {
             group.members.push(Member {
-                name: row.subject.name().to_owned(),
+                name: member_name(row),
                 serial: row.certificate.as_ref().map(|one| one.serial.to_string()),
                 expires: row.not_after.map(stamp),
                 days: row.days(now),

@@ -8,6 +8,7 @@ use super::tone::tone;
 use crate::app::status::{Skipped, State, StatusReport, StatusRow, Summary};
 use crate::cli::output::status::advice::Advice;
 use crate::cli::output::status::head::Head;
+use crate::cli::output::status::human::requests_in_words;
 use crate::cluster::duration::stamp;
 use crate::html::{Page, Section, Tone, scrolling};
 use crate::sanitize::sanitized;
@@ -84,6 +85,7 @@ impl HtmlWriter {
             @if let Some(at) = report.last_backup {
                 p { "Last backup: " time datetime=(stamp(at)) { (stamp(at)) } }
             }
+            @if let Some(text) = report.enrolment.as_ref().map(requests_in_words) { p { "Enrolment: " (text) } }
         }
     }
 
@@ -217,7 +219,7 @@ mod tests {
                 writer.row(&row);
             }
         }
-        writer.page(&StatusReport { summary, skipped: Vec::new(), last_backup: None })
+        writer.page(&StatusReport { summary, skipped: Vec::new(), last_backup: None, enrolment: None })
     }
 
     #[test]

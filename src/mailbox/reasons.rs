@@ -1,0 +1,87 @@
+//! Why the API does not answer, in words: the errors of kube and hyper name types and modules.
+
+use std::error::Error as StdError;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+
+use crate::sanitize::sanitized;
+
+/// Returns why a call failed.
+pub(super) fn of(error: &(dyn StdError + 'static)) -> String {
+    let mut link = Some(error);
+    let mut last = error.to_string();
+    while let Some(cause) = link {
+        if let Some(tls) = of_tls(cause) {
+            return sanitized(&of_handshake(tls));
+        }
+        if cause.downcast_ref::<serde_json::Error>().is_some() {
+            return sanitized(&format!("its answer is not that of an API server: {cause}"));
+        }
+        if let Some(system) = cause.downcast_ref::<io::Error>() {
+            last = of_system(system);
+        } else {
+            last = cause.to_string();
+        }
+        link = cause.source();
+    }
+    sanitized(&last)
+}
+
+/// Returns the error of TLS in an error of the system, which may be wrapped several times.
+fn of_tls<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(tls) = error.downcast_ref() {
+        return Some(tls);
+    }
+    of_tls(error.downcast_ref::<io::Error>()?.get_ref()?)
+}
+
+fn of_handshake(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "the CA in the kubeconfig did not sign its certificate".to_owned()
+        }
+        rustls::Error::InvalidCertificate(problem) => format!("its certificate is not accepted: {problem}"),
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRequired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied,
+        ) => format!("it does not accept the certificate in the kubeconfig ({error})"),
+        other => format!("no TLS connection: {other}"),
+    }
+}
+
+fn of_system(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nothing listens there (connection refused)".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::UnexpectedEof => {
+            "the connection was closed".to_owned()
+        }
+        io::ErrorKind::TimedOut => "no answer in time".to_owned(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "there is no way to this address".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_by_its_cause() {
+        let refused = io::Error::other(io::Error::from(io::ErrorKind::ConnectionRefused));
+        assert!(of(&io::Error::from(io::ErrorKind::ConnectionRefused)).contains("nothing listens"));
+        let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let wrapped = io::Error::other(io::Error::other(unknown));
+        assert!(of(&wrapped).contains("the CA in the kubeconfig"), "{}", of(&wrapped));
+        let alert = io::Error::other(rustls::Error::AlertReceived(AlertDescription::CertificateExpired));
+        assert!(of(&alert).contains("the certificate in the kubeconfig"));
+        assert!(!of(&refused).is_empty());
+    }
+}
