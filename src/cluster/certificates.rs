@@ -71,8 +71,8 @@ impl Cluster {
             names,
             lifetime: self.validity.node,
         };
-        // Kubernetes 1.38 will require `system:node:<host>` in a kubelet's serving certificate. A kubelet that asks for it by
-        // itself also wants its group there, and asks again for ever without it.
+        // Kubernetes 1.38 will require `system:node:<host>` in a kubelet's serving certificate. A kubelet that requests it
+        // itself also requires its group there, and repeats the request indefinitely without it.
         let account = AccountScheme::SystemNode.account(&node.name);
         let group = account.group.filter(|_| self.accounts == AccountScheme::SystemNode && self.enrolment.is_some());
         let server = Account { group, user: account.user };

@@ -44,8 +44,8 @@ impl<T> CaSet<T> {
 impl CaSet {
     /// Returns true if the phase of a rotation requires another certificate in place of this one.
     ///
-    /// Nobody sees the front proxy's client certificates in an API server's answers, so the API server gets a newer serving
-    /// certificate with a new one. `sequence` is the position in the ledger's order of issue.
+    /// The client certificate of the front proxy cannot be observed from outside, so the API server gets a new serving
+    /// certificate together with it. `sequence` is the position in the ledger's order of issue.
     #[must_use]
     pub fn replaces(&self, spec: &CertificateSpec, certificate: &Certificate, sequence: Option<u64>) -> bool {
         let is_mark = spec.profile == Profile::Apiserver;

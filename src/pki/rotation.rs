@@ -122,8 +122,8 @@ impl Rotation {
         }
     }
 
-    /// Returns true if a certificate of another CA, at this position in the ledger's order of issue, is replaced by a newer
-    /// one, by which others can see that the client certificates of the phase are installed.
+    /// Returns true if a serving certificate of another CA, at this position in the ledger's order of issue, is replaced in
+    /// this phase. The new one shows that the phase's client certificates, which cannot be observed, are installed too.
     #[must_use]
     pub fn is_mark_replaced(&self, sequence: Option<u64>) -> bool {
         self.phase == Phase::Clients && sequence.is_some_and(|sequence| sequence <= self.since)

@@ -1,4 +1,4 @@
-//! `master.token-keys`: the keys of whose tokens an API server accepts, which it publishes in the order of its files. It reads
+//! `master.token-keys`: the keys with which an API server verifies tokens, which it publishes in the order of its files. It reads
 //! them when it starts, so they also show that it was restarted.
 
 use serde_json::Value;
