@@ -93,6 +93,7 @@ mod rotating;
 mod rotating_etcd;
 mod rotating_front_proxy;
 mod rotating_kinds;
+mod rotating_signers;
 mod rotating_token_key;
 mod several_cas;
 mod shells;

@@ -299,7 +299,7 @@ fn older_readers_refuse_the_trust_file_of_a_rotation() {
 }
 
 /// Returns a report that proves the phase.
-fn proof(lab: &Lab) -> String {
+pub(crate) fn proof(lab: &Lab) -> String {
     let trust = ca::trust(&Layout::new(lab.dir().to_owned()), CaRole::Cluster).expect("the CAs");
     let rotation = trust.rotation().expect("a rotation");
     let (masters, nodes) = (["master-1", "master-2"], ["worker-a1.fra1.example.net", "on", "worker-b1"]);

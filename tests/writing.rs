@@ -123,8 +123,9 @@ fn signers() -> impl Strategy<Value = RawSigners> {
         let signer = (exec, option::of(text()), option::of(text()), option::of(text()));
         option::of(signer.prop_map(|(exec, timeout, pkcs11, module)| RawSigner { exec, timeout, pkcs11, module }))
     };
-    let all = (signer(), signer(), signer());
-    all.prop_map(|(cluster, etcd, front_proxy)| RawSigners { cluster, etcd, front_proxy }).boxed()
+    let all = (signer(), signer(), signer(), signer());
+    all.prop_map(|(cluster, etcd, front_proxy, next_cluster)| RawSigners { cluster, etcd, front_proxy, next_cluster })
+        .boxed()
 }
 
 fn draft() -> impl Strategy<Value = RawCluster> {

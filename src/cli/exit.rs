@@ -177,7 +177,6 @@ fn of_rotate(error: &RotateError) -> Exit {
         RotateError::Gate { .. } => Exit::Findings,
         RotateError::NotRotating(_)
         | RotateError::UnderWay { .. }
-        | RotateError::KeyElsewhere(_)
         | RotateError::SameSubject { .. }
         | RotateError::Known { .. }
         | RotateError::SharedKey(_)

@@ -23,6 +23,15 @@ impl Cluster {
         }
     }
 
+    /// Returns the holder of the key of the CA that replaces a role's in a rotation; `None` if that key is a file.
+    #[must_use]
+    pub fn next_signer(&self, role: CaRole) -> Option<&Signer> {
+        match role {
+            CaRole::Cluster => self.signers.next_cluster.as_ref(),
+            CaRole::Etcd | CaRole::FrontProxy => None,
+        }
+    }
+
     /// Returns the certificates of `master`, in the table's order.
     #[must_use]
     pub fn master_specs(&self, master: &Host) -> Vec<CertificateSpec> {

@@ -18,6 +18,8 @@ pub struct RawSigners {
     pub etcd: Option<RawSigner>,
     /// `signers.front-proxy`
     pub front_proxy: Option<RawSigner>,
+    /// `signers.next-cluster`
+    pub next_cluster: Option<RawSigner>,
 }
 
 /// One entry of `signers`, as text.
@@ -42,6 +44,8 @@ pub struct Signers {
     pub etcd: Option<Signer>,
     /// Of the front proxy's CA.
     pub front_proxy: Option<Signer>,
+    /// Of the CA that replaces the cluster's in a rotation.
+    pub next_cluster: Option<Signer>,
 }
 
 /// The holder of a CA's key.

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::app::ca::Holder;
 use crate::app::rotate::tokens::{self, TokenNextOptions};
 use crate::app::rotate::{self, NewCa, NextOptions, StartOptions};
 use crate::app::verify::{self, RunOptions, TargetOptions, TargetSource};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::args::output::OutputFormat;
 use crate::cli::args::passphrase_file::passphrase_of_file;
+use crate::cli::args::pins::{PinsOf, surroundings};
 use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
@@ -224,6 +226,14 @@ fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Resu
     let env = context.env.clone();
     let Some(role) = args.role.of_ca() else { return start_tokens(args, cluster, context) };
     rotate::check(role, &args.canaries, cluster, &env.layout)?;
+    let held = match Holder::of_next(role, cluster, &env, &surroundings(context)) {
+        Some(_) if args.cert.is_some() => {
+            let what = "the key of the CA that is imported is given, and cluster.yaml has signers.next-cluster";
+            return Err(CliError::new(Exit::Usage, what).hint("leave one of the two out"));
+        }
+        Some(holder) => Some(holder.key(Some(args.key_kind.unwrap_or(cluster.keys)), &mut PinsOf(context))?),
+        None => None,
+    };
     let new = match (&args.cert, &args.key) {
         (Some(certificate), Some(key)) => NewCa::Import {
             certificate: context.input(certificate),
@@ -234,11 +244,11 @@ fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Resu
                 None => context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())),
             },
         },
-        _ => NewCa::Generate(args.key_kind.unwrap_or(cluster.keys)),
+        _ => held.map_or(NewCa::Generate(args.key_kind.unwrap_or(cluster.keys)), NewCa::Held),
     };
-    let (old, protection) = args.passphrase.with_protection(role, context)?;
+    let (old, protection) = args.passphrase.with_protection(role, cluster, context)?;
     let options = StartOptions { role, new, canaries: args.canaries.clone(), protection };
-    let report = rotate::start(&options, &old, cluster, &env, &mut context.observer())?;
+    let report = rotate::start(options, &old, cluster, &env, &mut context.observer())?;
     rotation::show_start(&report, args.output, &mut context.screen);
     Ok(Exit::Done)
 }

@@ -171,6 +171,7 @@ impl Entries for SignersOf<'_> {
         let signer = match key {
             "cluster" => &mut self.0.cluster,
             "etcd" => &mut self.0.etcd,
+            "next-cluster" => &mut self.0.next_cluster,
             _ => &mut self.0.front_proxy,
         };
         mapping(map, &mut SignerOf(signer.get_or_insert_default()), reading)

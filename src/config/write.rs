@@ -145,8 +145,8 @@ impl File {
 
     fn signers(&mut self, signers: &RawSigners) {
         self.describe("signers");
-        let RawSigners { cluster, etcd, front_proxy } = signers;
-        let all = [cluster, etcd, front_proxy];
+        let RawSigners { cluster, etcd, front_proxy, next_cluster } = signers;
+        let all = [cluster, etcd, front_proxy, next_cluster];
         let any = all.iter().any(|signer| signer.is_some());
         self.line(if any { "signers:" } else { "# signers:" });
         for (key, signer) in SIGNERS.iter().zip(all) {

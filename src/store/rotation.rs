@@ -26,6 +26,8 @@ const LIMIT: u64 = 1024 * 1024;
 const CA: &str = "ca.json";
 /// The file of the new CA's key.
 const KEY: &str = "ca.key";
+/// Marks a folder whose CA has its key elsewhere.
+const KEY_ELSEWHERE: &str = "key-elsewhere";
 /// The folder of the credentials of before.
 const BEFORE: &str = "before";
 /// The folders below `pki` that are saved there.
@@ -68,9 +70,10 @@ pub fn create(
     let staged = StagedFolder::begin(&place)?;
     let json = trust_file::format_in_full(&TrustBundle::single(ca.clone()));
     staged.add(CA, json.as_bytes(), PUBLIC)?;
-    if let Some(key) = key {
-        staged.add(KEY, key.as_bytes(), PRIVATE)?;
-    }
+    match key {
+        Some(key) => staged.add(KEY, key.as_bytes(), PRIVATE)?,
+        None => staged.add(KEY_ELSEWHERE, b"", PUBLIC)?,
+    };
     for (of, canary) in CanaryOf::ALL.into_iter().zip(canaries) {
         staged.add(&format!("{}.crt", of.name()), canary.certificate_pem().as_bytes(), PUBLIC)?;
         staged.add(&format!("{}.key", of.name()), canary.key.to_pem().as_bytes(), PRIVATE)?;
@@ -92,6 +95,12 @@ pub fn new_ca(layout: &Layout, role: CaRole) -> Result<Option<CaCertificate>, Ca
     let trust = trust_file::parse(role, &text)
         .map_err(|source| CaError::TrustFile { path: path.display().to_string(), source })?;
     Ok(Some(trust.into_active()))
+}
+
+/// Returns true if the key of the new CA is not in the folder, but with a holder.
+#[must_use]
+pub fn is_key_elsewhere(layout: &Layout, role: CaRole) -> bool {
+    files::exists(&layout.rotation(role).join(KEY_ELSEWHERE))
 }
 
 /// Returns a canary; `None` if it cannot be read.
@@ -191,7 +200,7 @@ fn has_certificate(folder: &Path, is_wanted: &dyn Fn(&Certificate) -> bool) -> R
     Ok(false)
 }
 
-/// Makes the new CA's key the key of the role. The old key is kept at `keep`, or deleted.
+/// Makes the new CA's key the key of the role, if it is in the folder. The old key's file is kept at `keep`, or deleted.
 ///
 /// The caller has recorded that the rotation ends. A killed process is continued by the same call.
 ///
@@ -199,7 +208,8 @@ fn has_certificate(folder: &Path, is_wanted: &dyn Fn(&Certificate) -> bool) -> R
 /// Returns the system's error.
 pub fn adopt_key(layout: &Layout, role: CaRole, keep: Option<&str>) -> Result<(), StoreError> {
     let (new, old) = (layout.rotation_key(role), layout.root_key(role));
-    if !files::exists(&new) {
+    let is_elsewhere = is_key_elsewhere(layout, role);
+    if !files::exists(&new) && !(is_elsewhere && files::exists(&old)) {
         return Ok(());
     }
     if let Some(name) = keep {
@@ -208,6 +218,10 @@ pub fn adopt_key(layout: &Layout, role: CaRole, keep: Option<&str>) -> Result<()
             fs::hard_link(&old, &kept).map_err(|error| StoreError::io("keep", &old, &error))?;
             files::sync_all(&layout.root_folder(role))?;
         }
+    }
+    if is_elsewhere {
+        let name = old.file_name().unwrap_or_default().to_owned();
+        return files::remove_all(&layout.root_folder(role), &[name.into()]);
     }
     fs::rename(&new, &old).map_err(|error| StoreError::io("rename", &new, &error))?;
     files::sync_all(&layout.root_folder(role))

@@ -8,14 +8,15 @@ use clusterctl::pki::fingerprint::Fingerprint;
 use clusterctl::pki::pem;
 use clusterctl::pki::rotation::{Phase, Rotation};
 use clusterctl::pki::trust_bundle::{CaState, TrustBundle};
-use clusterctl::store::ca;
 use clusterctl::store::layout::Layout;
 use clusterctl::store::ledger::Ledger;
+use clusterctl::store::{ca, rotation};
 use serde_json::Value;
 use time::Duration;
 
 use super::{CLIENT, SERVER, joined};
 use crate::support::Ran;
+use crate::support::encryption::ssh_key;
 use crate::support::joining::Joinable;
 use crate::support::outside::needs;
 
@@ -36,6 +37,18 @@ fn begin(on: &mut Joinable, phase: Phase) {
     let next = Rotation { phase, began: on.lab.now, since, ..present.clone() };
     let moved = trust.with_states((present.old, present.new), CaState::in_phase(phase));
     ca::write_trust(&layout, &moved.and_then(|trust| trust.rotating(next)).expect("a phase")).expect("written");
+}
+
+/// Ends the rotation, as its last step does.
+fn retire(on: &mut Joinable) {
+    on.lab.now += Duration::HOUR;
+    let layout = Layout::new(on.lab.dir().to_owned());
+    let trust = trust(on);
+    let present = trust.rotation().expect("a rotation").clone();
+    rotation::adopt_key(&layout, CaRole::Cluster, None).expect("the key");
+    let over = trust.with_states((present.old, present.new), (CaState::Retired, CaState::Active)).expect("over");
+    ca::write_trust(&layout, &over).expect("written");
+    rotation::remove(&layout, CaRole::Cluster).expect("removed");
 }
 
 fn certificates(on: &Joinable, path: &str) -> Vec<Certificate> {
@@ -130,6 +143,47 @@ fn a_host_follows_every_phase_by_the_record() {
     let state: Value = serde_json::from_str(&on.lab.read(STATE)).expect("JSON");
     assert_eq!((state["cluster"].as_str(), state["root"].as_str()), (Some(&*old.as_pin()), Some(&*new.as_pin())));
     renewed(&on, &[], &[]);
+}
+
+#[test]
+fn a_host_that_was_off_during_the_rotation_follows_by_the_handover() {
+    needs!("python3", "dash", "ssh-keygen");
+    let (mut on, _) = joined(&[]);
+    ssh_key(&on.lab, "host_key", "ed25519", "");
+    let url = on.cluster.split_once('@').expect("a URL").1.to_owned();
+    on.lab.good(&["rotate-ca", "start", "--canary", "master-1"]);
+    let new = root_of_new(&on).spki_fingerprint();
+    for phase in [Phase::TrustBoth, Phase::Canary, Phase::Servers, Phase::Clients, Phase::DropOld] {
+        begin(&mut on, phase);
+    }
+    retire(&mut on);
+    on.renew_masters();
+    // The record by the old id: without its handover nothing leads to the new root.
+    let id = on.cluster.split('@').next().and_then(|pin| pin.strip_prefix("sha256:")).expect("an id").to_owned();
+    let file = format!("boot/clusters/{id}.json");
+    let good = on.lab.read(&file);
+    let mut record: Value = serde_json::from_str(&good).expect("JSON");
+    record["handovers"] = Value::Array(Vec::new());
+    on.lab.write(&file, &record.to_string());
+    assert_eq!(renew(&on, &["--force"]).status, 4, "the host trusts no server of the new root");
+    on.lab.write(&file, &good);
+    assert_eq!(renew(&on, &[]).status, 3, "its certificates are of a root that nobody trusts");
+    renewed(&on, &["ca.crt", "kubelet-client.crt", "kubelet-server.crt"], &["--ssh-host-key", "host_key"]);
+    assert_eq!(installed(&on), [new]);
+
+    // From now on the old root says nothing to it: the cluster is registered anew, and the old registration is gone.
+    let token = on.lab.good(&["serve", "bootstrap", "--state", "boot", "--create-token"]).out;
+    on.lab.write("registration", &token);
+    let registered = on.lab.good(&["register", &url, "--token-file", "registration"]).out;
+    assert!(registered.starts_with(&new.as_pin()), "{registered}");
+    on.announce();
+    fs::remove_file(on.lab.path(&file)).expect("removed");
+    renewed(&on, &[], &[]);
+    // A host that joins with either id gets the same.
+    on.lab.write(&file, &good);
+    assert_eq!(on.join(&[]).status, 0);
+    on.cluster = registered.trim().to_owned();
+    assert_eq!(on.join(&[]).status, 0);
 }
 
 #[test]

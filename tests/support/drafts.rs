@@ -82,6 +82,7 @@ pub(crate) fn meaning(draft: &RawCluster) -> serde_json::Value {
         ("cluster", &draft.signers.cluster),
         ("etcd", &draft.signers.etcd),
         ("front-proxy", &draft.signers.front_proxy),
+        ("next-cluster", &draft.signers.next_cluster),
     ];
     let signers: Map<String, Value> = signers
         .into_iter()

@@ -13,6 +13,25 @@ use crate::pki::signing_key::SigningKey;
 use crate::signers::pins::Pins;
 use crate::signers::{self, Access, Surroundings};
 use crate::store::ca::{self, OpenedCa};
+use crate::store::layout::Layout;
+use crate::store::{files, rotation};
+
+/// Returns the holder of the key that signs for a role; `None` if it is a file in the cluster directory.
+///
+/// During a rotation, that of the new CA is `next-cluster` in the cluster file. After it, until the cluster file has the holder
+/// under `cluster`, too, if no other key is there.
+#[must_use]
+pub fn signer<'c>(role: CaRole, cluster: &'c Cluster, layout: &Layout) -> Option<&'c Signer> {
+    let (own, next) = (cluster.signer(role), cluster.next_signer(role));
+    let Ok(trust) = ca::trust(layout, role) else { return own };
+    match trust.rotation() {
+        Some(rotation) if trust.active().certificate().fingerprint() == rotation.new => {
+            next.filter(|_| rotation::is_key_elsewhere(layout, role))
+        }
+        Some(_) => own,
+        None => own.or_else(|| next.filter(|_| !files::exists(&layout.root_key(role)))),
+    }
+}
 
 /// The holder of the key of a role's CA.
 #[derive(Debug)]
@@ -25,9 +44,19 @@ impl<'c> Holder<'c> {
     /// Returns the holder that the cluster file names; `None` if the key is a file in the cluster directory.
     #[must_use]
     pub fn of(role: CaRole, cluster: &'c Cluster, env: &Env, surroundings: &Surroundings) -> Option<Self> {
-        let signer = cluster.signer(role)?;
+        let signer = signer(role, cluster, &env.layout)?;
+        Some(Self::new(signer, role, cluster, env, surroundings))
+    }
+
+    /// Returns the holder of the key of the CA that replaces a role's in a rotation; `None` if the cluster file has none.
+    #[must_use]
+    pub fn of_next(role: CaRole, cluster: &'c Cluster, env: &Env, surroundings: &Surroundings) -> Option<Self> {
+        Some(Self::new(cluster.next_signer(role)?, role, cluster, env, surroundings))
+    }
+
+    fn new(signer: &'c Signer, role: CaRole, cluster: &Cluster, env: &Env, surroundings: &Surroundings) -> Self {
         let (folder, cluster) = (env.layout.dir().to_owned(), cluster.name.clone());
-        Some(Self { signer, access: Access { folder, cluster, role, surroundings: surroundings.clone() } })
+        Self { signer, access: Access { folder, cluster, role, surroundings: surroundings.clone() } }
     }
 
     /// Returns the role of the CA.

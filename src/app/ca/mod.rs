@@ -10,7 +10,7 @@ pub use create::{
     CaReport, CreateCaError, CreateOptions, CreatedCa, KeyProtection, KeyStorage, check_root_out, create, missing,
 };
 pub(in crate::app) use create::{key_pem, role_with_key, stored_key_problem};
-pub use elsewhere::Holder;
+pub use elsewhere::{Holder, signer};
 pub(in crate::app) use import::read_for_rotation;
 pub use import::{CaWarning, CaWarningKind, ImportCaError, ImportOptions, ImportPlan, ImportReport, ImportedKey, plan};
 pub use import_directory::{DirectoryPlan, DirectoryReport, ToolLayout, plan_directory};

@@ -24,9 +24,6 @@ pub enum RotateError {
         /// Its phase.
         phase: Phase,
     },
-    /// The key of the CA is held by a program or a token.
-    #[error("the key of the {} is elsewhere (signers in the cluster file), and such a CA cannot be rotated yet", _0.as_str())]
-    KeyElsewhere(CaRole),
     /// The old and the new CA have the same subject.
     #[error("the new CA has the subject of the {}, {subject}: programs could not tell the two apart", role.as_str())]
     SameSubject {

@@ -25,7 +25,9 @@ use crate::pki::local_key::LocalKey;
 use crate::pki::new_ca;
 use crate::pki::passphrase::Passphrase;
 use crate::pki::rotation::{Phase, Rotation};
+use crate::pki::signing_key::SigningKey;
 use crate::pki::trust_bundle::{CaState, TrustBundle, TrustBundleError};
+use crate::pki::verified::Verified;
 use crate::sanitize::sanitized;
 use crate::store::ca;
 use crate::store::layout::Layout;
@@ -38,10 +40,11 @@ use crate::store::token_rotation;
 const CANARY: &str = "canary";
 
 /// The source of the new CA.
-#[derive(Debug)]
 pub enum NewCa {
     /// A root with a new key of this kind.
     Generate(KeyKind),
+    /// A root whose key is with the holder that the cluster file names.
+    Held(Box<dyn SigningKey>),
     /// A CA that another tool made.
     Import {
         /// The file of its certificate, optionally with those above it.
@@ -56,7 +59,6 @@ pub enum NewCa {
 }
 
 /// The options of beginning a rotation.
-#[derive(Debug)]
 pub struct StartOptions {
     /// The role of the CA that is replaced.
     pub role: CaRole,
@@ -86,7 +88,7 @@ pub struct StartReport {
 /// Checks that a rotation can begin, before a passphrase is asked for.
 ///
 /// # Errors
-/// Returns an error if a rotation is under way, the key of the CA is elsewhere, or a canary is unknown.
+/// Returns an error if a rotation is under way, or a canary is unknown.
 pub fn check(role: CaRole, canaries: &[String], cluster: &Cluster, layout: &Layout) -> Result<(), Error> {
     if let Some(rotation) = token_rotation::state(layout)? {
         return Err(TokenRotationError::UnderWay(rotation.phase).into());
@@ -95,9 +97,6 @@ pub fn check(role: CaRole, canaries: &[String], cluster: &Cluster, layout: &Layo
         if let Some(rotation) = ca::trust(layout, other)?.rotation() {
             return Err(RotateError::UnderWay { role: other, phase: rotation.phase }.into());
         }
-    }
-    if cluster.signer(role).is_some() {
-        return Err(RotateError::KeyElsewhere(role).into());
     }
     // Nodes have certificates of the cluster's CA alone.
     let is_host = |name: &str| match role {
@@ -117,7 +116,7 @@ pub fn check(role: CaRole, canaries: &[String], cluster: &Cluster, layout: &Layo
 /// # Errors
 /// Returns the errors of [`check`], or an error if the new CA cannot be made or imported, or a file cannot be written.
 pub fn start(
-    options: &StartOptions,
+    options: StartOptions,
     old: &Issuer,
     cluster: &Cluster,
     env: &Env,
@@ -128,6 +127,7 @@ pub fn start(
     check(role, &options.canaries, cluster, &env.layout)?;
     let (mut ledger, cas) = directory::cas(&env.layout, cluster)?;
     let trust = cas.of(role);
+    let canaries = canaries(role, &options.canaries, cluster);
     let left = rotation::new_ca(&env.layout, role)?;
     let new = match left {
         // Of a run that was killed.
@@ -148,7 +148,7 @@ pub fn start(
         began: env.now,
         old: fingerprints.0,
         new: fingerprints.1,
-        canaries: canaries(role, &options.canaries, cluster),
+        canaries,
         since: ledger.last_sequence()?,
     };
     let mut all: Vec<(CaCertificate, CaState)> = trust.all().map(|(ca, state)| (ca.clone(), state)).collect();
@@ -178,41 +178,50 @@ fn canaries(role: CaRole, chosen: &[String], cluster: &Cluster) -> Vec<String> {
 
 /// Makes the new CA and both canaries, and writes them.
 fn make(
-    options: &StartOptions,
+    options: StartOptions,
     old: &Issuer,
     trust: &TrustBundle,
     cluster: &Cluster,
     env: &Env,
 ) -> Result<CaCertificate, Error> {
     let role = options.role;
-    let (ca, key_pem, signing) = match &options.new {
+    let new_root = |key: &dyn SigningKey| {
+        let numbers = trust.all().filter_map(|(ca, _)| role.number_of(&cluster.name, &ca.root().account()));
+        let number = numbers.max().unwrap_or(1) + 1;
+        let made = new_ca::numbered_root(role, &cluster.name, number, key, cluster.validity.ca, env.now);
+        made.map(Verified::into_inner)
+    };
+    let (ca, key_pem, signing): (CaCertificate, Option<Zeroizing<String>>, Box<dyn SigningKey>) = match options.new {
         NewCa::Generate(kind) => {
-            let numbers = trust.all().filter_map(|(ca, _)| role.number_of(&cluster.name, &ca.root().account()));
-            let number = numbers.max().unwrap_or(1) + 1;
-            let key = PrivateKey::generate(*kind).map_err(IssueError::Key)?;
+            let key = PrivateKey::generate(kind).map_err(IssueError::Key)?;
             let signing = LocalKey::open(&key).map_err(IssueError::Key)?;
-            let (name, lifetime) = (&cluster.name, cluster.validity.ca);
-            let ca = new_ca::numbered_root(role, name, number, &signing, lifetime, env.now)?.into_inner();
-            (ca, app_ca::key_pem(&key, &options.protection)?, signing)
+            (new_root(&signing)?, Some(app_ca::key_pem(&key, &options.protection)?), Box::new(signing))
+        }
+        NewCa::Held(key) => {
+            // Its subject would be another one, and its key the same.
+            if let Some((known, _)) = trust.all().find(|(ca, _)| ca.certificate().spki == key.public_key()) {
+                return Err(RotateError::Known { subject: sanitized(&known.certificate().subject.text) }.into());
+            }
+            (new_root(&*key)?, None, key)
         }
         NewCa::Import { certificate, key, chain, passphrase } => {
             let imported = app_ca::read_for_rotation(
-                (certificate, key, chain.as_deref()),
+                (&certificate, &key, chain.as_deref()),
                 role,
                 passphrase.as_ref(),
                 &options.protection,
                 env,
             )?;
-            (imported.ca, imported.key_pem, imported.signing)
+            (imported.ca, Some(imported.key_pem), Box::new(imported.signing))
         }
     };
     check_new(&ca, trust, &env.layout)?;
-    let new = Issuer::new(ca.clone(), Box::new(signing), env.now)?;
+    let new = Issuer::new(ca.clone(), signing, env.now)?;
     let spec = cluster.canary_spec(role);
     let canary = |issuer: &Issuer| issuer.issue_credential(&spec, cluster.keys, env.now);
     let (of_old, of_new) = (canary(old)?.into_inner(), canary(&new)?.into_inner());
-    let key: &Zeroizing<String> = &key_pem;
-    rotation::create(&env.layout, &ca, Some(key.as_str()), [&of_old, &of_new])?;
+    let key = key_pem.as_ref().map(|key| key.as_str());
+    rotation::create(&env.layout, &ca, key, [&of_old, &of_new])?;
     Ok(ca)
 }
 

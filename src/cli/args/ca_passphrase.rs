@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::passphrase_file::passphrase_of_file;
 use super::pins::{PinsOf, surroundings};
-use crate::app::ca::{Holder, KeyProtection};
+use crate::app::ca::{self as app_ca, Holder, KeyProtection};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
@@ -143,7 +143,8 @@ impl PassphraseArgs {
         cluster: &Cluster,
         context: &mut Context<'_>,
     ) -> Result<Vec<Issuer>> {
-        let (elsewhere, here) = roles.iter().partition::<Vec<CaRole>, _>(|role| cluster.signer(**role).is_some());
+        let is_elsewhere = |role: CaRole| app_ca::signer(role, cluster, &context.env.layout).is_some();
+        let (elsewhere, here) = roles.iter().partition::<Vec<CaRole>, _>(|role| is_elsewhere(**role));
         let mut opened = self.open(&here, context)?;
         for holder in holders(&elsewhere, cluster, context) {
             let env = context.env.clone();
@@ -157,7 +158,17 @@ impl PassphraseArgs {
     ///
     /// # Errors
     /// Returns the errors of [`Self::issuers`].
-    pub(crate) fn with_protection(&self, role: CaRole, context: &mut Context<'_>) -> Result<(Issuer, KeyProtection)> {
+    pub(crate) fn with_protection(
+        &self,
+        role: CaRole,
+        cluster: &Cluster,
+        context: &mut Context<'_>,
+    ) -> Result<(Issuer, KeyProtection)> {
+        if app_ca::signer(role, cluster, &context.env.layout).is_some() {
+            let is_file = cluster.next_signer(role).is_none();
+            let protection = if is_file { self.of_new_file(context)? } else { KeyProtection::None };
+            return Ok((self.issuer(role, cluster, context)?, protection));
+        }
         let given = self.given(context)?;
         let (opened, passphrase) = match (ca::open(&context.env.layout, role, None), given) {
             (Err(CaError::Key { source: KeyError::PassphraseNeeded, .. }), Some(given)) => {
@@ -167,6 +178,15 @@ impl PassphraseArgs {
         };
         let protection = passphrase.map_or(KeyProtection::None, KeyProtection::Passphrase);
         Ok((authority(role, opened, context.env.now)?, protection))
+    }
+
+    /// Returns the protection of a new key's file, where the key that it replaces has none.
+    fn of_new_file(&self, context: &mut Context<'_>) -> Result<KeyProtection> {
+        let passphrase = self.choose(context).map_err(|error| match error.exit() {
+            Exit::Usage => error.hint(format!("give it with --ca-passphrase-file FILE or {VARIABLE}")),
+            _ => error,
+        })?;
+        Ok(KeyProtection::Passphrase(passphrase))
     }
 
     /// Like [`Self::issuers`], for one CA.

@@ -18,10 +18,6 @@ pub(super) fn words(error: &RotateError) -> String {
                 "go on with it: clusterctl rotate-ca next{flag}   (or give it up: clusterctl rotate-ca abort{flag})"
             )
         }
-        RotateError::KeyElsewhere(_) => {
-            "import the new CA into a new cluster directory; docs/src/operate/rotation.md describes the outage"
-                .to_owned()
-        }
         RotateError::SameSubject { .. } => "make the new CA with another name".to_owned(),
         RotateError::Known { .. } => "make a CA with a key of its own".to_owned(),
         RotateError::SharedKey(_) => "give each CA its own key".to_owned(),

@@ -12,6 +12,7 @@ pub(super) fn parse(raw: &RawSigners, errors: &mut Errors) -> Signers {
         cluster: raw.cluster.as_ref().and_then(|raw| signer("signers.cluster", raw, errors)),
         etcd: raw.etcd.as_ref().and_then(|raw| signer("signers.etcd", raw, errors)),
         front_proxy: raw.front_proxy.as_ref().and_then(|raw| signer("signers.front-proxy", raw, errors)),
+        next_cluster: raw.next_cluster.as_ref().and_then(|raw| signer("signers.next-cluster", raw, errors)),
     }
 }
 

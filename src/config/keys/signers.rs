@@ -9,7 +9,7 @@ const TIMEOUT: Value = Value::Text(Format { name: "duration, 1s to 24h", pattern
 const KEY_FILE: Absent = Absent::Rule("its key is a file in the cluster directory");
 
 /// The keys of `signers`. Their names are those of [`crate::cluster::profile::CaRole::name`].
-pub const SIGNERS: [Key; 3] = [
+pub const SIGNERS: [Key; 4] = [
     Key {
         name: "cluster",
         value: Value::Mapping(&SIGNER),
@@ -30,6 +30,14 @@ pub const SIGNERS: [Key; 3] = [
         absent: KEY_FILE,
         example: "{exec: [/usr/local/bin/sign-by-kms, prod-front-proxy]}",
         description: "The holder of the key of the front proxy's CA.",
+    },
+    Key {
+        name: "next-cluster",
+        value: Value::Mapping(&SIGNER),
+        absent: Absent::Rule("the key of the CA that `rotate-ca start` makes is a file"),
+        example: "{pkcs11: \"pkcs11:token=prod;object=ca-2\"}",
+        description: "The holder of the key of the CA that replaces the cluster's in a rotation. After the rotation it becomes \
+                      `cluster`.",
     },
 ];
 

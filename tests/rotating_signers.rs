@@ -1,0 +1,169 @@
+//! Rotations from and to CAs whose keys are with a program or in a token. openssl judges what was signed.
+
+use std::path::Path;
+use std::process::Command;
+
+use clusterctl::cluster::profile::CaRole;
+use clusterctl::pki::rotation::Phase;
+use clusterctl::store::ca;
+use clusterctl::store::layout::Layout;
+use time::OffsetDateTime;
+
+use crate::rotating::proof;
+use crate::support::openssl::P256;
+use crate::support::outside::{needs, stdout};
+use crate::support::{CLUSTER, Lab, good_tool, tool};
+
+/// A program that has the key in the file of its first argument, by openssl alone.
+const PROGRAM: &str = r#"#!/bin/sh
+set -eu
+IFS= read -r header
+case $header in
+*'"version":1,"operation":"public-key"'*) exec openssl pkey -in "$1" -pubout ;;
+*'"version":1,"operation":"sign"'*) echo "$1" >>asked; exec openssl dgst -sha256 -sign "$1" ;;
+*) exit 9 ;;
+esac
+"#;
+const PIN: &str = "648219";
+
+fn program(key: &str) -> String {
+    format!("{{exec: [sh, ./signer.sh, {key}]}}")
+}
+
+/// A directory whose CAs and certificates were made with these entries of `signers`, which are lines.
+fn lab(prepare: impl FnOnce(&mut Lab), entries: &str) -> Lab {
+    let mut lab = Lab::empty();
+    lab.now = OffsetDateTime::now_utc();
+    lab.write("signer.sh", PROGRAM);
+    for key in ["old.key", "new.key"] {
+        lab.write(key, &good_tool("openssl", P256));
+    }
+    lab.write("passphrase", "eleven plain words of a backup that nobody will ever guess\n");
+    prepare(&mut lab);
+    signers(&lab, entries);
+    let is_held = entries.contains("  cluster:");
+    // The other roles have files.
+    let new = if is_held { &["--ca-passphrase-file", "passphrase"][..] } else { &["--plaintext-ca-key"] };
+    good(&lab, &[&["init-ca"], new].concat());
+    apply(&lab);
+    lab
+}
+
+fn signers(lab: &Lab, entries: &str) {
+    let head = if entries.is_empty() { "" } else { "signers:\n" };
+    lab.write("cluster.yaml", &format!("{CLUSTER}{head}{entries}"));
+}
+
+/// Runs the program as a process of its own, since a module of a token is loaded once by a process.
+#[track_caller]
+fn good(lab: &Lab, args: &[&str]) {
+    stdout(&mut lab.process(args));
+}
+
+#[track_caller]
+fn apply(lab: &Lab) {
+    good(lab, &["apply", "--ca-passphrase-file", "passphrase"]);
+}
+
+/// Goes through all phases. `backup` is the name of a new file.
+fn rotate(lab: &Lab, backup: &str) {
+    good(lab, &["rotate-ca", "start", "--ca-passphrase-file", "passphrase"]);
+    good(lab, &["backup", backup, "--passphrase-file", "passphrase"]);
+    let phase = |lab: &Lab| {
+        let trust = ca::trust(&Layout::new(lab.dir().to_owned()), CaRole::Cluster).expect("the CAs");
+        trust.rotation().map(|rotation| rotation.phase)
+    };
+    let next = ["rotate-ca", "next", "--no-wait", "--yes", "--report", "proof.json"];
+    for expected in [Phase::TrustBoth, Phase::Canary, Phase::Servers, Phase::Clients, Phase::DropOld] {
+        lab.write("proof.json", &proof(lab));
+        good(lab, &next);
+        assert_eq!(phase(lab), Some(expected));
+        apply(lab);
+    }
+    lab.write("proof.json", &proof(lab));
+    good(lab, &next);
+    assert_eq!(phase(lab), None);
+    good(lab, &["verify", "--offline"]);
+}
+
+/// Returns true if openssl accepts a node's certificate under the present root.
+fn openssl_accepts(lab: &Lab) -> bool {
+    let path = |name: &str| lab.path(name).display().to_string();
+    let (root, leaf) = (path("pki/ca.crt"), path("pki/nodes/on/kubelet-server.crt"));
+    tool("openssl", &["verify", "-CAfile", &root, &leaf]).status.success()
+}
+
+/// Issues once more, and lets openssl judge.
+#[track_caller]
+fn signs(lab: &Lab) {
+    good(lab, &["issue-node", "on", "--reissue", "--ca-passphrase-file", "passphrase"]);
+    assert!(openssl_accepts(lab));
+}
+
+#[test]
+fn a_key_of_a_program_is_replaced_by_another_ones() {
+    needs!("openssl");
+    let lab = lab(|_| (), &format!("  cluster: {}\n", program("old.key")));
+    let old = lab.read("old.key");
+    signers(&lab, &format!("  cluster: {}\n  next-cluster: {}\n", program("old.key"), program("new.key")));
+    good(&lab, &["issue-node", "on", "--reissue"]);
+    assert!(!lab.read("asked").contains("new.key"), "before the rotation the old key signs");
+    rotate(&lab, "1.age");
+    assert_eq!(lab.read("old.key"), old, "keys elsewhere are not ours to delete");
+    assert!(!lab.path("pki/ca.key").exists() && !lab.path("pki/rotation").exists());
+    signers(&lab, &format!("  cluster: {}\n", program("new.key")));
+    signs(&lab);
+}
+
+#[test]
+fn a_rotation_to_a_program_can_be_given_up() {
+    needs!("openssl");
+    let lab = lab(|_| (), "");
+    signers(&lab, &format!("  next-cluster: {}\n", program("new.key")));
+    good(&lab, &["rotate-ca", "start"]);
+    assert!(lab.path("pki/rotation/key-elsewhere").exists());
+    good(&lab, &["rotate-ca", "abort"]);
+    assert!(lab.path("pki/ca.key").exists() && !lab.path("pki/rotation").exists());
+    signs(&lab);
+}
+
+/// Returns the path of SoftHSM's module.
+fn module() -> &'static str {
+    let known = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so"];
+    known.into_iter().find(|path| Path::new(path).exists()).expect("SoftHSM has a module")
+}
+
+/// Makes a token called `prod`.
+fn token(lab: &mut Lab) {
+    std::fs::create_dir(lab.path("tokens")).expect("a folder");
+    let tokens = lab.path("tokens").display().to_string();
+    lab.write(
+        "softhsm2.conf",
+        &format!("directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"),
+    );
+    lab.env.insert("SOFTHSM2_CONF".to_owned(), lab.path("softhsm2.conf").into());
+    let init = ["--init-token", "--free", "--label", "prod", "--pin", PIN, "--so-pin", "11223344"];
+    stdout(Command::new("softhsm2-util").args(init).envs(&lab.env));
+    lab.write("pin", &format!("{PIN}\n"));
+}
+
+fn in_token(label: &str) -> String {
+    format!("{{pkcs11: \"pkcs11:token=prod;object={label}?pin-source=file:pin\", module: \"{}\"}}", module())
+}
+
+#[test]
+fn a_file_is_replaced_by_a_token_and_that_by_a_file() {
+    needs!("softhsm2-util", "openssl");
+    let lab = lab(token, "");
+    signers(&lab, &format!("  next-cluster: {}\n", in_token("ca-2")));
+    rotate(&lab, "1.age");
+    assert!(!lab.path("pki/ca.key").exists(), "the old key was a file, and is deleted");
+    // The entry may stay as it is until it is moved.
+    signs(&lab);
+    signers(&lab, &format!("  cluster: {}\n", in_token("ca-2")));
+    signs(&lab);
+    rotate(&lab, "2.age");
+    assert!(lab.path("pki/ca.key").exists(), "the new key is a file");
+    signers(&lab, "");
+    signs(&lab);
+}
