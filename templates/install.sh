@@ -1,9 +1,8 @@
 #!/bin/sh
 # Installs this bundle on its host. Written by clusterctl; the same on every host: what goes where stands in manifest.json.
 #
-# It checks everything before it touches anything, prepares every file next to its place, and only then renames them all.
-# If a rename fails, what was there before is put back. If it is killed, or the power goes, a journal says how far it came:
-# the next run, or a unit at the next boot, finishes it first. The second time it finds nothing to do.
+# It checks everything, prepares every file next to its place, and only then renames them all. If a rename fails, what was there
+# before is put back. A journal says how far a run came that was killed: the next run, or a unit at the next boot, finishes it.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -17,12 +16,14 @@ wanted=etc/systemd/system/multi-user.target.wants/clusterctl-unfinished.service
 
 usage() {
     cat <<'USAGE'
-Usage: [DESTDIR=FOLDER] ./install.sh [--dry-run] [--signer FILE] [--force] [--force-host] [--replace]
+Usage: [DESTDIR=FOLDER] ./install.sh [--dry-run] [--restart] [--signer FILE] [--force] [--force-host]
+                                      [--replace]
        [DESTDIR=FOLDER] ./install.sh --finish
 
 Installs the files of this bundle under / or, with DESTDIR, into an image: an existing folder that stands for /.
 
-  --dry-run     check everything, say what would be installed, change nothing
+  --dry-run     check everything, say what would be installed and restarted, change nothing
+  --restart     restart programs that read replaced files only when they start; else they are named
   --signer FILE refuse a bundle that no signer in FILE signed: one name and public key per line (ssh-keygen's allowed_signers).
                 Without it: etc/kubernetes/clusterctl/allowed_signers, else the file that CLUSTERCTL_SIGNER names, if there
                 is one
@@ -32,7 +33,8 @@ Installs the files of this bundle under / or, with DESTDIR, into an image: an ex
   --finish      only finish an installation that was interrupted; the unit clusterctl-unfinished.service runs this at boot
   --help        say this
 
-Exit status: 0 installed, or nothing to do; 1 refused or failed, and nothing was changed; 2 usage.
+Exit status: 0 installed, or nothing to do; 1 refused or failed, and nothing was changed; 2 usage; 3 a
+program was not restarted.
 USAGE
 }
 
@@ -58,18 +60,21 @@ main() {
     check_keys
     find_pending
     check_folders
+    find_due
     if [ -z "$pending$stale" ]; then
         [ "$dry_run" = yes ] || sweep "$everything"
         say "Nothing to do: all $total files of $host (generation $generation) are in place${root:+ under $root}."
         check_drop_ins
+        finish_restarts
         exit 0
     fi
     check_space
     if [ "$dry_run" = yes ]; then
-        say "Would install ${root:+under $root }for $host (cluster $cluster, generation $generation):"
+        say "Would install ${root:+under $root }for $host (cluster $cluster, generation $generation${phase:+, $phase}):"
         list_pending
         tell_left
         check_drop_ins
+        finish_restarts
         exit 0
     fi
     plan
@@ -81,11 +86,13 @@ main() {
     # From here to the last rename no signal comes between them.
     trap '' HUP INT TERM
     commit
+    note_due
     trap - EXIT
     close_journal
     sweep "$everything"
     trap - HUP INT TERM
     report
+    finish_restarts
 }
 
 say() {
@@ -106,6 +113,7 @@ die() {
 read_options() {
     dry_run=no
     finish=no
+    restart=no
     force=no
     force_host=no
     replace=no
@@ -126,6 +134,7 @@ read_options() {
             shift
             ;;
         --finish) finish=yes ;;
+        --restart) restart=yes ;;
         --force) force=yes ;;
         --force-host) force_host=yes ;;
         --replace) replace=yes ;;
@@ -202,6 +211,8 @@ check_bundle() {
     generation=$(field generation manifest.json)
     roles=$(sed -n 's/^  "roles": \[\(.*\)\],$/\1/p' manifest.json)
     files=$(sed -n 's|^    {"path":"\([A-Za-z0-9._@/-]*\)","mode":"\([0-7]*\)","sha256":"\([0-9a-f]*\)"},\{0,1\}$|\3 \2 \1|p' manifest.json)
+    restarts=$(sed -n 's/^  "restarts": \[\(.*\)\],$/\1/p' manifest.json | tr ',' '\n' | tr -d '"')
+    phase=$(sed -n 's/^  "rotation": {"role":"\(.*\)","phase":"\(.*\)","number":\(.\)},$/phase \3 (\2) of the \1 rotation/p' manifest.json)
     total=$(printf '%s\n' "$files" | wc -l | tr -d ' ')
     if [ -z "$host" ] || [ -z "$cluster" ] || [ -z "$files" ] || ! is_number "$generation" ||
         [ "$(grep -c '"path"' manifest.json)" != "$total" ]; then
@@ -259,8 +270,7 @@ check_signature() {
     signed=no
     try_names "$(names_in "$signers")"
     if [ "$signed" = no ]; then
-        # ssh-keygen goes no further than the first line that has the key, and that one may allow it something else, git for
-        # one. So each line is asked by itself.
+        # ssh-keygen stops at the first line that has the key, which may allow it something else. So each line is asked by itself.
         while IFS= read -r line; do
             try_names "$(printf '%s\n' "$line" | names_in /dev/stdin)"
             [ "$signed" = no ] || break
@@ -416,8 +426,7 @@ check_key() {
     fi
 }
 
-# has_public KEY PUBLIC: whether this is the public half of a key. Most files of keys have it beside the private one; of the
-# others openssl computes it.
+# has_public KEY PUBLIC: whether this is the public half of a key. Most files of keys have it; of the others openssl computes it.
 has_public() {
     octets=$(sed -n '/^-----BEGIN .*PRIVATE KEY-----/,/^-----END /p' "$1" | sed '/^-----/d' | base64 -d 2>/dev/null | in_hex)
     case "$octets" in
@@ -436,8 +445,7 @@ in_hex() {
     od -A n -v -t x1 | tr -d ' \n'
 }
 
-# Everything that is not in place, a line each: SHA-256, mode, path in the bundle, path on the host. The record comes last:
-# it says that all before it is there.
+# Everything that is not in place, a line each: SHA-256, mode, path in the bundle, path on the host. The record comes last.
 find_pending() {
     pending=''
     everything=''
@@ -485,7 +493,7 @@ want() {
 "
 }
 
-# No folder on the way may be something else, lead out of an image, or be open to others, who could replace the cluster's root.
+# No folder on the way may be something else, lead out of an image, or be open to others.
 check_folders() {
     image=$(cd -P -- "${root:-/}" && pwd -P)
     seen=' '
@@ -698,8 +706,7 @@ put_state() {
     mv -f -- "$new" "$root/$state/$1" || die "$root/$state/$1 cannot be written" "$(rights_hint)"
 }
 
-# The state, with a copy of this script, and a unit that runs it at the next boot, come before anything else: no key is written
-# that would stay if the power went.
+# The state, with a copy of this script, and a unit that runs it at the next boot, come before any key is written.
 open_journal() {
     make_folder "$root/$state"
     put_state finish.sh <install.sh
@@ -898,6 +905,7 @@ recover() {
     forward)
         if can_go_forward; then
             go_forward
+            finished=$operations
             say "Finished an installation that was interrupted."
         else
             warn "files of an interrupted installation are gone; what was there before it is put back"
@@ -940,7 +948,7 @@ TARGETS
 # -- afterwards --
 
 report() {
-    say "Installed for $host (cluster $cluster, generation $generation)${root:+ under $root}:"
+    say "Installed for $host (cluster $cluster, generation $generation${phase:+, $phase})${root:+ under $root}:"
     while read -r _ mode _ target; do
         [ -z "$target" ] || say "  $mode  $root/$target"
     done <<PENDING
@@ -957,11 +965,11 @@ STALE
         report_image
         return 0
     fi
-    case "$roles" in
-    *'"node"'*) say "Next:  systemctl daemon-reload && systemctl restart kubelet" ;;
+    case "$idle" in
+    *kubelet*) say "Next:  systemctl daemon-reload && systemctl restart kubelet" ;;
     esac
-    case "$roles" in
-    *'"master"'*)
+    case "$idle" in
+    *kube-apiserver*)
         say "Next, where systemd runs the control plane:"
         say "  systemctl daemon-reload && systemctl enable etcd kube-apiserver kube-controller-manager kube-scheduler &&"
         say "  systemctl restart --no-block etcd kube-apiserver kube-controller-manager kube-scheduler"
@@ -969,6 +977,114 @@ STALE
         say "Where a kubelet runs it from etc/kubernetes/manifests, it sees new manifests by itself."
         ;;
     esac
+}
+
+# -- restarts --
+#
+# manifest.json has the files that each program reads only when it starts. When one is replaced, the instance that runs is noted.
+noted=/run/clusterctl-restarts
+
+# find_due: the programs to be restarted, and how each runs; those that do not run are idle
+find_due() {
+    due=''
+    idle=''
+    [ -z "$root" ] || return 0
+    for program in $(units); do
+        for how in systemd pod otherwise not; do
+            [ -z "$(instance)" ] || break
+        done
+        if [ "$how" = not ]; then
+            idle="$idle $program"
+        elif is_replaced || grep -qxF "$(instance) $program" "$noted" 2>/dev/null; then
+            due="$due$program $how
+"
+        fi
+    done
+}
+
+# instance: which instance of $program runs; nothing where it does not run like $how
+instance() {
+    case "$how" in
+    systemd)
+        case "$(systemctl is-active "$program" 2>/dev/null)" in
+        active | *ing | failed) systemctl show --property=InvocationID "$program" ;;
+        esac
+        ;;
+    pod) crictl ps -q --name "^$program\$" 2>/dev/null ;;
+    otherwise) pidof "$program" 2>/dev/null ;;
+    not) say no ;;
+    esac </dev/null || :
+}
+
+is_replaced() {
+    for path in "etc/systemd/system/$program.service.d/10-clusterctl.conf" $(say "$restarts" | sed -n "s/^$program //p"); do
+        case "$pending $stale${finished:-}" in
+        # A kubelet starts a static pod again when its manifest changes.
+        *"etc/kubernetes/manifests/$program.yaml
+"*) [ "$how" != pod ] || return 1 ;;
+        esac
+        case "$pending $stale${finished:-}" in
+        *"$path
+"*) return 0 ;;
+        esac
+    done
+    return 1
+}
+
+note_due() {
+    [ -n "$root" ] || while read -r program how; do
+        [ -z "$program" ] || say "$(instance) $program"
+    done 2>/dev/null >"$noted" <<DUE || :
+${due%?}
+DUE
+}
+
+finish_restarts() {
+    left=''
+    if [ "$restart" = yes ] && [ "$dry_run" = no ]; then
+        while read -r program how; do
+            if [ -n "$program" ] && [ -z "$left" ] && restart_one; then
+                say "  restarted  $program"
+            else
+                left="$left${program:+$program $how
+}"
+            fi
+        done <<DUE
+${due%?}
+DUE
+        due=$left
+        note_due
+    fi
+    [ -z "$due" ] || say "To be restarted, because they read replaced files only when they start (by hand, or --restart):"
+    while read -r program how; do
+        case "$how" in
+        systemd) say "  systemctl daemon-reload && systemctl restart $program" ;;
+        pod) say "  crictl stop -t 30 \$(crictl ps -q --name '^$program\$')" ;;
+        otherwise) say "  $program (a static pod: move its manifest away, and back)" ;;
+        esac
+    done <<DUE
+${due%?}
+DUE
+    [ -z "$left" ] || exit 3
+}
+
+# restart_one: restarts $program, and waits until it is ready, at most two minutes
+restart_one() {
+    before=$(instance)
+    case "$how" in
+    systemd) systemctl daemon-reload && systemctl --no-block restart "$program" ;;
+    pod) crictl stop -t 30 "$before" >/dev/null ;;
+    *) false ;;
+    esac </dev/null || return 1
+    for _ in 1 2 3 4 5 6; do
+        sleep 20
+        case "$(instance)" in
+        "$before" | '') ;;
+        *) [ "$how" = systemd ] && ! systemctl is-active -q "$program" </dev/null || return 0 ;;
+        esac
+    done
+    warn "$program is not ready"
+    return 1
 }
 
 # Nothing runs in an image that could be restarted.
@@ -985,8 +1101,7 @@ report_image() {
     esac
 }
 
-# Drop-ins are read in the order of their names, and the last ExecStart= wins. A package may bring a later one long after the
-# bundle was installed: so this is said each time.
+# Drop-ins are read in the order of their names, and the last ExecStart= wins. A package may bring a later one: this is said each time.
 check_drop_ins() {
     ours=99-clusterctl.conf
     for program in $(units); do

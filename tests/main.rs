@@ -85,6 +85,7 @@ mod renewing;
 mod replaying;
 mod reports;
 mod requests;
+mod restarting;
 mod revocation;
 mod revocation_recovery;
 mod revoking;

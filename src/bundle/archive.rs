@@ -287,6 +287,8 @@ mod tests {
             not_before: datetime!(2026-11-23 11:55:00 UTC),
             not_after: datetime!(2027-11-23 12:00:00 UTC),
             generation: 1,
+            rotation: None,
+            restarts: Vec::new(),
             files: files.iter().map(listed).collect(),
         };
         let json = manifest.to_json();

@@ -8,6 +8,8 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::images::Settings;
+use super::manifest::RotationMark;
+use super::restarts::ReadAtStart;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Profile, TABLE};
 use crate::cluster::spec::{Cluster, Host, Role};
@@ -42,6 +44,10 @@ pub struct BundleInput<'a> {
     /// The generation, greater than that of every earlier bundle of this host with other contents. `install.sh` refuses
     /// a smaller one.
     pub generation: u64,
+    /// The phase of a rotation for which the bundle is packed.
+    pub rotation: Option<&'a RotationMark>,
+    /// The CAs and certificates that the stated version reads only when it starts.
+    pub read_at_start: &'a [ReadAtStart],
 }
 
 /// A host's roles, at least one, with its entry in each list of the cluster file.

@@ -13,10 +13,20 @@ use crate::cluster::endpoint::Endpoint;
 use crate::cluster::name::{ClusterName, HostName};
 use crate::cluster::spec::Role;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::rotation::Phase;
 
 /// The version that is written, and the newest that is read. It increases when an older reader would misinterpret the
 /// manifest.
 pub const SCHEMA_VERSION: u64 = 1;
+
+/// The phase of a rotation of a CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotationMark {
+    /// The role that is rotated, as `rotate-ca --role` has it.
+    pub role: String,
+    /// The phase.
+    pub phase: Phase,
+}
 
 /// The manifest of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +51,11 @@ pub struct Manifest {
     pub not_after: OffsetDateTime,
     /// The generation, greater than that of every earlier bundle of this host with other contents.
     pub generation: u64,
+    /// The phase of a rotation for which the bundle was packed.
+    pub rotation: Option<RotationMark>,
+    /// For each program that has to be restarted when one of some files is replaced: the program and these files,
+    /// separated by spaces.
+    pub restarts: Vec<String>,
     /// All files but the manifest, its checksum and its signature, sorted by path.
     pub files: Vec<ManifestFile>,
 }
@@ -115,6 +130,8 @@ impl Manifest {
             not_before,
             not_after,
             generation,
+            rotation,
+            restarts,
             files,
         } = &json_form;
         let mut out = String::with_capacity(512 + files.len() * 192);
@@ -135,6 +152,12 @@ impl Manifest {
         field("notBefore", json(not_before));
         field("notAfter", json(not_after));
         field("generation", json(generation));
+        if let Some(rotation) = rotation {
+            field("rotation", json(rotation));
+        }
+        if !restarts.is_empty() {
+            field("restarts", json(restarts));
+        }
         out.push_str("  \"files\": [");
         for (i, file) in files.iter().enumerate() {
             out.extend([if i == 0 { "\n    " } else { ",\n    " }, &json(file)]);
@@ -185,7 +208,19 @@ struct ManifestJson<'a> {
     not_before: String,
     not_after: String,
     generation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<RotationJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    restarts: Vec<String>,
     files: Vec<FileJson<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotationJson {
+    role: String,
+    phase: String,
+    number: u8,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -215,6 +250,12 @@ impl<'a> From<&'a Manifest> for ManifestJson<'a> {
             not_before: stamp(manifest.not_before),
             not_after: stamp(manifest.not_after),
             generation: manifest.generation,
+            rotation: manifest.rotation.as_ref().map(|mark| RotationJson {
+                role: mark.role.clone(),
+                phase: mark.phase.as_str().to_owned(),
+                number: mark.phase.number(),
+            }),
+            restarts: manifest.restarts.clone(),
             files: manifest.files.iter().map(file).collect(),
         }
     }
@@ -241,8 +282,29 @@ impl ManifestJson<'_> {
             not_before: time("notBefore", &self.not_before)?,
             not_after: time("notAfter", &self.not_after)?,
             generation: self.generation,
+            rotation: self.rotation.map(RotationJson::read).transpose()?,
+            restarts: self.restarts.into_iter().map(restart).collect::<Result<_, _>>()?,
             files: self.files.into_iter().map(FileJson::read).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl RotationJson {
+    fn read(self) -> Result<RotationMark, ManifestError> {
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '-';
+        let phase = Phase::parse(&self.phase).filter(|phase| phase.number() == self.number);
+        match phase {
+            Some(phase) if self.role.chars().all(is_name) => Ok(RotationMark { role: self.role, phase }),
+            _ => Err(unusable("rotation", &format!("{} {}", self.role, self.phase))),
+        }
+    }
+}
+
+/// Reads a line of `restarts`, which goes into a shell.
+fn restart(line: String) -> Result<String, ManifestError> {
+    match line.split(' ').all(is_plain_path) {
+        true => Ok(line),
+        false => Err(unusable("restarts", &line)),
     }
 }
 
@@ -289,6 +351,8 @@ mod tests {
             not_before: datetime!(2026-11-23 11:55:00 UTC),
             not_after: datetime!(2027-11-23 12:00:00 UTC),
             generation: 7,
+            rotation: None,
+            restarts: vec!["kubelet etc/kubernetes/kubelet.conf".into()],
             files: vec![file("etc/kubernetes/kubelet.conf", 0o600), file("install.sh", 0o755)],
         }
     }
@@ -301,6 +365,13 @@ mod tests {
         assert!(!json.contains("otherPins"), "{json}");
         let several = Manifest { other_pins: vec![Fingerprint::of(b"def")], ..manifest() };
         assert_eq!(Manifest::parse(several.to_json().as_bytes()), Ok(several));
+        let mark = RotationMark { role: "cluster".into(), phase: Phase::TrustBoth };
+        let rotating = Manifest { rotation: Some(mark), restarts: Vec::new(), ..manifest() };
+        let text = rotating.to_json();
+        let line = "\n  \"rotation\": {\"role\":\"cluster\",\"phase\":\"trust-both\",\"number\":1},\n";
+        assert!(text.contains(line), "{text}");
+        assert_eq!(Manifest::parse(text.as_bytes()), Ok(rotating));
+        assert!(Manifest::parse(text.replace("\"number\":1", "\"number\":2").as_bytes()).is_err());
         assert!(
             json.contains("\n    {\"path\":\"etc/kubernetes/kubelet.conf\",\"mode\":\"0600\",\"sha256\":\"ba7816bf"),
             "{json}"
@@ -317,6 +388,7 @@ mod tests {
         assert_eq!(changed("\"on\"", "\"../on\""), unusable("host", "../on"));
         assert_eq!(changed("etc/kubernetes/kubelet.conf", "etc/../../x"), unusable("path", "etc/../../x"));
         assert_eq!(changed("etc/kubernetes/kubelet.conf", "/etc/passwd"), unusable("path", "/etc/passwd"));
+        assert!(matches!(changed("kubelet etc", "kubelet $(id)"), ManifestError::Field { field: "restarts", .. }));
         assert_eq!(changed("0600", "4755"), unusable("mode", "4755"));
         assert_eq!(changed("0600", "+600"), unusable("mode", "+600"));
         assert!(changed("sha256:ba", "sha256:zz").to_string().contains("rootPin"));

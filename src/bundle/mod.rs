@@ -22,5 +22,6 @@ pub mod packer;
 pub mod paths;
 pub mod policy;
 pub mod render;
+pub mod restarts;
 pub mod signature;
 pub mod verifier;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::manifest::{Manifest, ManifestFile};
+use super::manifest::{Manifest, ManifestFile, RotationMark};
 use crate::pki::fingerprint::Fingerprint;
 
 /// The bundle's manifest.
@@ -56,6 +56,20 @@ impl Bundle {
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self { manifest, files }
+    }
+
+    /// Returns the bundle with another phase in its manifest.
+    #[must_use]
+    pub fn marked(mut self, rotation: Option<RotationMark>) -> Self {
+        self.manifest.rotation = rotation;
+        let json = self.manifest.to_json().into_bytes();
+        let sum = manifest_sum(Fingerprint::of(&json)).into_bytes();
+        for (path, bytes) in [(MANIFEST, json), (MANIFEST_SUM, sum)] {
+            if let Some(file) = self.files.iter_mut().find(|file| file.path == path) {
+                file.bytes = bytes.into();
+            }
+        }
+        self
     }
 
     /// Returns SHA-256 of the manifest without its generation: equal for two bundles with the same contents.

@@ -19,6 +19,8 @@ pub const SERVICE_ACCOUNT_KEY: &str = "etc/kubernetes/pki/sa.key";
 pub const SERVICE_ACCOUNT_PUBLIC: &str = "etc/kubernetes/pki/sa.pub";
 /// The node's kubeconfig.
 pub const KUBELET_KUBECONFIG: &str = "etc/kubernetes/kubelet.conf";
+/// The kubelet's serving certificate.
+pub const KUBELET_SERVING_CERTIFICATE: &str = "var/lib/kubelet/pki/kubelet-server.crt";
 /// The kubelet's configuration.
 pub const KUBELET_CONFIG: &str = "var/lib/kubelet/config.yaml";
 /// The controller manager's kubeconfig.

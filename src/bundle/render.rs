@@ -15,6 +15,7 @@ use super::input::{BundleInput, HostCredential, InputError};
 use super::manifest::Manifest;
 use super::model::{Bundle, BundleFile, Common, Contents};
 use super::paths;
+use super::restarts;
 use crate::cluster::kubelet_trust::OwnValues;
 use crate::cluster::kubernetes::Features;
 use crate::cluster::profile::Profile;
@@ -318,6 +319,8 @@ fn with_manifest(input: &BundleInput<'_>, credentials: &[&HostCredential], files
         not_before: certificates().map(|c| c.not_before).fold(root.not_before, Ord::max),
         not_after: certificates().map(|c| c.not_after).fold(root.not_after, Ord::min),
         generation: input.generation,
+        rotation: input.rotation.cloned(),
+        restarts: restarts::lines(input.read_at_start, &files),
         files: Vec::new(),
     };
     Bundle::with_manifest(manifest, files)

@@ -86,6 +86,8 @@ pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
         not_before,
         not_after,
         generation: input.generation,
+        rotation: None,
+        restarts: Vec::new(),
         files: Vec::new(),
     };
     Ok(Bundle::with_manifest(manifest, files))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clusterctl::app::rotate::read_at_start;
 use clusterctl::bundle::images::Settings;
 use clusterctl::bundle::input::{BundleInput, CredentialPem, Roles};
 use clusterctl::bundle::model::Bundle;
@@ -129,6 +130,8 @@ impl Site {
             denials,
             credentials,
             generation,
+            rotation: None,
+            read_at_start: &read_at_start(cluster),
         };
         templates.render(&input)
     }

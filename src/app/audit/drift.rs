@@ -142,6 +142,9 @@ impl ExpectedBundle<'_> {
             denials: self.denials,
             credentials: &credentials,
             generation,
+            // They are in the manifest alone, which is not compared.
+            rotation: None,
+            read_at_start: &[],
         };
         self.templates.as_ref()?.render(&input).ok()
     }

@@ -52,6 +52,7 @@ impl GenerationTracker {
         templates: &Templates,
     ) -> Result<(Bundle, bool), PackageError> {
         let credentials = inputs.credentials(&roles)?;
+        let mark = inputs.marks.first().cloned().flatten();
         let render = |generation| {
             let input = BundleInput {
                 cluster: inputs.cluster,
@@ -63,14 +64,23 @@ impl GenerationTracker {
                 denials: &inputs.denials,
                 credentials: &credentials,
                 generation,
+                rotation: mark.as_ref(),
+                read_at_start: &inputs.read_at_start,
             };
             templates.render(&input).map_err(|source| PackageError::Render { host: roles.host().clone(), source })
         };
         let (last, next) = (self.generations.last(roles.host()), self.generations.next());
-        let bundle = render(last.map_or(next, |last| last.generation))?;
-        if last.is_some_and(|last| last.content == bundle.content()) {
-            return Ok((bundle, false));
+        let mut bundle = render(last.map_or(next, |last| last.generation))?;
+        // A bundle keeps the phase for which it was packed while its other contents are the same.
+        for mark in &inputs.marks {
+            if bundle.manifest.rotation != *mark {
+                bundle = bundle.marked(mark.clone());
+            }
+            if last.is_some_and(|last| last.content == bundle.content()) {
+                return Ok((bundle, false));
+            }
         }
+        let bundle = bundle.marked(mark.clone());
         // A template can print the generation, so changing it in the manifest is not enough.
         let bundle = if bundle.manifest.generation == next { bundle } else { render(next)? };
         let packed = Packed { generation: next, content: bundle.content() };

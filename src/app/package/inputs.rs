@@ -8,6 +8,8 @@ use super::preflight_error::RefusedHost;
 use crate::app::env::Env;
 use crate::bundle::images::Settings;
 use crate::bundle::input::{HostCredential, Roles};
+use crate::bundle::manifest::RotationMark;
+use crate::bundle::restarts::ReadAtStart;
 use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
@@ -29,6 +31,9 @@ pub(super) struct Inputs<'c> {
     pub(super) other_token_keys: Vec<String>,
     pub(super) settings: Settings,
     pub(super) denials: Denials,
+    /// The phase for which bundles are packed, and then those of earlier bundles.
+    pub(super) marks: Vec<Option<RotationMark>>,
+    pub(super) read_at_start: Vec<ReadAtStart>,
     pub(super) known: Inventory,
     pub(super) snapshots: Snapshots,
     pub(super) cache: VerificationCache,

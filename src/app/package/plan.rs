@@ -13,6 +13,7 @@ use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::observer::Observer;
 use crate::app::revoke::{self, denials, removed_hosts};
+use crate::app::rotate;
 use crate::bundle::format::Format;
 use crate::bundle::input::Roles;
 use crate::bundle::render::Templates;
@@ -120,6 +121,8 @@ pub(super) fn inputs<'c>(
         other_token_keys: other_token_keys(options.hosts.hosts(), &env.layout)?,
         settings: options.settings.clone(),
         denials: denials::of_ledger(ledger, &cas.cluster, env.now)?,
+        marks: rotate::marks(&cas, ledger)?,
+        read_at_start: rotate::read_at_start(cluster),
         known,
         snapshots: Snapshots::new(&env.layout, cache_key, env.now),
         cache: ledger.verification_cache()?,

@@ -10,6 +10,8 @@ mod behind;
 mod error;
 mod gate;
 mod handover;
+mod installed;
+mod mark;
 mod plan;
 mod rereads;
 mod start;
@@ -21,6 +23,8 @@ pub use advance::{NextOptions, NextReport, deletes_key, is_recorded, next, previ
 pub use behind::Behind;
 pub use error::RotateError;
 pub use gate::{GateReport, REQUIRED, parse};
+pub use installed::read_at_start;
+pub(in crate::app) use mark::marks;
 pub use plan::{Change, Group, PhasePlan, Restart, Target, plan};
 pub use rereads::{Component, Input, READS, Reread, reread};
 pub use start::{NewCa, StartOptions, StartReport, check, start};
