@@ -91,6 +91,8 @@ mod revocation_recovery;
 mod revoking;
 mod roots;
 mod rotating;
+mod rotating_accounts;
+mod rotating_emergency;
 mod rotating_etcd;
 mod rotating_front_proxy;
 mod rotating_kinds;

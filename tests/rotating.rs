@@ -323,7 +323,7 @@ pub(crate) fn proof(lab: &Lab) -> String {
 
 /// Runs a command and kills it at its `nth` system call that changes names of files or syncs them. Returns false if it
 /// ended before.
-fn killed(lab: &Lab, args: &[&str], nth: usize) -> bool {
+pub(crate) fn killed(lab: &Lab, args: &[&str], nth: usize) -> bool {
     const CALLS: &str =
         "rename,renameat,renameat2,unlink,unlinkat,rmdir,fsync,fdatasync,syncfs,link,linkat,mkdir,mkdirat";
     let (trace, inject) = (format!("trace={CALLS}"), format!("inject={CALLS}:signal=SIGKILL:when={nth}"));

@@ -320,7 +320,7 @@ fn with_manifest(input: &BundleInput<'_>, credentials: &[&HostCredential], files
         not_after: certificates().map(|c| c.not_after).fold(root.not_after, Ord::min),
         generation: input.generation,
         rotation: input.rotation.cloned(),
-        restarts: restarts::lines(input.read_at_start, &files),
+        restarts: restarts::lines(input.read_at_start, &files, &input.roles.list()),
         files: Vec::new(),
     };
     Bundle::with_manifest(manifest, files)

@@ -3,6 +3,7 @@
 
 use super::model::BundleFile;
 use super::paths;
+use crate::cluster::spec::Role;
 
 /// A file that a program reads only when it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,17 +49,18 @@ const ALWAYS: [ReadAtStart; 21] = [
     read(KUBELET, paths::KUBELET_CONFIG),
 ];
 
-/// Returns one line for each program, `PROGRAM PATH…`, with those of its files that the bundle has.
+/// Returns one line for each program of a host with these roles, `PROGRAM PATH…`, with those of its files that the bundle has.
 ///
 /// `of_version` has the files that only newer versions of the programs read again.
-pub(super) fn lines(of_version: &[ReadAtStart], files: &[BundleFile]) -> Vec<String> {
+pub(super) fn lines(of_version: &[ReadAtStart], files: &[BundleFile], roles: &[Role]) -> Vec<String> {
     let reads = || ALWAYS.iter().chain(of_version).filter(|read| files.iter().any(|file| file.path == read.path));
     let programs = [ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KUBELET];
+    let is_here = |program: &&str| roles.contains(if *program == KUBELET { &Role::Node } else { &Role::Master });
     let line = |program: &str| {
         let mut paths: Vec<&str> = reads().filter(|read| read.program == program).map(|read| read.path).collect();
         paths.sort_unstable();
         paths.dedup();
         (!paths.is_empty()).then(|| format!("{program} {}", paths.join(" ")))
     };
-    programs.into_iter().filter_map(line).collect()
+    programs.into_iter().filter(is_here).filter_map(line).collect()
 }

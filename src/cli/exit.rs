@@ -185,6 +185,8 @@ fn of_rotate(error: &RotateError) -> Exit {
         | RotateError::NoCanary(_)
         | RotateError::Due(_)
         | RotateError::TooLate { .. }
+        | RotateError::Left { .. }
+        | RotateError::ConfirmEmergency
         | RotateError::Confirm(_) => Exit::Refused,
     }
 }

@@ -83,7 +83,8 @@ fn apply(args: &ApplyArgs, plan: ApplyPlan<'_>, cluster: &Cluster, context: &mut
     let signers = plan.signers();
     let issuers = match signers.is_empty() {
         true => Vec::new(),
-        false => args.passphrase.issuers(&signers, cluster, context)?,
+        false if plan.changes().crls.is_empty() => args.passphrase.issuers(&signers, cluster, context)?,
+        false => args.passphrase.crl_issuers(&signers, cluster, context)?,
     };
     Ok(plan.apply(&issuers, &mut context.observer())?)
 }

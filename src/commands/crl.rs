@@ -74,7 +74,7 @@ fn renew(args: &RenewArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let env = context.env.clone();
     let plan = revoke::plan(options, &cluster, &env, &mut context.observer())?;
-    let issuers = args.passphrase.issuers(plan.signers(), &cluster, context)?;
+    let issuers = args.passphrase.crl_issuers(plan.signers(), &cluster, context)?;
     let report = plan.apply(&issuers, &mut context.observer())?;
     revocation::show(&report, &mut context.screen);
     Ok(Exit::Done)

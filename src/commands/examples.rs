@@ -77,7 +77,8 @@ Examples:
   $ clusterctl rotate-ca start
   $ clusterctl rotate-ca start --key-kind ecdsa-p256 --canary master-2 --canary worker-7
   $ clusterctl rotate-ca start --cert new-ca.crt --key new-ca.key
-  $ clusterctl rotate-ca start --role service-account";
+  $ clusterctl rotate-ca start --role service-account
+  $ clusterctl rotate-ca start --emergency";
 
 /// `rotate-ca status`
 pub const ROTATE_CA_STATUS: &str = "\

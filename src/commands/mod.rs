@@ -37,6 +37,7 @@ pub mod request;
 pub mod restore;
 pub mod revoke;
 pub mod rotate_ca;
+mod rotate_emergency;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod show;

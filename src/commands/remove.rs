@@ -72,7 +72,7 @@ pub fn run(args: &RemoveArgs, context: &mut Context<'_>) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     confirm(plan.removal(), args.yes, context)?;
-    let issuers = args.passphrase.issuers(&plan.removal().crls, &cluster, context)?;
+    let issuers = args.passphrase.crl_issuers(&plan.removal().crls, &cluster, context)?;
     let report = plan.apply(&issuers, &mut context.observer())?;
     removal::show(&report, &cluster, &env.layout, args.output, &mut context.screen);
     Ok(Exit::Done)

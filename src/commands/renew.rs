@@ -61,7 +61,10 @@ pub fn run(args: &RenewArgs, context: &mut Context<'_>) -> Result<Exit> {
         renewal::show_plan(&plan, args.dry_run, args.output, &mut context.screen);
         return Ok(Exit::Done);
     }
-    let issuers = args.passphrase.issuers(&plan.signers(), &cluster, context)?;
+    let issuers = match plan.renews_crls() {
+        true => args.passphrase.crl_issuers(&plan.signers(), &cluster, context)?,
+        false => args.passphrase.issuers(&plan.signers(), &cluster, context)?,
+    };
     let report = plan.apply(&issuers, &mut context.observer())?;
     renewal::show(&report, args.output, &mut context.screen);
     Ok(Exit::Done)

@@ -108,7 +108,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
     let env = context.env.clone();
     let plan = revoke::plan(args.options(context), &cluster, &env, &mut context.observer())?;
     confirm(plan.preview(), args.yes, context)?;
-    let issuers = args.passphrase.issuers(plan.signers(), &cluster, context)?;
+    let issuers = args.passphrase.crl_issuers(plan.signers(), &cluster, context)?;
     let report = plan.apply(&issuers, &mut context.observer())?;
     revocation::show(&report, &mut context.screen);
     Ok(Exit::Done)

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::rotate_emergency::Emergency;
 use crate::app::ca::Holder;
 use crate::app::rotate::tokens::{self, TokenNextOptions};
-use crate::app::rotate::{self, NewCa, NextOptions, StartOptions};
+use crate::app::rotate::{self, NewCa, NextOptions, StartOptions, StartReport};
 use crate::app::verify::{self, RunOptions, TargetOptions, TargetSource};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::args::output::OutputFormat;
@@ -103,6 +104,13 @@ struct StartArgs {
     /// File with the passphrase of the key that is imported [env: CLUSTERCTL_KEY_PASSPHRASE holds the passphrase itself]
     #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
     key_passphrase_file: Option<PathBuf>,
+    /// The key of the old CA was stolen: begin the last phase at once, in which hosts trust the new root alone, and revoke
+    /// all that the old root signed. Hosts and accounts are cut off until they have new certificates
+    #[arg(long, conflicts_with = "canaries")]
+    emergency: bool,
+    /// With --emergency: do not ask
+    #[arg(long, requires = "emergency")]
+    yes: bool,
     /// Host that presents certificates of the new root first; repeat for each [default: the first master and the first node]
     #[arg(long = "canary", value_name = "HOST", add = super::completions::hosts())]
     canaries: Vec<String>,
@@ -140,15 +148,20 @@ struct NextArgs {
     /// Keep the key of the old CA in the directory when it is retired
     #[arg(long)]
     keep_old_key: bool,
-    /// Delete the key of the old CA without asking when it is retired
+    /// Do not ask: the key of the old CA is deleted when it is retired, or hosts are cut off by --emergency
     #[arg(long)]
     yes: bool,
+    /// Begin the last phase at once, without any proof: the key of the old CA was stolen
+    #[arg(long, conflicts_with_all = ["report", "no_wait", "keep_old_key"])]
+    emergency: bool,
     /// Print the plan of the next phase, prove nothing and change nothing
     #[arg(long)]
     dry_run: bool,
     /// Format of the output; the schema of the JSON is schemas/rotation.schema.json
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     output: OutputFormat,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
 }
 
 /// How the phase is proven.
@@ -225,6 +238,26 @@ pub fn run(args: &RotateCaArgs, context: &mut Context<'_>) -> Result<Exit> {
 fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
     let env = context.env.clone();
     let Some(role) = args.role.of_ca() else { return start_tokens(args, cluster, context) };
+    check_emergency(args.emergency, Some(role))?;
+    if args.emergency {
+        let output = args.output;
+        let emergency = Emergency { role, passphrase: &args.passphrase, is_confirmed: args.yes, output };
+        let is_under_way = rotate::state(cluster, &env)?.iter().any(|state| state.role == role);
+        emergency.confirm(cluster, context)?;
+        // A command that was killed had made the new CA.
+        if !is_under_way {
+            make(args, role, cluster, context)?;
+        }
+        return emergency.run(cluster, context);
+    }
+    let report = make(args, role, cluster, context)?;
+    rotation::show_start(&report, args.output, &mut context.screen);
+    Ok(Exit::Done)
+}
+
+/// Makes the new CA.
+fn make(args: &StartArgs, role: CaRole, cluster: &Cluster, context: &mut Context<'_>) -> Result<StartReport> {
+    let env = context.env.clone();
     rotate::check(role, &args.canaries, cluster, &env.layout)?;
     let held = match Holder::of_next(role, cluster, &env, &surroundings(context)) {
         Some(_) if args.cert.is_some() => {
@@ -248,14 +281,23 @@ fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Resu
     };
     let (old, protection) = args.passphrase.with_protection(role, cluster, context)?;
     let options = StartOptions { role, new, canaries: args.canaries.clone(), protection };
-    let report = rotate::start(options, &old, cluster, &env, &mut context.observer())?;
-    rotation::show_start(&report, args.output, &mut context.screen);
-    Ok(Exit::Done)
+    Ok(rotate::start(options, &old, cluster, &env, &mut context.observer())?)
 }
 
 fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
     let env = context.env.clone();
     let Some(role) = args.role.of_ca() else { return next_tokens(args, cluster, context) };
+    check_emergency(args.emergency, Some(role))?;
+    if args.emergency {
+        let (is_confirmed, output) = (args.yes, args.output);
+        let emergency = Emergency { role, passphrase: &args.passphrase, is_confirmed, output };
+        if args.dry_run {
+            emergency.show_plan(cluster, context)?;
+            return Ok(Exit::Done);
+        }
+        emergency.confirm(cluster, context)?;
+        return emergency.run(cluster, context);
+    }
     if args.dry_run {
         let report = rotate::preview(role, cluster, &env)?;
         rotation::show_next(&report, true, args.output, &mut context.screen);
@@ -264,20 +306,35 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
     let mut options =
         NextOptions { role, report: None, no_wait: args.no_wait, keep_old_key: args.keep_old_key, confirmed: args.yes };
     // A command that was killed had the proof.
-    if !rotate::is_recorded(role, cluster, &env)? {
+    let is_recorded = rotate::is_recorded(role, cluster, &env)?;
+    if !is_recorded {
         options.report = Some(args.proof.report(role != CaRole::Cluster, cluster, context)?);
     }
     if rotate::deletes_key(role, cluster, &env)? && !args.keep_old_key && !args.yes {
         options.confirmed = confirm(context)?;
     }
     let env = context.env.clone();
-    let report = rotate::next(&options, cluster, &env, &mut context.observer())?;
+    let old = match rotate::needs_last_crl(role, cluster, &env)? && !is_recorded {
+        true => args.passphrase.outgoing(role, context)?,
+        false => None,
+    };
+    let report = rotate::next(&options, old.as_ref(), cluster, &env, &mut context.observer())?;
     rotation::show_next(&report, false, args.output, &mut context.screen);
     Ok(Exit::Done)
 }
 
+/// Refuses an emergency of anything but the cluster's CA: the order that locks a thief out is that of its clients.
+fn check_emergency(is_emergency: bool, role: Option<CaRole>) -> Result<()> {
+    let why = "--emergency is for the cluster's CA; what else was stolen is rotated phase by phase";
+    match is_emergency && role != Some(CaRole::Cluster) {
+        true => Err(CliError::new(Exit::Usage, why)),
+        false => Ok(()),
+    }
+}
+
 /// Begins the rotation of the key of service accounts.
 fn start_tokens(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
+    check_emergency(args.emergency, None)?;
     if args.key_kind.is_some() || args.cert.is_some() || !args.canaries.is_empty() {
         let why =
             "--key-kind, --cert and --canary are for CAs; the key of service accounts is of the kind of cluster.yaml";
@@ -291,6 +348,7 @@ fn start_tokens(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) 
 
 /// Begins the next phase of the rotation of the key of service accounts.
 fn next_tokens(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
+    check_emergency(args.emergency, None)?;
     let env = context.env.clone();
     let preview = tokens::preview(cluster, &env)?;
     if args.dry_run {

@@ -155,6 +155,20 @@ impl TrustBundle {
         self.rotation.as_ref()
     }
 
+    /// Returns the CA that a rotation replaces, once the new one signs: it still signs its own CRL.
+    #[must_use]
+    pub fn outgoing(&self) -> Option<&CaCertificate> {
+        let rotation = self.rotation.as_ref().filter(|rotation| rotation.phase.is_signed_by_new())?;
+        self.find(rotation.old).map(|(ca, _)| ca)
+    }
+
+    /// Returns true for the CAs that sign their CRLs: the active one, and the one that a rotation replaces.
+    #[must_use]
+    pub fn signs_crl_of(&self, ca: Fingerprint) -> bool {
+        let is_meant = |one: &CaCertificate| one.certificate().fingerprint() == ca;
+        is_meant(&self.active) || self.outgoing().is_some_and(is_meant)
+    }
+
     /// Returns the CA whose certificate has this SHA-256, with its state.
     #[must_use]
     pub fn find(&self, fingerprint: Fingerprint) -> Option<(&CaCertificate, CaState)> {

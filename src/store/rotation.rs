@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::ca::CaError;
+use super::ca::{self, CaError, OpenedCa};
 use super::error::StoreError;
 use super::files::{self, PRIVATE, PUBLIC};
 use super::layout::Layout;
@@ -17,6 +17,8 @@ use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::certificate::Certificate;
 use crate::pki::issuer::Credential;
 use crate::pki::key::PrivateKey;
+use crate::pki::local_key::LocalKey;
+use crate::pki::passphrase::Passphrase;
 use crate::pki::pem;
 use crate::pki::trust_bundle::TrustBundle;
 
@@ -237,4 +239,22 @@ pub fn remove(layout: &Layout, role: CaRole) -> Result<(), StoreError> {
         true => files::remove_all(&layout.root_folder(role), &["rotation".into()]),
         false => Ok(()),
     }
+}
+
+/// Opens the CA that a rotation replaces, which still signs its own CRL; `None` if there is none, or its key is not here.
+///
+/// # Errors
+/// Returns an error if a certificate or the key cannot be read, or the passphrase is wrong.
+pub fn open_outgoing(
+    layout: &Layout,
+    role: CaRole,
+    passphrase: Option<&Passphrase>,
+) -> Result<Option<OpenedCa>, CaError> {
+    let trust = ca::trust(layout, role)?;
+    let Some(old) = trust.outgoing().filter(|old| old.certificate().can_sign_crls()) else { return Ok(None) };
+    let path = ca::key_path(layout, &trust, old);
+    let Some(text) = ca::key_text(&path)? else { return Ok(None) };
+    let shown = path.display().to_string();
+    let key = LocalKey::from_pem_with(&text, passphrase).map_err(|source| CaError::Key { path: shown, source })?;
+    Ok(Some(OpenedCa { ca: old.clone(), key: Box::new(key) }))
 }

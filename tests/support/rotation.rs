@@ -171,6 +171,24 @@ impl Hosts {
     }
 }
 
+/// A client with any credential that trusts every server.
+pub(crate) struct Outsider(Client);
+
+impl Outsider {
+    pub(crate) fn new(credential: &Credential) -> Self {
+        let chain = credential.certificates().map(|one| CertificateDer::from(one.der().to_vec())).collect();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(credential.key.expose_pkcs8().to_vec()));
+        Self(AnyServer::client(chain, key))
+    }
+
+    /// Returns the statuses with which API servers and kubelets answer; `None` where there is no answer.
+    pub(crate) fn answers(&self, hosts: &Hosts) -> (Vec<Option<u16>>, Vec<Option<u16>>) {
+        let ask = |to: &SocketAddr, request| self.0.ask(*to, request).ok().map(|(status, _)| status);
+        let masters = hosts.addresses.masters.iter().map(|to| ask(to, REVIEW)).collect();
+        (masters, hosts.addresses.nodes.iter().map(|to| ask(to, "/pods")).collect())
+    }
+}
+
 /// The number of threads, which share the pairs.
 const HALVES: usize = 2;
 /// The pause after a connection while nobody waits for a round, so that what is tested gets the machine.

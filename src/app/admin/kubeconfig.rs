@@ -38,10 +38,23 @@ pub enum AdminFileError {
 /// # Errors
 /// Returns [`AdminFileError`] if it does not exist or cannot be read.
 pub fn certificate_in(path: &Path) -> Result<Certificate, AdminFileError> {
+    read(path).map(|(certificate, _)| certificate)
+}
+
+/// Returns the certificate in an administrator's kubeconfig, and the roots that it trusts.
+///
+/// # Errors
+/// Returns [`AdminFileError`] if it does not exist or cannot be read.
+pub fn read(path: &Path) -> Result<(Certificate, Vec<Certificate>), AdminFileError> {
     let bytes = files::read(path, LIMIT).map(Zeroizing::new)?;
     let config = kubeconfig::read(&bytes)?;
     let Some(Credential::Data(pem)) = config.users.first().and_then(|user| user.certificate.as_ref()) else {
         return Err(AdminFileError::NoCertificate);
     };
-    Ok(Certificate::from_der(pem::certificates(pem)?.swap_remove(0))?)
+    let certificate = Certificate::from_der(pem::certificates(pem)?.swap_remove(0))?;
+    let roots = match config.clusters.first().and_then(|cluster| cluster.ca.as_ref()) {
+        Some(Credential::Data(pem)) => pem::certificates(pem)?,
+        Some(Credential::File(_)) | None => Vec::new(),
+    };
+    Ok((certificate, roots.into_iter().filter_map(|der| Certificate::from_der(der).ok()).collect()))
 }

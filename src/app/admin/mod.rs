@@ -6,7 +6,9 @@ mod error;
 pub mod kubeconfig;
 mod notice;
 mod plan;
+mod reissue;
 
 pub use error::{AdminError, NameOwner};
 pub use notice::Notice;
 pub use plan::{AdminAccount, AdminOptions, AdminPlan, AdminReport, plan};
+pub(in crate::app) use reissue::reissue;

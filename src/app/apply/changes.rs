@@ -7,6 +7,7 @@ use crate::app::package::{MissingRecipient, PackReason, Refusal, RefusedHost, Wa
 use crate::app::policy::PolicyChange;
 use crate::app::renew::DueCrl;
 use crate::app::revoke::removed_host::RemovedHost;
+use crate::app::rotate::AccountBehind;
 use crate::cluster::name::HostName;
 use crate::store::error::StoreError;
 use crate::store::ledger::certificates::IssuedCertificate;
@@ -20,6 +21,10 @@ pub struct Changes {
     pub certificates: Vec<PlannedCertificate>,
     /// The certificates of the former account scheme, which are revoked.
     pub revoked: Vec<IssuedCertificate>,
+    /// The administrators' kubeconfigs in the directory that a rotation replaces.
+    pub kubeconfigs: Vec<AccountBehind>,
+    /// The accounts whose kubeconfigs a rotation has to replace, and that are elsewhere or break-glass ones.
+    pub to_reissue: Vec<AccountBehind>,
     /// The CRLs that are due. If one is due, all CRLs are signed again.
     pub crls: Vec<DueCrl>,
     /// The files that were written when the CRLs were signed.
@@ -104,6 +109,7 @@ impl Changes {
         self.service_account.is_none()
             && self.certificates.is_empty()
             && self.revoked.is_empty()
+            && self.kubeconfigs.is_empty()
             && self.crls.is_empty()
             && self.policy.is_empty()
             && self.bundles.is_empty()

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::changes::{BundleChange, BundleReason, Changes};
+use crate::app::admin;
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -14,6 +15,7 @@ use crate::app::package::{self, MissingRecipient, PackReason, PackageError, Pack
 use crate::app::policy::{self, ChangeKind, PolicyChange};
 use crate::app::renew::{due_crls, renew_crls};
 use crate::app::revoke::removed_hosts;
+use crate::app::rotate::{self, AccountBehind};
 use crate::bundle::policy::{ACCOUNTS, AUTHORIZATION};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
@@ -67,6 +69,7 @@ pub fn plan<'a>(
         let preview = issue::preview(issue_options(role, cluster), cluster, env, &mut observer)?;
         plan.add_issue(role, &preview);
     }
+    plan.add_kubeconfigs()?;
     plan.changes.crls = due_crls(env, cluster, None)?;
     if !plan.changes.crls.is_empty() {
         plan.signers.extend(CaRole::ALL);
@@ -103,6 +106,19 @@ impl<'a> ApplyPlan<'a> {
         self.changes.certificates.extend(preview.certificates());
         self.changes.service_account = self.changes.service_account.or(preview.service_account());
         self.changes.revoked.extend(preview.superseded().0.iter().cloned());
+    }
+
+    /// Adds the kubeconfigs that a rotation replaces: those that are here, and those that a person has to ask for.
+    fn add_kubeconfigs(&mut self) -> Result<(), Error> {
+        let (ledger, cas) = directory::cas(&self.env.layout, self.cluster)?;
+        let behind = rotate::accounts_behind(&cas.cluster, &ledger, &self.env.layout, self.env.now)?;
+        let (here, elsewhere) = behind.into_iter().partition(AccountBehind::is_here);
+        self.changes.kubeconfigs = here;
+        self.changes.to_reissue = elsewhere;
+        if !self.changes.kubeconfigs.is_empty() {
+            self.signers.insert(CaRole::Cluster);
+        }
+        Ok(())
     }
 
     fn add_policy(&mut self, observer: &dyn Observer) -> Result<(), Error> {
@@ -250,6 +266,7 @@ impl<'a> ApplyPlan<'a> {
                 plan.apply(issuers, &mut Once::new(observer, &mut self.seen))?;
             }
         }
+        self.reissue_kubeconfigs(issuers, observer)?;
         if !self.changes.crls.is_empty() {
             self.changes.crls = due_crls(self.env, self.cluster, None)?;
         }
@@ -268,6 +285,16 @@ impl<'a> ApplyPlan<'a> {
             self.pack_verifier(observer)?;
         }
         Ok(self.changes)
+    }
+
+    fn reissue_kubeconfigs(&mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<(), Error> {
+        for behind in &self.changes.kubeconfigs {
+            let mut observer = Once::new(observer, &mut self.seen);
+            // The name of a file of the directory; one that is no account's was not found.
+            let Ok(name) = HostName::parse(&behind.name) else { continue };
+            admin::reissue(name, behind.validity, issuers, (self.cluster, self.env), &mut observer)?;
+        }
+        Ok(())
     }
 
     fn write_policy(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {

@@ -75,7 +75,7 @@ pub(super) fn findings(
                     judge(crl, &comparison, now, expires_within)
                 }
             };
-            findings.push(finding(of_state(judged, state)));
+            findings.push(finding(if trust.signs_crl_of(ca) { judged } else { of_state(judged, state) }));
         }
     }
     Ok(findings)

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::crls::{due_crls, is_due, renew_crls, validity};
 use super::report::RenewReport;
-use crate::app::admin::{self, AdminAccount, AdminOptions, AdminReport};
+use crate::app::admin::{self, AdminReport};
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::issue::{self, IssueOptions, IssuePreview, PlannedCertificate, Subjects};
@@ -210,12 +210,8 @@ impl<'a> RenewPlan<'a> {
         issuers: &[Issuer],
         observer: &mut dyn Observer,
     ) -> Result<Option<AdminReport>, Error> {
-        let Some(issuer) = issuers.iter().find(|issuer| issuer.ca().role() == CaRole::Cluster) else { return Ok(None) };
         let mut observer = Once::new(observer, &mut self.seen);
         let DueAdmin { name, validity, .. } = due;
-        let current = admin::kubeconfig::certificate_in(&self.env.layout.admin_kubeconfig(&name));
-        let account = current.map(|current| AdminAccount::of(&current)).unwrap_or_default();
-        let options = AdminOptions { name: Some(name), validity: Some(validity), account, reissue: true };
-        admin::plan(&options, self.cluster, self.env, &mut observer)?.apply(issuer, &mut observer).map(Some)
+        admin::reissue(name, validity, issuers, (self.cluster, self.env), &mut observer)
     }
 }

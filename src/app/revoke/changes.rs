@@ -13,7 +13,7 @@ use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::bundle::policy::AUTHORIZATION;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::CaRole;
+use crate::cluster::profile::{CANARY, CaRole};
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
@@ -50,6 +50,18 @@ impl Changes {
     /// Plans to sign CRLs, without any revocation.
     pub(super) fn of_crls(crls: Vec<CaRole>) -> Self {
         Self { crls, ..Self::default() }
+    }
+
+    /// Plans to revoke all certificates of the CA that a rotation replaces, but not those by which it is proven.
+    ///
+    /// # Errors
+    /// Returns an error if the ledger cannot be used.
+    pub(super) fn of_replaced(role: CaRole, cas: &CaSet, ledger: &Ledger, env: &Env) -> Result<Self, StoreError> {
+        let Some(old) = cas.of(role).outgoing() else { return Ok(Self { is_settled: true, ..Self::default() }) };
+        let mut revoked = ledger.valid_of_issuer(old.certificate().fingerprint(), env.now)?.all()?;
+        revoked.retain(|one| one.account != CANARY);
+        let crls = if old.certificate().can_sign_crls() { vec![role] } else { Vec::new() };
+        Ok(Self { revoked, ..Self::of_crls(crls) })
     }
 
     /// Plans to record the revocations that rendered files have and the ledger lacks.
@@ -153,9 +165,8 @@ impl Changes {
         if issued.is_empty() {
             return Err(RevokeError::Expired { name: name(), last });
         }
-        // Only active CAs sign CRLs.
-        let is_active = |role: CaRole, issuer| cas.of(role).active().certificate().fingerprint() == issuer;
-        let signed_by = |role: &CaRole| issued.iter().any(|one| is_active(*role, one.issuer));
+        // Only active CAs sign CRLs, and those that a rotation replaces.
+        let signed_by = |role: &CaRole| issued.iter().any(|one| cas.of(*role).signs_crl_of(one.issuer));
         let mut crls: Vec<CaRole> =
             CaRole::ALL.into_iter().filter(signed_by).filter(|role| signs_crls(*role, cas)).collect();
         let (before, revoked): (Vec<IssuedCertificate>, Vec<IssuedCertificate>) =
@@ -185,13 +196,16 @@ fn signs_crls(role: CaRole, cas: &CaSet) -> bool {
     cas.of(role).active().certificate().can_sign_crls()
 }
 
-/// Returns true if the CRL of a CA is current and lists all of these certificates that the CA issued, each with its
+/// Returns true if the CRLs of a role are current and list all of these certificates that its CAs issued, each with its
 /// reason.
 fn is_listed(role: CaRole, revoked: &[IssuedCertificate], cas: &CaSet, env: &Env) -> bool {
-    let ca = cas.of(role).active().certificate().fingerprint();
+    let signers = cas.of(role).all().map(|(ca, _)| ca.certificate().fingerprint());
+    let mut signers =
+        signers.filter(|ca| cas.of(role).signs_crl_of(*ca) && revoked.iter().any(|one| one.issuer == *ca));
     StoredCrls::read(&env.layout, cas.of(role)).is_ok_and(|crls| {
-        let mut issued = revoked.iter().filter(|one| one.issuer == ca);
-        crls.of(ca).is_some_and(|crl| {
+        signers.all(|ca| {
+            let mut issued = revoked.iter().filter(|one| one.issuer == ca);
+            let Some(crl) = crls.of(ca) else { return false };
             let listed: BTreeMap<Serial, Reason> =
                 crl.entries().into_iter().map(|entry| (entry.serial, entry.reason)).collect();
             let has = |one: &IssuedCertificate| {

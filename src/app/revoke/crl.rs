@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
+use super::crl_comparison::RevokedSerials;
 use super::crl_file::StoredCrls;
 use super::denials::listed;
 use super::error::RevokeError;
@@ -13,7 +14,8 @@ use crate::app::error::Error;
 use crate::app::observer::Observer;
 use crate::cluster::lifetime::Lifetime;
 use crate::pki::certificate::Certificate;
-use crate::pki::crl::Revoked;
+use crate::pki::crl::{Crl, Revoked};
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::Issuer;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
@@ -26,8 +28,8 @@ pub const DEFAULT_VALIDITY: Lifetime = Lifetime::NINETY_DAYS;
 
 /// Signs the CRL of one CA from the ledger's revocations, writes it, and returns its path.
 ///
-/// CRLs of other accepted CAs in the same file are kept after this one. Programs that read only the first CRL, as etcd
-/// does, read the active CA's.
+/// CRLs of other CAs in the same file are kept, those of CAs that are not accepted while they are current and complete.
+/// Programs that read only the first CRL, as etcd does, read the active CA's.
 ///
 /// # Errors
 /// Returns an error if the CRL cannot be signed, or the ledger or the disk cannot be used.
@@ -57,8 +59,16 @@ pub(crate) fn sign(
         .revocation_list(&entries, number, env.now, next_update)
         .map_err(|source| RevokeError::Crl { role, source })?;
     let is_accepted = |signer| trust.accepted().any(|ca| ca.certificate().fingerprint() == signer);
-    let kept = present.iter().filter(|(signer, _)| *signer != ca.fingerprint() && is_accepted(*signer));
-    let text: String = [crl.to_pem()].into_iter().chain(kept.map(|(_, crl)| crl.to_pem())).collect();
+    let revoked = RevokedSerials::read(ledger, env.now)?;
+    let is_last = |signer: Fingerprint, crl: &Crl| {
+        crl.is_current(env.now) && revoked.of(signer).all(|serial| crl.serials.contains(serial))
+    };
+    let is_kept = |signer: Fingerprint, crl: &Crl| is_accepted(signer) || is_last(signer, crl);
+    let others = present.iter().filter(|(signer, crl)| *signer != ca.fingerprint() && is_kept(*signer, crl));
+    let mut all = vec![(ca.fingerprint(), crl.to_pem())];
+    all.extend(others.map(|(signer, crl)| (signer, crl.to_pem())));
+    all.sort_by_key(|(signer, _)| *signer != trust.active().certificate().fingerprint());
+    let text: String = all.into_iter().map(|(_, pem)| pem).collect();
     files::replace(&path, text.as_bytes(), PUBLIC)?;
     Ok(path)
 }

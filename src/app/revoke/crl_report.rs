@@ -14,7 +14,6 @@ use crate::cluster::profile::CaRole;
 use crate::pki::ca_set::CaSet;
 use crate::pki::crl::{self, Crl};
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::trust_bundle::CaState;
 use crate::store::ca;
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -140,9 +139,10 @@ impl Directory {
                     continue;
                 }
             };
-            for (ca, ca_state) in self.cas.of(role).all() {
-                // Only an active CA can sign a missing CRL.
-                let has_crls = ca_state == CaState::Active && ca.certificate().can_sign_crls();
+            for (ca, _) in self.cas.of(role).all() {
+                // Only an active CA can sign a missing CRL, or one that a rotation replaces.
+                let signs = self.cas.of(role).signs_crl_of(ca.certificate().fingerprint());
+                let has_crls = signs && ca.certificate().can_sign_crls();
                 let ca = ca.certificate().fingerprint();
                 match (crls.of(ca), self.revoked.of(ca).count()) {
                     (Some(crl), _) => found.push(state(Ok(crl.clone()), Some(self.compare(crl, ca)?))),

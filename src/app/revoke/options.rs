@@ -38,6 +38,8 @@ pub enum Request {
     /// Revocations that the ledger lacks are recorded from these rendered files and bundles, and from those in the
     /// directory.
     RecordForgotten(Vec<PathBuf>),
+    /// All certificates of the CA that a rotation replaces are revoked, but not those by which it is proven.
+    Replaced(CaRole),
     /// The CRLs are signed again, and nothing is revoked.
     RenewCrls,
 }
@@ -59,6 +61,7 @@ impl Request {
         match self {
             Self::Revoke { .. } | Self::RecordForgotten(_) => "revoke",
             Self::Remove { .. } => "remove",
+            Self::Replaced(_) => "rotate-ca",
             Self::RenewCrls => "crl renew",
         }
     }
@@ -69,6 +72,7 @@ impl Request {
             Self::Revoke { subject, .. } => &subject.name,
             Self::Remove { .. } => "hosts",
             Self::RecordForgotten(_) => "from files",
+            Self::Replaced(role) => role.as_str(),
             Self::RenewCrls => "CRLs",
         }
     }
@@ -77,6 +81,8 @@ impl Request {
     pub(super) fn reason(&self) -> Reason {
         match self {
             Self::Revoke { reason, .. } | Self::Remove { reason, .. } => *reason,
+            // Its own key is as secret as before.
+            Self::Replaced(_) => Reason::Superseded,
             Self::RecordForgotten(_) | Self::RenewCrls => Reason::Unspecified,
         }
     }

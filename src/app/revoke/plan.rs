@@ -146,6 +146,7 @@ impl<'a> RevokePreview<'a> {
                 Changes::removing(hosts, lookup.of_hosts(hosts)?, &not_in_ledger, &cas, env)?
             }
             Request::RecordForgotten(_) => Changes::recording(&states, &not_in_ledger, &cas, &ledger)?,
+            Request::Replaced(role) => Changes::of_replaced(*role, &cas, &ledger, env)?,
             Request::RenewCrls => Changes::of_all_crls(&cas),
         };
         let preview =
@@ -259,7 +260,7 @@ impl<'a> RevokePlan<'a> {
 
     /// Applies the plan: records the revocations, writes the authorization configuration, and signs the CRLs.
     ///
-    /// `issuers` are the CAs of [`RevokePreview::signers`].
+    /// `issuers` are the CAs of [`RevokePreview::signers`], and those that a rotation replaces.
     ///
     /// # Errors
     /// Returns an error if a CRL cannot be signed, or the ledger or the disk cannot be used.
@@ -308,7 +309,11 @@ impl<'a> RevokePlan<'a> {
         };
         let mut written = Vec::new();
         for issuer in issuers.iter().filter(|issuer| changes.crls.contains(&issuer.ca().role())) {
-            written.push(crl::sign(issuer, cas.of(issuer.ca().role()), crl_validity, &mut ledger, env, observer)?);
+            let path = crl::sign(issuer, cas.of(issuer.ca().role()), crl_validity, &mut ledger, env, observer)?;
+            // During a rotation, two CAs sign into the same file.
+            if !written.contains(&path) {
+                written.push(path);
+            }
         }
         let is_signed = !written.is_empty();
         written.extend(rules);

@@ -82,8 +82,12 @@ impl Outcome {
         match (request, changes.count()) {
             (Request::RecordForgotten(_), _) => Self::Recorded { from_bundles: changes.recorded.len() },
             (Request::RenewCrls, _) => Self::Renewed,
-            (Request::Revoke { .. } | Request::Remove { .. }, 0) if changes.raised.is_empty() => Self::Completed,
-            (Request::Revoke { .. } | Request::Remove { .. }, count) => Self::Revoked(count),
+            (Request::Revoke { .. } | Request::Remove { .. } | Request::Replaced(_), 0)
+                if changes.raised.is_empty() =>
+            {
+                Self::Completed
+            }
+            (Request::Revoke { .. } | Request::Remove { .. } | Request::Replaced(_), count) => Self::Revoked(count),
         }
     }
 }
@@ -114,7 +118,7 @@ impl Advice {
             CaRole::ALL
                 .into_iter()
                 .map(|role| cas.of(role))
-                .any(|trust| trust.has(one.issuer) && trust.active().certificate().fingerprint() != one.issuer)
+                .any(|trust| trust.has(one.issuer) && !trust.signs_crl_of(one.issuer))
         };
         // API servers deny revoked certificates even if the CA has no key usage cRLSign and therefore no CRL.
         let denied =

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::accounts::{Lacks, accounts_behind};
 use super::advance::{evidence, prove};
 use super::error::RotateError;
 use super::handover;
@@ -16,9 +17,10 @@ use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::certificate::Certificate;
 use crate::pki::rotation::{Phase, Rotation};
-use crate::pki::trust_bundle::CaState;
+use crate::pki::trust_bundle::{CaState, TrustBundle};
 use crate::store::ca;
 use crate::store::files;
+use crate::store::ledger::Ledger;
 use crate::store::rotation;
 
 /// The name of the step in the ledger.
@@ -95,6 +97,7 @@ pub fn abort(
     if phase == Phase::TrustBoth && rotation::has_saved(&env.layout, role) && !is_begun {
         let evidence = evidence(report, (role, present), (cluster, env))?;
         prove(evidence, (role, present), &mut ledger, env)?;
+        check_accounts(trust, &ledger, env)?;
     }
     record(&mut ledger, role, ABORT, fingerprints, &env.audit())?;
     let before = trust.with_states(fingerprints, (CaState::Active, CaState::Retired)).map_err(inconsistent)?;
@@ -104,4 +107,18 @@ pub fn abort(
     rotation::remove(&env.layout, role)?;
     let needs_delivery = phase.trusts_new();
     Ok(AbortReport { role, phase: Some(phase), restored: Vec::new(), is_over: true, needs_delivery })
+}
+
+/// Refuses to end the rotation while accounts have certificates of the new root.
+fn check_accounts(trust: &TrustBundle, ledger: &Ledger, env: &Env) -> Result<(), Error> {
+    if trust.role() != CaRole::Cluster {
+        return Ok(());
+    }
+    let behind = accounts_behind(trust, ledger, &env.layout, env.now)?;
+    let left: Vec<String> =
+        behind.into_iter().filter(|one| one.lacks == Lacks::Certificate).map(|one| one.name).collect();
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(RotateError::Left { phase: Phase::TrustBoth, left }.into()),
+    }
 }

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use time::{Duration, OffsetDateTime};
 
+use super::accounts::left_of_old;
 use super::error::RotateError;
 use super::gate::{self, GateReport};
+use super::last_crl;
 use super::plan::{PhasePlan, Target, plan};
 use super::start::inconsistent;
 use super::state::{self, last_step, proven_since, record, record_proof};
@@ -18,6 +20,7 @@ use crate::app::observer::Observer;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
+use crate::pki::issuer::Issuer;
 use crate::pki::rotation::{Phase, Rotation};
 use crate::pki::trust_bundle::{CaState, TrustBundle};
 use crate::store::ca;
@@ -96,13 +99,15 @@ pub fn deletes_key(role: CaRole, cluster: &Cluster, env: &Env) -> Result<bool, E
 
 /// Begins the next phase, if the present one is proven.
 ///
-/// A killed command is continued by the same command, without another proof.
+/// A killed command is continued by the same command, without another proof. `old` is the CA that is retired, if it signs
+/// its last CRL ([`needs_last_crl`](super::needs_last_crl)).
 ///
 /// # Errors
 /// Returns an error if there is no rotation of the role, the phase is not proven or was not proven for long enough, or a
 /// file cannot be written.
 pub fn next(
     options: &NextOptions,
+    old: Option<&Issuer>,
     cluster: &Cluster,
     env: &Env,
     observer: &mut dyn Observer,
@@ -121,6 +126,9 @@ pub fn next(
         check_gate(options, present, evidence, &mut ledger, (cluster, env), observer)?;
         if target == Target::Retire && !options.keep_old_key && !options.confirmed {
             return Err(RotateError::Confirm(role).into());
+        }
+        if let Some(old) = old.filter(|_| target == Target::Retire) {
+            last_crl::sign(old, trust, &mut ledger, env, observer)?;
         }
         record(&mut ledger, role, target.as_str(), fingerprints, &env.audit())?;
     }
@@ -143,7 +151,13 @@ fn finish_removal(ledger: &Ledger, role: CaRole, cluster: &Cluster, env: &Env) -
 }
 
 /// Begins a phase: from now on `apply` issues and packs for it.
-fn begin(phase: Phase, trust: &TrustBundle, present: &Rotation, ledger: &Ledger, env: &Env) -> Result<(), Error> {
+pub(super) fn begin(
+    phase: Phase,
+    trust: &TrustBundle,
+    present: &Rotation,
+    ledger: &Ledger,
+    env: &Env,
+) -> Result<(), Error> {
     let role = trust.role();
     if phase == Phase::Canary {
         // From this phase on, certificates are replaced, and an abort puts back those of before.
@@ -191,6 +205,13 @@ fn check_gate(
         check_prepared(present, ledger, (cluster, env), observer)?;
     }
     let evidence = prove(evidence, (role, present), ledger, env)?;
+    if phase >= Phase::Clients {
+        let (_, cas) = directory::cas(&env.layout, cluster)?;
+        let left = left_of_old(present, cas.of(role), ledger, (cluster, env.now))?;
+        if !left.is_empty() {
+            return Err(RotateError::Left { phase, left }.into());
+        }
+    }
     let wait = plan(role, Target::Phase(phase), &present.canaries, cluster).wait;
     let since = proven_since(ledger, role, present)?.unwrap_or(env.now);
     let until: OffsetDateTime = since + Duration::seconds(wait.into());
@@ -210,12 +231,14 @@ pub(super) fn prove(
     ledger: &mut Ledger,
     env: &Env,
 ) -> Result<GateReport, Error> {
-    let is_green = evidence.as_ref().is_some_and(GateReport::is_green);
-    record_proof(ledger, role, present, is_green, &env.audit())?;
     match evidence {
-        Some(evidence) if is_green => Ok(evidence),
+        Some(evidence) if evidence.is_green() => {
+            record_proof(ledger, role, present, None, &env.audit())?;
+            Ok(evidence)
+        }
         red => {
             let behind = red.map(|red| red.behind().to_vec()).unwrap_or_default();
+            record_proof(ledger, role, present, Some(&behind), &env.audit())?;
             Err(RotateError::Gate { phase: present.phase, behind }.into())
         }
     }

@@ -74,6 +74,17 @@ pub enum RotateError {
     /// Certificates are due.
     #[error("certificates of {0} are due within 30 days, and would be renewed in the middle of the rotation")]
     Due(String),
+    /// Certificates of the root that goes are still in use.
+    #[error("{} still {} a certificate of the root that goes", some(left), if left.len() == 1 { "has" } else { "have" })]
+    Left {
+        /// The phase.
+        phase: Phase,
+        /// The hosts and accounts, each with the profile.
+        left: Vec<String>,
+    },
+    /// The cluster's hosts would be cut off until they have their new bundles.
+    #[error("hosts and accounts are cut off until they have the new root and new certificates")]
+    ConfirmEmergency,
     /// The rotation can no longer be aborted.
     #[error("the rotation of the {} cannot be aborted in phase {} ({})", role.as_str(), phase.number(), phase.as_str())]
     TooLate {
@@ -88,6 +99,15 @@ pub enum RotateError {
     /// The key of the old CA would be deleted.
     #[error("the key of the old {} would be deleted now", _0.as_str())]
     Confirm(CaRole),
+}
+
+fn some(left: &[String]) -> String {
+    const NAMED: usize = 5;
+    let named = left.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match left.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 impl RotateError {

@@ -5,12 +5,15 @@
 //! what was before. Every step is recorded in the ledger first, and a killed command is continued by the same command.
 
 mod abort;
+mod accounts;
 mod advance;
 mod behind;
+mod emergency;
 mod error;
 mod gate;
 mod handover;
 mod installed;
+mod last_crl;
 mod mark;
 mod plan;
 mod rereads;
@@ -19,13 +22,18 @@ mod state;
 pub mod tokens;
 
 pub use abort::{AbortReport, abort, abort_needs_proof};
+pub(in crate::app) use accounts::accounts_behind;
+pub use accounts::{AccountBehind, Lacks};
 pub use advance::{NextOptions, NextReport, deletes_key, is_recorded, next, preview};
 pub use behind::Behind;
+pub use emergency::{EmergencyPlan, EmergencyReport, emergency, plan_emergency};
 pub use error::RotateError;
 pub use gate::{GateReport, REQUIRED, parse};
 pub use installed::read_at_start;
+pub use last_crl::needs_last_crl;
 pub(in crate::app) use mark::marks;
 pub use plan::{Change, Group, PhasePlan, Restart, Target, plan};
 pub use rereads::{Component, Input, READS, Reread, reread};
 pub use start::{NewCa, StartOptions, StartReport, check, start};
-pub use state::{RotatedCa, RotationState, state};
+pub(in crate::app) use state::of_trust;
+pub use state::{FailedProof, NAMED, RotatedCa, RotationState, state};

@@ -98,13 +98,32 @@ pub struct PhasePlan {
 /// The time for which the canaries' phase must be proven, in seconds.
 const CANARY_WAIT: u32 = 600;
 
+/// Returns the plan of the last phase for an emergency, which changes what all phases change.
+#[must_use]
+pub(super) fn emergency_plan(role: CaRole, cluster: &Cluster) -> PhasePlan {
+    let mut plan = plan_of(role, Target::Phase(Phase::DropOld), &[], cluster, &|_| true);
+    // The thief is out when all of them are done.
+    plan.restarts.iter_mut().for_each(|restart| restart.one_by_one = false);
+    plan
+}
+
 /// Returns the plan of a phase.
 #[must_use]
 pub fn plan(role: CaRole, phase: Target, canaries: &[String], cluster: &Cluster) -> PhasePlan {
+    plan_of(role, phase, canaries, cluster, &|input| changes_in(phase, input))
+}
+
+fn plan_of(
+    role: CaRole,
+    phase: Target,
+    canaries: &[String],
+    cluster: &Cluster,
+    is_changed: &dyn Fn(Input) -> bool,
+) -> PhasePlan {
     let version = cluster.kubernetes.version.as_ref();
     let minor = version.map(|version| version.minor());
     let mut changes = Vec::new();
-    for read in READS.iter().filter(|read| read.role == role && changes_in(phase, read.input)) {
+    for read in READS.iter().filter(|read| read.role == role && is_changed(read.input)) {
         let all = match read.component.is_on_masters() {
             true => Group::Masters(cluster.masters.len()),
             false => Group::Nodes(cluster.nodes.len()),

@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use super::behind::Behind;
 use super::plan::{PhasePlan, remaining};
 use crate::app::directory;
 use crate::app::env::Env;
@@ -11,6 +12,7 @@ use crate::cluster::spec::Cluster;
 use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::rotation::Rotation;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
 use crate::store::ledger::{AuditContext, Ledger};
 
@@ -18,6 +20,9 @@ use crate::store::ledger::{AuditContext, Ledger};
 pub(super) const ROTATED: &str = "rotated";
 /// The kind of the events that record whether a phase is proven.
 pub(super) const PROVEN: &str = "rotation-proven";
+/// Before the hosts in the event of a proof that failed, and before the number of others.
+const BEHIND: &str = ", behind: ";
+const MORE: &str = ", more: ";
 
 /// One of the two CAs of a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +61,25 @@ pub struct RotationState {
     pub new: RotatedCa,
     /// Since when the phase is proven; `None` if it is not.
     pub proven_since: Option<OffsetDateTime>,
+    /// The last proof of the phase that failed, unless it is proven.
+    pub failed: Option<FailedProof>,
     /// The plans of the phases that follow.
     pub next: Vec<PhasePlan>,
 }
+
+/// A proof that failed, as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedProof {
+    /// When these hosts were found to be behind.
+    pub at: OffsetDateTime,
+    /// The hosts that were behind, at most [`NAMED`] of them.
+    pub behind: Vec<String>,
+    /// How many more there were.
+    pub more: usize,
+}
+
+/// The most hosts that the record of a failed proof names.
+pub const NAMED: usize = 100;
 
 /// Returns the rotations that are under way.
 ///
@@ -68,19 +89,34 @@ pub fn state(cluster: &Cluster, env: &Env) -> Result<Vec<RotationState>, Error> 
     let (ledger, cas) = directory::cas(&env.layout, cluster)?;
     let mut found = Vec::new();
     for role in CaRole::ALL {
-        let trust = cas.of(role);
-        let Some(rotation) = trust.rotation() else { continue };
-        let (Some((old, _)), Some((new, _))) = (trust.find(rotation.old), trust.find(rotation.new)) else { continue };
-        found.push(RotationState {
-            role,
-            rotation: rotation.clone(),
-            old: RotatedCa::of(old),
-            new: RotatedCa::of(new),
-            proven_since: proven_since(&ledger, role, rotation)?,
-            next: remaining(role, rotation, cluster),
-        });
+        found.extend(of_trust(cas.of(role), &ledger, cluster)?);
     }
     Ok(found)
+}
+
+/// Returns the rotation of one role.
+///
+/// # Errors
+/// Returns an error if the ledger cannot be read.
+pub(in crate::app) fn of_trust(
+    trust: &TrustBundle,
+    ledger: &Ledger,
+    cluster: &Cluster,
+) -> Result<Option<RotationState>, StoreError> {
+    let role = trust.role();
+    let Some(rotation) = trust.rotation() else { return Ok(None) };
+    let (Some((old, _)), Some((new, _))) = (trust.find(rotation.old), trust.find(rotation.new)) else {
+        return Ok(None);
+    };
+    Ok(Some(RotationState {
+        role,
+        rotation: rotation.clone(),
+        old: RotatedCa::of(old),
+        new: RotatedCa::of(new),
+        proven_since: proven_since(ledger, role, rotation)?,
+        failed: failed_proof(ledger, role, rotation)?,
+        next: remaining(role, rotation, cluster),
+    }))
 }
 
 /// Returns the text of the event of a phase, or of the end of a rotation.
@@ -140,18 +176,40 @@ pub(super) fn last_step(ledger: &Ledger, role: CaRole) -> Result<Option<String>,
     Ok(last.and_then(|(_, text)| text.split(',').next().map(str::to_owned)))
 }
 
-/// Records whether the phase is proven now, if that changed.
+/// Records whether the phase is proven now, if that changed, with the hosts that are behind.
 pub(super) fn record_proof(
     ledger: &mut Ledger,
     role: CaRole,
     rotation: &Rotation,
-    is_proven: bool,
+    behind: Option<&[Behind]>,
     audit: &AuditContext<'_>,
 ) -> Result<(), StoreError> {
-    if proven_since(ledger, role, rotation)?.is_some() == is_proven {
+    let text = match behind {
+        None => proof(rotation, true),
+        Some(behind) => {
+            let mut hosts: Vec<&str> = behind.iter().map(|one| one.host.as_str()).collect();
+            hosts.dedup();
+            let more = hosts.len().saturating_sub(NAMED);
+            hosts.truncate(NAMED);
+            format!("{}{BEHIND}{}{MORE}{more}", proof(rotation, false), hosts.join(" "))
+        }
+    };
+    let last = ledger.events_about(PROVEN, role.name())?.pop();
+    if last.is_some_and(|(at, last)| at >= rotation.began && last == text) {
         return Ok(());
     }
-    ledger.log_event(PROVEN, role.name(), &proof(rotation, is_proven), audit)
+    ledger.log_event(PROVEN, role.name(), &text, audit)
+}
+
+/// Returns the last proof of the phase, if it failed.
+fn failed_proof(ledger: &Ledger, role: CaRole, rotation: &Rotation) -> Result<Option<FailedProof>, StoreError> {
+    let last = ledger.events_about(PROVEN, role.name())?.pop();
+    Ok(last.filter(|(at, _)| *at >= rotation.began).and_then(|(at, text)| {
+        let listed = text.strip_prefix(&proof(rotation, false))?.strip_prefix(BEHIND)?;
+        let (hosts, more) = listed.split_once(MORE)?;
+        let behind = hosts.split(' ').filter(|host| !host.is_empty()).map(str::to_owned).collect();
+        Some(FailedProof { at, behind, more: more.parse().ok()? })
+    }))
 }
 
 /// Returns since when the phase is proven, by what was recorded; `None` if it is not.

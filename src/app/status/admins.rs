@@ -68,14 +68,16 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.
-pub(super) fn rows(source: &Source<'_>, sink: Sink<'_>) -> Result<(), StoreError> {
+pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(), StoreError> {
     let mut files = Files::read(source)?;
+    let behind = cas.accounts_behind(source)?;
     for profile in [Profile::Admin, Profile::BreakGlass] {
         let mut query = source.ledger.current_of_accounts(profile.policy().name)?;
         for current in query.rows() {
             let CurrentCertificate { issued, not_before, .. } = current?;
             let admin = Admin {
                 profile,
+                is_behind: behind.iter().any(|one| one.name == issued.account),
                 name: issued.account.clone(),
                 file: files.by_certificate.remove(&issued.fingerprint).map(|(path, _)| path),
                 not_before,
@@ -93,6 +95,7 @@ pub(super) fn rows(source: &Source<'_>, sink: Sink<'_>) -> Result<(), StoreError
         let issued = source.ledger.by_fingerprint(certificate.fingerprint())?;
         let is_of_masters = certificate.subject.organizations.iter().any(|group| group == SYSTEM_MASTERS);
         let admin = Admin {
+            is_behind: false,
             profile: if is_of_masters { Profile::BreakGlass } else { Profile::Admin },
             name: name_of(&path),
             not_before: certificate.not_before,
@@ -140,6 +143,8 @@ fn name_of(path: &Path) -> String {
 /// An administrator's certificate.
 struct Admin {
     profile: Profile,
+    /// Whether a rotation has to replace its kubeconfig.
+    is_behind: bool,
     name: String,
     file: Option<PathBuf>,
     not_before: OffsetDateTime,
@@ -150,7 +155,7 @@ struct Admin {
 
 impl Admin {
     fn row(self, source: &Source<'_>) -> StatusRow {
-        let Self { profile, name, file, not_before, not_after, is_revoked, certificate } = self;
+        let Self { profile, is_behind, name, file, not_before, not_after, is_revoked, certificate } = self;
         let is_emergency = profile == Profile::BreakGlass;
         let life = not_after - not_before;
         // Break-glass kubeconfigs are not renewed. `renewBefore` may be longer than this lifetime.
@@ -159,13 +164,14 @@ impl Admin {
         let state = match source.rule.state(&Validity { not_before, not_after, renew_from }) {
             State::Expired => State::Expired,
             _ if is_revoked => State::Revoked,
+            State::Valid | State::Expiring if is_behind => State::Due,
             State::Expiring | State::Due if is_emergency => State::Valid,
             other => other,
         };
         let path = file.as_ref().map(|path| path.display().to_string());
         let remedy = match (state, path) {
             (State::Valid, _) => None,
-            (State::Expired | State::Revoked, Some(path)) if is_emergency || is_revoked => {
+            (State::Expired | State::Revoked, Some(path)) if (is_emergency || is_revoked) && !is_behind => {
                 Some(DirectoryRemedy::DeleteAdmin { path })
             }
             _ => Some(DirectoryRemedy::ReissueAdmin { name: name.clone() }),

@@ -9,6 +9,7 @@ use super::row::{CertificateId, Credential, Problem, StatusRow, Subject};
 use super::source::{Sink, Source};
 use super::state::State;
 use crate::app::revoke::crl_file::StoredCrls;
+use crate::app::rotate::{self, AccountBehind, RotationState};
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::certificate::Certificate;
@@ -27,6 +28,27 @@ pub(super) fn read(source: &Source<'_>) -> Cas {
 }
 
 impl Cas {
+    /// Returns the rotations that are under way.
+    ///
+    /// # Errors
+    /// Returns an error if the ledger cannot be read.
+    pub(super) fn rotations(&self, source: &Source<'_>) -> Result<Vec<RotationState>, StoreError> {
+        let known = self.0.iter().filter_map(|(_, trust)| trust.as_ref().ok());
+        let states = known.map(|trust| rotate::of_trust(trust, source.ledger, source.cluster));
+        Ok(states.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// Returns the kubeconfigs that are behind the phase of a rotation of the cluster's CA.
+    ///
+    /// # Errors
+    /// Returns an error if the ledger cannot be read.
+    pub(super) fn accounts_behind(&self, source: &Source<'_>) -> Result<Vec<AccountBehind>, StoreError> {
+        let trust = self.0.iter().find(|(role, _)| *role == CaRole::Cluster).and_then(|(_, trust)| trust.as_ref().ok());
+        trust.map_or(Ok(Vec::new()), |trust| {
+            rotate::accounts_behind(trust, source.ledger, source.layout, source.rule.now)
+        })
+    }
+
     /// Returns the expiry of a role's active CA; `None` if the CA cannot be read.
     pub(super) fn active_not_after(&self, role: CaRole) -> Option<OffsetDateTime> {
         let (_, trust) = self.0.iter().find(|(of, _)| *of == role)?;
@@ -110,6 +132,7 @@ fn ca_row(source: &Source<'_>, credential: Credential, certificate: &Certificate
 /// Reports the CRLs of accepted CAs, and missing CRLs. A CA without revocations needs no CRL.
 ///
 /// The CRL of a CA that no longer signs cannot be renewed here: it is reported while it is current, and is never due.
+/// Programs that check CRLs need that of each CA. So where there is one, it is due for the new CA of a rotation, too.
 fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), StoreError> {
     let row = |state| StatusRow {
         file: Some(source.layout.revocation_list(trust.role())),
@@ -123,9 +146,9 @@ fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), 
             return Ok(());
         }
     };
-    let active = trust.active().certificate().fingerprint();
+    let is_rotating = trust.outgoing().is_some() && stored.iter().next().is_some();
     for ca in trust.accepted().map(CaCertificate::certificate) {
-        let signs = ca.fingerprint() == active;
+        let signs = trust.signs_crl_of(ca.fingerprint());
         match stored.of(ca.fingerprint()) {
             Some(crl) if !signs && crl.is_current(source.rule.now) => {
                 let (not_before, not_after) = (Some(crl.this_update), crl.next_update);
@@ -136,7 +159,7 @@ fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), 
             Some(crl) => {
                 sink(StatusRow { crl_issuer: Some(ca.fingerprint()), ..crl_row(source, crl, row) });
             }
-            None if signs && ca.can_sign_crls() && has_revoked(source, ca)? => {
+            None if signs && ca.can_sign_crls() && (is_rotating || has_revoked(source, ca)?) => {
                 sink(row(State::Missing).remedy(FileRemedy::RenewCrl))
             }
             None => {}

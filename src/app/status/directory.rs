@@ -45,7 +45,7 @@ pub fn of_directory(
     if options.hosts.is_empty() {
         authorities::rows(&source, &cas, &mut counted)?;
         admins::verifier(&source, &cas, &mut counted)?;
-        admins::rows(&source, &mut counted)?;
+        admins::rows(&source, &cas, &mut counted)?;
     }
     let is_wanted = |name: &str| options.hosts.is_empty() || options.hosts.iter().any(|pattern| pattern.matches(name));
     hosts::rows(&source, &cas, &is_wanted, &mut counted)?;
@@ -53,7 +53,8 @@ pub fn of_directory(
     let queue = options.queue.as_ref();
     let enrolment = queue.and_then(|folder| requests::rows(&source, folder, &is_wanted, &mut counted));
     let last_backup = ledger.last_event(BACKUP_EVENT)?;
-    Ok(StatusReport { summary, skipped: Vec::new(), last_backup, enrolment })
+    let rotations = cas.rotations(&source)?;
+    Ok(StatusReport { summary, skipped: Vec::new(), rotations, last_backup, enrolment })
 }
 
 /// Reports only the CRLs of a cluster directory: those that exist, and those that are missing.

@@ -6,6 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::pki::Skipped;
 use super::summary::Summary;
+use crate::app::rotate::RotationState;
 use crate::enrol::request::State as RequestState;
 
 /// The summary of a status, without its rows.
@@ -15,6 +16,8 @@ pub struct StatusReport {
     pub summary: Summary,
     /// The files of another tool's PKI that were not read, with the reasons.
     pub skipped: Vec<Skipped>,
+    /// The rotations that are under way.
+    pub rotations: Vec<RotationState>,
     /// When the cluster directory was last backed up; `None` if it never was, or the report is on files.
     pub last_backup: Option<OffsetDateTime>,
     /// The requests of hosts, where there is a queue.

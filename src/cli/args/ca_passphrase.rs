@@ -22,6 +22,7 @@ use crate::pki::violation::{COMPARE_CLOCKS, Violation};
 use crate::store::ca::{self, CaError, OpenedCa};
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::files;
+use crate::store::rotation;
 
 /// The environment variable that may hold the passphrase.
 const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
@@ -153,6 +154,44 @@ impl PassphraseArgs {
         opened.into_iter().map(|(role, ca)| authority(role, ca, context.env.now)).collect()
     }
 
+    /// Like [`Self::issuers`], with the CAs that rotations of these roles replace, which still sign their CRLs.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::issuers`].
+    pub(crate) fn crl_issuers(
+        &self,
+        roles: &[CaRole],
+        cluster: &Cluster,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<Issuer>> {
+        let mut issuers = self.issuers(roles, cluster, context)?;
+        for role in roles {
+            issuers.extend(self.outgoing(*role, context)?);
+        }
+        Ok(issuers)
+    }
+
+    /// Returns the CA that a rotation replaces, ready to sign its CRL; `None` if there is none, or it cannot sign it.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::issuers`].
+    pub(crate) fn outgoing(&self, role: CaRole, context: &mut Context<'_>) -> Result<Option<Issuer>> {
+        let layout = context.env.layout.clone();
+        let opened = match rotation::open_outgoing(&layout, role, None) {
+            Err(CaError::Key { source: KeyError::PassphraseNeeded, .. }) => {
+                let passphrase = match self.given(context)? {
+                    Some(given) => given,
+                    None => asked("Passphrase of the old CA's key", context)?,
+                };
+                rotation::open_outgoing(&layout, role, Some(&passphrase))?
+            }
+            other => other?,
+        };
+        // One that has expired signs nothing any more.
+        let is_valid = |opened: &OpenedCa| opened.ca.not_after() > context.env.now;
+        opened.filter(is_valid).map(|opened| authority(role, opened, context.env.now)).transpose()
+    }
+
     /// Opens the CA of a role for signing, and returns how the key of a CA that replaces it is stored: with the same
     /// passphrase, or without encryption.
     ///
@@ -226,6 +265,15 @@ impl PassphraseArgs {
         }
         Ok(opened)
     }
+}
+
+/// Asks for a passphrase once.
+fn asked(question: &str, context: &mut Context<'_>) -> Result<Passphrase> {
+    let Some(prompts) = &mut context.prompts else {
+        let failure = CliError::new(Exit::Usage, "the old CA's key is encrypted, and there is no terminal to ask on");
+        return Err(failure.hint(format!("give its passphrase with --ca-passphrase-file FILE or {VARIABLE}")));
+    };
+    prompts.passphrase(question).map_err(no_answer("no passphrase was typed"))
 }
 
 /// Warns of CAs' keys that other users can read, and of folders in which others can replace them.

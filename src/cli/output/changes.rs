@@ -9,6 +9,7 @@ use crate::app::issue::ServiceAccountStep;
 use crate::app::package::PackReason;
 use crate::app::policy::{ChangeKind, PolicyChange};
 use crate::app::renew::DueCrl;
+use crate::app::rotate::{AccountBehind, Lacks};
 use crate::bundle::policy::{DELETE, MASTERS};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::context::Context;
@@ -51,6 +52,8 @@ fn lines(changes: &Changes, is_dry_run: bool) -> Vec<String> {
     }));
     let issue = verb("issue", "issued");
     lines.extend(changes.certificates.iter().map(|one| format!("{issue} {}: {}", one.credential, reasons::of(one))));
+    lines
+        .extend(changes.kubeconfigs.iter().map(|one| format!("{issue} the kubeconfig of {}: {}", one.name, lack(one))));
     let revoke = verb("revoke", "revoked");
     lines
         .extend(changes.revoked.iter().map(|one| format!("{revoke} {} (serial {}): account", one.account, one.serial)));
@@ -70,6 +73,13 @@ fn lines(changes: &Changes, is_dry_run: bool) -> Vec<String> {
     lines.extend(changes.verifier_bundle.iter().map(|path| format!("{pack} {}: changed", path.display())));
     lines.extend(changes.bundles.iter().map(|change| format!("{pack} {}: {}", change.host, in_words(&change.reason))));
     lines
+}
+
+fn lack(account: &AccountBehind) -> &'static str {
+    match account.lacks {
+        Lacks::Root => "it does not have both roots",
+        Lacks::Certificate => "its certificate is of the root that goes",
+    }
 }
 
 fn in_words(reason: &BundleReason) -> String {
@@ -94,6 +104,9 @@ fn summary(changes: &Changes, is_dry_run: bool) -> String {
     let mut parts = Vec::new();
     if !changes.certificates.is_empty() {
         parts.push(format!("{} {}", verb("issue", "issued"), certificate_count(changes.certificates.len())));
+    }
+    if !changes.kubeconfigs.is_empty() {
+        parts.push(format!("{} {}", verb("issue", "issued"), counted(changes.kubeconfigs.len(), "kubeconfig")));
     }
     if !changes.revoked.is_empty() {
         parts.push(format!("{} {}", verb("revoke", "revoked"), certificate_count(changes.revoked.len())));
@@ -131,6 +144,17 @@ fn show_next(changes: &Changes, screen: &mut Screen<'_>) {
     if is_for_kubectl(changes) {
         screen.step(format_args!("Next: kubectl apply -f {}", changes.policy_folder.display()));
     }
+    if !changes.kubeconfigs.is_empty() {
+        screen.step("Next: give each kubeconfig in pki/admins that was issued only to its administrator");
+    }
+    for account in &changes.to_reissue {
+        let flag = if account.is_break_glass { " --break-glass" } else { "" };
+        screen.step(format_args!(
+            "Next: clusterctl issue-admin {}{flag} --reissue, or revoke it: {}",
+            account.name,
+            lack(account)
+        ));
+    }
     match changes.to_deliver.as_slice() {
         [] => {}
         hosts => screen.step(format_args!(
@@ -167,6 +191,7 @@ fn json_of(changes: &Changes, is_dry_run: bool) -> Value {
         };
         json!({ "host": change.host.as_str(), "file": change.path, "reason": change.reason.id(), "changed": files })
     };
+    let account = |one: &AccountBehind| json!({ "name": one.name, "file": one.file, "reason": one.lacks.id() });
     let is_changed = !changes.is_empty();
     json!({
         "schemaVersion": 1,
@@ -175,6 +200,8 @@ fn json_of(changes: &Changes, is_dry_run: bool) -> Value {
         "serviceAccountKey": certificates::service_account(changes.service_account),
         "certificates": changes.certificates.iter().map(certificates::json).collect::<Vec<_>>(),
         "revoked": certificates::revoked(&changes.revoked),
+        "kubeconfigs": changes.kubeconfigs.iter().map(account).collect::<Vec<_>>(),
+        "accountsToReissue": changes.to_reissue.iter().map(account).collect::<Vec<_>>(),
         "crls": crls.collect::<Vec<_>>(),
         "crlFiles": changes.crl_files,
         "policy": changes.policy.iter().map(rule).collect::<Vec<_>>(),

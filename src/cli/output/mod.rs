@@ -22,6 +22,7 @@ pub(crate) mod renewal;
 pub(crate) mod requests;
 pub(crate) mod revocation;
 pub(crate) mod rotation;
+pub(crate) mod rotation_emergency;
 pub(crate) mod rules;
 pub(crate) mod signers;
 pub(crate) mod status;

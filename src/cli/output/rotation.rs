@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::phase_plan::{changes_of, document, restarts_of, steps};
 use super::token_rotation;
 use crate::app::rotate::tokens::TokenRotationState;
-use crate::app::rotate::{AbortReport, NextReport, PhasePlan, RotatedCa, RotationState, StartReport, Target};
+use crate::app::rotate::{
+    AbortReport, FailedProof, NextReport, PhasePlan, RotatedCa, RotationState, StartReport, Target,
+};
 use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
@@ -38,8 +40,10 @@ pub(crate) fn show_states(
 ) {
     if output == OutputFormat::Json {
         let state = |one: &RotationState| {
-            let since = one.proven_since.map(stamp);
-            state_of(one.role.name(), &one.rotation, (&one.old, &one.new), since, &one.next)
+            let mut value = state_of(one.role.name(), &one.rotation, (&one.old, &one.new), None, &one.next);
+            value["provenSince"] = phase_json(one)["provenSince"].take();
+            value["behind"] = phase_json(one)["behind"].take();
+            value
         };
         let rotations: Vec<Value> = states.iter().map(state).chain(tokens.map(token_rotation::state_of)).collect();
         return screen.answer(format_args!("{:#}", document("status", json!({ "rotations": rotations }))));
@@ -53,6 +57,9 @@ pub(crate) fn show_states(
             Some(at) => format!("  proven since {}", stamp(at)),
             None => "  not proven yet".to_owned(),
         });
+        if let Some(failed) = &state.failed {
+            screen.answer(format_args!("  behind   at {}: {}", stamp(failed.at), hosts_behind(failed)));
+        }
         screen.answer(plans(&state.next));
     }
     if let Some(tokens) = tokens {
@@ -134,6 +141,7 @@ fn state_of(
         "number": rotation.phase.number(),
         "began": stamp(rotation.began),
         "provenSince": proven_since,
+        "behind": null,
         "canAbort": rotation.phase.can_abort(),
         "canaries": rotation.canaries,
         "old": ca(old),
@@ -142,7 +150,7 @@ fn state_of(
     })
 }
 
-fn plan_of(plan: &PhasePlan) -> Value {
+pub(super) fn plan_of(plan: &PhasePlan) -> Value {
     json!({
         "phase": plan.phase.as_str(),
         "number": plan.phase.number(),
@@ -151,6 +159,40 @@ fn plan_of(plan: &PhasePlan) -> Value {
         "restarts": restarts_of(&plan.restarts),
         "waitSeconds": plan.wait,
         "gate": plan.gate,
+    })
+}
+
+/// Returns one sentence about a rotation: its phase, since when, and which hosts are behind.
+pub(super) fn line(state: &RotationState) -> String {
+    let (phase, began) = (state.rotation.phase, stamp(state.rotation.began));
+    let proof = match (&state.proven_since, &state.failed) {
+        (Some(at), _) => format!("proven since {}", stamp(*at)),
+        (None, Some(failed)) => format!("behind at {}: {}", stamp(failed.at), hosts_behind(failed)),
+        (None, None) => "not proven yet".to_owned(),
+    };
+    let (role, number) = (state.role.as_str(), phase.number());
+    format!("rotation of the {role}: phase {number} ({}) since {began}, {proof}", phase.as_str())
+}
+
+/// Returns the hosts that were behind.
+pub(super) fn hosts_behind(failed: &FailedProof) -> String {
+    let named = failed.behind.iter().map(|host| sanitized(host)).collect::<Vec<_>>().join(", ");
+    if failed.more > 0 { format!("{named} and {} more", failed.more) } else { named }
+}
+
+/// Returns the phase of a rotation as JSON, without its plans.
+pub(super) fn phase_json(state: &RotationState) -> Value {
+    let failed = |failed: &FailedProof| {
+        let hosts: Vec<String> = failed.behind.iter().map(|host| sanitized(host)).collect();
+        json!({ "at": stamp(failed.at), "hosts": hosts, "more": failed.more })
+    };
+    json!({
+        "role": state.role.name(),
+        "phase": state.rotation.phase.as_str(),
+        "number": state.rotation.phase.number(),
+        "began": stamp(state.rotation.began),
+        "provenSince": state.proven_since.map(stamp),
+        "behind": state.failed.as_ref().map(failed),
     })
 }
 
@@ -169,7 +211,7 @@ fn header(role: &str, rotation: &Rotation, (old, new): (&RotatedCa, &RotatedCa))
     )
 }
 
-fn plans(plans: &[PhasePlan]) -> String {
+pub(super) fn plans(plans: &[PhasePlan]) -> String {
     let mut text = String::new();
     if plans.iter().all(|plan| plan.version.is_none()) {
         text.push_str("kubernetes.version is not in cluster.yaml: every restart that any version needs is listed\n");

@@ -39,6 +39,15 @@ pub(super) fn words(error: &RotateError) -> String {
             "renew them first: clusterctl renew --all --within 30d, then clusterctl apply, and deliver the bundles"
                 .to_owned()
         }
+        RotateError::Left { .. } => {
+            "hosts: clusterctl apply, and deliver the bundles. Accounts: clusterctl issue-admin NAME --reissue, or clusterctl \
+             revoke NAME"
+                .to_owned()
+        }
+        RotateError::ConfirmEmergency => {
+            "say --yes, when the cluster may be cut off; without a theft: clusterctl rotate-ca start, without --emergency"
+                .to_owned()
+        }
         RotateError::TooLate { .. } => {
             "clients already have certificates of the new root: finish this rotation, and begin another one".to_owned()
         }

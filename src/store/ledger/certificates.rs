@@ -251,6 +251,20 @@ impl Ledger {
         Ok(last.map(|column| column.0))
     }
 
+    /// Finds the certificates that a CA signed and that are neither expired nor revoked, in the order of issue.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails.
+    pub fn valid_of_issuer(
+        &self,
+        issuer: Fingerprint,
+        now: OffsetDateTime,
+    ) -> Result<CertificateQuery<'_>, StoreError> {
+        let condition = "WHERE c.issuer_sha256 = ?1 AND c.sha256 != ?1 AND c.not_after > ?2 AND r.sha256 IS NULL \
+             ORDER BY c.seq";
+        self.certificates(condition, &[&issuer.to_string(), &stamp(now)])
+    }
+
     /// Returns the newest certificate of this profile for each host.
     ///
     /// # Errors

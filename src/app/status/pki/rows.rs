@@ -55,7 +55,7 @@ pub fn of_files(
     for one in &found.crls {
         counted(StatusRow { crl_issuer: found.signer_of(one.crl), ..crl_row(one, &rule) });
     }
-    Ok(StatusReport { summary, skipped, last_backup: None, enrolment: None })
+    Ok(StatusReport { summary, skipped, rotations: Vec::new(), last_backup: None, enrolment: None })
 }
 
 fn certificate_row(

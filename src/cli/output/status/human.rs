@@ -3,6 +3,7 @@
 use super::advice::Advice;
 use super::head::Head;
 use crate::app::status::{Credential, EnrolmentReport, SortBy, State, StatusReport, StatusRow, Summary, sort};
+use crate::cli::output::rotation;
 use crate::cluster::duration::{in_words, stamp};
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
@@ -47,7 +48,7 @@ impl HumanWriter {
     }
 
     pub(super) fn end(mut self, report: &StatusReport, screen: &mut Screen<'_>) {
-        let StatusReport { summary, last_backup, enrolment, .. } = report;
+        let StatusReport { summary, rotations, last_backup, enrolment, .. } = report;
         sort(&mut self.rows, self.sort_by);
         if !self.all {
             self.rows.truncate(SHOWN);
@@ -63,6 +64,9 @@ impl HumanWriter {
             text.push('\n');
         }
         text.push_str(&self.sum(summary));
+        for state in rotations {
+            text.push_str(&format!("\n{}\n", rotation::line(state)));
+        }
         let steps = self.advice.steps();
         if !steps.is_empty() {
             text.push_str("\nWhat to do:\n");

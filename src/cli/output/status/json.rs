@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 use super::head::Head;
 use super::lines::Lines;
 use crate::app::status::{Credential, EnrolmentReport, Remedy, State, StatusReport, StatusRow, Subject};
+use crate::cli::output::rotation;
 use crate::cli::remedies;
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
@@ -121,7 +122,7 @@ impl JsonWriter {
     }
 
     pub(super) fn end(mut self, report: &StatusReport, screen: &mut Screen<'_>) {
-        let StatusReport { summary, skipped, last_backup, enrolment: requests } = report;
+        let StatusReport { summary, skipped, rotations, last_backup, enrolment: requests } = report;
         self.begin(screen);
         if let Some(last) = self.last.take() {
             self.lines.add(&format!("    {last}"), screen);
@@ -132,6 +133,8 @@ impl JsonWriter {
             .map(|one| json!({ "file": sanitized(&one.label), "reason": sanitized(&one.reason.to_string()) }))
             .collect();
         self.lines.add(&format!("  \"skipped\": {},", json!(skipped)), screen);
+        let rotations: Vec<_> = rotations.iter().map(rotation::phase_json).collect();
+        self.lines.add(&format!("  \"rotations\": {},", json!(rotations)), screen);
         self.lines.add(&format!("  \"lastBackup\": {},", json!(last_backup.map(stamp))), screen);
         self.lines.add(&format!("  \"enrolment\": {},", json!(requests.as_ref().map(enrolment))), screen);
         let counts = State::ALL.map(|state| format!("{}: {}", json!(state.as_str()), summary.count(state)));

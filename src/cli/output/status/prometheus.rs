@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use super::head::Head;
+use crate::app::rotate::RotationState;
 use crate::app::status::{Credential, EnrolmentReport, FileKind, State, StatusReport, StatusRow};
 use crate::metrics::{head, labels};
 use crate::ui::Screen;
@@ -75,11 +76,13 @@ impl PrometheusWriter {
     }
 
     pub(super) fn end(self, report: &StatusReport, screen: &mut Screen<'_>) {
-        screen.answer(self.text(report));
+        let mut text = self.text(report);
+        rotations(&report.rotations, &self.head.cluster, &mut text);
+        screen.answer(text);
     }
 
     fn text(&self, report: &StatusReport) -> String {
-        let StatusReport { summary, skipped, last_backup, enrolment } = report;
+        let StatusReport { summary, skipped, last_backup, enrolment, .. } = report;
         let cluster = labels(&[("cluster", &self.head.cluster)]);
         let mut text = String::new();
         for series in [&self.cas, &self.crls] {
@@ -132,6 +135,36 @@ impl PrometheusWriter {
         head(text, name, "gauge", "Age of the oldest request that is not decided or not signed; 0 if there is none.");
         let (cluster, age) = (labels(&[("cluster", &self.head.cluster)]), requests.oldest.unwrap_or_default());
         let _ = writeln!(text, "{name}{{{cluster}}} {}", age.whole_seconds());
+    }
+}
+
+/// Writes the phases of rotations.
+fn rotations(states: &[RotationState], cluster: &str, text: &mut String) {
+    type Value = fn(&RotationState) -> i64;
+    let behind: Value = |state| {
+        let count = state.failed.as_ref().map_or(0, |failed| failed.behind.len() + failed.more);
+        i64::try_from(count).unwrap_or(i64::MAX)
+    };
+    let metrics: [(&str, &str, Value); 4] = [
+        ("clusterctl_rotation_phase", "Number of the phase of a CA's rotation.", |state| {
+            state.rotation.phase.number().into()
+        }),
+        (
+            "clusterctl_rotation_phase_began_seconds",
+            "Unix time at which the phase of a CA's rotation began.",
+            |state| state.rotation.began.unix_timestamp(),
+        ),
+        ("clusterctl_rotation_phase_proven", "Whether the phase of a CA's rotation is proven.", |state| {
+            state.proven_since.is_some().into()
+        }),
+        ("clusterctl_rotation_hosts_behind", "How many hosts the last proof of the phase found to be behind.", behind),
+    ];
+    for (name, help, value) in metrics.into_iter().filter(|_| !states.is_empty()) {
+        head(text, name, "gauge", help);
+        for state in states {
+            let labels = labels(&[("cluster", cluster), ("role", state.role.name())]);
+            let _ = writeln!(text, "{name}{{{labels}}} {}", value(state));
+        }
     }
 }
 
@@ -220,7 +253,7 @@ mod tests {
             });
         }
         let (summary, skipped) = (Summary::default(), Vec::new());
-        writer.text(&StatusReport { summary, skipped, last_backup: None, enrolment: None })
+        writer.text(&StatusReport { summary, skipped, rotations: Vec::new(), last_backup: None, enrolment: None })
     }
 
     #[test]

@@ -5,12 +5,15 @@ use maud::{Markup, html};
 use super::certificates::DirectoryCertificates;
 use super::groups::{Group, GroupKey, Member};
 use super::tone::tone;
+use crate::app::rotate::RotationState;
 use crate::app::status::{Skipped, State, StatusReport, StatusRow, Summary};
+use crate::cli::output::rotation;
 use crate::cli::output::status::advice::Advice;
 use crate::cli::output::status::head::Head;
 use crate::cli::output::status::human::requests_in_words;
 use crate::cluster::duration::stamp;
 use crate::html::{Page, Section, Tone, scrolling};
+use crate::pki::rotation::Phase;
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
 use crate::verify::report::CertificateDrawings;
@@ -52,6 +55,7 @@ impl HtmlWriter {
             head: self.head(report),
             sections: vec![
                 section("steps", "What to do", self.steps()),
+                section("rotations", "What is being rotated", rotating(&report.rotations)),
                 section("skipped", "What was not read", not_read(&report.skipped)),
                 section("attention", "What needs attention", self.table(|key| !is_valid(key))),
                 section("expiry", "What expires when", timeline),
@@ -115,6 +119,38 @@ impl HtmlWriter {
             }
         };
         scrolling("Credentials", &table)
+    }
+}
+
+/// Returns the phases of each rotation, the present one marked, with the hosts that are behind.
+fn rotating(states: &[RotationState]) -> Markup {
+    html! {
+        @for state in states {
+            @let present = state.rotation.phase;
+            @let tone = if state.proven_since.is_some() { Tone::Good } else { Tone::Soon };
+            h3 { "The " (state.role.as_str()) ": " (sanitized(&state.old.subject)) " → " (sanitized(&state.new.subject)) }
+            ol.phases start="0" {
+                @for phase in Phase::ALL {
+                    @if phase == present {
+                        li aria-current="step" {
+                            b.(tone.class()) { (tone.sign()) " " (phase.as_str()) }
+                            " since " time datetime=(stamp(state.rotation.began)) { (stamp(state.rotation.began)) }
+                            @match (&state.proven_since, &state.failed) {
+                                (Some(at), _) => { ", proven since " time datetime=(stamp(*at)) { (stamp(*at)) } },
+                                (None, Some(failed)) => {
+                                    ", behind at " time datetime=(stamp(failed.at)) { (stamp(failed.at)) } ": "
+                                    (rotation::hosts_behind(failed))
+                                },
+                                (None, None) => { ", not proven yet" },
+                            }
+                        }
+                    } @else {
+                        li.quiet { (phase.as_str()) @if phase < present { " (over)" } }
+                    }
+                }
+                li.quiet { "retire" }
+            }
+        }
     }
 }
 
@@ -219,7 +255,13 @@ mod tests {
                 writer.row(&row);
             }
         }
-        writer.page(&StatusReport { summary, skipped: Vec::new(), last_backup: None, enrolment: None })
+        writer.page(&StatusReport {
+            summary,
+            skipped: Vec::new(),
+            rotations: Vec::new(),
+            last_backup: None,
+            enrolment: None,
+        })
     }
 
     #[test]
