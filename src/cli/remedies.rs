@@ -20,6 +20,8 @@ mod verify;
 use std::error::Error as StdError;
 
 use super::finding_remedies;
+use std::path::Path;
+
 use crate::app::lint::LintRemedy;
 use crate::app::status::Remedy as StatusRemedy;
 use crate::app::{self, Remedy};
@@ -138,10 +140,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::NameTheMaster => "name the master on which it runs: --master NAME".to_owned(),
         Remedy::ListenElsewhere => LISTEN_ELSEWHERE.to_owned(),
         Remedy::NameAnotherState => "end the other server, or give each a folder of its own with --state".to_owned(),
-        Remedy::RestoreRegistrations(path) => format!(
-            "restore {} from a backup; or move it away: then clusters register again, each with a new token of --create-token",
-            path.display()
-        ),
+        Remedy::RestoreRegistrations(path) => restore_registrations(path),
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
         Remedy::Review(remedy) => enrolment::words(*remedy).to_owned(),
         Remedy::ListRules => "clusterctl lint --rules lists the rules".to_owned(),
@@ -153,6 +152,13 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::OfRenewedCa(error) => import_ca::of_renewed(error).to_owned(),
         Remedy::OfStore(error) => return of_store(error),
     })
+}
+
+fn restore_registrations(path: &Path) -> String {
+    format!(
+        "restore {} from a backup; or move it away: then clusters register again, each with a new token of --create-token",
+        path.display()
+    )
 }
 
 fn of_ca(error: &CaError) -> Option<String> {
