@@ -17,6 +17,7 @@ use crate::pki::crl::Crl;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::ca::{self, CaError};
 use crate::store::error::StoreError;
+use crate::store::token_rotation;
 use crate::verify::remedy::{DirectoryRemedy, FileRemedy};
 
 /// The CAs of each role, or the errors of reading them.
@@ -77,6 +78,10 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
     for trust in cas.0.iter().filter_map(|(_, trust)| trust.as_ref().ok()) {
         rotation(source, trust, sink)?;
         crls(source, trust, sink)?;
+    }
+    if token_rotation::state(source.layout)?.is_some() {
+        let row = StatusRow::new(Subject::Cluster, Credential::TokenRotation, State::Due);
+        sink(row.remedy(DirectoryRemedy::ContinueRotation));
     }
     Ok(())
 }

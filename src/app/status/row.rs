@@ -109,6 +109,8 @@ pub enum Credential {
     },
     /// The queue of the enrolment CA's server.
     Queue,
+    /// The rotation of the key that signs service account tokens.
+    TokenRotation,
     /// A certificate or a CRL in a file of any tool.
     File {
         /// Its name on the command line, or its path below the named folder.
@@ -151,6 +153,7 @@ impl Credential {
             Self::Rotation(role) => of_role(*role, "ca-rotation"),
             Self::Request { name, .. } | Self::File { name, .. } => Cow::Borrowed(name),
             Self::Queue => Cow::Borrowed("enrolment-queue"),
+            Self::TokenRotation => Cow::Borrowed("service-account-rotation"),
         }
     }
 
@@ -167,7 +170,7 @@ impl Credential {
             Self::Leaf(_) | Self::File { kind: FileKind::Certificate, .. } => "certificate",
             Self::Crl(_) | Self::File { kind: FileKind::Crl, .. } => "crl",
             Self::Bundle => "bundle",
-            Self::Rotation(_) => "rotation",
+            Self::Rotation(_) | Self::TokenRotation => "rotation",
             Self::Request { .. } => "request",
             Self::Queue => "queue",
         }

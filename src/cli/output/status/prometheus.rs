@@ -57,7 +57,9 @@ impl PrometheusWriter {
                 &mut self.crls
             }
             // A CA that is replaced has a series already; requests have figures of their own.
-            Credential::Rotation(_) | Credential::Request { .. } | Credential::Queue => return,
+            Credential::Rotation(_) | Credential::TokenRotation | Credential::Request { .. } | Credential::Queue => {
+                return;
+            }
             Credential::Leaf(_)
             | Credential::Bundle
             | Credential::File { kind: FileKind::Certificate | FileKind::Kubeconfig, .. } => {

@@ -52,6 +52,7 @@ impl Trust {
             Credential::Crl(_)
             | Credential::Bundle
             | Credential::Rotation(_)
+            | Credential::TokenRotation
             | Credential::File { kind: FileKind::Crl, .. } => return,
             _ => false,
         };
