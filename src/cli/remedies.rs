@@ -64,16 +64,16 @@ pub(crate) fn of_status(remedy: &StatusRemedy) -> String {
     status::words(remedy)
 }
 
-/// Returns what helps against a finding of `lint`, in words.
+/// Returns the remedy for a finding of `lint`, as text.
 pub(crate) fn of_lint(remedy: LintRemedy) -> &'static str {
     lint::words(remedy)
 }
 
-const CHANGE_OWNER: &str = "run it as that user, or chown the directory; or say --trust-owner, if its owner may decide what is \
-     trusted, issued and packed";
+const CHANGE_OWNER: &str = "run it as that user, or chown the directory; or use --trust-owner if its owner may decide \
+    what is trusted, issued and packed";
 const OPEN_BUNDLES: &str =
     "decrypt them first: clusterctl open BUNDLE, on a machine that has the recipient's key; then check what it wrote";
-const LISTEN_ELSEWHERE: &str = "give another address with --listen, or stop the program that listens there";
+const LISTEN_ELSEWHERE: &str = "use another address with --listen, or stop the program that listens there";
 
 pub(crate) fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {
@@ -83,18 +83,19 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::CorrectClusterFile(error) => error.hint().to_owned(),
         Remedy::ChangeOwner => CHANGE_OWNER.to_owned(),
         Remedy::RestoreClusterName => {
-            "put the name back into cluster.yaml; a cluster of another name has its own directory and roots".to_owned()
+            "restore the name in cluster.yaml; a cluster with another name needs its own directory and roots".to_owned()
         }
         Remedy::NameAnotherRootFolder => signer::ANOTHER_FOLDER.to_owned(),
         Remedy::GiveEachCaItsKey => signer::A_KEY_EACH.to_owned(),
         Remedy::UseTheSamePassphrase => {
-            "give the passphrase of that key: a command opens all CAs of a directory with one".to_owned()
+            "use the passphrase of that key: a command opens all CAs of a directory with one passphrase".to_owned()
         }
         Remedy::RestoreCaAndLedger => {
-            "restore ca.crt, ca.key and the ledger of one and the same directory from a backup".to_owned()
+            "restore ca.crt, ca.key and the ledger of the same directory from a backup".to_owned()
         }
         Remedy::CheckLedger => {
-            "clusterctl ledger check shows what it has; what a ledger from a backup lacks is recorded with: clusterctl revoke --from FILE"
+            "clusterctl ledger check finds no fault in it. If it is from a backup, record the revocations that it \
+             lacks with: clusterctl revoke --from FILE"
                 .to_owned()
         }
         Remedy::RestoreLedger => RESTORE_LEDGER.to_owned(),
@@ -120,14 +121,15 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
             "raise the limit of processes (ulimit -u, RLIMIT_NPROC, or the cgroup's pids.max)".to_owned()
         }
         Remedy::RestoreServiceAccountKey => {
-            "restore pki/sa.key and pki/sa.pub from a backup. Or remove both: then a new pair is made, and all service accounts' tokens \
-             become invalid"
+            "restore pki/sa.key and pki/sa.pub from a backup. Or remove both: then clusterctl issue-master generates a \
+             new pair, and all service accounts' tokens become invalid"
                 .to_owned()
         }
-        Remedy::NameThePerson => "give the person's own name: clusterctl issue-admin alice".to_owned(),
+        Remedy::NameThePerson => "use the person's own name: clusterctl issue-admin alice".to_owned(),
         Remedy::ShortenBreakGlass => "it cannot be revoked: 7d is the longest, and hours are better".to_owned(),
         Remedy::ReissueAdmin => {
-            "give another NAME, or replace it with --reissue: the old certificate is valid until it expires or is revoked"
+            "use another NAME, or replace it with --reissue: the old certificate is valid until it expires or is \
+             revoked"
                 .to_owned()
         }
         Remedy::RemoveFromClusterFile => REMOVE_FROM_CLUSTER_FILE.to_owned(),
@@ -165,17 +167,17 @@ fn of_ca(error: &CaError) -> Option<String> {
     match error {
         CaError::Store(error) => of_store(error),
         CaError::KeyMissing(path) => Some(format!(
-            "bring it back to {path} for as long as you issue; it may be kept elsewhere in between. Where a program or a device has it, name \
-             that in cluster.yaml (signers)"
+            "copy it to {path} while you issue; it may be kept elsewhere at other times. If a program or a device has \
+             it, name that in cluster.yaml (signers)"
         )),
         CaError::None(_) => Some("create it with: clusterctl init-ca".to_owned()),
         CaError::Key { source, .. } => of_key(source),
         CaError::TrustFile { path, .. } | CaError::OtherRoots { path } => {
-            Some(format!("restore {path} and the files beside it from one backup"))
+            Some(format!("restore {path} and the other files of its folder from the same backup"))
         }
         CaError::CertificateMissing(path) => Some(format!(
-            "if it was never there, because only some CAs were imported: clusterctl init-ca makes the others, or clusterctl import-ca \
-             imports them. Otherwise restore {path} from a backup or a bundle"
+            "if it was never there, because only some CAs were imported: clusterctl init-ca creates the others, or \
+             clusterctl import-ca imports them. Otherwise restore {path} from a backup or a bundle"
         )),
         CaError::Pem { path, .. } | CaError::Certificate { path, .. } | CaError::Several { path, .. } => {
             Some(format!("restore the root's own certificate in {path} from a backup or a bundle"))
@@ -193,7 +195,7 @@ fn of_key(error: &KeyError) -> Option<String> {
             "convert it to PKCS #8 and replace the old file: openssl pkcs8 -topk8 -in OLD.key -out NEW.key".to_owned(),
         ),
         KeyError::Pem(_) | KeyError::NoKey | KeyError::Foreign | KeyError::Damaged => {
-            Some("put the root's own key back, from a backup".to_owned())
+            Some("restore the root's own key from a backup".to_owned())
         }
         KeyError::NoRandomness => None,
     }

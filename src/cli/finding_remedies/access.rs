@@ -86,7 +86,7 @@ fn kubelet_settings(kind: TargetKind) -> &'static str {
 fn api_server_flags(kind: TargetKind) -> String {
     match kind {
         TargetKind::Directory | TargetKind::Bundle => {
-            "start the API server with the flags that the control-plane node's bundle holds".to_owned()
+            "start the API server with the flags that the control-plane node's bundle contains".to_owned()
         }
         TargetKind::Kubeadm => {
             format!("set it in {API_SERVER_MANIFEST}, and in apiServer.extraArgs of the ClusterConfiguration")
@@ -138,9 +138,9 @@ fn of_any_tool(remedy: &AuthorizationRemedy) -> String {
             return format!("it has an older file of --authorization-config: copy the newest to it. {RELOADED}");
         }
         AuthorizationRemedy::RefuseOtherNodes => {
-            "every node may command this one: set authorization.mode: Webhook in the kubelet's configuration, grant nodes/proxy to \
-             control-plane nodes alone, and check that the API server, which the kubelet asks, does not run with AlwaysAllow; a \
-             kubelet caches a grant for five minutes"
+            "every node may command this one: set authorization.mode: Webhook in the kubelet's configuration, grant \
+             nodes/proxy to control-plane nodes only, and check that the API server, which the kubelet asks, does not \
+             run with AlwaysAllow; a kubelet caches a grant for five minutes"
         }
         AuthorizationRemedy::AllowMasters => {
             "the control-plane node is authenticated but not permitted: bind ClusterRole system:kubelet-api-admin to the user of \

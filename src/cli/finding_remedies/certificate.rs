@@ -13,7 +13,7 @@ pub(super) fn words(remedy: &CertificateRemedy, kind: TargetKind) -> String {
     }
 }
 
-/// The texts for a cluster of clusterctl, whose commands are run `there`.
+/// The texts for a cluster that clusterctl manages. `there` precedes its commands (see [`where_to_run`]).
 fn of_clusterctl(remedy: &CertificateRemedy, there: &str) -> String {
     match remedy {
         CertificateRemedy::Reissue(server) => {
@@ -21,7 +21,8 @@ fn of_clusterctl(remedy: &CertificateRemedy, there: &str) -> String {
         }
         CertificateRemedy::Renew(server) => format!("renew it before it expires: {there}{}", reissue(server)),
         CertificateRemedy::ReissueForServers(server) => format!(
-            "reissue it with clusterctl, whose serving certificates have serverAuth alone: {there}{}, then install the bundle",
+            "reissue it with clusterctl, whose serving certificates have only serverAuth: {there}{}, then install the \
+             bundle",
             reissue(server)
         ),
         CertificateRemedy::ReissueWithNames(server) => with_names(server, there),
@@ -135,7 +136,7 @@ fn of_kubeadms_api_server(remedy: &CertificateRemedy, server: &Server) -> String
     }
 }
 
-/// The texts for a cluster of any tool.
+/// The texts for a cluster that any other tool manages.
 fn of_any_tool(remedy: &CertificateRemedy) -> String {
     let text = match remedy {
         CertificateRemedy::Reissue(server) => {
@@ -155,7 +156,8 @@ fn of_any_tool(remedy: &CertificateRemedy) -> String {
         }
         CertificateRemedy::Renew(_) => "renew it before it expires, with the tool that made this cluster's",
         CertificateRemedy::ReissueForServers(_) => {
-            "reissue it with the extended key usage serverAuth alone and CA:FALSE, with the tool that made this cluster's"
+            "reissue it with only the extended key usage serverAuth and with CA:FALSE, with the tool that made this \
+             cluster's"
         }
         CertificateRemedy::ReissueWithNames(_) => {
             "reissue it with a SAN for each address and name of the host, with the tool that made this cluster's; or is this \

@@ -22,14 +22,14 @@ pub(super) fn health(remedy: &HealthRemedy, kind: TargetKind) -> String {
              has to name it"
         }
         HealthRemedy::ReachApiServer => {
-            "see the kubelet's log on the node: does it reach the endpoint, and does it present its own certificate? A Lease \
-             belongs to one node alone"
+            "see the kubelet's log on the node: does it reach the endpoint, and does it present its own certificate? A \
+             Lease belongs to only one node"
         }
         HealthRemedy::VerifyAgain => "verify again: a kubelet creates its Lease soon after it has registered",
         HealthRemedy::SeparateNodes => {
-            "a node renews its own Lease alone: two kubelets run under one name, or one has another's certificate"
+            "a node renews only its own Lease: two kubelets run under one name, or one has another's certificate"
         }
-        HealthRemedy::SetNodeClock => "set the node's clock, by which it judges certificates",
+        HealthRemedy::SetNodeClock => "set the node's clock, which decides which certificates it accepts",
         HealthRemedy::ReadNodeStatus => {
             "the node reaches the API servers; the reason is in its own status, and is unrelated to trust"
         }

@@ -31,9 +31,7 @@ pub(super) fn words(remedy: &ConnectionRemedy, kind: TargetKind) -> String {
         ConnectionRemedy::StartLoadBalancer => {
             "start the load balancer in front of the API servers, or correct the endpoint"
         }
-        ConnectionRemedy::RaiseTimeout => {
-            "each request has --timeout to itself: if this host is only slow, give it more"
-        }
+        ConnectionRemedy::RaiseTimeout => "--timeout applies to each request: if this host is only slow, raise it",
         ConnectionRemedy::ServeTls => {
             "the server speaks HTTP without TLS: configure its certificate and key, or correct the port"
         }

@@ -9,9 +9,8 @@ use crate::verify::target::Place;
 const REPLACE_ACCOUNTS: &str = "clusterctl issue-node --all revokes what it replaces";
 
 /// The remedy if no file of rules in the directory is new enough.
-const RECORD_FROM_A_MASTER: &str = "restore the newest pki/ that there is, or copy \
-                                               /etc/kubernetes/clusterctl/authorization.yaml from a control-plane node and record \
-                                               again what is missing with: clusterctl revoke --from FILE";
+const RECORD_FROM_A_MASTER: &str = "restore the newest pki/, or copy /etc/kubernetes/clusterctl/authorization.yaml \
+    from a control-plane node and record again what is missing with: clusterctl revoke --from FILE";
 
 /// Returns the text of a remedy of credentials.
 pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
@@ -68,8 +67,8 @@ pub(super) fn file(remedy: &FileRemedy) -> String {
         }
         FileRemedy::RecordForgotten { from: Some(path) } => {
             return format!(
-                "pki/ is from a backup: restore the newest that there is, or record again what it does not know with: \
-                 clusterctl revoke --from {path}"
+                "pki/ is from a backup: restore the newest one, or record again what it lacks with: clusterctl revoke \
+                 --from {path}"
             );
         }
         FileRemedy::CheckOwner { path } => {
@@ -78,7 +77,10 @@ pub(super) fn file(remedy: &FileRemedy) -> String {
             );
         }
         FileRemedy::MoveAway { path } => {
-            return format!("a folder and a file took each other's place: look at {path}, and move away what is wrong");
+            return format!(
+                "there is a folder instead of a file, or a file instead of a folder: check {path}, and move \
+                away what does not belong there"
+            );
         }
         FileRemedy::RecordForgotten { from: None } => RECORD_FROM_A_MASTER,
         FileRemedy::RestrictAccess => "chmod go= on each of them",
@@ -87,7 +89,7 @@ pub(super) fn file(remedy: &FileRemedy) -> String {
         FileRemedy::UseNewerVersion => USE_NEWER_VERSION,
         FileRemedy::WritePolicy => "clusterctl policy",
         FileRemedy::RenewCrl => "clusterctl crl renew",
-        FileRemedy::RestoreLedger => "restore the newest ledger that there is: this one is older than the CRL",
+        FileRemedy::RestoreLedger => "restore the newest ledger: this one is older than the CRL",
         FileRemedy::FreeSpace => "free some space and run the same command again: what is done is kept",
         FileRemedy::CheckDisk => "it may be valid: check the disk",
     };

@@ -12,7 +12,7 @@ pub(super) fn words(remedy: EnrolmentRemedy) -> String {
                 .to_owned()
         }
         EnrolmentRemedy::ReplaceEnrolmentServer => {
-            "another program, or a proxy, answers there: put clusterctl serve ca in its place".to_owned()
+            "another program, or a proxy, answers there: replace it by clusterctl serve ca".to_owned()
         }
         EnrolmentRemedy::ReviewRequests => {
             "clusterctl csr list shows the open requests; then clusterctl csr explain NAME, and csr approve NAME or csr deny NAME"

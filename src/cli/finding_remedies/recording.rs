@@ -2,7 +2,7 @@
 
 use crate::verify::recording::RecordingError;
 
-/// Returns what to do about a recording that cannot be read or written.
+/// Returns the remedy for a recording that cannot be read or written, as text.
 #[must_use]
 pub fn of_recording(error: &RecordingError) -> &'static str {
     match error {

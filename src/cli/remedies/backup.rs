@@ -1,4 +1,4 @@
-//! What helps where a directory cannot be backed up or restored, in words.
+//! The texts of remedies for directories that cannot be backed up or restored.
 
 use crate::app::backup::{BackupError, RestoreError};
 use crate::bundle::backup::BackupContentError;
@@ -7,17 +7,17 @@ use crate::bundle::encrypted_stream::StreamError;
 
 pub(super) fn of_backup(error: &BackupError) -> String {
     let text = match error {
-        BackupError::Inside(_) => "name a file elsewhere, at best on another disk",
+        BackupError::Inside(_) => "name a file outside the directory, preferably on another disk",
         BackupError::Ledger(_) => {
-            "clusterctl ledger check lists everything. Restore an older backup, or copy the directory as it is, and find out which \
-             program changed the ledger"
+            "clusterctl ledger check lists all faults. Restore an older backup, or copy the directory as it is, and \
+             find out which program changed the ledger"
         }
         BackupError::OtherIssuer(_) => {
             "clusterctl verify --offline describes it; issue it again with clusterctl issue-node or issue-master, or move the file \
              away"
         }
         BackupError::Changed(_) => "run the same command again, while no other program writes in the directory",
-        BackupError::Unsuited(_) => "move or rename what is named, then run the same command again",
+        BackupError::Unsuited(_) => "move or rename the named files, then run the same command again",
         BackupError::Encrypt(_) => "name other recipients with --encrypt-to",
     };
     text.to_owned()
@@ -40,10 +40,10 @@ pub(super) fn of_restore(error: &RestoreError) -> String {
              -tv lists what is in it"
         }
         RestoreError::OtherCluster { .. } => {
-            "name the backup of the cluster that is meant, or its own pin; clusterctl show ca.crt prints it"
+            "name a backup of that cluster, or the pin of this backup's cluster, which clusterctl show ca.crt prints"
         }
         RestoreError::OtherHead { .. } => {
-            "the backup is older than that link, or of a ledger whose chain was made anew: use a newer backup, or leave --head out"
+            "the backup is older than that head, or its ledger was rebuilt: use a newer backup, or omit --head"
         }
     };
     text.to_owned()
@@ -56,16 +56,14 @@ fn stream(error: &StreamError) -> &'static str {
             "remove the armor first: age -d and age -e, or base64 -d without its first and last line"
         }
         StreamError::Header | StreamError::Damaged => {
-            "copy the file again from where it was backed up to, and compare its SHA-256; or use another backup"
+            "copy the file again from where backups are kept, and compare its SHA-256; or use another backup"
         }
         StreamError::PassphraseNeeded => {
             "give the passphrase with --passphrase-file FILE or CLUSTERCTL_BACKUP_PASSPHRASE, or run on a terminal without --identity"
         }
         StreamError::KeyNeeded { .. } => "name the key of one of its recipients with --identity KEY",
         StreamError::WrongPassphrase => "nothing was restored; try again with the right one",
-        StreamError::TooMuchWork => {
-            "decrypt it with age -d, and look at what it is: clusterctl does not write such files"
-        }
+        StreamError::TooMuchWork => "clusterctl does not write such files: decrypt it with age -d to see what it is",
         StreamError::Read(_) => "check the disk and the file's owner and mode",
     }
 }

@@ -15,14 +15,14 @@ pub(super) fn words(remedy: ReviewRemedy) -> &'static str {
              clusterctl:signers and clusterctl:approvers; clusterctl issue-admin NAME --signer or --approver makes such an account"
         }
         ReviewRemedy::CheckConnection => {
-            "see whether it runs and can be reached from here, and run the same command again"
+            "check that it runs and can be reached from here, then run the same command again"
         }
         ReviewRemedy::EndTheOtherSigner => {
-            "end the other signer, or wait until it ends: its Lease then ends in 15 seconds"
+            "stop the other signer, or wait until it stops: its Lease expires 15 seconds later"
         }
         ReviewRemedy::ListRequests => "clusterctl csr list --all shows the requests",
         ReviewRemedy::CorrectRequest => {
-            "correct cluster.yaml, or let the host ask again for what its entry there allows"
+            "correct cluster.yaml, or let the host send a request that its entry there allows"
         }
         ReviewRemedy::AllowTheKey => {
             "sign with a key in the file that enrolment.allowedSigners in cluster.yaml names, or add the key there: each person and each key counts once"

@@ -9,7 +9,7 @@ use crate::pki::violation::{COMPARE_CLOCKS, Violation};
 pub(super) fn words(error: &ImportCaError) -> String {
     let text = match error {
         ImportCaError::Pem { .. } | ImportCaError::Certificate { .. } => {
-            "name a PEM file with the CA's certificate; openssl x509 -inform der -in FILE writes one of DER"
+            "name a PEM file with the CA's certificate; openssl x509 -inform der -in FILE converts one from DER"
         }
         ImportCaError::Path { source: CaCertificateError::NoParent { .. }, .. } => {
             "name the certificates above it, with the root, in a PEM file: --chain FILE"
@@ -27,12 +27,12 @@ pub(super) fn words(error: &ImportCaError) -> String {
             "Kubernetes signs tokens with RSA of 2048 to 4096 bits, P-256 or P-384"
         }
         ImportCaError::TokenKey { .. } => {
-            "put the file back from a backup: without it all service accounts' tokens become invalid"
+            "restore the file from a backup: without it all service accounts' tokens become invalid"
         }
         ImportCaError::ClusterFirst(_) => "import that first: clusterctl import-ca --as cluster",
         ImportCaError::NoKey { role, .. } => {
             return format!(
-                "name its private key with --key FILE, or the key's holder in cluster.yaml: signers.{}",
+                "name its private key with --key FILE, or the program or device that has it in cluster.yaml: signers.{}",
                 role.name()
             );
         }
@@ -40,25 +40,27 @@ pub(super) fn words(error: &ImportCaError) -> String {
             return format!("leave --key out, or remove signers.{} from cluster.yaml", role.name());
         }
         ImportCaError::OtherRole { .. } | ImportCaError::SharedKey { .. } => {
-            "each role needs a CA under a root of its own: a root that two roles trust would let every node into etcd. \
-             clusterctl init-ca makes those that are missing"
+            "each role needs a CA under a root of its own: with a shared root, etcd would accept every node's \
+             certificate. clusterctl init-ca creates those that are missing"
         }
     };
     text.to_owned()
 }
 
-/// Returns what helps where an intermediate cannot be replaced.
+/// Returns the remedy for an intermediate that cannot be renewed.
 pub(super) fn of_renewed(error: &RenewCaError) -> &'static str {
     match error {
         RenewCaError::NoRoots(_) => "name the folder that init-ca --intermediate --root-out wrote, with --root-in",
-        RenewCaError::NotIntermediate(_) => "a root is not renewed: plan for new roots",
+        RenewCaError::NotIntermediate(_) => {
+            "a root cannot be renewed; docs/src/operate/rotation.md describes how to replace it"
+        }
         RenewCaError::OtherRoot { .. } => "name the folder with the roots of this cluster directory, with --root-in",
         RenewCaError::Pem { .. } | RenewCaError::Certificate { .. } => "copy the file again from the other medium",
         RenewCaError::Key { source: KeyError::PassphraseNeeded | KeyError::WrongPassphrase, .. } => {
             "give the passphrase of the roots' keys with --root-passphrase-file FILE"
         }
         RenewCaError::Key { .. } => "copy the root's key again from the other medium",
-        RenewCaError::SameKey(_) => "make a new key there, and name it in cluster.yaml (signers)",
+        RenewCaError::SameKey(_) => "create a new key there, and name it in cluster.yaml (signers)",
         RenewCaError::Trust(_) => "run clusterctl verify --offline",
     }
 }
@@ -73,6 +75,6 @@ fn key(error: &KeyError) -> &'static str {
         }
         KeyError::Pem(_) | KeyError::NoKey | KeyError::Damaged => "name a PEM file with the CA's private key",
         KeyError::Foreign => "a CA's key is RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519",
-        KeyError::NoRandomness => "try again when the system gives random numbers",
+        KeyError::NoRandomness => "try again when the system provides random numbers",
     }
 }

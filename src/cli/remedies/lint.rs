@@ -1,4 +1,4 @@
-//! What helps against the findings of `lint`, in words.
+//! The texts of remedies for findings of `lint`.
 
 use crate::app::lint::LintRemedy;
 
@@ -7,7 +7,7 @@ pub(super) fn words(remedy: LintRemedy) -> &'static str {
         LintRemedy::Renew => {
             "renew it with the tool that issued it (kubeadm certs renew, a restart of k3s, clusterctl renew)"
         }
-        LintRemedy::Reissue => "issue it again, without that",
+        LintRemedy::Reissue => "issue it again without it",
         LintRemedy::ReissueWithNames => {
             "issue it again with every name and address at which clients connect (kubeadm: apiServer.certSANs; k3s: tls-san; \
              clusterctl: addresses in cluster.yaml)"
@@ -25,16 +25,16 @@ pub(super) fn words(remedy: LintRemedy) -> &'static str {
             "make one CA for the cluster, one for etcd and one for the front proxy (clusterctl init-ca)"
         }
         LintRemedy::FindKey => {
-            "put the right key beside it; openssl pkey -in KEY -pubout and openssl x509 -in CERT -noout -pubkey print the same \
-             for both"
+            "put the right key next to it; openssl pkey -in KEY -pubout and openssl x509 -in CERT -noout -pubkey print \
+             the same for both"
         }
         LintRemedy::NewKey => {
-            "make a new key of P-256, or RSA of 2048 bits and more, for this certificate alone, and issue it again"
+            "make a new key of P-256, or RSA of at least 2048 bits, for this certificate only, and issue it again"
         }
         LintRemedy::CloseFile => "close the file with chmod 600; if others were on that machine, replace the key",
         LintRemedy::MoveCaKey => {
-            "move the key to a machine that is no node, or encrypt it; the controller manager needs it only to sign certificate \
-             requests (clusterctl import-ca takes it over)"
+            "move the key to a machine that is not a node, or encrypt it; the controller manager needs it only to sign \
+             certificate requests (clusterctl import-ca takes it over)"
         }
         LintRemedy::BindByRbac => {
             "give its rights by RBAC to a group of your own, as clusterctl issue-admin does, and keep this credential offline for \

@@ -27,9 +27,7 @@ pub(super) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::NameHosts => "name masters or nodes of the cluster file, or use --all",
         Remedy::AddHost => "add it to the cluster file first",
         Remedy::RemoveKubeletSettings => "remove them from cluster.yaml, or --set a later kubernetesVersion",
-        Remedy::PackArchives => {
-            "only the archive can: omit --format, or use --unencrypted where cluster.yaml has sealTo"
-        }
+        Remedy::PackArchives => "only the archive can: omit --format, or use --unencrypted if cluster.yaml has sealTo",
         Remedy::PackWithInstaller => {
             "omit --sign-with, or use another format: the archive, the folder, or user-data for cloud-init"
         }

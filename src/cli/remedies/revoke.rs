@@ -6,24 +6,24 @@ use crate::app::revoke::Remedy;
 pub(super) fn words(remedy: &Remedy) -> String {
     match remedy {
         Remedy::RestoreOrRenewCrls => {
-            "restore it from a backup, or sign it again from what the ledger knows: clusterctl crl renew"
+            "restore it from a backup, or sign it again from the ledger: clusterctl crl renew"
                 .to_owned()
         }
         Remedy::LearnFromCrls => {
-            "the ledger is from a backup; it learns them from the CRLs with: clusterctl crl renew".to_owned()
+            "the ledger is from a backup; add them to it from the CRLs with: clusterctl crl renew".to_owned()
         }
         Remedy::ReplaceCas => {
-            "start a new cluster directory with new CAs: with so many revocations the old ones protect little"
+            "replace the CA: clusterctl rotate-ca start; or, if that cannot be done, start a new cluster directory"
                 .to_owned()
         }
         Remedy::NameCertificate => {
             "name a certificate's file or a kubeconfig, a host, an account or a serial number".to_owned()
         }
         Remedy::NameRenderedFile => {
-            "name policy/masters/authorization.yaml, the one of a master, a master's bundle, or the folder bundles"
+            "name policy/masters/authorization.yaml, a master's copy of it, a master's bundle, or the folder bundles"
                 .to_owned()
         }
-        Remedy::AskItsIssuer => "nothing was revoked: its own CA can revoke it".to_owned(),
+        Remedy::AskItsIssuer => "nothing was revoked; only the CA that signed it can revoke it".to_owned(),
         Remedy::NameFileOrIssuer => {
             "print a certificate's serial number with: clusterctl show FILE. If the ledger is from a backup, revoke a certificate \
              that it lacks by its file, or with --issuer, which names the CA that signed it; issue-node and issue-master record it \
@@ -38,7 +38,7 @@ pub(super) fn words(remedy: &Remedy) -> String {
         Remedy::NameHostOrSerial => "name one of them, or the serial number of one certificate".to_owned(),
         Remedy::NameHolder => "name a host, an account or a serial number of the ledger".to_owned(),
         Remedy::ReplaceCa => {
-            "replace a CA that is lost: create a new cluster directory and install everything from it".to_owned()
+            "if a CA's key was stolen, create a new cluster directory and install everything from it".to_owned()
         }
         Remedy::ExpiredIsRejected => "an expired certificate is rejected without a revocation".to_owned(),
         Remedy::RenewCrls => "sign the CRLs again with: clusterctl crl renew".to_owned(),

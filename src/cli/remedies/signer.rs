@@ -1,13 +1,14 @@
-//! What helps where a CA's key that is elsewhere does not sign, in words.
+//! The texts of remedies for CAs' keys in programs and tokens that cannot be used.
 
 use crate::pki::signer_error::{ProgramError, TokenError};
 use crate::pki::signing_key::SigningError;
 
-/// What helps where the roots' keys would be beside the CAs.
+/// The remedy if the roots' keys would be stored together with the CAs' keys.
 pub(super) const ANOTHER_FOLDER: &str = "name a folder on a medium that does not stay in this machine";
-/// What helps where two CAs would have one key.
-pub(super) const A_KEY_EACH: &str = "let each holder in cluster.yaml (signers) answer with a key of its own: one CA in the place of another would let every node into etcd";
-/// Nothing was signed: the certificates that were made before are kept.
+/// The remedy if two CAs would have the same key.
+pub(super) const A_KEY_EACH: &str = "let each program or device in cluster.yaml (signers) use a key of its own: if \
+    etcd's CA had the key of the cluster's, etcd would accept every node";
+/// The last step of most remedies. Certificates that were issued before the failure are kept.
 const AGAIN: &str = "run the same command again: what is done is kept";
 
 pub(super) fn words(error: &SigningError) -> Option<String> {
@@ -25,17 +26,17 @@ fn of_program(error: &ProgramError) -> String {
         }
         ProgramError::NotStarted(_) => "check its mode and its first line (#!)".to_owned(),
         ProgramError::Failed { .. } | ProgramError::NoAnswer { .. } => {
-            format!("make it work, then {AGAIN}. clusterctl explain signers.cluster.exec says what it gets")
+            format!("make it work, then {AGAIN}. clusterctl explain signers.cluster.exec describes its input")
         }
         ProgramError::TimedOut { .. } => {
             format!("give it more time (timeout in signers), then {AGAIN}")
         }
         ProgramError::TooLong { .. } | ProgramError::NotASignature { .. } => {
-            "it has to write the signature alone, in binary: ECDSA in DER, RSA as PKCS#1 v1.5, Ed25519 as 64 bytes"
+            "it has to write only the signature, in binary: ECDSA in DER, RSA as PKCS#1 v1.5, Ed25519 as 64 bytes"
                 .to_owned()
         }
         ProgramError::WrongSignature | ProgramError::OtherKey => {
-            "let it sign with the key of the CA's certificate, and hash what it gets once".to_owned()
+            "it has to sign with the key of the CA's certificate, and to hash its input exactly once".to_owned()
         }
         ProgramError::NotAPublicKey(_) => {
             "asked for public-key, it has to write the public key as PEM or DER (SubjectPublicKeyInfo)".to_owned()
@@ -67,18 +68,22 @@ fn of_token(error: &TokenError) -> String {
             "name a file that has it (pin-source in the URI), set CLUSTERCTL_PIN, or run on a terminal"
         }
         TokenError::WrongPin => "nothing was changed. Tokens lock after a few wrong PINs: be sure before you try again",
-        TokenError::PinLocked => "unlock it with the security officer's PIN or the PUK, by the manufacturer's program",
+        TokenError::PinLocked => {
+            "unlock it with the security officer's PIN or the PUK, with the manufacturer's \
+            program"
+        }
         TokenError::NoUser => "set it: pkcs11-tool --login --login-type so --init-pin",
         TokenError::UnsupportedKey(_) => {
-            "RSA, P-256, P-384 and Ed25519 are used in tokens, and all but RSA are made there (keys in cluster.yaml)"
+            "clusterctl uses RSA, P-256, P-384 and Ed25519 in tokens, and creates all of these but RSA there (keys in \
+             cluster.yaml)"
         }
         TokenError::Mechanism(_) => {
-            "use a key that may sign, and a kind that the token knows: RSA (CKM_SHA256_RSA_PKCS), P-256 or P-384 (CKM_ECDSA), \
-             Ed25519 (CKM_EDDSA); pkcs11-tool --list-mechanisms shows them"
+            "use a key that may sign, and a kind that the token supports: RSA (CKM_SHA256_RSA_PKCS), P-256 or P-384 \
+             (CKM_ECDSA), Ed25519 (CKM_EDDSA); pkcs11-tool --list-mechanisms shows them"
         }
         TokenError::Gone => return format!("plug it in, then {AGAIN}"),
         TokenError::WrongSignature => "name the key of the CA's certificate: object and id in cluster.yaml (signers)",
-        TokenError::Refused(_) => return format!("the manufacturer's documentation tells what it means. Then {AGAIN}"),
+        TokenError::Refused(_) => return format!("the manufacturer's documentation explains this code. Then {AGAIN}"),
     };
     text.to_owned()
 }

@@ -12,7 +12,7 @@ pub(super) fn words(error: &StoreError) -> Option<String> {
         StoreError::NotPlain(path) => {
             format!("give its content on standard input: clusterctl … - < {}", path.display())
         }
-        StoreError::Exists(path) => format!("move {} away yourself if it really is to go", path.display()),
+        StoreError::Exists(path) => format!("move {} away if it is no longer needed", path.display()),
         StoreError::InTheWay(path) => format!("move {} somewhere else, then try again", path.display()),
         StoreError::TokenRotation(path) => {
             format!("use the newer clusterctl that wrote {}, or restore it from a backup", path.display())
@@ -31,8 +31,8 @@ pub(super) fn words(error: &StoreError) -> Option<String> {
             path.display()
         ),
         StoreError::LedgerLogForeign(log) => format!(
-            "if the ledger was put back from a backup, remove {} : what it has was recorded after that backup, by a command that was \
-             interrupted",
+            "if the ledger was restored from a backup, remove {} : it contains what an interrupted command recorded \
+             after that backup",
             log.display()
         ),
         StoreError::LedgerNewer { .. } => "use the newer clusterctl that wrote it".to_owned(),
@@ -58,7 +58,8 @@ fn of_system(kind: ErrorKind, path: &Path, staging_folder: Option<&Path>) -> Opt
         ErrorKind::NotFound => format!("make the folder {} first", staging_folder.or_else(|| path.parent())?.display()),
         ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only".to_owned(),
         ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::AlreadyExists => format!(
-            "there is a folder in the place of a file, or a file in that of a folder: look at {}, and move away what is wrong",
+            "there is a folder instead of a file, or a file instead of a folder: check {}, and move away what does not \
+             belong there",
             path.display()
         ),
         _ => return None,

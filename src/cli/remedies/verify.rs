@@ -17,9 +17,9 @@ pub(super) fn words(remedy: &Remedy) -> String {
             return format!("choose one with --context NAME; there is {}", contexts.join(", "));
         }
         Remedy::AddContext => {
-            "kubectl would find no server in it either: give it a context, or use --ca, --endpoint and --node-cert"
+            "add a context to it (kubectl would find no server in it either), or use --ca, --endpoint and --node-cert"
         }
-        Remedy::AddAuthority => "give it a certificate-authority; verify trusts nothing else",
+        Remedy::AddAuthority => "add a certificate-authority to it; verify trusts nothing else",
         Remedy::StartRotation => {
             "without --phase it verifies the cluster as it is; a rotation begins with: clusterctl rotate-ca start"
         }
@@ -30,7 +30,7 @@ pub(super) fn words(remedy: &Remedy) -> String {
         Remedy::AddNode => "add it to the cluster file's nodes first",
         Remedy::NameNodeOnce => "a kubelet has one port: name the node once with --node",
         Remedy::WriteNodeAddress => "without a cluster directory write --node NAME=HOST or --node NAME=HOST:PORT",
-        Remedy::RecordAgain => "no run writes as much; record again",
+        Remedy::RecordAgain => "no run of verify writes so much; record again",
         Remedy::OfRecording(error) => of_recording(error),
     }
     .to_owned()
