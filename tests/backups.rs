@@ -90,9 +90,9 @@ fn a_restored_pki_does_not_undo_a_revocation() {
     let ran = lab.good(&["revoke", "--from", RULES]);
     insta::assert_snapshot!(ran.err, @r"
     warning: 2 certificates of bundles that the ledger lacked are recorded in it; the files of these hosts in pki/ are older
-    the ledger has what these files have. It still lacks what they do not name: serving certificates that were revoked, and certificates that were issued, since the backup
+    the ledger now has all revocations in these files. It still lacks what they do not contain: serving certificates that were revoked, and certificates that were issued, since the backup
     API servers deny within a minute of getting authorization.yaml: copy it to /etc/kubernetes/clusterctl on every master under another name and rename it into place, or bundle and install the masters again.
-    warning: the ledger lacked, as one from a backup does, the revocation of 2 certificates of worker-b1; it is recorded again from the CRLs and the files
+    warning: the ledger lacked the revocation of 2 certificates of worker-b1, perhaps because it is from a backup; it is recorded again from the CRLs and the files
     ");
     assert!(listed(&lab, "pki/crl.pem").contains(&serial(&lab, CLIENT)));
     assert!(lab.read(RULES).contains(&digest));

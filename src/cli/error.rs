@@ -127,6 +127,6 @@ pub(crate) fn no_answer(what: impl Into<String>) -> impl FnOnce(io::Error) -> Cl
 /// Returns the error for a command that cannot run in one thread.
 #[must_use]
 pub fn too_few_threads() -> CliError {
-    CliError::new(Exit::Environment, "the system gives this process too few threads")
+    CliError::new(Exit::Environment, "the system permits this process too few threads")
         .hint("raise the limit of processes (ulimit -u, RLIMIT_NPROC, or the cgroup's pids.max)")
 }

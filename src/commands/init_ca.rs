@@ -101,8 +101,8 @@ fn renew(args: &InitCaArgs, root_in: &Path, cluster: &Cluster, context: &mut Con
     let created = ca::renew(&options, cluster, &env)?;
     show(&CaReport { created, offline_roots: None }, context);
     context.screen.step(
-        "The former intermediates stay trusted and sign no more. To replace what they signed: clusterctl issue-master --all \
-         --reissue, clusterctl issue-node --all --reissue, clusterctl bundle --all",
+        "The former intermediates stay trusted but no longer sign. To replace what they signed: clusterctl \
+         issue-master --all --reissue, clusterctl issue-node --all --reissue, clusterctl bundle --all",
     );
     Ok(Exit::Done)
 }
@@ -133,7 +133,7 @@ fn show(report: &CaReport, context: &mut Context<'_>) {
     if let Some(folder) = &report.offline_roots {
         context.screen.answer(folder.display());
         context.screen.warn(format_args!(
-            "who has the roots' keys can make any CA of the cluster: take {} away from this machine",
+            "anyone who has the roots' keys can create CAs of the cluster: move {} away from this machine",
             folder.display()
         ));
     }

@@ -168,7 +168,7 @@ fn unlocked(path: &std::path::Path, context: &mut Context<'_>) -> Result<SshKey>
 fn own_name() -> Result<HostName> {
     let name = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
     HostName::parse(&name).map_err(|error| {
-        CliError::new(Exit::Usage, format!("this host is called {name:?}, which no node can be"))
+        CliError::new(Exit::Usage, format!("this host is called {name:?}, which is not a valid name of a node"))
             .hint("name it with --host, as cluster.yaml has it")
             .because(error)
     })

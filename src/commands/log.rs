@@ -54,8 +54,7 @@ impl Since {
         }
         let whole = if text.len() == "2027-01-31".len() { format!("{text}T00:00:00Z") } else { text.to_owned() };
         let at = OffsetDateTime::parse(&whole, &Rfc3339);
-        at.map(Self::At)
-            .map_err(|_| "it is neither a time ago (30d, 12h), nor a date, nor a time in RFC 3339".to_owned())
+        at.map(Self::At).map_err(|_| "it is neither an age (30d, 12h), nor a date, nor a time in RFC 3339".to_owned())
     }
 
     fn time(self, now: OffsetDateTime) -> OffsetDateTime {

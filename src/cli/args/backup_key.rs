@@ -81,13 +81,12 @@ impl BackupEncryptionArgs {
     fn accepted(&self, passphrase: Passphrase, context: &mut Context<'_>) -> Result<Passphrase> {
         match passphrase.weakness(&[]) {
             None => {}
-            Some(weakness) if self.allow_weak_passphrase => context
-                .screen
-                .warn(format_args!("the passphrase is weak: {weakness}. Who copies the backup can find it by trying")),
+            Some(weakness) if self.allow_weak_passphrase => context.screen.warn(format_args!(
+                "the passphrase is weak: {weakness}. Anyone who copies the backup can find it by trying"
+            )),
             Some(weakness) => {
-                return Err(CliError::new(Exit::Refused, format!("the passphrase is weak: {weakness}")).hint(
-                    "choose several words that have nothing to do with each other, or say --allow-weak-passphrase",
-                ));
+                return Err(CliError::new(Exit::Refused, format!("the passphrase is weak: {weakness}"))
+                    .hint("choose several unrelated words, or use --allow-weak-passphrase"));
             }
         }
         Ok(passphrase)

@@ -55,7 +55,7 @@ pub(crate) struct NewPassphraseArgs {
     /// Accept a passphrase that can be guessed
     #[arg(long)]
     allow_weak_passphrase: bool,
-    /// Store the CA's keys without encryption, protected by the mode of their files alone
+    /// Store the CA's keys without encryption, protected only by the mode of their files
     #[arg(long, conflicts_with_all = ["ca_passphrase_file", "allow_weak_passphrase"])]
     plaintext_ca_key: bool,
 }
@@ -73,13 +73,13 @@ impl NewPassphraseArgs {
         let passphrase = self.passphrase.choose(context)?;
         match passphrase.weakness(&[cluster]) {
             None => {}
-            Some(weakness) if self.allow_weak_passphrase => context
-                .screen
-                .warn(format_args!("the passphrase is weak: {weakness}. Who copies the keys can find it by trying")),
+            Some(weakness) if self.allow_weak_passphrase => context.screen.warn(format_args!(
+                "the passphrase is weak: {weakness}. Anyone who copies the keys can find it by trying"
+            )),
             Some(weakness) => {
                 return Err(CliError::new(Exit::Refused, format!("the passphrase is weak: {weakness}")).hint(
-                    "who copies the keys can try passphrases until the CA expires: choose several words that have nothing to do \
-                     with each other, or say --allow-weak-passphrase",
+                    "anyone who copies the keys can try passphrases until the CA expires: choose several unrelated \
+                     words, or use --allow-weak-passphrase",
                 ));
             }
         }

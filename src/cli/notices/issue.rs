@@ -15,7 +15,7 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
             "the ledger cannot store which files were verified, so the next run takes longer: {error}"
         )),
         Notice::ServiceAccountKeyCreated { pin } => {
-            screen.step(format_args!("made the key pair that signs service accounts' tokens: {}", pin.as_pin()));
+            screen.step(format_args!("generated the key pair that signs service accounts' tokens: {}", pin.as_pin()));
         }
         Notice::ServiceAccountPublicKeyWritten { pin } => screen.step(format_args!(
             "wrote the missing public key of the pair that signs service accounts' tokens: {}",
@@ -28,8 +28,8 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
         )),
         Notice::RequestNeeded { certificates } => show_requests(certificates, screen),
         Notice::SupersededKept(SupersededKept { count, prefix, error }) => screen.warn(format_args!(
-            "{} of accounts {prefix}HOST stay valid, because the API servers' rules cannot hold them: {error}. Delete the objects \
-             that give them rights: clusterctl policy names them",
+            "{} of accounts {prefix}HOST stay valid, because the API servers' rules cannot deny so many: {error}. \
+             Delete the objects that give them rights: clusterctl policy names them",
             certificates(*count),
         )),
         Notice::Recorded { count, serial } => screen.warn(format_args!(
@@ -51,12 +51,12 @@ fn show_requests(due: &[PlannedCertificate], screen: &mut Screen<'_>) {
         let Some(name) = of_host.first().and_then(host) else { continue };
         let line = |one: &PlannedCertificate| format!("{}: {}", one.credential.profile.policy().name, reasons::of(one));
         screen.warn(format_args!(
-            "{name} alone has its keys, and needs new certificates ({}): {}",
+            "only {name} has its keys, and it needs new certificates ({}): {}",
             of_host.iter().map(line).collect::<Vec<_>>().join("; "),
             send_request(name.as_str()),
         ));
     }
     if let Some(more @ 1..) = hosts.len().checked_sub(NAMED) {
-        screen.warn(format_args!("{} more alone have their keys, and need new certificates", counted(more, "host")));
+        screen.warn(format_args!("{} more with their own keys need new certificates", counted(more, "host")));
     }
 }

@@ -14,11 +14,12 @@ const SHOWN: usize = 5;
 pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
     match notice {
         Notice::CrlReplaced { path, why } => {
-            screen.warn(format_args!("{} is replaced by what the ledger knows: {why}", path.display()));
+            screen.warn(format_args!("{} is replaced by a CRL from the ledger: {why}", path.display()));
         }
         Notice::NoCrl(CaRole::Cluster) => screen.warn(
-            "the cluster's CA cannot sign CRLs: its key usage lacks cRLSign. API servers deny by their rules what is revoked; a node's \
-             serving certificate, and what other programs trust, stay valid until they expire",
+            "the cluster's CA cannot sign CRLs: its key usage lacks cRLSign. API servers deny revoked certificates by \
+             their rules; nodes' serving certificates, and certificates that other programs accept, stay valid until \
+             they expire",
         ),
         Notice::NoCrl(role) => screen.warn(format_args!(
             "the {} CA cannot sign CRLs: its key usage lacks cRLSign. What it issued stays valid until it expires, or until another CA \
@@ -35,6 +36,6 @@ fn removed_hosts(removed: &[RemovedHost], screen: &mut Screen<'_>) {
         screen.warn(format_args!("{}: {one}; {remedy}", one.host));
     }
     if let Some(more) = removed.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        screen.warn(format_args!("and {more} more removed hosts: clusterctl verify --offline names all"));
+        screen.warn(format_args!("and {more} more removed hosts: clusterctl verify --offline lists all"));
     }
 }

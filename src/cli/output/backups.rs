@@ -39,7 +39,7 @@ pub(crate) fn show_backup(report: &BackupReport, output: OutputFormat, screen: &
     if !manifest.bundles {
         screen.step("without the bundles");
     }
-    screen.step("Next: put it on another machine, and try now and then that clusterctl restore accepts it");
+    screen.step("Next: copy it to another machine, and test regularly that clusterctl restore accepts it");
 }
 
 /// Shows what was restored.

@@ -104,7 +104,7 @@ fn show_user_data(report: &PackageReport, screen: &mut Screen<'_>) {
     }
     let hosts: Vec<String> = large.iter().map(|(host, size)| format!("{host} ({size} bytes)")).collect();
     screen.step(format_args!(
-        "{} of them: over {} KiB ({EC2_LIMIT} bytes), which is more than EC2 takes: {}; {}",
+        "{} of them: over {} KiB ({EC2_LIMIT} bytes), which is more than EC2 accepts: {}; {}",
         large.len(),
         EC2_LIMIT >> 10,
         first_of(&hosts, NAMED),
@@ -135,7 +135,7 @@ pub(crate) fn warn(warning: &Warning, layout: &Layout, screen: &mut Screen<'_>) 
             ));
         }
         Warning::ExposedServiceAccountKey(problem) => screen.warn(format_args!(
-            "{problem}: every reader can make tokens for all service accounts. Fix it with: chmod 600 {}",
+            "{problem}: every reader can issue tokens for all service accounts. Fix it with: chmod 600 {}",
             layout.service_account_key().display(),
         )),
         Warning::Unsupported { version, what } => screen.warn(format_args!("with Kubernetes {version}, {what}")),

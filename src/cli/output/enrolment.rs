@@ -36,7 +36,7 @@ pub(crate) fn show_event(event: &SignerEvent, screen: &mut Screen<'_>) {
             screen.answer(format_args!("{word}{host}  {request}  {name}, serial {serial}, until {end}"));
         }
         SignerEvent::Unreadable { request, reason } => {
-            screen.warn(format_args!("{} is no request: {}", sanitized(request), sanitized(reason)));
+            screen.warn(format_args!("{} is not a request: {}", sanitized(request), sanitized(reason)));
         }
         SignerEvent::Retry { subject, reason } => {
             screen.warn(format_args!("{}: {}; it is tried again", sanitized(subject), sanitized(reason)));

@@ -31,7 +31,7 @@ pub(crate) fn show(report: &ImportReport, output: OutputFormat, screen: &mut Scr
         false => {
             let names: Vec<&str> = missing.iter().copied().map(CaRole::name).collect();
             format!(
-                "clusterctl import-ca --as {}, or clusterctl init-ca, which makes what is missing",
+                "clusterctl import-ca --as {}, or clusterctl init-ca, which creates the missing ones",
                 names.join(" | ")
             )
         }
@@ -68,7 +68,7 @@ pub(crate) fn show_directory(
     }
     cas.iter().for_each(|ca| card(ca, screen));
     for subject in trusted {
-        screen.answer(format_args!("trusted besides: {}", sanitized(subject)));
+        screen.answer(format_args!("also trusted: {}", sanitized(subject)));
     }
     screen.answer(format_args!("service accounts' key: {}", token_key.as_pin()));
     if let Some(recorded) = recorded {
@@ -129,7 +129,7 @@ fn words(kind: &CaWarningKind) -> String {
     match kind {
         // The sentences of these violations are about CAs that clusterctl makes.
         CaWarningKind::Violation(Violation::PathLength) => {
-            "it has no path length of 0, so that who has its key can make further CAs".to_owned()
+            "it has no path length of 0, so that anyone who has its key can create further CAs".to_owned()
         }
         CaWarningKind::Violation(Violation::KeyUsage { .. }) => {
             "its key usage has more than keyCertSign and cRLSign, or is not marked critical".to_owned()

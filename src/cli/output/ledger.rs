@@ -73,10 +73,12 @@ pub(crate) fn show_rebuild(report: &RebuildReport, output: OutputFormat, screen:
     if let Some(kept) = kept {
         screen.answer(format_args!("the old file is kept: {}", sanitized(&kept.display().to_string())));
     }
-    screen.step("not known: who issued what and when, certificates that were replaced, and what else was done");
+    screen.step("not known: who issued what and when, certificates that were replaced, and all other events");
     if *keys_elsewhere > 0 {
         let count = certificates(*keys_elsewhere);
-        screen.step(format_args!("{count} without a key here count as ones whose keys only their hosts have"));
+        screen.step(format_args!(
+            "{count} without a key in this directory are recorded as having their keys only on their hosts"
+        ));
     }
     for one in unknown {
         let (_, path, reason) = unknown_parts(one);

@@ -67,7 +67,7 @@ pub(crate) fn show(
 
 fn nothing_left(removal: &Removal) -> String {
     let hosts: Vec<&str> = removal.hosts.iter().map(|one| one.host.as_str()).collect();
-    format!("nothing is left here of {}", hosts.join(", "))
+    format!("this directory has nothing of {}", hosts.join(", "))
 }
 
 /// Returns what is revoked and deleted, a line for each certificate and path.

@@ -48,8 +48,8 @@ fn show_recorded(from_bundles: usize, screen: &mut Screen<'_>) {
         ));
     }
     screen.step(
-        "the ledger has what these files have. It still lacks what they do not name: serving certificates that were revoked, and \
-         certificates that were issued, since the backup",
+        "the ledger now has all revocations in these files. It still lacks what they do not contain: serving \
+         certificates that were revoked, and certificates that were issued, since the backup",
     );
 }
 
@@ -61,8 +61,8 @@ pub(super) fn show_advice(advice: Advice, screen: &mut Screen<'_>) {
              them, and everything else accepts them until that CA is retired",
         ),
         Advice::NameFile => screen.warn(
-            "API servers deny a certificate by its SHA-256, which a serial number does not give: revoke it by its file to have them \
-             deny it",
+            "API servers deny a certificate by its SHA-256, which is not known from a serial number: revoke it by its \
+             file, so that they deny it",
         ),
         Advice::CopyAuthorization => screen.step(
             "API servers deny within a minute of getting authorization.yaml: copy it to /etc/kubernetes/clusterctl on every \
@@ -86,7 +86,8 @@ pub(super) fn show_advice(advice: Advice, screen: &mut Screen<'_>) {
 pub(super) fn show_learnt(learnt: &Learnt, screen: &mut Screen<'_>) {
     if learnt.certificates > 0 {
         screen.warn(format_args!(
-            "the ledger lacked, as one from a backup does, the revocation of {} of {}; it is recorded again from the CRLs{}",
+            "the ledger lacked the revocation of {} of {}, perhaps because it is from a backup; it is recorded again \
+             from the CRLs{}",
             certificates(learnt.certificates),
             learnt.names.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
             if learnt.from_files { " and the files" } else { "" },

@@ -24,7 +24,7 @@ pub(super) fn words(remedy: &Remedy) -> String {
     }
 }
 
-/// Returns the remedy for a host that alone has its keys: a new request, over the network if it joined.
+/// Returns the remedy for a host whose keys only it has: a new request, over the network if it joined.
 pub(crate) fn send_request(host: &str) -> String {
     format!(
         "on {host}, if it joined: clusterctl join --renew --force. Otherwise: clusterctl request {host} there, and clusterctl sign \
