@@ -386,8 +386,8 @@ mod tests {
             Manifest::parse(json.replacen(from, to, 1).as_bytes()).expect_err("a bad manifest")
         };
         assert_eq!(changed("\"on\"", "\"../on\""), unusable("host", "../on"));
-        assert_eq!(changed("etc/kubernetes/kubelet.conf", "etc/../../x"), unusable("path", "etc/../../x"));
-        assert_eq!(changed("etc/kubernetes/kubelet.conf", "/etc/passwd"), unusable("path", "/etc/passwd"));
+        assert_eq!(changed("\"etc/kubernetes/kubelet.conf", "\"etc/../../x"), unusable("path", "etc/../../x"));
+        assert_eq!(changed("\"etc/kubernetes/kubelet.conf", "\"/etc/passwd"), unusable("path", "/etc/passwd"));
         assert!(matches!(changed("kubelet etc", "kubelet $(id)"), ManifestError::Field { field: "restarts", .. }));
         assert_eq!(changed("0600", "4755"), unusable("mode", "4755"));
         assert_eq!(changed("0600", "+600"), unusable("mode", "+600"));
