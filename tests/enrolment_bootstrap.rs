@@ -98,7 +98,7 @@ fn a_registration_token_serves_one_cluster_also_in_a_race() {
     let winner = clusters.iter().zip(&statuses).find(|(_, status)| **status == 204).expect("one").0;
     assert_eq!(Endpoint::of(&on).register(winner, &token), 204, "the answer may have been lost");
     let other = new_token(&on);
-    let forged = Token { id: token.id.clone(), secret: other.secret.clone() };
+    let forged = Token { id: token.id, secret: other.secret };
     assert_eq!(Endpoint::of(&on).register(winner, &forged), 401, "another token's signature");
 }
 

@@ -78,7 +78,7 @@ fn a_token_is_bound_to_its_host_its_address_and_its_key() {
     let of_key = token(dir.path(), &["node-1", "--key", &Fingerprint::of(&key.spki()).as_pin()]);
     assert_eq!(post(&by_token(dir.path(), "other-key", "node-1", &of_key)), 403);
     assert_eq!(post(&with_token(dir.path(), "its-key", "node-1", &of_key, &text)), 201);
-    let wrong = Token { id: of_host.id.clone(), secret: here.secret.clone() };
+    let wrong = Token { id: of_host.id, secret: here.secret };
     assert_eq!(post(&by_token(dir.path(), "wrong-secret", "node-1", &wrong)), 403);
     let revoked = token(dir.path(), &["node-1"]);
     clusterctl(dir.path(), &["token", "revoke", &revoked.id]);

@@ -30,8 +30,10 @@ use usage::Used;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The rows, with the function of each.
-const ROWS: [(&str, fn(&Bench)); 8] = [
+/// The name of a row, and what measures it.
+type Row = (&'static str, fn(&Bench));
+
+const ROWS: [Row; 8] = [
     ("wire", wire),
     ("signer", signer),
     ("connections", connections),

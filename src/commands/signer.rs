@@ -74,7 +74,7 @@ pub(super) fn kubeconfigs(given: &[PathBuf], context: &Context<'_>) -> Result<Ve
 /// Runs `signer`.
 ///
 /// # Errors
-/// Returns the errors of [`connect`], `PassphraseArgs::issuers` and [`signer::run`].
+/// Returns the errors of [`connect_at`], `PassphraseArgs::issuers` and [`signer::run`].
 pub fn run(args: &SignerArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     if cluster.enrolment.is_none() {

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(notices.take(), []);
         let broken = Some("line 3".to_owned());
         notices.note(broken.clone(), far, now);
-        notices.note(broken.clone(), far, now);
+        notices.note(broken, far, now);
         assert_eq!(notices.take(), [ServerNotice::Unreadable { reason: "line 3".to_owned() }]);
         assert!(notices.has_problem());
         notices.note(None, soon, now);

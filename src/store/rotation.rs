@@ -211,7 +211,8 @@ fn has_certificate(folder: &Path, is_wanted: &dyn Fn(&Certificate) -> bool) -> R
 pub fn adopt_key(layout: &Layout, role: CaRole, keep: Option<&str>) -> Result<(), StoreError> {
     let (new, old) = (layout.rotation_key(role), layout.root_key(role));
     let is_elsewhere = is_key_elsewhere(layout, role);
-    if !files::exists(&new) && !(is_elsewhere && files::exists(&old)) {
+    let has_key = files::exists(&new) || is_elsewhere && files::exists(&old);
+    if !has_key {
         return Ok(());
     }
     if let Some(name) = keep {

@@ -21,7 +21,7 @@ pub(in crate::app) const LIMIT: u64 = 16 * 1024 * 1024;
 pub(in crate::app) enum Content {
     Pieces(Vec<Piece>),
     Kubeconfig(ReadKubeconfig),
-    Bundle(ReadBundle),
+    Bundle(Box<ReadBundle>),
     /// The kinds of recipients of an encrypted file.
     Encrypted(Vec<String>),
 }
@@ -31,7 +31,7 @@ impl Content {
     pub(super) fn of_bundle_folder(path: &Path) -> Result<Self, InspectError> {
         let bundle = reader::read(path)
             .map_err(|error| InspectError::Unreadable { path: path.to_owned(), reason: Unreadable::Bundle(error) })?;
-        Ok(Self::Bundle(ReadBundle::of(bundle)))
+        Ok(Self::Bundle(Box::new(ReadBundle::of(bundle))))
     }
 
     /// Reads the bytes of the file at `path`.
@@ -44,7 +44,7 @@ impl Content {
             return encryption::recipients(bytes).map(Self::Encrypted).map_err(Unreadable::Encrypted);
         }
         if reader::looks_like_bundle(bytes) {
-            return Ok(Self::Bundle(ReadBundle::of(format::read(bytes)?)));
+            return Ok(Self::Bundle(Box::new(ReadBundle::of(format::read(bytes)?))));
         }
         // A kubeconfig may contain PEM as text, which is an error in it and not another kind of file.
         let is_yaml = bytes.windows(11).any(|window| window == b"apiVersion:");
