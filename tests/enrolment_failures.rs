@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -113,7 +115,7 @@ fn reqwest_with_timeout(served: &Served) -> reqwest::Client {
     for der in clusterctl::pki::pem::certificates(&certificate).expect("PEM") {
         roots.add(der.into()).expect("a root");
     }
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider);
     let tls =
         builder.with_safe_default_protocol_versions().expect("TLS").with_root_certificates(roots).with_no_client_auth();
@@ -141,8 +143,15 @@ fn kill(times: u64) {
             assert!(state.is_empty() || found == [*state], "{name} was {state}, and is {found:?}");
         }
         let pid = served.child.id();
-        let delay = Duration::from_millis(random(60));
+        // After some answers, so that a slow machine gets as far as a fast one.
+        let (answers, delay) = (random(9), Duration::from_millis(random(12)));
+        let answered = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&answered);
         let killer = std::thread::spawn(move || {
+            let end = Instant::now() + Duration::from_secs(20);
+            while count.load(Ordering::Relaxed) < answers && Instant::now() < end {
+                std::thread::sleep(Duration::from_micros(200));
+            }
             std::thread::sleep(delay);
             let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -156,6 +165,7 @@ fn kill(times: u64) {
                 Ok(_) => {}
                 Err(_) => break,
             }
+            answered.fetch_add(1, Ordering::Relaxed);
             let kind = if i % 3 == 0 { "Denied" } else { "Approved" };
             let body =
                 serde_json::json!({"status": {"conditions": [{"type": kind, "status": "True", "reason": "Test"}]}});
@@ -163,6 +173,7 @@ fn kill(times: u64) {
             let decided = runtime().block_on(async {
                 alice.sent("PATCH", &path, "application/merge-patch+json", body.to_string().into_bytes()).await
             });
+            answered.fetch_add(1, Ordering::Relaxed);
             match decided {
                 Ok((200, _)) => drop(known.insert(name.clone(), kind)),
                 // The host has too many open requests, so it was not created.
