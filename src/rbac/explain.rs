@@ -43,6 +43,7 @@ pub fn accounts(cluster: &Cluster) -> String {
             "nodes: list",
             "nodes/healthz, nodes/configz: get",
             "/flagz: get",
+            "/openid/v1/jwks: get",
             "leases: get list (in kube-node-lease)",
             "subjectaccessreviews: create, which queries the rights of others and changes nothing",
         ],
