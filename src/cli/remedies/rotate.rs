@@ -12,11 +12,13 @@ const NAMED: usize = 8;
 pub(super) fn words(error: &RotateError) -> String {
     match error {
         RotateError::NotRotating(role) => format!("begin with: clusterctl rotate-ca start{}", flag(*role)),
-        RotateError::UnderWay { role, .. } => {
+        RotateError::UnderWay { role, phase } => {
             let flag = flag(*role);
-            format!(
-                "go on with it: clusterctl rotate-ca next{flag}   (or give it up: clusterctl rotate-ca abort{flag})"
-            )
+            let next = format!("go on with it: clusterctl rotate-ca next{flag}");
+            match phase.can_abort() {
+                true => format!("{next}   (or give it up: clusterctl rotate-ca abort{flag})"),
+                false => next,
+            }
         }
         RotateError::SameSubject { .. } => "make the new CA with another name".to_owned(),
         RotateError::Known { .. } => "make a CA with a key of its own".to_owned(),
