@@ -132,7 +132,7 @@ impl<'s> Material<'s> {
             let candidates = by_name.get(certificate.issuer.der.as_slice()).map(Vec::as_slice).unwrap_or_default();
             let others = candidates.iter().filter(|candidate| **candidate != index);
             let status = |candidate: usize| certificate.signed_by(self.entries[candidate].found.certificate);
-            let (mut issuer, mut wrong) = (None, None);
+            let (mut issuer, mut wrong, mut is_unknown) = (None, None, false);
             // A self-signed certificate has no other issuer.
             if !(certificate.is_self_issued() && status(index) != SignatureStatus::Invalid) {
                 for candidate in others {
@@ -144,11 +144,12 @@ impl<'s> Material<'s> {
                         SignatureStatus::Invalid => {
                             wrong.get_or_insert_with(|| self.entries[*candidate].found.place.clone());
                         }
-                        SignatureStatus::Unverifiable(_) => wrong = None,
+                        // This CA may be the one that signed it.
+                        SignatureStatus::Unverifiable(_) => is_unknown = true,
                     }
                 }
             }
-            links.push((issuer, wrong.filter(|_| issuer.is_none())));
+            links.push((issuer, wrong.filter(|_| issuer.is_none() && !is_unknown)));
         }
         for (index, (issuer, wrong)) in links.into_iter().enumerate() {
             if let Some(issuer) = issuer.and_then(|issuer| self.entries.get_mut(issuer)) {
