@@ -121,8 +121,9 @@ impl Site {
         self.folder().join("enrolment.sqlite")
     }
 
-    /// Removes the queue.
+    /// Removes the queue, and the certificates of hosts, by which `join` would pack a bundle too early.
     pub(crate) fn forget(&self) {
+        let _ = std::fs::remove_dir_all(self.folder().join("pki/nodes"));
         for ending in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(self.folder().join(format!("enrolment.sqlite{ending}")));
         }
