@@ -74,10 +74,10 @@ fn a_locked_database_is_tried_again_by_the_client() {
     assert_eq!(api.post(CSRS, &request("one", "node-1")).0, 201);
     let other = rusqlite::Connection::open(dir.path().join("enrolment.sqlite")).expect("a database");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
-    let begun = Instant::now();
+    let began = Instant::now();
     let (status, object) = api.post(CSRS, &request("two", "node-2"));
     assert_eq!((status, object["reason"].as_str()), (503, Some("ServiceUnavailable")), "{object}");
-    assert!(begun.elapsed() > Duration::from_secs(4), "it waited for the lock");
+    assert!(began.elapsed() > Duration::from_secs(4), "it waited for the lock");
     assert_eq!(api.get(&format!("{CSRS}/one")).0, 200, "reads do not wait");
     other.execute_batch("ROLLBACK").expect("unlocked");
     assert_eq!(api.post(CSRS, &request("two", "node-2")).0, 201);
@@ -98,9 +98,9 @@ fn a_lost_reply_leaves_one_request_that_the_client_finds() {
             break;
         }
     }
-    let begun = Instant::now();
+    let began = Instant::now();
     while api.get(&format!("{CSRS}/one")).0 != 200 {
-        assert!(begun.elapsed() < Duration::from_secs(10), "it was not created");
+        assert!(began.elapsed() < Duration::from_secs(10), "it was not created");
         api.post(CSRS, &body);
     }
     let (_, first) = api.get(&format!("{CSRS}/one"));

@@ -246,9 +246,9 @@ fn files_that_cannot_be_read_any_more_are_told() {
         text.lines().find_map(|line| line.strip_prefix("clusterctl_enrolment_directory_unreadable ")).map(str::to_owned)
     };
     let eventually = |what: &str, value: &str| {
-        let begun = std::time::Instant::now();
+        let began = std::time::Instant::now();
         while is_unreadable().as_deref() != Some(value) {
-            assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{what}");
+            assert!(began.elapsed() < std::time::Duration::from_secs(30), "{what}");
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     };

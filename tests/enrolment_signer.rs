@@ -293,9 +293,9 @@ fn sigterm_ends_a_signer_after_its_batch_and_frees_the_lease() {
     command.args(["signer", "--kubeconfig", &office]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut signer = command.spawn().expect("it starts");
     assert_eq!(node.post(CSRS, &object("one", &csr("kubelet:node-1").0)).0, 201);
-    let begun = std::time::Instant::now();
+    let began = std::time::Instant::now();
     while node.get(&format!("{CSRS}/one")).1["status"]["certificate"].is_null() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "no certificate");
+        assert!(began.elapsed() < Duration::from_secs(20), "no certificate");
         std::thread::sleep(Duration::from_millis(20));
     }
     let pid = rustix::process::Pid::from_child(&signer);

@@ -22,8 +22,8 @@ fn answer(lab: &Lab, args: &[&str]) -> Value {
     serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"))
 }
 
-/// A directory whose rotation has begun, with a backup.
-fn begun() -> Lab {
+/// A directory with a rotation under way, and a backup.
+fn in_rotation() -> Lab {
     let mut lab = Lab::issued();
     lab.now = OffsetDateTime::now_utc();
     lab.good(&["apply"]);
@@ -64,7 +64,7 @@ fn pair(name: &str, reason: &str) -> (String, String) {
 
 #[test]
 fn kubeconfigs_get_both_roots_first_and_new_certificates_later() {
-    let mut lab = begun();
+    let mut lab = in_rotation();
     lab.good(&["issue-admin", "alice"]);
     lab.good(&["issue-admin", "approver-1", "--approver"]);
     lab.good(&["issue-admin", "bob"]);
@@ -109,7 +109,7 @@ fn kubeconfigs_get_both_roots_first_and_new_certificates_later() {
         named(&answer(&lab, &["plan"]), "accountsToReissue"),
         [pair("bob", "certificate"), pair("eve", "certificate")]
     );
-    // Nobody is locked out unnoticed.
+    // No administrator is locked out unnoticed.
     let ran = next(&mut lab);
     assert_eq!(ran.status, 3, "{ran}");
     assert!(ran.err.contains("bob (admin)") && ran.err.contains("eve (break-glass)"), "{ran}");
@@ -122,7 +122,7 @@ fn kubeconfigs_get_both_roots_first_and_new_certificates_later() {
 #[test]
 fn both_cas_sign_their_crls_from_phase_2_on() {
     needs!("openssl");
-    let mut lab = begun();
+    let mut lab = in_rotation();
     lab.good(&["revoke", "on", "--yes"]);
     lab.good(&["apply"]);
     start(&mut lab);
@@ -177,7 +177,7 @@ fn phase_of(lab: &Lab, host: &str) -> Value {
 
 #[test]
 fn bundles_carry_the_phase_for_which_they_were_packed() {
-    let mut lab = begun();
+    let mut lab = in_rotation();
     assert_eq!(phase_of(&lab, "on"), Value::Null);
     start(&mut lab);
     assert_eq!(lab.run(&["plan", "--exit-code"]).status, 0, "nothing is shipped yet");
@@ -199,7 +199,7 @@ fn bundles_carry_the_phase_for_which_they_were_packed() {
 
 #[test]
 fn kubeconfigs_of_an_aborted_rotation_are_issued_by_the_old_root() {
-    let mut lab = begun();
+    let mut lab = in_rotation();
     lab.good(&["issue-admin", "alice"]);
     start(&mut lab);
     go_to(&mut lab, Phase::Canary);

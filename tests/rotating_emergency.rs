@@ -46,16 +46,16 @@ fn a_thief_is_refused_at_every_api_server_when_the_masters_are_installed() {
     let answers = |fleet: &Fleet| thief.answers(&fleet.hosts);
     assert_eq!(answers(&fleet), (vec![Some(201); 3], vec![Some(200); 5]));
 
-    // It is not begun by mistake.
+    // It does not start by mistake.
     let refused = fleet.run(&["rotate-ca", "start", "--emergency"]);
     assert_eq!((refused.status, fleet.phase()), (3, None), "{refused}");
-    let begun = fleet.good(&["rotate-ca", "start", "--emergency", "--yes", "--output", "json"]);
-    forms::conforms("rotation", &begun.out);
-    let begun = json(&begun.out);
-    assert_eq!((fleet.phase(), &begun["from"]), (Some(Phase::DropOld), &"prepare".into()));
+    let started = fleet.good(&["rotate-ca", "start", "--emergency", "--yes", "--output", "json"]);
+    forms::conforms("rotation", &started.out);
+    let started = json(&started.out);
+    assert_eq!((fleet.phase(), &started["from"]), (Some(Phase::DropOld), &"prepare".into()));
     // Ten certificates of each master and two of each node are of other roots, too: those of this one are revoked.
-    assert!(begun["revoked"].as_u64().is_some_and(|count| count > 10), "{begun:#}");
-    assert_eq!(begun["accounts"], serde_json::json!(["alice"]));
+    assert!(started["revoked"].as_u64().is_some_and(|count| count > 10), "{started:#}");
+    assert_eq!(started["accounts"], serde_json::json!(["alice"]));
     let applied = json(&fleet.good(&["apply", "--output", "json"]).out);
     assert_eq!(applied["kubeconfigs"][0]["name"], "alice", "{applied:#}");
 
@@ -98,7 +98,7 @@ fn a_thief_is_refused_at_every_api_server_when_the_masters_are_installed() {
     let is_of_old = |crl: &&Value| crl["crl"]["issuer"] == old.certificate().subject.text.as_str();
     let of_old = crls["crls"].as_array().expect("CRLs").iter().find(is_of_old).expect("the last CRL");
     let listed = of_old["crl"]["revoked"].as_array().map_or(0, Vec::len);
-    assert_eq!(Some(listed as u64), begun["revoked"].as_u64());
+    assert_eq!(Some(listed as u64), started["revoked"].as_u64());
     let days = of_old["crl"]["daysLeft"].as_i64().expect("days");
     assert!(days >= (old.not_after() - OffsetDateTime::now_utc()).whole_days() - 31, "{days}");
     let alice = kubeconfig::read(&fleet.lab.path("pki/admins/alice.conf")).expect("a kubeconfig");

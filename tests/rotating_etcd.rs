@@ -203,7 +203,7 @@ impl Writers {
         let count = || self.written.lock().expect("a lock").len();
         let (before, began) = (count(), Instant::now());
         while count() < before + 2 * self.threads.len() {
-            assert!(began.elapsed() < PATIENCE, "nobody writes any more");
+            assert!(began.elapsed() < PATIENCE, "the writers stopped");
             assert!(self.threads.iter().all(|thread| !thread.is_finished()), "a writer ended");
             std::thread::sleep(Duration::from_millis(50));
         }

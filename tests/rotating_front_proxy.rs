@@ -32,7 +32,7 @@ fn install(fleet: &Fleet, installed: &mut Installed, is_chosen: impl Fn(&str) ->
     }
 }
 
-/// Asserts that every API server believes every other, and nobody else.
+/// Asserts that every API server believes every other, and no one else.
 fn assert_believed(fleet: &Fleet, installed: &Installed, what: &str) {
     for (master, files) in installed {
         for to in &fleet.running.addresses.masters {

@@ -63,11 +63,11 @@ fn api_servers_accept_each_others_tokens_in_every_phase() {
     let mut started = Started::new();
     restart(&fleet, &mut started, |_| true);
     let old = started["master-1"].0;
-    let begun = fleet.good(&[&["rotate-ca", "start", "--output", "json"], &ROLE[..]].concat());
-    forms::conforms("rotation", &begun.out);
-    let begun: Value = serde_json::from_str(&begun.out).expect("JSON");
+    let report = fleet.good(&[&["rotate-ca", "start", "--output", "json"], &ROLE[..]].concat());
+    forms::conforms("rotation", &report.out);
+    let report: Value = serde_json::from_str(&report.out).expect("JSON");
     let of_each = |field: &str| -> Vec<Value> {
-        let plans = begun["rotations"][0]["next"].as_array().expect("plans");
+        let plans = report["rotations"][0]["next"].as_array().expect("plans");
         plans.iter().map(|plan| plan[field].clone()).collect()
     };
     assert_eq!(of_each("phase"), ["add", "sign", "drop", "retire"]);

@@ -105,7 +105,7 @@ pub fn run(args: &TokenArgs, context: &mut Context<'_>) -> Result<Exit> {
             let options = TokenOptions { host, kind, source, key: args.key, ttl: args.ttl };
             let record = tokens::create(&options, &cluster, &env, &mut context.observer())?;
             if !output::show_created(&record, args.output, &mut context.screen) {
-                // Nobody has it.
+                // No one has received it.
                 tokens::revoke(&record.token.id, &env, &mut context.observer())?;
                 let what = "the token could not be written to standard output, and was revoked";
                 return Err(CliError::new(Exit::Environment, what));

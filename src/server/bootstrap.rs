@@ -344,7 +344,7 @@ fn registered(shared: &Shared, id: Fingerprint, token: &str, signature: &str, bo
     let verifies = |public_key: &[u8]| {
         PublicKey::read(public_key).is_ok_and(|key| key.verifies(&registration_message(id, body), &signature))
     };
-    // Before the lock, so that nobody without a token makes others wait for it.
+    // Before the lock, so that clients without a token cannot make others wait for it.
     if !shared.folder.registrations()?.iter().any(|one| one.id == token && verifies(&one.public_key)) {
         return Err(unproven());
     }

@@ -29,7 +29,7 @@ impl Recent {
         halves.newer.get(name).or_else(|| halves.older.get(name)).cloned()
     }
 
-    /// Takes over what is durable, before anybody is told.
+    /// Takes over what is durable, before any watcher gets it.
     pub(super) fn note(&self, events: &[Published]) {
         let mut halves = self.lock();
         for Published { kind, request, .. } in events {

@@ -167,7 +167,7 @@ fn a_host_that_was_off_during_the_rotation_follows_by_the_handover() {
     on.lab.write(&file, &record.to_string());
     assert_eq!(renew(&on, &["--force"]).status, 4, "the host trusts no server of the new root");
     on.lab.write(&file, &good);
-    assert_eq!(renew(&on, &[]).status, 3, "its certificates are of a root that nobody trusts");
+    assert_eq!(renew(&on, &[]).status, 3, "its certificates are of a root that is not trusted");
     renewed(&on, &["ca.crt", "kubelet-client.crt", "kubelet-server.crt"], &["--ssh-host-key", "host_key"]);
     assert_eq!(installed(&on), [new]);
 

@@ -147,9 +147,9 @@ fn a_host_that_waits_watches_its_requests() {
         "own",
     ];
     let mut join = lab.process(&args).spawn().expect("it starts");
-    let begun = std::time::Instant::now();
+    let began = std::time::Instant::now();
     while metric("clusterctl_enrolment_watches") < 1.0 {
-        assert!(begun.elapsed().as_secs() < 40, "it does not watch");
+        assert!(began.elapsed().as_secs() < 40, "it does not watch");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let answers = || metric("clusterctl_enrolment_http_requests_total{code=\"2xx\"}");

@@ -191,7 +191,7 @@ impl Outsider {
 
 /// The number of threads, which share the pairs.
 const HALVES: usize = 2;
-/// The pause after a connection while nobody waits for a round, so that what is tested gets the machine.
+/// The pause after a connection while no test waits for a round, so that what is tested gets the machine.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// What the threads of a prober have in common.

@@ -1,4 +1,4 @@
-//! The last CRL of a CA that is retired: nobody can sign another one when its key is deleted.
+//! The last CRL of a CA that is retired: no other one can be signed after its key is deleted.
 
 use crate::app::directory;
 use crate::app::env::Env;

@@ -13,19 +13,12 @@ use super::acceptance::refuses;
 use super::answer::{describe_exchange, with_more_time};
 use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::expectation;
+use super::phase::{Answered, judged};
 use crate::cluster::etcd::CLIENT_PORT;
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::{Purpose, best_path};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::rotation::Phase;
-
-/// How a member answered a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answered {
-    Accepted,
-    Refused,
-    Unclear,
-}
 
 /// One socket of a member.
 struct Member<'a> {
@@ -188,19 +181,8 @@ impl Member<'_> {
         is_control: bool,
     ) -> Finding {
         let observed = exchange.map_or_else(|| NOT_OBSERVED.to_owned(), describe_exchange);
-        let mut finding = self.finding(aspect, Status::NotProven, observed);
-        if aspect == Aspect::OldRoot && !is_accepted {
-            "a client certificate of the old root is refused".clone_into(&mut finding.expected);
-        }
-        match (is_accepted, answered) {
-            (true, Answered::Accepted) => finding.status = Status::Pass,
-            (false, Answered::Refused) if is_control => finding.status = Status::Pass,
-            (true, Answered::Refused) | (false, Answered::Accepted) => {
-                finding.status = Status::Fail;
-                finding = finding.remedy(self.install());
-            }
-            (false, Answered::Refused) | (_, Answered::Unclear) => {}
-        }
+        let finding = self.finding(aspect, Status::NotProven, observed);
+        let finding = judged(finding, (aspect, is_accepted), answered, is_control, self.install());
         match exchange {
             Some(exchange) => with_more_time(finding, &exchange.outcome),
             None => finding,

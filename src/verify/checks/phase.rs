@@ -15,7 +15,7 @@ use crate::pki::rotation::Phase;
 
 /// The result of a request of the old or the new root's client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answered {
+pub(super) enum Answered {
     Accepted,
     Refused,
     Unclear,
@@ -70,7 +70,7 @@ impl CheckContext<'_> {
                 [(Aspect::NewRoot, true, of_new), (Aspect::OldRoot, phase < Phase::DropOld, of_old)]
             {
                 let Some((answered, finding)) = seen else { continue };
-                findings.push(judged(finding, aspect, is_accepted, answered, is_control, location));
+                findings.push(judged(finding, (aspect, is_accepted), answered, is_control, install(location)));
             }
         }
         if wanted.contains(&Aspect::ServedRoot) {
@@ -150,13 +150,13 @@ fn by_header(answer: &Answer) -> Answered {
     }
 }
 
-fn judged(
+/// Judges whether a server accepts a client certificate that shows whether it trusts a root.
+pub(super) fn judged(
     mut finding: Finding,
-    aspect: Aspect,
-    is_accepted: bool,
+    (aspect, is_accepted): (Aspect, bool),
     answered: Answered,
     is_control: bool,
-    location: &Location<'_>,
+    install: CertificateRemedy,
 ) -> Finding {
     if aspect == Aspect::OldRoot && !is_accepted {
         "a client certificate of the old root is refused".clone_into(&mut finding.expected);
@@ -166,7 +166,7 @@ fn judged(
         (false, Answered::Refused) if is_control => finding.status = Status::Pass,
         (true, Answered::Refused) | (false, Answered::Accepted) => {
             finding.status = Status::Fail;
-            finding = finding.remedy(install(location));
+            finding = finding.remedy(install);
         }
         (false, Answered::Refused) | (_, Answered::Unclear) => {}
     }

@@ -32,6 +32,23 @@ pub struct Dial {
     pub elapsed_ms: u64,
 }
 
+impl Dial {
+    /// Returns the observations at a socket before anything is sent.
+    #[must_use]
+    pub fn new(to: SocketAddr, connect: Connect) -> Self {
+        Self {
+            to,
+            connect,
+            tls: None,
+            other_key: None,
+            old: None,
+            exchanges: Vec::new(),
+            readonly: None,
+            elapsed_ms: 0,
+        }
+    }
+}
+
 /// The result of opening a TCP connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

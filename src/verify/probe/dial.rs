@@ -78,16 +78,7 @@ impl Run {
     }
 
     async fn dial(self: &Arc<Self>, place: Place, peer: &Peer, i: usize, socket: Socket) -> Dial {
-        let mut dial = Dial {
-            to: socket.to,
-            connect: Connect::Open,
-            tls: None,
-            other_key: None,
-            old: None,
-            exchanges: Vec::new(),
-            readonly: None,
-            elapsed_ms: 0,
-        };
+        let mut dial = Dial::new(socket.to, Connect::Open);
         if self.deadline_passed() {
             dial.connect = Connect::NotTried(DEADLINE_PASSED.to_owned());
             return dial;

@@ -54,16 +54,7 @@ impl Run {
     }
 
     async fn etcd_dial(&self, socket: &Socket, phase: &ExpectedPhase) -> Dial {
-        let mut dial = Dial {
-            to: socket.to,
-            connect: Connect::NotTried(DEADLINE_PASSED.to_owned()),
-            tls: None,
-            other_key: None,
-            old: None,
-            exchanges: Vec::new(),
-            readonly: None,
-            elapsed_ms: 0,
-        };
+        let mut dial = Dial::new(socket.to, Connect::NotTried(DEADLINE_PASSED.to_owned()));
         if self.deadline_passed() {
             return dial;
         }

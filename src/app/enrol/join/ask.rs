@@ -96,11 +96,11 @@ pub(super) fn ask(
             Some((endpoint, name)) if can_watch => Some(endpoint.watch(&name)),
             _ => None,
         };
-        // An API server lets nobody without a credential watch.
+        // An API server does not let anonymous clients watch.
         can_watch &= watched != Some(Watched::Impossible);
         let pause = match watched {
             Some(Watched::Decided | Watched::Nothing) if began.elapsed() >= SHORTEST => Duration::ZERO,
-            // The first one is told at once; an endpoint that is not the right one could tell so again and again.
+            // Only the first one is reported: a wrong endpoint could send any number of them.
             Some(Watched::Decided) if !was_told => Duration::ZERO,
             _ => backoff.interval(after),
         };
