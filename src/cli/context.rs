@@ -14,9 +14,6 @@ use crate::app::{self, directory, input};
 use crate::cluster::name::HostName;
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::{Cluster, Host, Role};
-use crate::pki::ca_set::CaSet;
-use crate::store::ledger::Ledger;
-use crate::store::ledger::inventory::Inventory;
 use crate::store::lock::Lock;
 use crate::ui::Screen;
 use crate::ui::prompts::Prompts;
@@ -83,22 +80,6 @@ impl Context<'_> {
         Ok(directory::check_owner(&self.env.layout, sudo_uid)?)
     }
 
-    /// Like [`directory::trust`].
-    ///
-    /// # Errors
-    /// Returns the errors of [`directory::trust`].
-    pub fn trust(&self, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet)> {
-        Ok(directory::trust(&self.env.layout, cluster)?)
-    }
-
-    /// Like [`directory::cas`].
-    ///
-    /// # Errors
-    /// Returns the errors of [`directory::cas`].
-    pub fn roots(&self, cluster: &Cluster) -> Result<(Ledger, CaSet)> {
-        Ok(directory::cas(&self.env.layout, cluster)?)
-    }
-
     /// Takes the lock of the cluster directory.
     ///
     /// # Errors
@@ -107,23 +88,6 @@ impl Context<'_> {
         let env = self.env.clone();
         Ok(directory::lock(&env, purpose, &mut self.observer())?)
     }
-
-    /// Fails when a stop was requested; `done` describes the completed work.
-    ///
-    /// # Errors
-    /// Returns an error if a stop was requested.
-    pub fn go_on(&self, done: impl FnOnce() -> String) -> Result<()> {
-        if self.stop.asked() {
-            return Err(stopped(&done()));
-        }
-        Ok(())
-    }
-}
-
-/// Returns the error for work that was stopped on request.
-pub fn stopped(done: &str) -> CliError {
-    CliError::new(Exit::Environment, format!("stopped on request; {done}"))
-        .hint("what is done is kept: run the same command again to continue")
 }
 
 /// Like [`input::read_named`].
@@ -171,7 +135,7 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
         };
         if other.is_some() {
             let what = format!("the cluster file has no {role} called {unknown:?}");
-            let hint = format!("it is in the other list: clusterctl {command} {unknown}");
+            let hint = format!("it has the other role: clusterctl {command} {unknown}");
             return Err(CliError::new(Exit::Usage, what).hint(hint));
         }
         let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();

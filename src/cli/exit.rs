@@ -43,7 +43,8 @@ use crate::store::error::StoreError;
 pub enum Exit {
     /// Success. A command that checks something found nothing wrong.
     Done,
-    /// A check found something wrong (`verify`, `status`, `lint`, `crl show`, `ledger check`) or was skipped (`verify`).
+    /// A check found something wrong (`verify`, `status`, `lint`, `crl show`, `ledger check`, the proof of `rotate-ca`) or was
+    /// skipped (`verify`).
     Findings,
     /// Wrong usage, or an unreadable or invalid cluster file.
     Usage,

@@ -1,4 +1,4 @@
-//! Notices of use cases in words.
+//! Notices of use cases as text.
 
 mod admin;
 mod init;

@@ -38,7 +38,7 @@ pub struct Process {
     pub stop: Stop,
 }
 
-/// Whether a signal (SIGINT, SIGTERM, SIGHUP) requested a stop. Batches check it between their parts.
+/// Records whether a signal (SIGINT, SIGTERM, SIGHUP) requested a stop. Long work checks it between batches.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     cancellation: Cancellation,
@@ -63,7 +63,7 @@ impl Stop {
         if !self.real || self.listening.swap(true, Ordering::Relaxed) {
             return;
         }
-        // A signal came after the last prompt, when the thread had ended.
+        // A signal that came after the last prompt may not have been handled: the thread that watches prompts ends now.
         if self.at_prompt.load(Ordering::Relaxed) != 0 {
             self.ask();
         }

@@ -22,12 +22,10 @@ use crate::cli::output::changes;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 
-/// Makes the directory match cluster.yaml: issues what is missing, does not match or is due, signs CRLs that are due,
-/// writes policy/, and packs bundles. Files that are up to date are left alone, and a second run has nothing to do. The
-/// passphrase is asked for once, and only if something has to be signed.
+/// The arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// Print what would be changed and why, and change nothing: as clusterctl plan
+    /// Print what would be changed and why, and change nothing, as clusterctl plan does
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -36,11 +34,10 @@ pub struct ApplyArgs {
     passphrase: PassphraseArgs,
 }
 
-/// Prints what clusterctl apply would change, and why, one line for each certificate, file and bundle. Changes nothing,
-/// and asks for no passphrase.
+/// The arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// Exit with 10 if something was to do, and with 0 if nothing was
+    /// Exit with 10 if there was something to do, and with 0 if there was not
     #[arg(long)]
     exit_code: bool,
     /// Format of the bundles: an archive to unpack, a folder to copy, user-data for cloud-init, or a config for

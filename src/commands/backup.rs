@@ -12,9 +12,7 @@ use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::backups;
 
-/// Writes cluster.yaml, keys, certificates, the ledger, the access rules, the bundles and the templates into one file, all of one
-/// moment, encrypted to recipients or with a passphrase. The file appears complete or not at all, and replaces nothing. It is in
-/// age's format: age -d decrypts it, and what is in it is a tar archive. Put it on another machine.
+/// The arguments of `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
     /// The file to write, outside of the folders that are backed up
@@ -22,7 +20,7 @@ pub struct BackupArgs {
     file: PathBuf,
     #[command(flatten)]
     encryption: BackupEncryptionArgs,
-    /// Leave the bundles out: clusterctl bundle --all makes them again, but for those whose keys were deleted with
+    /// Leave the bundles out: clusterctl bundle --all makes them again, except for those whose keys were deleted with
     /// --discard-keys
     #[arg(long)]
     without_bundles: bool,

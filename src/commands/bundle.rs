@@ -23,8 +23,7 @@ use crate::cli::output::bundles;
 use crate::cluster::spec::Cluster;
 use crate::pki::ssh::SshKey;
 
-/// Renders and packs bundles/HOST.tar.gz for each host: the same bytes for the same input. A host that is master and
-/// node gets one bundle with both.
+/// The arguments of `bundle`.
 #[derive(Debug, Args)]
 pub struct BundleArgs {
     /// Hosts, by their names in the cluster file: also lists as in a,b and patterns as in 'worker-*'
@@ -52,7 +51,7 @@ pub struct BundleArgs {
     /// file does so every time
     #[arg(long, conflicts_with = "verifier")]
     with_units: bool,
-    /// Write the built-in templates into this folder, to start from, and do nothing else
+    /// Write the built-in templates into this folder, as a starting point, and do nothing else
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["hosts", "all", "templates"])]
     eject_templates: Option<PathBuf>,
     /// Format of the report

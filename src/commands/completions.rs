@@ -31,7 +31,7 @@ if [[ $funcstack[1] = _clusterctl ]]; then
 fi
 ";
 
-/// Prints the completions for a shell.
+/// The arguments of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// The shell

@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::{crls, revocation};
 use crate::cluster::lifetime::Lifetime;
 
-/// Renews and describes certificate revocation lists.
+/// The arguments of `crl`.
 #[derive(Debug, Args)]
 pub struct CrlArgs {
     #[command(subcommand)]
@@ -24,15 +24,20 @@ pub struct CrlArgs {
 #[derive(Debug, Subcommand)]
 enum CrlCommand {
     /// Sign the CRLs again, before they expire, and revoke nothing
+    ///
+    /// Signs the CRLs of the cluster's, etcd's and the front proxy's CA from what the ledger records as revoked, and
+    /// writes the API servers' authorization configuration.
     #[command(after_help = super::examples::CRL_RENEW)]
     Renew(RenewArgs),
     /// Describe CRLs, and compare them with the ledger
+    ///
+    /// Prints issuer, number, dates and revoked serial numbers of the CRLs of the cluster directory, or of files.
+    /// Exits with 1 when a CRL is missing, has expired or does not match the ledger.
     #[command(after_help = super::examples::CRL_SHOW)]
     Show(ShowArgs),
 }
 
-/// Signs the CRLs of the cluster's, etcd's and the front proxy's CA again, from what the ledger records as revoked, and
-/// writes the API servers' authorization configuration. Nothing is revoked.
+/// The arguments of `crl renew`.
 #[derive(Debug, Args)]
 struct RenewArgs {
     /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed
@@ -45,8 +50,7 @@ struct RenewArgs {
     passphrase: PassphraseArgs,
 }
 
-/// Describes the CRLs of the cluster directory, or of files: issuer, number, dates, revoked serial numbers, and whether
-/// they match the ledger. Exits with 1 when a CRL is missing, has expired or does not match the ledger.
+/// The arguments of `crl show`.
 #[derive(Debug, Args)]
 struct ShowArgs {
     /// Files with CRLs, PEM or DER [default: those of the cluster directory]; `-` is standard input

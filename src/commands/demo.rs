@@ -32,8 +32,7 @@ use crate::store::{ca, credentials, files};
 const MASTERS: usize = 2;
 const NODES: usize = 3;
 
-/// Generates a small cluster's certificates and bundles in a temporary folder, starts a simulated cluster on this
-/// machine's loopback, and proves the six properties on it. Nothing outside of the folder is changed.
+/// The arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Inject a fault, to see how verify reports it

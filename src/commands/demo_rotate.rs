@@ -32,9 +32,9 @@ const NODES: usize = 3;
 const LEFT_OUT: &str = "node-2";
 /// The file of the backup's passphrase.
 const PASSPHRASE: &str = "passphrase";
-/// The largest bundle, in bytes.
+/// The largest bundle that is read, in bytes.
 const MAX_BUNDLE: u64 = 16 << 20;
-/// The phases that begin, one after the other.
+/// The phases that the demo begins, one after the other.
 const PHASES: [Phase; 5] = [Phase::TrustBoth, Phase::Canary, Phase::Servers, Phase::Clients, Phase::DropOld];
 
 /// A fault of `demo --rotate`.
@@ -91,7 +91,7 @@ pub(super) fn play(layout: &Layout, fault: Option<RotateFault>, context: &mut Co
     let words = format!("backup {} --passphrase-file {}", file.display(), layout.dir().join(PASSPHRASE).display());
     step(layout, context, &words, "the new key is only here", backup::run)?;
     for phase in PHASES {
-        let text = format!("phase {} ({}): {}", phase.number(), phase.as_str(), told(phase));
+        let text = format!("phase {} ({}): {}", phase.number(), phase.as_str(), describe(phase));
         step(layout, context, "rotate-ca next --no-wait", &text, rotate_ca::run)?;
         step(layout, context, "apply", "the bundles of the phase", apply::run)?;
         let is_at_fault = fault.is_some_and(|fault| fault.phase() == phase);
@@ -117,7 +117,7 @@ pub(super) fn play(layout: &Layout, fault: Option<RotateFault>, context: &mut Co
 }
 
 /// Returns what a phase means for hosts.
-fn told(phase: Phase) -> &'static str {
+fn describe(phase: Phase) -> &'static str {
     match phase {
         Phase::Prepare => "the new root exists",
         Phase::TrustBoth => "all hosts trust both roots",
@@ -161,7 +161,7 @@ fn prepare(layout: &Layout, context: &mut Context<'_>) -> Result<Running> {
     Ok(running)
 }
 
-/// The rotation with a host that does not get its bundle: the proof names it.
+/// Checks that the phase cannot be proven while a host lacks its bundle, and that the error names the host.
 fn fails(layout: &Layout, phase: Phase, context: &mut Context<'_>) -> Result<Exit> {
     match run(layout, context, "rotate-ca next --no-wait --yes", rotate_ca::run) {
         Err(error) if error.exit() == Exit::Findings => {
@@ -186,7 +186,7 @@ fn fails(layout: &Layout, phase: Phase, context: &mut Context<'_>) -> Result<Exi
 }
 
 impl Running {
-    /// Installs the present bundles of the chosen hosts, as install.sh and programs that read their files again do.
+    /// Installs the present bundles of the chosen hosts, and lets the simulated programs read them, as after install.sh.
     fn install(&self, is_chosen: impl Fn(&str) -> bool, context: &mut Context<'_>) -> Result<()> {
         let hosts = self.cluster.masters.iter().map(|host| (host, true));
         let hosts = hosts.chain(self.cluster.nodes.iter().map(|host| (host, false)));

@@ -195,8 +195,7 @@ Examples:
   $ clusterctl apply --ca-passphrase-file /run/credentials/ca-passphrase --output json
   $ clusterctl apply --known-hosts ~/.ssh/known_hosts --sign-with ~/.ssh/id_ed25519
 
-Certificates past renewBefore are renewed; administrators' kubeconfigs are not: renew --admins does that. Hosts that left
-cluster.yaml, and hosts that have to send new requests, are named and not touched.";
+Administrators' kubeconfigs are not renewed: renew --admins does that. Hosts that are no longer in cluster.yaml, and hosts that have to send new requests, are reported and left alone.";
 
 /// `plan`
 pub const PLAN: &str = "\
@@ -218,7 +217,7 @@ Examples:
   $ clusterctl join --install-timer
   $ clusterctl join --renew
 
-Exit status: 0 joined, or nothing to do; 3 denied, or the endpoint lied; 4 unreachable; 5 nothing is decided yet.";
+Exit status: 0 joined, or nothing to do; 3 denied, or an endpoint sent invalid data; 4 unreachable; 5 no decision yet.";
 
 /// `register`
 pub const REGISTER: &str = "\

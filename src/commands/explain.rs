@@ -11,7 +11,7 @@ use crate::ui::Screen;
 /// The schema of the cluster file, for editors.
 const SCHEMA: &str = include_str!("../../schemas/cluster.schema.json");
 
-/// Prints what a key of the cluster file means, its type, its default and an example; without a key, all keys at the top.
+/// The arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// The key's path, for example masters.addresses

@@ -3,14 +3,15 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 const RENEW: &str = "to renew what is due: clusterctl renew --all, then clusterctl bundle --all";
+const ROTATE: &str = "to renew what is due: clusterctl renew --all; to replace a CA: clusterctl rotate-ca start";
 const STATUS: &str = "to see what expires and what is due: clusterctl status; to check the live cluster: clusterctl verify; to check \
                       every file of the directory: clusterctl verify --offline";
 const LIST: &str = "hosts are listed in cluster.yaml; to describe what a host has now: clusterctl show HOST; to see what was issued: \
                     clusterctl log";
 const SHOW: &str = "to describe a certificate, key, kubeconfig or bundle: clusterctl show FILE";
 const REMOVE: &str = "to remove a host: remove it from cluster.yaml, then clusterctl remove HOST";
-const JOIN: &str =
-    "to add a host: add it to cluster.yaml, then clusterctl apply, and run the bundle's install.sh on the host";
+const JOIN: &str = "to add a host: add it to cluster.yaml, then clusterctl apply, and run the bundle's install.sh on the host; or let it \
+     join over the network: clusterctl token create HOST, and clusterctl join on the host";
 const ISSUE: &str = "to issue: clusterctl issue-master, clusterctl issue-node or clusterctl issue-admin";
 const REQUEST: &str = "a node makes its keys and a request with clusterctl request HOST; clusterctl sign FILE signs requests of any tool, \
                        and clusterctl show FILE describes one";
@@ -21,9 +22,10 @@ const REVIEW: &str = REQUEST;
 const APPLY: &str = "to make everything match cluster.yaml: clusterctl apply";
 const PLAN: &str = "to see what apply would change, and why: clusterctl plan";
 
-/// Commands that users of other programs try, and the tip for each.
-const HABITS: &[(&[&str], &str)] = &[
-    (&["renewal", "reissue", "refresh", "rotate", "renew-cert", "rekey"], RENEW),
+/// Commands of other programs, and the tip for each.
+const FOREIGN_COMMANDS: &[(&[&str], &str)] = &[
+    (&["renewal", "reissue", "refresh", "renew-cert"], RENEW),
+    (&["rotate", "rekey"], ROTATE),
     (
         &["check", "health", "doctor", "test", "ping", "audit", "check-expiration", "expiration", "expiry", "wait"],
         STATUS,
@@ -63,7 +65,7 @@ const HABITS: &[(&[&str], &str)] = &[
     ),
     (
         &["import", "adopt"],
-        "to take over a CA of another tool: clusterctl import-ca; certificates that it issued: clusterctl ledger adopt",
+        "to import a CA of another tool: clusterctl import-ca; certificates that it issued: clusterctl ledger adopt",
     ),
     (&["issue", "gencert", "genkey", "build-server-full", "build-client-full", "gen-cert"], ISSUE),
     (&["approve", "deny"], REVIEW),
@@ -89,7 +91,7 @@ const HABITS: &[(&[&str], &str)] = &[
     (&["bundle-verify", "prove", "connect", "healthcheck"], STATUS),
     (&["rbac", "rights"], "to write or print the accounts' rights: clusterctl policy, clusterctl policy --check"),
     (&["completion", "complete"], "to print a shell's completions: clusterctl completions bash"),
-    (&["docs"], "to write the man pages: clusterctl man FOLDER"),
+    (&["docs"], "to write the man pages: clusterctl man DIR"),
 ];
 
 /// Commands of Cluster API's `clusterctl` that this one does not have.
@@ -158,7 +160,7 @@ fn of_command(word: &str) -> Option<String> {
         return Some(NOT_CLUSTER_API.to_owned());
     }
     let lower = word.to_ascii_lowercase().replace('_', "-");
-    let (_, hint) = HABITS.iter().find(|(words, _)| words.contains(&lower.as_str()))?;
+    let (_, hint) = FOREIGN_COMMANDS.iter().find(|(words, _)| words.contains(&lower.as_str()))?;
     Some(match SHARED_COMMANDS.contains(&word) {
         true => format!("{hint} ({NOT_CLUSTER_API})"),
         false => (*hint).to_owned(),
@@ -185,7 +187,7 @@ mod tests {
     #[test]
     fn every_command_that_a_hint_names_is_one() {
         let names: Vec<String> = Cli::command().get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-        for (words, hint) in HABITS {
+        for (words, hint) in FOREIGN_COMMANDS {
             for named in hint.split("clusterctl ").skip(1).filter_map(|rest| rest.split([' ', ',', ';']).next()) {
                 assert!(named.starts_with("--") || names.iter().any(|name| name == named), "{hint}: {named}");
             }
@@ -195,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_command_of_another_program_gets_a_tip_instead_of_a_similar_name() {
-        for (words, _) in HABITS {
+        for (words, _) in FOREIGN_COMMANDS {
             for word in *words {
                 assert!(suggestions(&format!("clusterctl {word} wk1")).is_some(), "{word}");
             }

@@ -1,4 +1,4 @@
-//! `import-ca`: takes over a CA that another tool made.
+//! `import-ca`: imports a CA that another tool made.
 
 use std::path::{Path, PathBuf};
 
@@ -24,11 +24,7 @@ const VARIABLE: &str = "CLUSTERCTL_KEY_PASSPHRASE";
 /// The number of attempts to enter the passphrase.
 const TRIES: usize = 3;
 
-/// Takes over a CA that another tool made, as the cluster's, etcd's or the front proxy's. What Kubernetes accepts is
-/// accepted, with a warning where clusterctl would make it otherwise; what cannot sign is refused. Of an intermediate the
-/// root is in trust files, and the rest of the chain follows every certificate. clusterctl init-ca makes the CAs that are
-/// not imported. --from-kubeadm and --from-k3s take all CAs of a control plane, or none, and record the certificates that
-/// are found beside them in the ledger, as clusterctl ledger adopt does.
+/// The arguments of `import-ca`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["cert", "from_kubeadm", "from_k3s"]))]
 pub struct ImportCaArgs {
@@ -36,7 +32,7 @@ pub struct ImportCaArgs {
     #[arg(long, value_name = "FILE", requires = "role", value_hint = clap::ValueHint::FilePath)]
     cert: Option<PathBuf>,
     /// The CA's private key, as PEM: PKCS#8, encrypted or not, PKCS#1 or SEC 1
-    /// [default: the holder that signers in cluster.yaml names]
+    /// [default: the key stays with the signer that cluster.yaml names (signers)]
     #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
     key: Option<PathBuf>,
     /// Import all CAs and the service accounts' key of a kubeadm control plane: /etc/kubernetes, or its pki folder
@@ -54,7 +50,7 @@ pub struct ImportCaArgs {
     /// File with the passphrase of the key that is imported [env: CLUSTERCTL_KEY_PASSPHRASE holds the passphrase itself]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     key_passphrase_file: Option<PathBuf>,
-    /// The host that the control plane's files are from, for certificates that do not name their host
+    /// The host whose files these are, for certificates that do not name their host
     #[arg(long, value_name = "HOST", value_parser = HostName::parse, conflicts_with = "cert")]
     host: Option<HostName>,
     #[command(flatten)]

@@ -19,7 +19,7 @@ use crate::store::layout::Layout;
 /// The largest list of nodes that is read, in bytes: kubectl writes some twenty kilobytes for each node.
 const LIST_LIMIT: u64 = 1 << 30;
 
-/// Writes a commented cluster.yaml: from flags, from kubectl's list of nodes, and, on a terminal, from answers to questions.
+/// The arguments of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// Name of the cluster, a DNS label [default: the folder's name]

@@ -15,18 +15,17 @@ use crate::cli::output::signers;
 use crate::cluster::duration::stamp;
 use crate::cluster::spec::Cluster;
 
-/// Creates the root CAs of the cluster, of etcd and of the front proxy, and the ledger of the certificates that they
-/// will sign. Keys for which cluster.yaml names a holder (signers) stay with it, or are made there.
+/// The arguments of `init-ca`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("roots").args(["root_out", "root_in"]))]
 pub struct InitCaArgs {
     #[command(flatten)]
     passphrase: NewPassphraseArgs,
-    /// Make intermediates that sign, below roots whose keys are kept away from this machine
+    /// Make intermediate CAs that sign, below roots whose keys are kept away from this machine
     #[arg(long, requires = "roots")]
     intermediate: bool,
-    /// Replace the intermediates below the roots in --root-in by new ones with new keys, because the old keys were lost or may be
-    /// in other hands. Trust files stay as they are
+    /// Replace the intermediates below the roots in --root-in by new ones with new keys, because the old keys were lost or may
+    /// have been stolen. Trust files stay as they are
     #[arg(long, requires_all = ["intermediate", "root_in"])]
     renew: bool,
     /// Folder with the roots and their keys, as --root-out wrote it; the CAs of the roots in it are replaced

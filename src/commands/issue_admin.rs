@@ -1,4 +1,5 @@
-//! `issue-admin`: issues an administrator's kubeconfig; after a confirmation also one that bypasses every authorizer.
+//! `issue-admin`: issues the kubeconfig of an administrator, an approver, a signer or an announcer; after a confirmation also one
+//! that bypasses every authorizer.
 
 use clap::Args;
 
@@ -13,8 +14,7 @@ use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};
 use crate::cluster::profile::{CaRole, CertificateSpec, SYSTEM_MASTERS};
 
-/// Issues an administrator's kubeconfig, pki/admins/NAME.conf: a member of the group clusterctl:admins, which the
-/// policy pack binds to cluster-admin.
+/// The arguments of `issue-admin`.
 #[derive(Debug, Args)]
 pub struct IssueAdminArgs {
     /// The account's name [default: kubernetes-admin; with --break-glass: break-glass; with --approver: approver; with --signer: signer; with --announcer: announcer]
@@ -23,16 +23,16 @@ pub struct IssueAdminArgs {
     /// How long the certificate is valid, for example 90d [default: 90d; with --break-glass: 24h, and 7d at most]
     #[arg(long, alias = "for", value_name = "TIME", value_parser = Lifetime::parse)]
     validity: Option<Lifetime>,
-    /// Put it into system:masters instead: it bypasses every authorizer and cannot be revoked. For emergencies
+    /// For emergencies: put the account into system:masters instead; it bypasses every authorizer and cannot be revoked
     #[arg(long)]
     break_glass: bool,
-    /// Put it into clusterctl:approvers instead: it may approve and deny hosts' requests at the enrolment CA, and nothing else
+    /// Put the account into clusterctl:approvers instead: it may approve and deny hosts' requests at the enrolment CA, and nothing else
     #[arg(long, conflicts_with_all = ["break_glass", "signer", "announcer"])]
     approver: bool,
-    /// Put it into clusterctl:signers instead: clusterctl signer uses it at the enrolment CA
+    /// Put the account into clusterctl:signers instead: clusterctl signer uses it at the enrolment CA
     #[arg(long, conflicts_with = "break_glass")]
     signer: bool,
-    /// Put it into clusterctl:announcers instead: clusterctl announce signs the cluster's record with it
+    /// Put the account into clusterctl:announcers instead: clusterctl announce signs the cluster's record with its key
     #[arg(long, conflicts_with_all = ["break_glass", "signer"])]
     announcer: bool,
     /// Do not ask for confirmation of --break-glass
@@ -85,7 +85,7 @@ fn confirm(spec: &CertificateSpec, context: &mut Context<'_>) -> Result<()> {
         return Err(CliError::new(Exit::Usage, what).hint("use --yes to confirm it"));
     };
     context.screen.warn(format_args!(
-        "{} in {SYSTEM_MASTERS} bypasses every authorizer and every admission policy that exempts it, and cannot be revoked for {}",
+        "{} in {SYSTEM_MASTERS} bypasses every authorizer and every admission policy that exempts it, and cannot be revoked; its certificate is valid for {}",
         spec.subject.user, spec.lifetime
     ));
     if prompts.confirm("Issue it?").map_err(no_answer("it was not confirmed"))? {

@@ -9,8 +9,7 @@ use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cluster::spec::Role;
 
-/// Issues the credentials of masters (control-plane nodes), and the verifier's. Certificates that are missing or do not match the
-/// cluster file are issued, valid ones are kept.
+/// The arguments of `issue-master`.
 #[derive(Debug, Args)]
 pub struct IssueMasterArgs {
     /// Masters, by their names in the cluster file: also lists as in a,b and patterns as in 'master-*'

@@ -9,8 +9,7 @@ use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cluster::spec::Role;
 
-/// Issues the nodes' credentials: the client certificate with which a kubelet connects to API servers, and the serving certificate
-/// that it presents to them. Certificates that are missing or do not match the cluster file are issued, valid ones are kept.
+/// The arguments of `issue-node`.
 #[derive(Debug, Args)]
 pub struct IssueNodeArgs {
     /// Nodes, by their names in the cluster file: also lists as in a,b and patterns as in 'worker-*'

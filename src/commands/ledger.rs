@@ -1,4 +1,4 @@
-//! `ledger`: checks the ledger, makes a new one where it is lost or damaged, and adds certificates that were issued elsewhere.
+//! `ledger`: checks the ledger, rebuilds one that is lost or damaged, and adds certificates that were issued elsewhere.
 
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,7 @@ use crate::cli::output::{adopted, ledger as ledger_output};
 use crate::cluster::name::HostName;
 use crate::pki::fingerprint::Fingerprint;
 
-/// Checks the ledger, the record of every certificate and revocation, makes a new one where it is lost or damaged, or adds
-/// certificates that were issued elsewhere.
+/// The arguments of `ledger`.
 #[derive(Debug, Args)]
 pub struct LedgerArgs {
     #[command(subcommand)]
@@ -25,22 +24,32 @@ pub struct LedgerArgs {
 #[derive(Debug, Subcommand)]
 enum LedgerCommand {
     /// Check the ledger: the database, its hash chain, certificates and revocations
+    ///
+    /// Checks that SQLite finds no damage, that no other program changed, removed or inserted a row (a hash chain
+    /// covers certificates, revocations and events), that a known CA signed each certificate, and that CRLs and the
+    /// API servers' authorization configuration match the revocations. Changes nothing. Exits with 1 when something
+    /// is wrong.
     #[command(after_help = super::examples::LEDGER_CHECK)]
     Check(CheckArgs),
-    /// Make a new ledger from the files of the directory, where the ledger is lost or damaged
+    /// Rebuild a ledger that is lost or damaged, from the files of the directory
+    ///
+    /// Reads certificates, bundles, CRLs and the API servers' authorization configuration, and reports what could not
+    /// be known. The old file is kept beside the new one. A ledger without damage is not replaced.
     #[command(after_help = super::examples::LEDGER_REBUILD)]
     Rebuild(RebuildArgs),
     /// Add certificates that a CA of this directory issued without clusterctl
+    ///
+    /// They can then be revoked, and show, log and status find them. Reads PEM and DER files, kubeconfigs, the output
+    /// of kubectl get csr -o json, recordings of verify --record, and folders with such files. Certificates that no
+    /// CA of this directory signed are reported and left out.
     #[command(after_help = super::examples::LEDGER_ADOPT)]
     Adopt(AdoptArgs),
 }
 
-/// Checks that SQLite finds the database whole, that no row was changed, removed or inserted by another program (a hash
-/// chain covers certificates, revocations and events), that a known CA signed each certificate, and that CRLs and the API
-/// servers' authorization configuration match the revocations. Changes nothing. Exits with 1 when something is wrong.
+/// The arguments of `ledger check`.
 #[derive(Debug, Args)]
 struct CheckArgs {
-    /// The head that an earlier check printed: the hash chain has to have it still
+    /// The head that an earlier check printed: the hash chain must still contain it
     #[arg(long, value_name = "SHA256", value_parser = parse_head)]
     head: Option<Fingerprint>,
     /// Format of the output; the schema of the JSON is schemas/ledger-check.schema.json
@@ -52,8 +61,7 @@ fn parse_head(text: &str) -> Result<Fingerprint, &'static str> {
     Fingerprint::parse(text).ok_or("it is not a SHA-256: 64 hexadecimal digits")
 }
 
-/// Makes a new ledger from the certificates, bundles, CRLs and authorization configuration in the directory, and tells what
-/// could not be known. The old file is kept beside it. A ledger that can be read is not replaced.
+/// The arguments of `ledger rebuild`.
 #[derive(Debug, Args)]
 struct RebuildArgs {
     /// Format of the output; the schema of the JSON is schemas/ledger-rebuild.schema.json
@@ -61,15 +69,13 @@ struct RebuildArgs {
     output: OutputFormat,
 }
 
-/// Adds certificates that a CA of this directory issued before it was imported, or beside clusterctl, so that they can be
-/// revoked and are found by show, log and status. Files are PEM, DER, kubeconfigs, the output of kubectl get csr -o json, and
-/// recordings of verify --record; of a folder, all of these in it. What no CA of this directory signed is named and left out.
+/// The arguments of `ledger adopt`.
 #[derive(Debug, Args)]
 struct AdoptArgs {
     /// Files and folders; - is standard input
     #[arg(required = true, value_name = "FILE|DIR", value_hint = clap::ValueHint::AnyPath)]
     files: Vec<PathBuf>,
-    /// The host that the files are from, for certificates that do not name their host
+    /// The host whose files these are, for certificates that do not name their host
     #[arg(long, value_name = "HOST", value_parser = HostName::parse)]
     host: Option<HostName>,
     /// Format of the output; the schema of the JSON is schemas/ledger-adopt.schema.json

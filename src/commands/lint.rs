@@ -1,4 +1,4 @@
-//! `lint`: checks the files of any PKI by rules for Kubernetes.
+//! `lint`: checks the files of any PKI against rules for Kubernetes.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::lint::{LintFormat, explain, list, show};
 use crate::store::files;
 
-/// Checks certificates, keys, CRLs, kubeconfigs and bundles by rules for Kubernetes, whichever tool made them: a folder such
-/// as /etc/kubernetes, or single files. Certificates of hosts that the cluster file has are compared with it. Nothing is
-/// changed, and no passphrase is needed. Exits with 1 when an error or a warning is reported.
+/// The arguments of `lint`.
 #[derive(Debug, Args)]
 pub struct LintArgs {
     /// Files and folders; `-` is standard input
@@ -29,7 +27,7 @@ pub struct LintArgs {
     /// List the rules
     #[arg(long, conflicts_with_all = ["files", "explain"])]
     rules: bool,
-    /// Print what a rule means, and what helps
+    /// Print what a rule means, and how to fix what it finds
     #[arg(long, value_name = "ID", conflicts_with = "files")]
     explain: Option<String>,
     /// Format of the output
@@ -40,11 +38,11 @@ pub struct LintArgs {
 /// `--severity`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LeastSeverity {
-    /// What does not work, or lets others take over the cluster
+    /// It does not work, or lets others take over the cluster
     Error,
-    /// What is dangerous, or fails in some programs or later
+    /// It works, but is dangerous, or fails in some programs or later
     Warning,
-    /// What works, and clusterctl would make differently
+    /// It works, but clusterctl would make it differently
     Note,
 }
 

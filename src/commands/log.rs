@@ -14,23 +14,21 @@ use crate::cli::exit::Exit;
 use crate::cli::output::history as history_output;
 use crate::cluster::lifetime::Lifetime;
 
-/// Prints what the ledger recorded: certificates that were issued and revoked, bundles that were packed, keys that were
-/// deleted, and everything else that changed the cluster directory; with the time and the user, the oldest first. Where the
-/// queue of serve ca is, also what happened to requests of hosts: who sent, approved and denied them, and why.
+/// The arguments of `log`.
 #[derive(Debug, Args)]
 pub struct LogArgs {
     /// Only what concerns these hosts, accounts, serial numbers and SHA-256s (an API server's credential-id): also lists as in
     /// a,b and patterns as in 'worker-*'
     #[arg(value_name = "HOST|ACCOUNT|SERIAL|SHA256", add = super::completions::hosts())]
     about: Vec<String>,
-    /// Only what happened since: a time ago (30d, 12h), a date (2027-01-31) or a time (2027-01-31T12:00:00Z)
+    /// Only what happened since then: an age (30d, 12h), a date (2027-01-31) or a time (2027-01-31T12:00:00Z)
     #[arg(long, value_name = "TIME", value_parser = Since::parse)]
     since: Option<Since>,
     /// Only the newest N entries
     #[arg(short = 'n', long, value_name = "N")]
     last: Option<usize>,
-    /// The folder of the enrolment queue, as of serve ca: what happened to requests of hosts is printed, too [default: the
-    /// cluster directory]
+    /// The folder of the enrolment queue, as in serve ca --state: what happened to requests of hosts is printed, too
+    /// [default: the cluster directory]
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     state: Option<PathBuf>,
     /// Format of the output
@@ -41,7 +39,7 @@ pub struct LogArgs {
 /// The time from which entries are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Since {
-    /// So long ago.
+    /// This long ago.
     Ago(Lifetime),
     /// At this time.
     At(OffsetDateTime),

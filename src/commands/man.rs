@@ -11,7 +11,7 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::store::files;
 
-/// Writes the man pages, one per command, into a folder.
+/// The arguments of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
     /// Folder of the pages; created if it does not exist

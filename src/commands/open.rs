@@ -14,7 +14,7 @@ use crate::cli::context::{Context, read_given};
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 
-/// Decrypts a bundle, checks every file in it, and unpacks it into a new folder, from which install.sh installs it.
+/// The arguments of `open`.
 #[derive(Debug, Args)]
 pub struct OpenArgs {
     /// The bundle: HOST.tar.gz.age, or HOST.tar.gz

@@ -14,15 +14,13 @@ use crate::cluster::spec::Cluster;
 use crate::rbac::explain;
 use crate::verify::remedy::{DirectoryRemedy, TargetKind};
 
-/// Writes the folder policy/ from the cluster file: RBAC and admission policies, for kubectl apply -f policy/, and the
-/// API servers' authorization configuration, policy/masters/authorization.yaml, which masters' bundles have, too. The
-/// files are the same bytes for the same input.
+/// The arguments of `policy`.
 #[derive(Debug, Args)]
 pub struct PolicyArgs {
     /// Print what each account may do, may not do, and known remaining risks; write nothing
     #[arg(long, conflicts_with = "templates")]
     check: bool,
-    /// Take templates from this folder where it has them, by their path
+    /// Replace built-in templates with the files of the same path in this folder
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     templates: Option<PathBuf>,
 }

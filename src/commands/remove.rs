@@ -17,9 +17,7 @@ use crate::cli::output::removal;
 use crate::cluster::lifetime::Lifetime;
 use crate::pki::reason::Reason;
 
-/// Removes hosts that left the cluster: revokes all of their certificates as `revoke` does, deletes their folders in pki/
-/// and their bundles, and prints what is left to do in the cluster. A host that is in cluster.yaml is refused: remove it
-/// from there first. An interrupted run is completed by the same one.
+/// The arguments of `remove`.
 #[derive(Debug, Args)]
 pub struct RemoveArgs {
     /// Hosts that are no longer in cluster.yaml: also lists as in a,b and patterns as in 'worker-*'
@@ -28,7 +26,7 @@ pub struct RemoveArgs {
     /// Print what would be revoked and deleted, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// The reason of the revocation, by RFC 5280's name
+    /// The reason of the revocation, as RFC 5280 names it
     #[arg(long, value_name = "REASON", value_parser = reasons(), default_value = "cessationOfOperation")]
     reason: Reason,
     /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed
@@ -88,7 +86,7 @@ fn confirm(found: &Removal, confirmed: bool, context: &mut Context<'_>) -> Resul
     }
     let Some(prompts) = &mut context.prompts else {
         let what = "removing asks for confirmation, and there is no terminal to ask on";
-        return Err(CliError::new(Exit::Usage, what).hint("say --yes to confirm it"));
+        return Err(CliError::new(Exit::Usage, what).hint("use --yes to confirm it"));
     };
     if prompts.confirm(&removal::question(found)).map_err(no_answer("it was not confirmed"))? {
         return Ok(());

@@ -16,9 +16,7 @@ use crate::cli::output::renewal;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::spec::Cluster;
 
-/// Renews what is past its time of renewal: renewBefore in cluster.yaml, or the last third of its life. Certificates
-/// that do not match the cluster file are replaced, too. What was never issued stays so: issue-master and issue-node
-/// issue it. The passphrase is asked for once, and only if something is due.
+/// The arguments of `renew`.
 #[derive(Debug, Args)]
 pub struct RenewArgs {
     /// Masters and nodes: names, lists as in a,b and patterns as in 'worker-*'
@@ -27,7 +25,7 @@ pub struct RenewArgs {
     /// All hosts of the cluster file, the verifier, and the CRLs
     #[arg(long, conflicts_with = "hosts")]
     all: bool,
-    /// Administrators' kubeconfigs, too, but not those of break-glass accounts
+    /// Administrators' kubeconfigs, except for those of break-glass accounts
     #[arg(long)]
     admins: bool,
     /// Also renew what expires within this time, for example 30d

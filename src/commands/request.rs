@@ -14,24 +14,22 @@ use crate::cli::output::requests;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::HostName;
 
-/// Makes the two keys of a kubelet on its own host, and writes HOST.request, which clusterctl sign turns into certificates
-/// in the cluster directory. The keys never leave the host. Neither a network nor a cluster directory is needed. Keys that
-/// exist are kept, so that the command can be run again.
+/// The arguments of `request`.
 #[derive(Debug, Args)]
 pub struct RequestArgs {
     /// The host's name in cluster.yaml
     #[arg(value_name = "HOST", value_parser = parse_host)]
     host: HostName,
-    /// The folder that stands for /: the keys are made in its var/lib/kubelet/pki
+    /// The folder that stands for /, for example a mounted image: the keys are made in its var/lib/kubelet/pki
     #[arg(long, value_name = "FOLDER", default_value = "/", value_hint = clap::ValueHint::DirPath)]
     root: PathBuf,
-    /// The request's file [default: HOST.request in this folder]
+    /// The request's file [default: HOST.request in the current folder]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     out: Option<PathBuf>,
     /// The type of new keys: ecdsa-p256, ecdsa-p384 or ed25519
     #[arg(long, value_name = "TYPE", default_value = "ecdsa-p256", value_parser = parse_kind)]
     keys: KeyKind,
-    /// The host's SSH private key: it signs the request, so that clusterctl sign can tell that it is this host's
+    /// The host's SSH private key: it signs the request, so that clusterctl sign can verify which host sent it
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     ssh_host_key: Option<PathBuf>,
     /// Format of the output

@@ -1,4 +1,4 @@
-//! `restore`: puts a backup back into an empty folder.
+//! `restore`: restores a backup into an empty folder.
 
 use std::path::PathBuf;
 
@@ -14,9 +14,7 @@ use crate::cli::output::backups;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::layout::Layout;
 
-/// Decrypts a backup, checks all of it (the archive against its list of SHA-256, the ledger's hash chain, the certificates against
-/// the CAs), and puts the cluster directory into --dir, or else into the current folder, which has to be empty or absent. It
-/// appears complete or not at all.
+/// The arguments of `restore`.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
     /// The backup; - is standard input
@@ -50,7 +48,7 @@ fn parse_head(text: &str) -> Result<Fingerprint, &'static str> {
 /// Returns the errors of [`open`] and [`restore`](crate::app::backup::restore), or an error if another user owns the
 /// folder.
 pub fn run(args: &RestoreArgs, context: &mut Context<'_>) -> Result<Exit> {
-    // Not the nearest cluster directory upwards: that one is not empty.
+    // The nearest cluster directory above the current folder is not meant: it is not empty.
     if !context.dir_was_given {
         context.env.layout = Layout::new(context.dir.to_owned());
     }

@@ -16,23 +16,21 @@ use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::CaRole;
 use crate::pki::reason::Reason;
 
-/// Revokes all unexpired certificates of a host, the one with a serial number, or those in a file: in the ledger, in
-/// the CRLs of the CAs that signed them (pki/crl.pem, pki/etcd/crl.pem, pki/front-proxy/crl.pem), and in the
-/// authorization configuration of API servers (policy/masters/authorization.yaml, and masters' bundles from then on).
+/// The arguments of `revoke`.
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
     /// A host, a person's or the verifier's account, a serial number in hexadecimal, or a file with certificates or a
     /// kubeconfig
-    #[arg(value_name = "HOST|SERIAL|FILE", required_unless_present_any = ["renew", "from"], add = super::completions::hosts())]
+    #[arg(value_name = "HOST|ACCOUNT|SERIAL|FILE", required_unless_present_any = ["renew", "from"], add = super::completions::hosts())]
     name: Option<String>,
-    /// The reason, by RFC 5280's name. keyCompromise also replaces the reason of what was revoked before
+    /// The reason, as RFC 5280 names it. keyCompromise also replaces the reason of what was revoked before
     #[arg(long, value_name = "REASON", value_parser = reasons(), default_value = "unspecified")]
     reason: Reason,
     /// The CA that signed the certificate with that serial number, if the ledger does not have it
     #[arg(long, value_name = "CA", requires = "name", conflicts_with_all = ["renew", "from"])]
     issuer: Option<IssuerName>,
-    /// Record again what a ledger from a backup lacks: all that this authorization.yaml, master's bundle or folder of
-    /// bundles denies, and all that this directory's do; may be repeated
+    /// Record revocations that a ledger from a backup lacks: all that this authorization.yaml, master's bundle or folder of
+    /// bundles denies, and all that those in this directory deny; may be repeated
     #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "renew"], value_hint = clap::ValueHint::AnyPath)]
     from: Vec<PathBuf>,
     /// As `crl renew`

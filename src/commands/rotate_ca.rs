@@ -32,9 +32,7 @@ const LIMIT: u64 = 256 << 20;
 /// The environment variable that may hold the passphrase of a key that is imported.
 const VARIABLE: &str = "CLUSTERCTL_KEY_PASSPHRASE";
 
-/// Replaces a CA while the cluster runs, phase by phase: hosts trust both roots, then present certificates of the new one,
-/// then trust the new one alone. Each phase is delivered with clusterctl apply and install.sh, and the next one begins only
-/// when verify proves on the live cluster that it holds on every host.
+/// The arguments of `rotate-ca`.
 #[derive(Debug, Args)]
 pub struct RotateCaArgs {
     #[command(subcommand)]
@@ -44,15 +42,30 @@ pub struct RotateCaArgs {
 #[derive(Debug, Subcommand)]
 enum RotateCommand {
     /// Make the new CA beside the old one; no host gets it yet
+    ///
+    /// The new CA is a root with another name, or one that is imported. Its key gets the passphrase of the old one.
+    /// Prints the plan of every phase.
     #[command(after_help = super::examples::ROTATE_CA_START)]
     Start(StartArgs),
-    /// Print the phase, and the plan of those that follow
+    /// Print the phase, and the plans of those that follow
+    ///
+    /// Prints which CA is rotated, its phase, since when the phase is proven, and what each phase that follows
+    /// changes. Changes nothing.
     #[command(after_help = super::examples::ROTATE_CA_STATUS)]
     Status(StatusArgs),
     /// Prove the phase on the live cluster, and begin the next one
+    ///
+    /// Runs verify with the expectations of the phase, and begins the next phase if every host proves the present
+    /// one. Otherwise names the hosts that are behind, and exits with 1. The report of a run elsewhere can be given
+    /// instead (--report). clusterctl apply writes what the new phase changes.
     #[command(after_help = super::examples::ROTATE_CA_NEXT)]
     Next(NextArgs),
-    /// Go back: first to the certificates of before, then to the root of before
+    /// Go back: first to certificates of the old root, then to the old root alone
+    ///
+    /// Possible until clients have certificates of the new root. If hosts already present such certificates, the
+    /// first call restores the old ones, and hosts still trust both roots. When verify proves that all hosts have the
+    /// old ones, the next call ends the rotation, and deletes the key of the new CA. After each call, clusterctl
+    /// apply packs the bundles.
     #[command(after_help = super::examples::ROTATE_CA_ABORT)]
     Abort(AbortArgs),
 }
@@ -82,8 +95,7 @@ impl Role {
     }
 }
 
-/// Makes the new CA, and keeps it beside the old one: a root with another name, or one that is imported. Its key gets the
-/// passphrase of the old one. No host gets the new root before clusterctl rotate-ca next. Prints the plan of every phase.
+/// The arguments of `rotate-ca start`.
 #[derive(Debug, Args)]
 struct StartArgs {
     /// The CA, or the key, that is replaced
@@ -92,10 +104,10 @@ struct StartArgs {
     /// Kind of the new CA's key [default: keys in cluster.yaml]
     #[arg(long, value_name = "KIND", value_parser = key_kind, conflicts_with = "cert")]
     key_kind: Option<KeyKind>,
-    /// Import this CA instead of making one: its certificate, PEM, the certificates above it may follow in the file
+    /// Import this CA instead of making one: its certificate, as PEM; the certificates above it may follow in the file
     #[arg(long, value_name = "FILE", requires = "key", value_hint = clap::ValueHint::FilePath)]
     cert: Option<PathBuf>,
-    /// The private key of the CA that is imported, PEM
+    /// The private key of the CA that is imported, as PEM
     #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
     key: Option<PathBuf>,
     /// The certificates above an intermediate that is imported, with the root
@@ -121,7 +133,7 @@ struct StartArgs {
     passphrase: PassphraseArgs,
 }
 
-/// Prints which CA is rotated, the phase, since when it is proven, and the plan of the phases that follow. Changes nothing.
+/// The arguments of `rotate-ca status`.
 #[derive(Debug, Args)]
 struct StatusArgs {
     /// Format of the output; the schema of the JSON is schemas/rotation.schema.json
@@ -129,9 +141,7 @@ struct StatusArgs {
     output: OutputFormat,
 }
 
-/// Runs verify with the expectations of the phase, and begins the next phase if every host proves the present one; else it
-/// names the hosts that are behind, and exits with 1. The report of a run elsewhere can be given instead. What the new
-/// phase changes is written by clusterctl apply.
+/// The arguments of `rotate-ca next`.
 #[derive(Debug, Args)]
 struct NextArgs {
     /// The CA, or the key, that is replaced
@@ -139,16 +149,16 @@ struct NextArgs {
     role: Role,
     #[command(flatten)]
     proof: ProofArgs,
-    /// Do not wait for the time in which programs read their files again: all of them were restarted
+    /// Do not wait until programs have read their files again: all of them were restarted
     #[arg(long)]
     no_wait: bool,
-    /// With --role service-account: no token that the old key signed is in use any more; do not wait until the longest ends
+    /// With --role service-account: no token that the old key signed is in use any more; do not wait until the last one expires
     #[arg(long)]
     tokens_replaced: bool,
     /// Keep the key of the old CA in the directory when it is retired
     #[arg(long)]
     keep_old_key: bool,
-    /// Do not ask: the key of the old CA is deleted when it is retired, or hosts are cut off by --emergency
+    /// Do not ask before the key of the old CA is deleted, or before --emergency cuts hosts off
     #[arg(long)]
     yes: bool,
     /// Begin the last phase at once, without any proof: the key of the old CA was stolen
@@ -167,7 +177,7 @@ struct NextArgs {
 /// How the phase is proven.
 #[derive(Debug, Args)]
 struct ProofArgs {
-    /// Take this report as the proof: verify --phase --output json
+    /// Use this report as the proof: the output of verify --phase --output json
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     report: Option<PathBuf>,
     /// Use this address for a name, as in api.example.net:10.0.0.10; repeat for each
@@ -176,15 +186,12 @@ struct ProofArgs {
     /// Longest time for one connection with its answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5, conflicts_with = "report")]
     timeout: u16,
-    /// Let checks pass that cannot be made here, but not those of the phase
+    /// Do not fail on skipped checks, except for those of the phase
     #[arg(long, conflicts_with = "report")]
     allow_skipped: bool,
 }
 
-/// Ends the rotation as if it had not been started, until clients have certificates of the new root. While hosts present such
-/// certificates, the first call puts back the certificates of before, and hosts still trust both roots; when verify proves
-/// that all hosts have them, the next call ends the rotation, and deletes the key of the new CA. Each time, clusterctl
-/// apply packs the bundles of before.
+/// The arguments of `rotate-ca abort`.
 #[derive(Debug, Args)]
 struct AbortArgs {
     /// The CA, or the key, that is replaced
@@ -244,7 +251,7 @@ fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Resu
         let emergency = Emergency { role, passphrase: &args.passphrase, is_confirmed: args.yes, output };
         let is_under_way = rotate::state(cluster, &env)?.iter().any(|state| state.role == role);
         emergency.confirm(cluster, context)?;
-        // A command that was killed had made the new CA.
+        // A command that was killed may have made the new CA already.
         if !is_under_way {
             make(args, role, cluster, context)?;
         }
@@ -305,7 +312,7 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
     }
     let mut options =
         NextOptions { role, report: None, no_wait: args.no_wait, keep_old_key: args.keep_old_key, confirmed: args.yes };
-    // A command that was killed had the proof.
+    // A command that was killed already had the proof.
     let is_recorded = rotate::is_recorded(role, cluster, &env)?;
     if !is_recorded {
         options.report = Some(args.proof.report(role != CaRole::Cluster, cluster, context)?);
@@ -323,7 +330,7 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
     Ok(Exit::Done)
 }
 
-/// Refuses an emergency of anything but the cluster's CA: the order that locks a thief out is that of its clients.
+/// Refuses an emergency for anything but the cluster's CA: its steps lock an attacker out in the order of that CA's clients.
 fn check_emergency(is_emergency: bool, role: Option<CaRole>) -> Result<()> {
     let why = "--emergency is for the cluster's CA; what else was stolen is rotated phase by phase";
     match is_emergency && role != Some(CaRole::Cluster) {
@@ -362,7 +369,7 @@ fn next_tokens(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) ->
         keep_old_key: args.keep_old_key,
         confirmed: args.yes,
     };
-    // A command that was killed had the proof.
+    // A command that was killed already had the proof.
     if !tokens::is_recorded(&env)? {
         options.report = Some(args.proof.report(true, cluster, context)?);
     }
@@ -375,7 +382,7 @@ fn next_tokens(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) ->
 }
 
 impl ProofArgs {
-    /// Returns the report that is given, or that of a run: its name and its content.
+    /// Returns the report that was given, or that of a new run of `verify`: its name and its content.
     fn report(&self, masters_only: bool, cluster: &Cluster, context: &mut Context<'_>) -> Result<(PathBuf, Vec<u8>)> {
         match &self.report {
             Some(path) => {
@@ -414,7 +421,7 @@ fn prove(args: &ProofArgs, masters_only: bool, cluster: &Cluster, context: &mut 
     Ok(recording.into_report(Detail::Everything).to_json(&words).into_bytes())
 }
 
-/// Asks whether the old key is deleted.
+/// Asks whether to delete the old key.
 fn confirm(context: &mut Context<'_>) -> Result<bool> {
     let Some(prompts) = &mut context.prompts else { return Ok(false) };
     let question = "Delete the old key? Only a backup can bring it back";

@@ -14,11 +14,7 @@ use crate::cli::exit::Exit;
 use crate::explain::card::Card;
 use crate::sanitize::sanitized_lines;
 
-/// Describes certificates, keys (kind and fingerprint only), signing requests, CRLs, kubeconfigs and bundles. Files
-/// that are given together are linked: a CA among them is the issuer of what it signed. What is not a file is looked up
-/// in the ledger: the newest certificates of a host or an account, or the one with a serial number or a SHA-256, with
-/// the time of issue, the user who issued it, its revocation, and the file that it is in. Names may be lists as in
-/// a,b and patterns as in 'worker-*'.
+/// The arguments of `show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// Files or folders to describe (`-` is standard input); or a host, an account, a serial number or a SHA-256 (an

@@ -17,18 +17,16 @@ use crate::cli::output::requests;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Profile, TABLE};
 
-/// Signs requests: those of clusterctl request, and those of other tools, as PEM or DER. Only the public key is taken from a
-/// request; every name, usage and date comes from cluster.yaml. What asks for more is refused, and then nothing is signed.
-/// The certificates are recorded in the ledger and stored without keys; clusterctl bundle packs them.
+/// The arguments of `sign`.
 #[derive(Debug, Args)]
 pub struct SignArgs {
     /// Files with requests
     #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
     files: Vec<PathBuf>,
-    /// The host that the requests are of, whatever name is in them
+    /// The host that the requests are for, whatever name is in them
     #[arg(long, value_name = "HOST", value_parser = parse_host, add = completions::nodes())]
     host: Option<HostName>,
-    /// What the requests are for, where they do not ask for one usage: kubelet-client or kubelet-server
+    /// What the requests are for, if they do not ask for exactly one usage: kubelet-client or kubelet-server
     #[arg(long, value_name = "PROFILE", value_parser = parse_profile)]
     profile: Option<Profile>,
     /// Compare the SSH keys that signed requests with the hosts' keys in this known_hosts file; replaces sealTo in the
@@ -38,7 +36,7 @@ pub struct SignArgs {
     /// Refuse requests that their host's SSH key did not sign
     #[arg(long)]
     require_host_key: bool,
-    /// Print what was asked and what would be signed, and change nothing
+    /// Print what the requests ask for and what would be signed, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// Format of the output

@@ -16,30 +16,27 @@ use crate::cluster::host_pattern::HostPattern;
 use crate::cluster::lifetime::Lifetime;
 use crate::enrol::policy::insecure;
 
-/// Reports everything in the cluster directory that expires or is due. It needs no passphrase and changes nothing.
-///
-/// That is roots, CRLs, the certificates of hosts, of the verifier and of administrators, bundles that are older than
-/// their certificates, hosts that are no longer in cluster.yaml, and open requests of hosts, where the queue of serve ca is.
+/// The arguments of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Hosts: names, lists as in a,b and patterns as in 'worker-*' [default: all, and credentials of no host]
+    /// Hosts: names, lists as in a,b and patterns as in 'worker-*' [default: all, and what belongs to no host]
     #[arg(value_name = "HOST", add = completions::hosts())]
     hosts: Vec<String>,
     /// Read files and folders of any tool's PKI instead: certificates, kubeconfigs and CRLs, for example
     /// /etc/kubernetes; `-` is standard input
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "hosts", value_hint = clap::ValueHint::AnyPath)]
     pki: Vec<PathBuf>,
-    /// Report what expires within this time [default: 30d, or a sixth of its life where that is shorter]
+    /// Report what expires within this time [default: 30d, or a sixth of its lifetime if that is shorter]
     #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
     expires_within: Option<Lifetime>,
-    /// The folder of the enrolment queue, as of serve ca: open requests of hosts are reported [default: the cluster
-    /// directory]
+    /// The folder of the enrolment queue, as in serve ca --state: open requests of hosts are reported [default: the
+    /// cluster directory]
     #[arg(long, value_name = "DIR", conflicts_with = "pki", value_hint = clap::ValueHint::DirPath)]
     state: Option<PathBuf>,
     /// Sort by this column [default: expires in a table, otherwise host]
     #[arg(long, value_name = "COLUMN")]
     sort: Option<SortColumn>,
-    /// Show in the table what is valid, too, and all rows
+    /// Show all rows in the table, also those of what is valid
     #[arg(long)]
     all: bool,
     /// Format of the output

@@ -1,4 +1,4 @@
-//! `validate`: checks the cluster file alone.
+//! `validate`: checks the cluster file, and nothing else.
 
 use std::path::PathBuf;
 
@@ -13,8 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cluster::config_error::ConfigError;
 use crate::cluster::spec::Cluster;
 
-/// Checks the cluster file alone, and reports all errors together, each with its path and line. Nothing else is read, and there need be
-/// no CA. The files that were made from it are checked by verify --offline.
+/// The arguments of `validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
     /// The cluster file [default: that of the cluster directory]; `-` is standard input

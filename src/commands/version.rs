@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 
-/// Prints the version, the commit, the target and the compiler.
+/// The arguments of `version`.
 #[derive(Debug, Args)]
 pub struct VersionArgs {
     /// Format of the output

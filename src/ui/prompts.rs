@@ -33,7 +33,7 @@ pub type Restore = Box<dyn Fn() + Send>;
 
 /// Handles signals while a question is open.
 pub trait Interrupts {
-    /// From now on, runs `restore` before a signal ends the process.
+    /// Runs `restore` before a signal ends the process, from now on.
     fn restore_first(&self, restore: Restore);
 
     /// Ends the process if such a signal has arrived.

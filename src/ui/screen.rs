@@ -94,12 +94,6 @@ impl<'w> Screen<'w> {
         self.out.width.filter(|_| self.out.terminal).map(usize::from)
     }
 
-    /// Returns the width of results in columns; 80 if unknown.
-    #[must_use]
-    pub fn width(&self) -> usize {
-        self.out.width.map_or(80, usize::from)
-    }
-
     /// Returns true with `--quiet`.
     #[must_use]
     pub fn quiet(&self) -> bool {
@@ -112,9 +106,9 @@ impl<'w> Screen<'w> {
         self.verbosity == Verbosity::Verbose
     }
 
-    /// Turns suppression of all output except errors on or off, and returns the previous setting.
+    /// Mutes or unmutes all output except errors, and returns the previous setting.
     ///
-    /// For steps that another command reports in its own words.
+    /// For commands whose steps another command reports in its own words.
     pub fn mute(&mut self, muted: bool) -> bool {
         std::mem::replace(&mut self.muted, muted)
     }
@@ -132,7 +126,7 @@ impl<'w> Screen<'w> {
         }
     }
 
-    /// Prints a result that is shown this once. Returns false if it was not written, whatever the reason.
+    /// Prints a result that cannot be shown again. Returns false if it was not written, whatever the reason.
     pub fn answer_once(&mut self, text: impl Display) -> bool {
         self.muted || self.put(&text.to_string()).is_ok()
     }
@@ -145,13 +139,6 @@ impl<'w> Screen<'w> {
     /// Prints a step: what is being done.
     pub fn step(&mut self, text: impl Display) {
         if self.verbosity > Verbosity::Quiet && !self.muted {
-            self.comment(&text.to_string());
-        }
-    }
-
-    /// Prints a step with `--verbose` only.
-    pub fn detail(&mut self, text: impl Display) {
-        if self.verbose() && !self.muted {
             self.comment(&text.to_string());
         }
     }

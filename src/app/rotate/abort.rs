@@ -1,5 +1,5 @@
-//! Goes back, before clients have certificates of the new root: first to the certificates of before, then to the root of
-//! before.
+//! Goes back, before clients have certificates of the new root: first to certificates of the old root, then to the old root
+//! alone.
 
 use std::path::PathBuf;
 
@@ -35,13 +35,13 @@ pub struct AbortReport {
     pub phase: Option<Phase>,
     /// The folders of credentials below `pki` that were put back.
     pub restored: Vec<String>,
-    /// Whether the rotation is over. Otherwise hosts get the certificates of before, and trust both roots until then.
+    /// Whether the rotation is over. Otherwise hosts get their certificates of the old root back, and still trust both roots.
     pub is_over: bool,
-    /// Whether hosts need the bundles of before.
+    /// Whether hosts need bundles again.
     pub needs_delivery: bool,
 }
 
-/// Returns true if an abort needs the proof that no host presents a certificate of the new root any more.
+/// Returns true if an abort needs the proof that hosts no longer present certificates of the new root.
 ///
 /// # Errors
 /// Returns an error if the CAs cannot be read.
@@ -53,9 +53,9 @@ pub fn abort_needs_proof(role: CaRole, cluster: &Cluster, env: &Env) -> Result<b
 
 /// Aborts a rotation.
 ///
-/// If hosts may have certificates of the new root, those of before are put back, and hosts go on to trust both roots: a
-/// host that trusts the old root alone would refuse the others. After that, and in the phases before, the new CA is
-/// retired and its key deleted.
+/// If hosts may have certificates of the new root, those of the old root are restored, and hosts still trust both roots: a
+/// host that trusted only the old root would reject the others. After that, and in earlier phases, the new CA is retired
+/// and its key deleted.
 ///
 /// # Errors
 /// Returns [`RotateError::NotRotating`], [`RotateError::TooLate`] or [`RotateError::Gate`], or an error if a file cannot be

@@ -24,9 +24,9 @@ use crate::store::ledger::revocations::Revocation;
 /// What a kubeconfig lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lacks {
-    /// One of the roots that hosts trust: it would refuse servers that present a certificate of that root.
+    /// One of the roots that hosts trust: the client would reject servers whose certificate is of that root.
     Root,
-    /// A certificate of the root that stays: servers will refuse it when they trust that root alone.
+    /// A certificate of the root that stays: servers will reject the client when they trust that root alone.
     Certificate,
 }
 
@@ -46,7 +46,7 @@ impl Lacks {
 pub struct AccountBehind {
     /// The account.
     pub name: String,
-    /// Whether it is a break-glass account, which is never issued without being asked for.
+    /// Whether it is a break-glass account, whose kubeconfig is issued only on request.
     pub is_break_glass: bool,
     /// What its kubeconfig lacks.
     pub lacks: Lacks,
@@ -66,9 +66,10 @@ impl AccountBehind {
     }
 }
 
-/// Returns the accounts whose kubeconfigs are behind the phase of the rotation, in the order of their names: from phase 1 on
-/// those without both roots, from phase 4 on those with a certificate of the old root, and those of the new root while a
-/// rotation is aborted.
+/// Returns the accounts whose kubeconfigs are behind the phase of the rotation, sorted by name.
+///
+/// From phase 1 on these are the kubeconfigs that lack one of the roots, from phase 4 on those with a certificate of the old
+/// root, and while a rotation is being aborted those with a certificate of the new root.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.
@@ -109,7 +110,7 @@ pub(in crate::app) fn accounts_behind(
     Ok(behind)
 }
 
-/// Returns true for a certificate that was not revoked, or only because its CA is replaced in an emergency.
+/// Returns true if a certificate was not revoked, or only because its CA is being replaced in an emergency.
 fn is_in_use(current: &CurrentCertificate, rotation: &Rotation) -> bool {
     let is_replaced = |revocation: &Revocation| {
         rotation.phase == Phase::DropOld
@@ -130,13 +131,13 @@ fn lacks(
     if rotation.phase >= Phase::Clients {
         return (current.issued.issuer != rotation.new).then_some(Lacks::Certificate);
     }
-    // Of a rotation that is being aborted: the new CA signed it, and goes.
+    // The rotation is being aborted: the new CA, which signed it, will be retired.
     if rotation.phase == Phase::TrustBoth && current.issued.issuer == rotation.new {
         return Some(Lacks::Certificate);
     }
     let has_all = match roots {
         Some(roots) => trust.anchors().into_iter().all(|anchor| roots.contains(anchor)),
-        // Wherever it is, it has the roots of its time.
+        // The kubeconfig is elsewhere. It has the roots that were trusted when it was issued.
         None => current.issued_at >= trusted_since,
     };
     (!has_all).then_some(Lacks::Root)
@@ -149,8 +150,8 @@ fn began(ledger: &Ledger, trust: &TrustBundle, phase: Phase) -> Result<Option<Of
     Ok(events.into_iter().rev().find(|(_, text)| is_meant(text)).map(|(at, _)| at))
 }
 
-/// Returns what would be left of the old root if it was retired: hosts and accounts whose present certificate it signed, each
-/// with the profile. Certificates that were revoked or have expired are not counted.
+/// Returns the hosts and accounts whose present certificate the old root signed, each with the profile: they would be cut off
+/// if the old root was retired. Certificates that were revoked or have expired are not counted.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.

@@ -33,11 +33,11 @@ use crate::store::rotation;
 pub struct NextOptions {
     /// The role.
     pub role: CaRole,
-    /// The report of a run of `verify` with the expectations of the phase: the file and its content.
+    /// The report of a run of `verify --phase`: the file and its content.
     pub report: Option<(PathBuf, Vec<u8>)>,
-    /// Whether the time is not waited for in which programs read their files again.
+    /// Whether to begin before programs must have read their files again.
     pub no_wait: bool,
-    /// Whether the key of the old CA is kept when it is retired.
+    /// Whether to keep the key of the old CA when it is retired.
     pub keep_old_key: bool,
     /// Whether the deletion of the old CA's key is confirmed.
     pub confirmed: bool,
@@ -73,7 +73,7 @@ fn report(role: CaRole, rotation: &Rotation, cluster: &Cluster) -> NextReport {
     NextReport { role, plan: plan(role, target, &rotation.canaries, cluster), then }
 }
 
-/// Returns true if a command that was killed had the proof of the phase, and recorded the next one.
+/// Returns true if a command that was killed already had the proof of the phase and recorded the next one.
 ///
 /// # Errors
 /// Returns an error if the CAs or the ledger cannot be read.
@@ -88,7 +88,7 @@ pub fn is_recorded(role: CaRole, cluster: &Cluster, env: &Env) -> Result<bool, E
     })
 }
 
-/// Returns true if the next step deletes the key of the old CA, unless it is kept.
+/// Returns true if the next step deletes the key of the old CA, unless the options keep it.
 ///
 /// # Errors
 /// Returns an error if the CAs cannot be read.
@@ -99,7 +99,7 @@ pub fn deletes_key(role: CaRole, cluster: &Cluster, env: &Env) -> Result<bool, E
 
 /// Begins the next phase, if the present one is proven.
 ///
-/// A killed command is continued by the same command, without another proof. `old` is the CA that is retired, if it signs
+/// After a kill, the same command continues without another proof. `old` is the CA that is retired, if it signs
 /// its last CRL ([`needs_last_crl`](super::needs_last_crl)).
 ///
 /// # Errors
@@ -140,7 +140,7 @@ pub fn next(
     Ok(report)
 }
 
-/// Removes what a killed command left of a rotation that is over.
+/// Removes the files that a killed command left of a rotation that is over.
 fn finish_removal(ledger: &Ledger, role: CaRole, cluster: &Cluster, env: &Env) -> Result<NextReport, Error> {
     let is_over = last_step(ledger, role)?.as_deref() == Some(Target::Retire.as_str());
     if !is_over || !files::exists(&env.layout.rotation(role)) {
@@ -160,7 +160,7 @@ pub(super) fn begin(
 ) -> Result<(), Error> {
     let role = trust.role();
     if phase == Phase::Canary {
-        // From this phase on, certificates are replaced, and an abort puts back those of before.
+        // From this phase on, certificates are replaced, and an abort restores the old ones.
         rotation::save_credentials(&env.layout, role)?;
     }
     let next = Rotation { phase, began: env.now, since: ledger.last_sequence()?, ..present.clone() };
@@ -169,7 +169,7 @@ pub(super) fn begin(
     Ok(ca::write_trust(&env.layout, &moved.map_err(|error| inconsistent(&env.layout, role, error))?)?)
 }
 
-/// Puts the old CA's key away, and ends the rotation.
+/// Deletes the old CA's key, or keeps it under another name, and ends the rotation.
 fn retire(keep_old_key: bool, trust: &TrustBundle, present: &Rotation, env: &Env) -> Result<(), Error> {
     let role = trust.role();
     let kept = format!("ca-{}.key", &present.old.to_string()[..16]);
@@ -179,7 +179,7 @@ fn retire(keep_old_key: bool, trust: &TrustBundle, present: &Rotation, env: &Env
     Ok(rotation::remove(&env.layout, role)?)
 }
 
-/// Returns the proof that the options have, for the present phase.
+/// Reads the report of the options, if there is one, as the proof of the present phase.
 ///
 /// # Errors
 /// Returns [`RotateError::Report`].
@@ -191,7 +191,7 @@ pub(super) fn evidence(
     report.map(|(path, json)| gate::parse(path, json, (role, present), cluster, env.now)).transpose()
 }
 
-/// Refuses the next phase unless the present one is proven, and was proven for as long as programs need to read their files.
+/// Refuses the next phase unless the present one is proven, and has been for as long as programs take to read their files.
 fn check_gate(
     options: &NextOptions,
     present: &Rotation,

@@ -1,4 +1,4 @@
-//! Replaces a CA whose key was stolen: all phases in one, so that control-plane nodes lock the thief out first.
+//! Replaces a CA whose key was stolen: all phases in one, so that control-plane nodes can lock the attacker out at once.
 
 use super::accounts::{AccountBehind, accounts_behind};
 use super::advance::begin;
@@ -39,7 +39,7 @@ pub struct EmergencyReport {
     pub role: CaRole,
     /// The rotation, which is in its last phase.
     pub rotation: Rotation,
-    /// The phase before; the last one if a killed command had already started it.
+    /// The phase before it; the last phase if a killed command had already begun it.
     pub from: Phase,
     /// What changes on hosts, and what has to be restarted.
     pub plan: PhasePlan,
@@ -58,7 +58,7 @@ pub fn plan_emergency(role: CaRole, cluster: &Cluster, env: &Env) -> Result<Emer
     Ok(EmergencyPlan { role, plan: emergency_plan(role, cluster), certificates, hosts })
 }
 
-/// Returns the number of certificates that the CA signed which is replaced, or would be.
+/// Returns the number of valid certificates that were signed by the CA that is being replaced, or would be.
 fn signed_by_old(trust: &TrustBundle, ledger: &Ledger, env: &Env) -> Result<usize, StoreError> {
     let active = trust.active().certificate().fingerprint();
     let old = trust.rotation().map_or(active, |rotation| rotation.old);
@@ -68,8 +68,7 @@ fn signed_by_old(trust: &TrustBundle, ledger: &Ledger, env: &Env) -> Result<usiz
 
 /// Begins the last phase of a rotation without any proof: hosts get the new root alone, and new certificates.
 ///
-/// What the old root signed is not trusted by a host from the moment on in which it has its new bundle. A command that was
-/// killed is continued by the same command.
+/// A host stops trusting what the old root signed as soon as it has its new bundle. After a kill, the same command continues.
 ///
 /// # Errors
 /// Returns [`RotateError::NotRotating`], or an error if a file cannot be written.

@@ -32,7 +32,7 @@ pub enum RotateError {
         /// The subject.
         subject: String,
     },
-    /// The new CA is known already.
+    /// The new CA is already a CA of this cluster.
     #[error("{subject} is a CA of this cluster already")]
     Known {
         /// Its subject.
@@ -74,7 +74,7 @@ pub enum RotateError {
     /// Certificates are due.
     #[error("certificates of {0} are due within 30 days, and would be renewed in the middle of the rotation")]
     Due(String),
-    /// Certificates of the root that goes are still in use.
+    /// Certificates of the root that is being retired are still in use.
     #[error("{} still {} a certificate of the root that goes", some(left), if left.len() == 1 { "has" } else { "have" })]
     Left {
         /// The phase.

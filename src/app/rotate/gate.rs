@@ -1,4 +1,4 @@
-//! Decides by the report of a run of `verify` whether a phase is proven, and which hosts are behind.
+//! Decides, from the report of a run of `verify --phase`, whether a phase is proven, and which hosts are behind.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::sanitize::sanitized;
 pub struct RequiredCheck {
     /// The id of the check.
     pub id: &'static str,
-    /// Whether it is one of control-plane nodes.
+    /// Whether it is a check of control-plane nodes, and not of nodes.
     pub is_of_masters: bool,
     /// The roles whose rotations require it.
     pub roles: &'static [CaRole],
@@ -44,7 +44,7 @@ const FRONT_PROXY: &[CaRole] = &[CaRole::FrontProxy];
 /// The roles whose clients connect to API servers.
 const OF_API_SERVERS: &[CaRole] = &[CaRole::Cluster, CaRole::FrontProxy];
 
-/// The checks that prove the phases. Nodes have no certificates of etcd's and of the front proxy's CA.
+/// The checks that prove the phases. Nodes have no certificates of etcd's or the front proxy's CA.
 pub const REQUIRED: [RequiredCheck; 19] = [
     of_masters("master.connect", &CaRole::ALL, Phase::Prepare, Phase::DropOld),
     of_nodes("node.connect", Phase::Prepare, Phase::DropOld),
@@ -75,7 +75,7 @@ impl RequiredCheck {
     }
 }
 
-/// The part of a report of `verify` that decides.
+/// The part of a report of `verify` that decides whether a phase is proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GateReport {
     /// When the run ended.
@@ -121,7 +121,7 @@ pub(super) struct Expectation<'a> {
     pub(super) phase: &'a str,
     /// When it began.
     pub(super) began: OffsetDateTime,
-    /// SHA-256 of what replaces the old CA or key.
+    /// The SHA-256 of the CA or key that replaces the old one.
     pub(super) new: Fingerprint,
     /// Each check with the host on which it is required.
     pub(super) required: Vec<(&'static str, &'a str)>,
@@ -145,7 +145,8 @@ impl<'a> Expectation<'a> {
 /// Reads the report of a run of `verify` (`schemas/verify-report.schema.json`) as evidence for the phase of a rotation.
 ///
 /// # Errors
-/// Returns [`RotateError::Report`] if it is not one, is of another cluster, phase or rotation, or is older than the phase.
+/// Returns [`RotateError::Report`] if it is not a report, is about another cluster, phase or rotation, or is older than the
+/// phase.
 pub fn parse(
     path: &Path,
     json: &[u8],

@@ -1,4 +1,4 @@
-//! The handover of the cluster's old root to the new one, by which hosts follow that know only the old one.
+//! The signed handover from the cluster's old root to the new one: hosts that know only the old root follow it.
 
 use super::error::RotateError;
 use crate::app::error::Error;
@@ -13,7 +13,7 @@ use crate::store::handovers;
 use crate::store::layout::Layout;
 use crate::store::rotation::{self, CanaryOf};
 
-/// Signs the handover with the canary of the old CA, and keeps it, unless a killed command did so.
+/// Signs the handover with the canary of the old CA, and stores it, unless a killed command already did.
 ///
 /// # Errors
 /// Returns an error if the canary cannot be read or sign, or the file cannot be written.
@@ -29,13 +29,13 @@ pub(super) fn keep(layout: &Layout, old: &CaCertificate, new: &CaCertificate) ->
     let canary = rotation::canary(layout, old.role(), CanaryOf::Old).ok_or(RotateError::NoCanary(old.role()))?;
     let key = LocalKey::open(&canary.key).map_err(IssueError::Key)?;
     let chain: Vec<&Certificate> = canary.certificates().collect();
-    // One that was given up had the same old root.
+    // A rotation that was aborted left one from the same old root.
     all.retain(|one| one.unverified().is_ok_and(|found| found.old != roots.old));
     all.push(Handover::sign(&roots, &key, &chain).map_err(IssueError::from)?);
     Ok(handovers::write(layout, &all)?)
 }
 
-/// Removes the handover to a root that was given up.
+/// Removes the handover to the new root of a rotation that is aborted.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read or written.

@@ -1,18 +1,18 @@
-//! The files on hosts that programs of the stated version read only when they start.
+//! The files on hosts that programs of the cluster file's Kubernetes version read only when they start.
 
 use super::rereads::{Component, Input, READS, Reread, reread};
 use crate::bundle::paths;
 use crate::bundle::restarts::ReadAtStart;
 use crate::cluster::spec::Cluster;
 
-/// Returns the CAs and certificates that the cluster's version reads only when it starts. Of an unknown version, the worst
-/// is assumed.
+/// Returns the CAs and certificates that programs of the cluster's version read only when they start. For an unknown version,
+/// every file that some version reads only then is returned.
 #[must_use]
 pub fn read_at_start(cluster: &Cluster) -> Vec<ReadAtStart> {
     let minor = cluster.kubernetes.version.as_ref().map(|version| version.minor());
     let reads = READS.iter().filter(|read| reread(read, minor) == Reread::Restart);
     let mut found: Vec<ReadAtStart> = reads.filter_map(|read| place(read.component, read.input)).collect();
-    // Structured authorization is read again from the version on in which it is beta.
+    // The authorization configuration is read again since it is beta (1.30).
     if minor.is_none_or(|minor| minor < 30) {
         found.push(ReadAtStart { program: Component::KubeApiserver.as_str(), path: paths::AUTHORIZATION });
     }

@@ -1,4 +1,4 @@
-//! The last CRL of a CA that is retired: no other one can be signed after its key is deleted.
+//! The last CRL of a CA that is retired: after its key is deleted, no other CRL can be signed.
 
 use crate::app::directory;
 use crate::app::env::Env;

@@ -1,4 +1,4 @@
-//! The phases that manifests of bundles have.
+//! The phase of a rotation in the manifests of bundles.
 
 use super::state::ROTATED;
 use crate::bundle::manifest::RotationMark;

@@ -6,12 +6,12 @@ use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::rotation::{Phase, Rotation};
 
-/// The phase that a plan is of.
+/// The phase that a plan describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// One of the phases of a rotation.
     Phase(Phase),
-    /// Phase 6: the old CA's key is put away, and the rotation is over.
+    /// Phase 6: the old CA's key is deleted, or kept under another name, and the rotation is over.
     Retire,
 }
 
@@ -72,7 +72,7 @@ pub struct Restart {
     pub hosts: Group,
     /// The program.
     pub component: Component,
-    /// Whether the next host waits until the program is ready again.
+    /// Whether to restart it on one host after the other, each when the program is ready again on the host before.
     pub one_by_one: bool,
 }
 
@@ -83,7 +83,7 @@ pub struct PhasePlan {
     pub role: CaRole,
     /// The phase.
     pub phase: Target,
-    /// The version of Kubernetes that the cluster file states; the worst is assumed of an unknown one.
+    /// The version of Kubernetes in the cluster file. If it is unknown, the plan has every restart that any version needs.
     pub version: Option<String>,
     /// The files that change, in the order in which programs are restarted.
     pub changes: Vec<Change>,
@@ -102,7 +102,7 @@ const CANARY_WAIT: u32 = 600;
 #[must_use]
 pub(super) fn emergency_plan(role: CaRole, cluster: &Cluster) -> PhasePlan {
     let mut plan = plan_of(role, Target::Phase(Phase::DropOld), &[], cluster, &|_| true);
-    // The thief is out when all of them are done.
+    // The attacker is locked out only when all of them are restarted.
     plan.restarts.iter_mut().for_each(|restart| restart.one_by_one = false);
     plan
 }

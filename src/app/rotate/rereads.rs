@@ -1,6 +1,6 @@
 //! When the programs of a cluster read their CAs and certificates again, by the version of Kubernetes.
 //!
-//! Read in the source of Kubernetes 1.36.2 and of etcd 3.5. Paths are those of bundles: kubeconfigs name files and embed
+//! The source of Kubernetes 1.36.2 and of etcd 3.5 shows these. Kubeconfigs are those of bundles, which name files and embed
 //! nothing.
 
 use crate::cluster::profile::CaRole;
@@ -125,15 +125,14 @@ pub enum Reread {
     Restart,
 }
 
-/// A file that a program reads: from the given minor version of Kubernetes on as `then`, and before that when it is
-/// restarted.
+/// A file that a program reads: since the minor version `since` again as `then` says, and before that only when it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Read {
     /// The program.
     pub component: Component,
     /// The file.
     pub input: Input,
-    /// The role whose CA the file has, or is of.
+    /// The role of the CA that is in the file, or that signed the certificate in it.
     pub role: CaRole,
     /// The first minor version of Kubernetes that reads it again; 0 for all supported ones.
     pub since: u32,
@@ -167,17 +166,18 @@ pub const READS: [Read; 21] = [
     read(Component::KubeControllerManager, Input::KubeconfigPair, CaRole::Cluster, 0, FIVE_MINUTES),
     read(Component::KubeScheduler, Input::KubeconfigCa, CaRole::Cluster, 36, FIVE_MINUTES),
     read(Component::KubeScheduler, Input::KubeconfigPair, CaRole::Cluster, 0, FIVE_MINUTES),
-    // Until 1.36 (feature gate ReloadKubeletClientCAFile), clients are told the names of the CAs of the start. Go's clients
-    // and those of verify present their certificate all the same.
+    // Before 1.36 (feature gate ReloadKubeletClientCAFile), the handshake still has the names of the CAs that the kubelet read
+    // when it started. Go's clients and verify present their certificate nevertheless.
     read(Component::Kubelet, Input::ClientCa, CaRole::Cluster, 0, MINUTE),
     read(Component::Kubelet, Input::KubeconfigCa, CaRole::Cluster, 36, FIVE_MINUTES),
-    // The feature gate ReloadKubeletServerCertificateFile is on by default from 1.31. Until 1.36 (pull request 133654), the
-    // certificate of the start was presented to clients that connect to an IP address, as API servers do by our flags.
+    // The feature gate ReloadKubeletServerCertificateFile is on by default since 1.31. Before 1.36 (pull request 133654),
+    // clients that connect to an IP address, as API servers do with the flags of bundles, still got the certificate with which
+    // the kubelet started.
     read(Component::Kubelet, Input::ServingPair, CaRole::Cluster, 36, MINUTE),
     read(Component::Kubelet, Input::KubeconfigPair, CaRole::Cluster, 0, FIVE_MINUTES),
 ];
 
-/// Returns when a file is read again by a minor version of Kubernetes. Of an unknown version, the worst is assumed.
+/// Returns when a file is read again by a minor version of Kubernetes. An unknown version counts as the oldest one.
 #[must_use]
 pub fn reread(read: &Read, minor: Option<u32>) -> Reread {
     if read.since == 0 || minor.is_some_and(|minor| minor >= read.since) { read.then } else { Reread::Restart }

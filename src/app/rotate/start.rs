@@ -1,4 +1,4 @@
-//! Begins a rotation: the new CA beside the old one, and a client certificate of each.
+//! Begins a rotation: makes the new CA beside the old one, and a client certificate of each, the canaries.
 
 use std::path::PathBuf;
 
@@ -36,14 +36,14 @@ use crate::store::ledger::certificates::Entry;
 use crate::store::rotation::{self, CanaryOf};
 use crate::store::token_rotation;
 
-/// The profile under which the ledger has canaries.
+/// The profile of canaries in the ledger.
 const CANARY: &str = "canary";
 
 /// The source of the new CA.
 pub enum NewCa {
     /// A root with a new key of this kind.
     Generate(KeyKind),
-    /// A root whose key is with the holder that the cluster file names.
+    /// A root whose key is with the token or program that the cluster file names.
     Held(Box<dyn SigningKey>),
     /// A CA that another tool made.
     Import {
@@ -111,7 +111,7 @@ pub fn check(role: CaRole, canaries: &[String], cluster: &Cluster, layout: &Layo
 
 /// Makes the new CA and keeps it beside the old one. No host gets it before the next phase.
 ///
-/// `old` is the CA that is replaced. A killed command is continued by the same command.
+/// `old` is the CA that is replaced. After a kill, the same command continues.
 ///
 /// # Errors
 /// Returns the errors of [`check`], or an error if the new CA cannot be made or imported, or a file cannot be written.
@@ -130,9 +130,9 @@ pub fn start(
     let canaries = canaries(role, &options.canaries, cluster);
     let left = rotation::new_ca(&env.layout, role)?;
     let new = match left {
-        // Of a run that was killed.
+        // A run that was killed left it.
         Some(ca) if !trust.has(ca.certificate().fingerprint()) => ca,
-        // Of a rotation that is over.
+        // A rotation that is over left it.
         Some(_) => {
             rotation::remove(&env.layout, role)?;
             make(options, old, trust, cluster, env)?
@@ -198,7 +198,7 @@ fn make(
             (new_root(&signing)?, Some(app_ca::key_pem(&key, &options.protection)?), Box::new(signing))
         }
         NewCa::Held(key) => {
-            // Its subject would be another one, and its key the same.
+            // Checked before the holder signs: a known key would get a certificate with another subject.
             if let Some((known, _)) = trust.all().find(|(ca, _)| ca.certificate().spki == key.public_key()) {
                 return Err(RotateError::Known { subject: sanitized(&known.certificate().subject.text) }.into());
             }
@@ -225,7 +225,7 @@ fn make(
     Ok(ca)
 }
 
-/// Refuses a CA that could be taken for another one.
+/// Refuses a CA that could be confused with another one.
 fn check_new(new: &CaCertificate, trust: &TrustBundle, layout: &Layout) -> Result<(), RotateError> {
     let (role, subject) = (new.role(), || sanitized(&new.certificate().subject.text));
     if trust.all().any(|(ca, _)| ca.certificate().spki == new.certificate().spki) {
@@ -241,7 +241,7 @@ fn check_new(new: &CaCertificate, trust: &TrustBundle, layout: &Layout) -> Resul
     }
 }
 
-/// Records the new CA and the canaries, unless a killed command did so.
+/// Records the new CA and the canaries, unless a killed command already did.
 fn record_certificates(ledger: &mut Ledger, new: &CaCertificate, old: &Issuer, env: &Env) -> Result<(), Error> {
     let role = new.role();
     if !ledger.has_ca(new.certificate().fingerprint(), role)? {

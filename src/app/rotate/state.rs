@@ -20,7 +20,7 @@ use crate::store::ledger::{AuditContext, Ledger};
 pub(super) const ROTATED: &str = "rotated";
 /// The kind of the events that record whether a phase is proven.
 pub(super) const PROVEN: &str = "rotation-proven";
-/// Before the hosts in the event of a proof that failed, and before the number of others.
+/// The texts before the hosts, and before the number of others, in the event of a proof that failed.
 const BEHIND: &str = ", behind: ";
 const MORE: &str = ", more: ";
 
@@ -67,7 +67,7 @@ pub struct RotationState {
     pub next: Vec<PhasePlan>,
 }
 
-/// A proof that failed, as the ledger has it.
+/// A proof that failed, as recorded in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedProof {
     /// When these hosts were found to be behind.
@@ -78,7 +78,7 @@ pub struct FailedProof {
     pub more: usize,
 }
 
-/// The most hosts that the record of a failed proof names.
+/// The maximum number of hosts that the record of a failed proof names.
 pub const NAMED: usize = 100;
 
 /// Returns the rotations that are under way.
@@ -124,7 +124,7 @@ pub(super) fn detail(phase: &str, old: Fingerprint, new: Fingerprint) -> String 
     format!("{phase}, old {old}, new {new}")
 }
 
-/// Records a phase, unless a killed command did so.
+/// Records a phase, unless a killed command already did.
 pub(super) fn record(
     ledger: &mut Ledger,
     role: CaRole,

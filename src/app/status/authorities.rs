@@ -137,7 +137,7 @@ fn ca_row(source: &Source<'_>, credential: Credential, certificate: &Certificate
 /// Reports the CRLs of accepted CAs, and missing CRLs. A CA without revocations needs no CRL.
 ///
 /// The CRL of a CA that no longer signs cannot be renewed here: it is reported while it is current, and is never due.
-/// Programs that check CRLs need that of each CA. So where there is one, it is due for the new CA of a rotation, too.
+/// Programs that check CRLs need one of each CA. So if the old CA of a rotation has a CRL, one of the new CA is due, too.
 fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), StoreError> {
     let row = |state| StatusRow {
         file: Some(source.layout.revocation_list(trust.role())),

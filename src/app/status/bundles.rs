@@ -35,7 +35,7 @@ pub(super) struct Bundles<'a> {
 
 /// The state of a file that is a bundle.
 enum FileState {
-    /// It has the newest certificates, or that is not known.
+    /// It has the newest certificates, or it is not known whether it has them.
     Current,
     Outdated,
     Unreadable(Problem),
@@ -109,7 +109,7 @@ impl<'a> Bundles<'a> {
         }
     }
 
-    /// Compares an encrypted bundle with the last one in the ledger. Without one there, it counts as current.
+    /// Compares an encrypted bundle with the last one in the ledger; if the ledger has none, it counts as current.
     fn of_encrypted(&self, host: &HostName, path: &Path) -> Result<FileState, StoreError> {
         let known = match self.encrypted.get() {
             Some(known) => known,

@@ -69,7 +69,7 @@ pub(super) fn rows(
                 continue;
             }
             let current = column.take(name.as_str(), |row| row.issued.host.as_deref().unwrap_or_default())?;
-            // What a host renewed itself needs no bundle.
+            // A certificate that the host renewed itself is not delivered in a bundle.
             let to_deliver = current.as_ref().filter(|one| !renewed_by_hosts.contains(&one.issued.fingerprint));
             newest = newest.max(to_deliver.map(|current| current.issued_at));
             is_key_lost |=

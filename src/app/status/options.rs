@@ -15,6 +15,6 @@ pub struct StatusOptions {
     /// `None` means 30 days or a sixth of the item's lifetime, whichever is shorter, so that short-lived items are not
     /// reported during their whole lifetime.
     pub expires_within: Option<Lifetime>,
-    /// The folder with the queue of the enrolment CA's server, whose open requests are reported; `None` for none.
+    /// The folder with the queue of the enrolment CA's server, whose open requests are reported; `None` if there is none.
     pub queue: Option<PathBuf>,
 }

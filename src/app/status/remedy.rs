@@ -5,7 +5,7 @@ use crate::verify::remedy as finding;
 /// The remedy for a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Remedy {
-    /// The remedy of an audit finding.
+    /// The remedy of a finding of `verify`.
     OfFinding(finding::Remedy),
     /// Renew it with kubeadm.
     RenewByKubeadm {

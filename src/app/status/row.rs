@@ -193,7 +193,7 @@ pub struct CertificateId {
     pub serial: Serial,
     /// The SHA-256 of its DER, which is Kubernetes's credential-id.
     pub fingerprint: Fingerprint,
-    /// The SHA-256 of its issuer's DER, if the ledger has it.
+    /// The SHA-256 of its issuer's DER; `None` if the issuer is not known, or it is a root.
     pub issuer: Option<Fingerprint>,
     /// Its common name.
     pub account: String,
@@ -262,7 +262,7 @@ impl StatusRow {
         }
     }
 
-    /// Adds the remedy. An item that is not valid yet is not replaced, because the clock of a machine is wrong.
+    /// Adds the remedy. An item that is not valid yet gets the remedy to compare clocks instead: one of them is wrong.
     pub(super) fn remedy(self, remedy: impl Into<Remedy>) -> Self {
         let remedy = match self.state {
             State::NotYetValid => CertificateRemedy::CompareClocks.into(),

@@ -1,4 +1,4 @@
-//! What a backup is encrypted to, and what decrypts it: recipients and their keys, or a passphrase.
+//! The flags that encrypt and decrypt backups: recipients and their keys, or a passphrase.
 
 use std::path::PathBuf;
 
@@ -21,10 +21,10 @@ const VARIABLE: &str = "CLUSTERCTL_BACKUP_PASSPHRASE";
 /// The number of attempts to type it.
 const TRIES: usize = 3;
 
-/// The flags that say what a backup is encrypted to.
+/// The flags that name the recipients or the passphrase of a backup.
 #[derive(Debug, Args)]
 pub(crate) struct BackupEncryptionArgs {
-    /// Encrypt to this recipient: age1…, "ssh-ed25519 AAAA…", or a file with one per line; each of them can restore alone. May
+    /// Encrypt to this recipient: age1…, "ssh-ed25519 AAAA…", or a file with one per line; any one of them can restore it. May
     /// be repeated [default: a passphrase]
     #[arg(long, value_name = "RECIPIENT|FILE", value_hint = clap::ValueHint::FilePath)]
     encrypt_to: Vec<String>,
@@ -37,11 +37,11 @@ pub(crate) struct BackupEncryptionArgs {
 }
 
 impl BackupEncryptionArgs {
-    /// Returns what encrypts: to the recipients, else with the passphrase, which a prompt asks for twice.
+    /// Returns an encryptor for the recipients, or else for the passphrase, which a prompt asks for twice.
     ///
     /// # Errors
     /// Returns a usage error if something is not a recipient, or there is neither a passphrase nor a terminal, or a
-    /// refusal if the two that are typed differ.
+    /// refusal if the two passphrases that are typed differ.
     pub(crate) fn encryptor(&self, context: &mut Context<'_>) -> Result<Encryptor> {
         if self.encrypt_to.is_empty() {
             return Ok(Encryptor::with_passphrase(&self.passphrase(context)?));
@@ -69,7 +69,7 @@ impl BackupEncryptionArgs {
         if typed.is_empty() {
             return Err(CliError::new(Exit::Refused, "an empty passphrase protects nothing"));
         }
-        let again = prompts.passphrase("The same again").map_err(no_answer("no passphrase was typed"))?;
+        let again = prompts.passphrase("Repeat the passphrase").map_err(no_answer("no passphrase was typed"))?;
         if typed != again {
             return Err(CliError::new(Exit::Refused, "the two passphrases differ").hint("nothing was written"));
         }
@@ -93,7 +93,7 @@ impl BackupEncryptionArgs {
     }
 }
 
-/// Returns the passphrase that is given without a prompt.
+/// Returns the passphrase of the file or the environment variable, if it was given.
 fn given(file: Option<&PathBuf>, context: &mut Context<'_>) -> Result<Option<Passphrase>> {
     let Some(path) = file else {
         return Ok(context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())));
@@ -101,7 +101,7 @@ fn given(file: Option<&PathBuf>, context: &mut Context<'_>) -> Result<Option<Pas
     passphrase_of_file(path, context).map(Some)
 }
 
-/// The flags that say what decrypts a backup.
+/// The flags that name the key or the passphrase that decrypts a backup.
 #[derive(Debug, Args)]
 pub(crate) struct BackupIdentityArgs {
     /// The key to decrypt with: a file of age identities, or an OpenSSH private key

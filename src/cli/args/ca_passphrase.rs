@@ -26,16 +26,16 @@ use crate::store::rotation;
 
 /// The environment variable that may hold the passphrase.
 const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
-/// The bit of a mode that lets all users write.
+/// The bit of a mode that permits every user to write.
 const OTHERS_WRITE: u32 = 0o002;
 /// The number of attempts to type it.
 const TRIES: usize = 3;
 
-/// Returns an opened root, ready to sign.
+/// Returns an opened CA as an issuer.
 ///
 /// # Errors
 /// Returns an error if the CA cannot be used to sign.
-pub(crate) fn authority(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> Result<Issuer> {
+pub(crate) fn ready_to_sign(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> Result<Issuer> {
     let early = |error: &IssueError| matches!(error, IssueError::Violations { violations } if violations.iter().all(Violation::is_early));
     opened.into_issuer(now).map_err(|error| {
         CliError::new(Exit::Refused, format!("the {} cannot be used to sign", kind.as_str()))
@@ -64,8 +64,8 @@ impl NewPassphraseArgs {
     /// Returns how new keys are stored; a prompt asks twice for their passphrase. `cluster` is the cluster's name.
     ///
     /// # Errors
-    /// Returns a usage error if there is neither a choice nor a terminal, or a refusal if the two differ, or the
-    /// passphrase is weak.
+    /// Returns a usage error if there is neither a flag, a variable nor a terminal, or a refusal if the two passphrases that
+    /// are typed differ, or the passphrase is weak.
     pub(crate) fn protection(&self, cluster: &str, context: &mut Context<'_>) -> Result<KeyProtection> {
         if self.plaintext_ca_key {
             return Ok(KeyProtection::None);
@@ -108,7 +108,8 @@ impl PassphraseArgs {
     /// Returns the passphrase for new keys; a prompt asks for it twice.
     ///
     /// # Errors
-    /// Returns a usage error if there is neither a choice nor a terminal, or a refusal if the two differ.
+    /// Returns a usage error if there is neither a flag, a variable nor a terminal, or a refusal if the two passphrases that
+    /// are typed differ.
     fn choose(&self, context: &mut Context<'_>) -> Result<Passphrase> {
         if let Some(given) = self.given(context)? {
             return Ok(given);
@@ -151,10 +152,10 @@ impl PassphraseArgs {
             let env = context.env.clone();
             opened.push((holder.role(), holder.open(&env, &mut PinsOf(context))?));
         }
-        opened.into_iter().map(|(role, ca)| authority(role, ca, context.env.now)).collect()
+        opened.into_iter().map(|(role, ca)| ready_to_sign(role, ca, context.env.now)).collect()
     }
 
-    /// Like [`Self::issuers`], with the CAs that rotations of these roles replace, which still sign their CRLs.
+    /// Like [`Self::issuers`], and also returns the CAs that rotations of these roles replace, which still sign their CRLs.
     ///
     /// # Errors
     /// Returns the errors of [`Self::issuers`].
@@ -189,11 +190,11 @@ impl PassphraseArgs {
         };
         // One that has expired signs nothing any more.
         let is_valid = |opened: &OpenedCa| opened.ca.not_after() > context.env.now;
-        opened.filter(is_valid).map(|opened| authority(role, opened, context.env.now)).transpose()
+        opened.filter(is_valid).map(|opened| ready_to_sign(role, opened, context.env.now)).transpose()
     }
 
-    /// Opens the CA of a role for signing, and returns how the key of a CA that replaces it is stored: with the same
-    /// passphrase, or without encryption.
+    /// Opens the CA of a role for signing, and returns how to store the key of the CA that replaces it: with the same
+    /// passphrase, or unencrypted if the old key is; for an old key that is with a signer, with a passphrase of its own.
     ///
     /// # Errors
     /// Returns the errors of [`Self::issuers`].
@@ -216,10 +217,10 @@ impl PassphraseArgs {
             (tried, _) => or_ask(role, tried, context)?,
         };
         let protection = passphrase.map_or(KeyProtection::None, KeyProtection::Passphrase);
-        Ok((authority(role, opened, context.env.now)?, protection))
+        Ok((ready_to_sign(role, opened, context.env.now)?, protection))
     }
 
-    /// Returns the protection of a new key's file, where the key that it replaces has none.
+    /// Returns the protection for the file of a new key, if the key that it replaces is not a file.
     fn of_new_file(&self, context: &mut Context<'_>) -> Result<KeyProtection> {
         let passphrase = self.choose(context).map_err(|error| match error.exit() {
             Exit::Usage => error.hint(format!("give it with --ca-passphrase-file FILE or {VARIABLE}")),
@@ -290,7 +291,7 @@ fn warn_of_modes(kinds: &[CaRole], context: &mut Context<'_>) {
     let folders: BTreeSet<PathBuf> = kinds.iter().map(|kind| layout.root_folder(*kind)).collect();
     for folder in [layout.dir().to_owned(), layout.pki()].into_iter().chain(folders).collect::<BTreeSet<_>>() {
         let mode = files::mode(&folder).unwrap_or_default();
-        // In a folder with the sticky bit, as /tmp, others cannot replace files, but put new ones into it.
+        // In a folder with the sticky bit, such as /tmp, others cannot replace files, but they can add new ones.
         if mode & OTHERS_WRITE != 0 {
             context.screen.warn(format_args!(
                 "every user can replace files in {0}: it has mode {mode:04o}. Close it with: chmod o-w {0}",
@@ -318,7 +319,7 @@ fn or_ask(
         other => return Ok((other?, None)),
     };
     let Some(prompts) = &mut context.prompts else {
-        let failure = CliError::new(Exit::Usage, "the root's key is encrypted, and there is no terminal to ask on");
+        let failure = CliError::new(Exit::Usage, "the CA's key is encrypted, and there is no terminal to ask on");
         return Err(failure
             .hint(format!("give its passphrase with --ca-passphrase-file FILE or {VARIABLE}"))
             .because(closed));

@@ -8,13 +8,13 @@ use crate::cluster::spec::{Cluster, Host};
 /// Returns the names that arguments denote: `a,b` is two, and `worker-*` every name of `known` that it matches.
 ///
 /// # Errors
-/// Returns a usage error if a list has an empty name, or a pattern matches none. Names that are not known are returned
-/// as they are.
+/// Returns a usage error if a list has an empty name, or a pattern matches none. Unknown names are no error: they are
+/// returned as they are.
 pub(crate) fn expanded<'k>(arguments: &[String], known: impl Iterator<Item = &'k str> + Clone) -> Result<Vec<String>> {
     expand(arguments, known).map_err(usage)
 }
 
-/// Returns the names and patterns that arguments are.
+/// Parses arguments as names and patterns of hosts.
 ///
 /// # Errors
 /// Returns a usage error if a list has an empty name.

@@ -1,11 +1,11 @@
-//! The output format of commands that return data.
+//! The output format of commands that print text or JSON.
 
 /// `--output`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// For a person.
+    /// Text for people.
     #[default]
     Human,
-    /// For a program: versioned, stable in order.
+    /// JSON for programs, with a version and a stable order.
     Json,
 }

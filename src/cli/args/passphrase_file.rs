@@ -13,7 +13,7 @@ use crate::store::credentials::{self, CredentialProblem};
 /// The largest passphrase file, in bytes.
 const LIMIT: u64 = 4096;
 
-/// What the first line of a file is.
+/// The kind of secret in the first line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Secret {
     Passphrase,

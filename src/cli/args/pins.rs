@@ -11,12 +11,12 @@ const VARIABLE: &str = "CLUSTERCTL_PIN";
 /// The environment variable that may name the module.
 const MODULE: &str = "CLUSTERCTL_PKCS11_MODULE";
 
-/// Returns what this process has for holders of keys.
+/// Returns what tokens and programs that hold keys need of this process: whether there is a terminal, and the module.
 pub(crate) fn surroundings(context: &Context<'_>) -> Surroundings {
     Surroundings { has_terminal: context.prompts.is_some(), module: context.variable(MODULE).map(str::to_owned) }
 }
 
-/// Gives PINs, each once.
+/// Reads PINs from these sources.
 pub(crate) struct PinsOf<'c, 'w>(pub(crate) &'c mut Context<'w>);
 
 impl Pins for PinsOf<'_, '_> {

@@ -5,7 +5,7 @@ use crate::cli::remedies::request::send_request;
 use crate::verify::remedy::{DirectoryRemedy, FileRemedy, Server};
 use crate::verify::target::Place;
 
-/// The command that revokes the certificates of the former account scheme.
+/// The remedy for certificates of the former account scheme.
 const REPLACE_ACCOUNTS: &str = "clusterctl issue-node --all revokes what it replaces";
 
 /// The remedy if no file of rules in the directory is new enough.
@@ -43,7 +43,9 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
         DirectoryRemedy::ReissueBoth => "reissue both with --reissue: a holder of the key can impersonate the other",
         DirectoryRemedy::RestoreRoot => "restore the root's files from a backup",
         DirectoryRemedy::ContinueRotation => "clusterctl rotate-ca status says what to do next",
-        DirectoryRemedy::PlanNewRoots => "plan for new roots: what they signed expires with them, at the latest",
+        DirectoryRemedy::PlanNewRoots => {
+            "replace the root before it expires (clusterctl rotate-ca start): what it signed expires with it, at the latest"
+        }
         DirectoryRemedy::IssueServiceAccountKey => "clusterctl issue-master --all",
         DirectoryRemedy::RestoreServiceAccountKey => "restore sa.key and sa.pub from a backup",
     };

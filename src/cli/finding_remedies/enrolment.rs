@@ -1,4 +1,4 @@
-//! The remedies for the enrolment endpoint, in words.
+//! The texts of remedies for the enrolment endpoint.
 
 use crate::verify::remedy::EnrolmentRemedy;
 

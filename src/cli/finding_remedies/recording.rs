@@ -1,4 +1,4 @@
-//! The remedies of recordings that cannot be used.
+//! The texts of remedies for recordings that cannot be used.
 
 use crate::verify::recording::RecordingError;
 

@@ -1,4 +1,4 @@
-//! Notices of issuing an administrator's kubeconfig in words.
+//! Notices of issuing an administrator's kubeconfig as text.
 
 use crate::app::admin::Notice;
 use crate::ui::Screen;

@@ -1,4 +1,4 @@
-//! Notices of `init` in words.
+//! Notices of `init` as text.
 
 use crate::app::init::{Notice, abbreviated_list};
 use crate::cluster::inventory::addresses::Adjustment;

@@ -1,4 +1,4 @@
-//! Notices of issuing in words.
+//! Notices of issuing as text.
 
 use crate::app::count::{certificates, counted};
 use crate::app::issue::{Notice, PlannedCertificate};

@@ -1,4 +1,4 @@
-//! Notices of a host that joins, in words.
+//! Notices of a host that joins, as text.
 
 use crate::app::enrol::join::JoinNotice;
 use crate::ui::Screen;

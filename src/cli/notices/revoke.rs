@@ -1,4 +1,4 @@
-//! Notices about revocations in words.
+//! Notices of revoking as text.
 
 use crate::app::revoke::Notice;
 use crate::app::revoke::removed_host::RemovedHost;

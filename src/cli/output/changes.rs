@@ -1,4 +1,4 @@
-//! What `apply` changed, or would, as text and JSON.
+//! What `apply` changed, or would change, as text and JSON.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ const NAMED: usize = 20;
 /// The maximum number of files of a bundle that a line names.
 const FILES: usize = 3;
 
-/// Shows what was changed, or would be, and what is left to do.
+/// Shows what was changed, or would be changed, and what is left to do.
 pub(crate) fn show(changes: &Changes, is_dry_run: bool, output: OutputFormat, context: &mut Context<'_>) {
     for warning in &changes.warnings {
         bundles::warn(warning, &context.env.layout, &mut context.screen);
@@ -78,7 +78,7 @@ fn lines(changes: &Changes, is_dry_run: bool) -> Vec<String> {
 fn lack(account: &AccountBehind) -> &'static str {
     match account.lacks {
         Lacks::Root => "it does not have both roots",
-        Lacks::Certificate => "its certificate is of the root that goes",
+        Lacks::Certificate => "its certificate is of the root that is being retired",
     }
 }
 

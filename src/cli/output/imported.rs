@@ -77,7 +77,7 @@ pub(crate) fn show_directory(
     screen.step("Next: clusterctl issue-master --all");
 }
 
-/// Returns the holder of a key that is no file here.
+/// Returns the token or program that holds a CA's key; `None` if the key is a file.
 fn signer_of(ca: &CreatedCa) -> Option<&Signer> {
     match &ca.key {
         KeyStorage::Elsewhere(signer) => Some(&**signer),
@@ -127,7 +127,7 @@ fn text(warning: &CaWarning) -> String {
 
 fn words(kind: &CaWarningKind) -> String {
     match kind {
-        // The sentences of these violations are about CAs that clusterctl makes.
+        // The texts of these violations are about CAs that clusterctl makes.
         CaWarningKind::Violation(Violation::PathLength) => {
             "it has no path length of 0, so that anyone who has its key can create further CAs".to_owned()
         }

@@ -1,4 +1,4 @@
-//! Certificates that were issued, or would be, as JSON.
+//! Certificates that were issued, or would be issued, as JSON.
 
 use serde_json::json;
 

@@ -20,10 +20,10 @@ pub(crate) fn show_check(report: &CheckReport, output: OutputFormat, screen: &mu
         let (severity, id, place) = (severity.as_str(), id.as_str(), sanitized(place));
         screen.answer(format_args!("{severity:<7}  {id:<20}  {place}: {}", sanitized(observed)));
     }
-    let mut told: Vec<String> = report.findings.iter().filter_map(remedy).collect();
+    let mut hints: Vec<String> = report.findings.iter().filter_map(remedy).collect();
     let mut seen = std::collections::HashSet::new();
-    told.retain(|words| seen.insert(words.clone()));
-    told.into_iter().for_each(|words| screen.step(format_args!("hint: {words}")));
+    hints.retain(|hint| seen.insert(hint.clone()));
+    hints.into_iter().for_each(|hint| screen.step(format_args!("hint: {hint}")));
     let head = report.head.map(|head| format!(", head {head}")).unwrap_or_default();
     screen.answer(format_args!(
         "{}: {}, {} rows in the hash chain{head}",

@@ -1,4 +1,4 @@
-//! The parts that the plans of all rotations have, as text and JSON.
+//! The parts that the plans of all rotations have in common, as text and JSON.
 
 use serde_json::{Value, json};
 
@@ -65,9 +65,10 @@ pub(super) fn steps(changes: &[Change], restarts: &[Restart]) -> String {
     }
     for restart in restarts {
         let how = match (restart.one_by_one, restart.component) {
-            // A cluster of three goes on without one member, not without two.
+            // A cluster of three members works without one, but not without two.
             (_, Component::Etcd) => ", one host after the other, each when all members are healthy",
             (true, _) => ", one host after the other",
+            (false, component) if component.is_on_masters() => ", on all of them at once",
             (false, _) => ", a share of them at a time",
         };
         text.push_str(&format!("  restart  {}: {}{how}\n", hosts(&restart.hosts), restart.component.as_str()));

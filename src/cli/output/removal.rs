@@ -1,4 +1,4 @@
-//! Hosts that were removed, or would be, as text and JSON.
+//! Hosts that were removed, or would be removed, as text and JSON.
 
 use serde_json::{Value, json};
 
@@ -83,7 +83,7 @@ pub(crate) fn lines(removal: &Removal) -> Vec<String> {
     removal.hosts.iter().flat_map(of_host).collect()
 }
 
-/// Returns the question whether all of it is removed.
+/// Returns the question that asks for confirmation.
 pub(crate) fn question(removal: &Removal) -> String {
     format!("Do you want to {}? It cannot be undone", in_short(removal))
 }

@@ -1,4 +1,4 @@
-//! The report of revoking in words.
+//! The report of revoking as text.
 
 use crate::app::count::certificates;
 use crate::app::revoke::{Advice, Learnt, Outcome, RevokeReport};

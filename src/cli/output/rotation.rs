@@ -25,7 +25,7 @@ pub(crate) fn show_start(report: &StartReport, output: OutputFormat, screen: &mu
     screen.answer(header(role.as_str(), rotation, (old, new)));
     screen.answer(plans(next));
     screen.step(format_args!(
-        "The new CA is only here: back the directory up now (clusterctl backup FILE). Nothing changes for hosts before: \
+        "The new CA is only here: back the directory up now (clusterctl backup FILE). Nothing changes for hosts until: \
          clusterctl rotate-ca next{}",
         flag(*role)
     ));
@@ -87,7 +87,7 @@ pub(crate) fn show_next(report: &NextReport, is_dry_run: bool, output: OutputFor
     });
 }
 
-/// Shows a rotation that was given up.
+/// Shows a rotation that was aborted, or is being aborted.
 pub(crate) fn show_abort(report: &AbortReport, output: OutputFormat, screen: &mut Screen<'_>) {
     let AbortReport { role, phase, restored, is_over, needs_delivery } = report;
     if output == OutputFormat::Json {
@@ -101,7 +101,7 @@ pub(crate) fn show_abort(report: &AbortReport, output: OutputFormat, screen: &mu
         screen.answer(format_args!("restored pki/{}", sanitized(folder)));
     }
     screen.step(match is_over {
-        true => format!("the rotation of the {} was given up; the key of the new CA is deleted", role.as_str()),
+        true => format!("the rotation of the {} was aborted; the key of the new CA is deleted", role.as_str()),
         false => {
             format!("hosts get their certificates of the old {} back, and trust both roots until then", role.as_str())
         }
@@ -201,7 +201,7 @@ fn header(role: &str, rotation: &Rotation, (old, new): (&RotatedCa, &RotatedCa))
         format!("{}, {}, valid until {}", sanitized(&ca.subject), ca.pin.as_pin(), stamp(ca.not_after))
     };
     format!(
-        "{role}: phase {} ({}) since {}\n  old      {}\n  new      {}\n  first    {}",
+        "{role}: phase {} ({}) since {}\n  old      {}\n  new      {}\n  canaries {}",
         rotation.phase.number(),
         rotation.phase.as_str(),
         stamp(rotation.began),

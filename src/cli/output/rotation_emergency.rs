@@ -25,7 +25,7 @@ pub(crate) fn show_plan(plan: &EmergencyPlan, output: OutputFormat, screen: &mut
     screen.step("nothing was changed");
 }
 
-/// Says what an emergency breaks.
+/// Warns of what an emergency breaks.
 pub(crate) fn say_what_breaks(plan: &EmergencyPlan, screen: &mut Screen<'_>) {
     let (masters, nodes) = plan.hosts;
     for line in [
@@ -35,7 +35,7 @@ pub(crate) fn say_what_breaks(plan: &EmergencyPlan, screen: &mut Screen<'_>) {
             counted(nodes, "node")
         ),
         "from the masters' installation to its own, each node is NotReady, and logs, exec and metrics of its pods fail. Its pods \
-         run on; after five minutes, Kubernetes evicts them"
+         keep running; after five minutes, Kubernetes evicts them"
             .to_owned(),
         "kubeconfigs of administrators, approvers, signers and announcers are refused until they are issued again".to_owned(),
         "pods that read ca.crt only when they start refuse the API servers until they are restarted".to_owned(),
@@ -73,12 +73,12 @@ pub(crate) fn show(report: &EmergencyReport, revoked: Option<usize>, output: Out
     show_next(screen);
 }
 
-/// Says the order that locks the thief out first.
+/// Shows the next steps, in the order that locks an attacker out soonest.
 fn show_next(screen: &mut Screen<'_>) {
     for step in [
         "1. back the directory up (clusterctl backup FILE), and pack: clusterctl apply",
-        "2. all masters at once, which locks the thief out: install.sh --restart. Then restart each kube-apiserver that was not \
-         restarted: it ends the thief's open connections",
+        "2. all masters at once, which locks the attacker out: install.sh --restart. Then restart each kube-apiserver that was not \
+         restarted: that ends the attacker's open connections",
         "3. prove it: clusterctl verify --phase --masters-only",
         "4. all nodes, as many at a time as you can: install.sh --restart",
         "5. prove and finish it: clusterctl rotate-ca next",

@@ -1,4 +1,4 @@
-//! Words about the folder of access rules.
+//! Texts about the folder of access rules.
 
 use std::path::Path;
 

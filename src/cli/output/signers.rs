@@ -1,8 +1,8 @@
-//! Holders of CAs' keys, in words.
+//! Tokens and programs that hold CAs' keys, as text.
 
 use crate::cluster::signer::Signer;
 
-/// Returns where a key is that is not in the cluster directory.
+/// Returns the place of a key that is not in the cluster directory.
 pub(crate) fn words(signer: &Signer) -> String {
     match signer {
         Signer::Exec(exec) => format!("with the program {}", exec.program),

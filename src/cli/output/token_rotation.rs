@@ -18,7 +18,7 @@ pub(crate) fn show_start(state: &TokenRotationState, output: OutputFormat, scree
     }
     show_state(state, screen);
     screen.step(
-        "The new key is only here: back the directory up now (clusterctl backup FILE). Nothing changes for hosts before: \
+        "The new key is only here: back the directory up now (clusterctl backup FILE). Nothing changes for hosts until: \
          clusterctl rotate-ca next --role service-account",
     );
 }
@@ -60,7 +60,7 @@ pub(crate) fn show_next(report: &TokenNextReport, is_dry_run: bool, output: Outp
     });
 }
 
-/// Shows a rotation that was given up.
+/// Shows a rotation that was aborted.
 pub(crate) fn show_abort(report: &TokenAbortReport, output: OutputFormat, screen: &mut Screen<'_>) {
     let TokenAbortReport { phase, needs_delivery } = report;
     if output == OutputFormat::Json {
@@ -70,7 +70,7 @@ pub(crate) fn show_abort(report: &TokenAbortReport, output: OutputFormat, screen
         });
         return screen.answer(format_args!("{:#}", document("abort", value)));
     }
-    screen.step("the rotation of the key of service accounts was given up; the new key is deleted");
+    screen.step("the rotation of the key of service accounts was aborted; the new key is deleted");
     if *needs_delivery {
         screen.step("Next: clusterctl apply, and install.sh on the masters");
     }

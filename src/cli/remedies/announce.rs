@@ -1,4 +1,4 @@
-//! The remedies for clusters that are not registered or announced, in words.
+//! The texts of remedies for clusters that cannot be registered or announced.
 
 use crate::app::enrol::announce::AnnounceError;
 

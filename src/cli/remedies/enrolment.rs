@@ -1,4 +1,4 @@
-//! The remedies for the signer and for the review of requests, in words.
+//! The texts of remedies for the signer and for the review of requests.
 
 use crate::app::enrol::ReviewRemedy;
 

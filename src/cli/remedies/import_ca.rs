@@ -52,7 +52,7 @@ pub(super) fn of_renewed(error: &RenewCaError) -> &'static str {
     match error {
         RenewCaError::NoRoots(_) => "name the folder that init-ca --intermediate --root-out wrote, with --root-in",
         RenewCaError::NotIntermediate(_) => {
-            "a root cannot be renewed; docs/src/operate/rotation.md describes how to replace it"
+            "a root cannot be renewed, but it can be replaced: clusterctl rotate-ca start"
         }
         RenewCaError::OtherRoot { .. } => "name the folder with the roots of this cluster directory, with --root-in",
         RenewCaError::Pem { .. } | RenewCaError::Certificate { .. } => "copy the file again from the other medium",

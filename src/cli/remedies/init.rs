@@ -1,4 +1,4 @@
-//! Remedies of `init` in words.
+//! The texts of remedies of `init`.
 
 use crate::app::init::Remedy;
 use crate::config::KubectlError;

@@ -1,4 +1,4 @@
-//! The remedies for hosts that cannot join, in words.
+//! The texts of remedies for hosts that cannot join.
 
 use crate::app::enrol::join::JoinRemedy;
 
@@ -23,8 +23,8 @@ pub(super) fn words(remedy: &JoinRemedy) -> String {
                 .to_owned()
         }
         JoinRemedy::CheckId => {
-            "compare ID and URL with those that clusterctl register printed. If they are right, the endpoint, or someone on the \
-             way to it, lies: nothing was accepted from it"
+            "compare ID and URL with those that clusterctl register printed. If they are right, the endpoint, or someone between it \
+             and this host, sends false records: none was accepted"
                 .to_owned()
         }
         JoinRemedy::AnnounceAgain => "run clusterctl announce on a master, and run this again".to_owned(),

@@ -34,7 +34,7 @@ pub(super) fn words(remedy: LintRemedy) -> &'static str {
         LintRemedy::CloseFile => "close the file with chmod 600; if others were on that machine, replace the key",
         LintRemedy::MoveCaKey => {
             "move the key to a machine that is not a node, or encrypt it; the controller manager needs it only to sign \
-             certificate requests (clusterctl import-ca takes it over)"
+             certificate requests (clusterctl import-ca imports it)"
         }
         LintRemedy::BindByRbac => {
             "give its rights by RBAC to a group of your own, as clusterctl issue-admin does, and keep this credential offline for \

@@ -1,4 +1,4 @@
-//! Remedies of packing and opening bundles in words.
+//! The texts of remedies of packing and opening bundles.
 
 use super::{request, store};
 use crate::app::package::{CredentialRemedy, Refusal, RefusedHost, Remedy};
@@ -12,7 +12,7 @@ const NAMED: usize = 5;
 /// The maximum number of hosts that a command names if it cannot use `--all`.
 const NAMED_AT_MOST: usize = 50;
 
-/// Returns a remedy in words.
+/// Returns the text of a remedy.
 pub(super) fn words(remedy: &Remedy) -> Option<String> {
     let text = match remedy {
         Remedy::UseSimilarName(name) => return Some(format!("did you mean {name} ?")),

@@ -1,4 +1,4 @@
-//! The remedies for requests that cannot be made or signed, in words.
+//! The texts of remedies for requests that cannot be made or signed.
 
 use crate::app::request::Remedy;
 

@@ -1,4 +1,4 @@
-//! Remedies of revocation in words.
+//! The texts of remedies of revoking.
 
 use crate::app::revoke::Remedy;
 
@@ -38,7 +38,7 @@ pub(super) fn words(remedy: &Remedy) -> String {
         Remedy::NameHostOrSerial => "name one of them, or the serial number of one certificate".to_owned(),
         Remedy::NameHolder => "name a host, an account or a serial number of the ledger".to_owned(),
         Remedy::ReplaceCa => {
-            "if a CA's key was stolen, create a new cluster directory and install everything from it".to_owned()
+            "a CA is replaced instead: clusterctl rotate-ca start, with --emergency if the cluster's CA's key was stolen".to_owned()
         }
         Remedy::ExpiredIsRejected => "an expired certificate is rejected without a revocation".to_owned(),
         Remedy::RenewCrls => "sign the CRLs again with: clusterctl crl renew".to_owned(),

@@ -1,4 +1,4 @@
-//! The remedies for rotations that cannot go on.
+//! The texts of remedies for rotations that cannot continue.
 
 use crate::app::rotate::tokens::TokenRotationError;
 use crate::app::rotate::{Behind, RotateError};
@@ -14,16 +14,16 @@ pub(super) fn words(error: &RotateError) -> String {
         RotateError::NotRotating(role) => format!("begin with: clusterctl rotate-ca start{}", flag(*role)),
         RotateError::UnderWay { role, phase } => {
             let flag = flag(*role);
-            let next = format!("go on with it: clusterctl rotate-ca next{flag}");
+            let next = format!("continue it: clusterctl rotate-ca next{flag}");
             match phase.can_abort() {
-                true => format!("{next}   (or give it up: clusterctl rotate-ca abort{flag})"),
+                true => format!("{next}   (or abort it: clusterctl rotate-ca abort{flag})"),
                 false => next,
             }
         }
         RotateError::SameSubject { .. } => "make the new CA with another name".to_owned(),
         RotateError::Known { .. } => "make a CA with a key of its own".to_owned(),
         RotateError::SharedKey(_) => "give each CA its own key".to_owned(),
-        RotateError::UnknownCanary(_) => "name hosts as cluster.yaml has them".to_owned(),
+        RotateError::UnknownCanary(_) => "name hosts of cluster.yaml that have certificates of this CA".to_owned(),
         RotateError::Gate { behind, .. } => gate(behind),
         RotateError::Wait { .. } => {
             "run it again then: programs may still use what they read before. If all of them were restarted: --no-wait"
@@ -47,14 +47,14 @@ pub(super) fn words(error: &RotateError) -> String {
                 .to_owned()
         }
         RotateError::ConfirmEmergency => {
-            "say --yes, when the cluster may be cut off; without a theft: clusterctl rotate-ca start, without --emergency"
+            "use --yes if the cluster may be cut off; if no key was stolen, use clusterctl rotate-ca start without --emergency"
                 .to_owned()
         }
         RotateError::TooLate { .. } => {
             "clients already have certificates of the new root: finish this rotation, and begin another one".to_owned()
         }
         RotateError::Confirm(_) => {
-            "say --yes, or keep the key with --keep-old-key; a backup of before the rotation has it, too".to_owned()
+            "use --yes, or keep the key with --keep-old-key; a backup from before the rotation contains it, too".to_owned()
         }
     }
 }
@@ -64,10 +64,12 @@ pub(super) fn of_tokens(error: &TokenRotationError) -> String {
     match error {
         TokenRotationError::NoKey => "make it first: clusterctl issue-master --all".to_owned(),
         TokenRotationError::NotRotating => "begin with: clusterctl rotate-ca start --role service-account".to_owned(),
-        TokenRotationError::UnderWay(_) => {
-            "go on with it: clusterctl rotate-ca next --role service-account   (or give it up: clusterctl rotate-ca abort --role \
-             service-account)"
-                .to_owned()
+        TokenRotationError::UnderWay(phase) => {
+            let next = "continue it: clusterctl rotate-ca next --role service-account";
+            match phase.can_abort() {
+                true => format!("{next}   (or abort it: clusterctl rotate-ca abort --role service-account)"),
+                false => next.to_owned(),
+            }
         }
         TokenRotationError::CaUnderWay { .. } => "finish that rotation first".to_owned(),
         TokenRotationError::Gate { behind, .. } => gate(behind),
@@ -77,7 +79,7 @@ pub(super) fn of_tokens(error: &TokenRotationError) -> String {
                 .to_owned()
         }
         TokenRotationError::Tokens { .. } => {
-            "run it again then. If every pod was restarted and every Secret with a token was made anew: --tokens-replaced"
+            "run it again then. If every pod was restarted and every Secret with a token was created again: --tokens-replaced"
                 .to_owned()
         }
         TokenRotationError::NoBackup => "back it up first: clusterctl backup FILE".to_owned(),
@@ -85,7 +87,7 @@ pub(super) fn of_tokens(error: &TokenRotationError) -> String {
             "tokens of the new key are in use: finish this rotation, and begin another one".to_owned()
         }
         TokenRotationError::Confirm => {
-            "say --yes, or keep the key with --keep-old-key; a backup of before the rotation has it, too".to_owned()
+            "use --yes, or keep the key with --keep-old-key; a backup from before the rotation contains it, too".to_owned()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The remedies for tokens, in words.
+//! The texts of remedies for one-time tokens.
 
 use crate::app::enrol::tokens::JoinTokenError;
 

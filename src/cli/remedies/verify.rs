@@ -1,4 +1,4 @@
-//! Remedies of `verify` in words.
+//! The texts of remedies of `verify`.
 
 use super::package::USE_NEWER_VERSION;
 use crate::app::verify::Remedy;

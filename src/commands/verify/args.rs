@@ -20,7 +20,7 @@ use crate::verify::verdict::Strictness;
 /// Certificates that expire within this time are a warning by default, in days.
 const EXPIRES_WITHIN: i64 = 30;
 
-/// The arguments that choose the peers and how they are connected to. They do not go with `--replay`.
+/// The arguments that choose the peers and how to connect to them. They conflict with `--replay`.
 const CONNECTING: [&str; 19] = [
     "phase",
     "no_dry_run_writes",
@@ -43,8 +43,7 @@ const CONNECTING: [&str; 19] = [
     "node_cert",
 ];
 
-/// Proves on the live cluster that masters and nodes find each other, that each authenticates itself, and that each
-/// rejects all other clients. Connects to every address of every node and every master, and changes nothing on them.
+/// The arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Check the cluster directory only; make no connections
@@ -53,14 +52,14 @@ pub struct VerifyArgs {
         "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert",
     ])]
     pub(super) offline: bool,
-    /// Prove this enrolment endpoint instead: that it is the cluster's, and that anonymous and untrusted clients and other nodes get
-    /// nothing from it
+    /// Prove this enrolment endpoint instead: that it is the cluster's, and that it gives nothing to anonymous and untrusted clients
+    /// and to other nodes
     #[arg(long, value_name = "URL", value_parser = crate::commands::register::parse_url, conflicts_with_all = [
         "offline", "nodes", "masters_only", "sample", "resolve", "crls", "timeout", "deadline", "concurrency", "no_dry_run_writes",
         "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert", "record", "replay",
     ])]
     pub(super) enrolment: Option<Endpoint>,
-    /// Also prove the phase of the rotation that is under way: what clusterctl rotate-ca next demands
+    /// Also prove the phase of the rotation that is under way, as clusterctl rotate-ca next requires
     #[arg(long, conflicts_with_all = [
         "offline", "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert",
     ])]

@@ -48,7 +48,7 @@ pub enum TokenRotationError {
     /// Tokens of the old key may be in use.
     #[error("tokens that the old key signed may be valid until {}", stamp(*until))]
     Tokens {
-        /// The time at which the longest of them ends.
+        /// The time at which the last of them expires.
         until: OffsetDateTime,
     },
     /// There is no backup since the new key was made.

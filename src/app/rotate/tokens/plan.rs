@@ -5,12 +5,12 @@ use crate::app::rotate::rereads::{Component, Input, Reread};
 use crate::cluster::spec::Cluster;
 use crate::pki::token_rotation::TokenPhase;
 
-/// The phase that a plan is of.
+/// The phase that a plan describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenTarget {
     /// One of the phases of a rotation.
     Phase(TokenPhase),
-    /// Phase 4: the old key is put away, and the rotation is over.
+    /// Phase 4: the old key is deleted, or kept under another name, and the rotation is over.
     Retire,
 }
 
@@ -58,12 +58,12 @@ pub struct TokenPhasePlan {
 /// The checks that prove every phase, on each master.
 pub(super) const REQUIRED: [&str; 2] = ["master.connect", "master.token-keys"];
 
-/// The time for which others may keep the keys that an API server publishes (`Cache-Control: max-age` of
+/// The time for which clients may cache the keys that an API server publishes (`Cache-Control: max-age` of
 /// `/openid/v1/jwks`; Kubernetes `pkg/serviceaccount/openidmetadata.go`), in seconds.
 const PUBLISHED_FOR: u32 = 3600;
 
-/// The longest life of a token that API servers issue to pods, in seconds: they extend them to a year, for clients that do
-/// not read them again (`--service-account-extend-token-expiration`; Kubernetes `pkg/serviceaccount/claims.go`,
+/// The longest lifetime of a token that API servers issue to pods, in seconds: they extend it to a year, for clients that do
+/// not read the token again (`--service-account-extend-token-expiration`; Kubernetes `pkg/serviceaccount/claims.go`,
 /// `ExpirationExtensionSeconds`).
 const LONGEST_TOKEN: u32 = 365 * 24 * 3600;
 

@@ -43,13 +43,13 @@ pub struct TokenRotationState {
 /// The options of beginning the next phase.
 #[derive(Debug, Clone)]
 pub struct TokenNextOptions {
-    /// The report of a run of `verify` with the expectations of the phase: the file and its content.
+    /// The report of a run of `verify --phase`: the file and its content.
     pub report: Option<(PathBuf, Vec<u8>)>,
-    /// Whether the time is not waited for in which others keep the published keys.
+    /// Whether to begin before clients must have dropped the keys that they cached.
     pub no_wait: bool,
     /// Whether no token of the old key is in use any more.
     pub tokens_replaced: bool,
-    /// Whether the old key is kept when it is retired.
+    /// Whether to keep the old key when it is retired.
     pub keep_old_key: bool,
     /// Whether the deletion of the old key is confirmed.
     pub confirmed: bool,
@@ -69,7 +69,7 @@ pub struct TokenNextReport {
 pub struct TokenAbortReport {
     /// The phase in which it was aborted.
     pub phase: TokenPhase,
-    /// Whether hosts need the bundles of before.
+    /// Whether hosts need bundles again.
     pub needs_delivery: bool,
 }
 
@@ -133,7 +133,7 @@ fn report(present: TokenPhase, cluster: &Cluster) -> TokenNextReport {
     TokenNextReport { plan: plan(target, cluster), then }
 }
 
-/// Returns true if a command that was killed had the proof of the phase, and recorded the next one.
+/// Returns true if a command that was killed already had the proof of the phase and recorded the next one.
 ///
 /// # Errors
 /// Returns [`TokenRotationError::NotRotating`], or an error if the state or the ledger cannot be read.
@@ -146,7 +146,7 @@ pub fn is_recorded(env: &Env) -> Result<bool, Error> {
 
 /// Begins the next phase, if the present one is proven.
 ///
-/// A killed command is continued by the same command, without another proof.
+/// After a kill, the same command continues without another proof.
 ///
 /// # Errors
 /// Returns an error if there is no rotation, the phase is not proven or was not proven for long enough, or a file cannot
@@ -179,7 +179,7 @@ pub fn next(
     Ok(report(present.phase, cluster))
 }
 
-/// Puts the old key away, and ends the rotation.
+/// Deletes the old key, or keeps it under another name, and ends the rotation.
 fn retire(keep_old_key: bool, present: &TokenRotation, env: &Env) -> Result<(), Error> {
     let new = service_account::new_key(&env.layout, present).map_err(IssuanceError::ServiceAccountKey)?;
     if keep_old_key {

@@ -126,7 +126,7 @@ impl<'f> Found<'f> {
         self.certificates.push(FoundCertificate { certificate, label, path, is_of_user });
     }
 
-    /// Returns the CA that signed a certificate, if it was found; `None` for a self-signed certificate.
+    /// Returns the CA that signed a certificate, if it was found. A self-signed certificate has none.
     pub(super) fn issuer_of(&self, certificate: &Certificate) -> Option<Fingerprint> {
         let signed_it = |one: &&FoundCertificate<'_>| {
             one.certificate.subject.der == certificate.issuer.der

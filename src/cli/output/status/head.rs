@@ -1,8 +1,8 @@
-//! The cluster and the time of a status.
+//! The head of a status: the cluster and the time.
 
 use time::OffsetDateTime;
 
-/// The cluster and the time of a status.
+/// The head of a status.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     /// The cluster's name; empty if there is none.

@@ -1,4 +1,4 @@
-//! Rows as a table for people: the rows that need attention, the sum of all rows, and the advice.
+//! Rows as a table for people: the rows that need attention, the number of rows in each state, and the advice.
 
 use super::advice::Advice;
 use super::head::Head;

@@ -90,7 +90,7 @@ fn enrolment(report: &EnrolmentReport) -> Value {
 pub(super) struct JsonWriter {
     head: Head,
     lines: Lines,
-    /// The last row, kept back because it is not known yet whether a comma follows it.
+    /// The last row, not written yet because it is unknown whether a comma follows it.
     last: Option<String>,
     has_begun: bool,
 }

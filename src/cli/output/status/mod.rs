@@ -1,4 +1,4 @@
-//! The status as a table, JSON, CSV and metrics.
+//! The status as a table, JSON, CSV, metrics and HTML.
 
 mod advice;
 mod csv;

@@ -56,7 +56,7 @@ impl PrometheusWriter {
                 issuer = row.crl_issuer.map(|issuer| issuer.to_string());
                 &mut self.crls
             }
-            // A CA that is replaced has a series already; requests have figures of their own.
+            // A CA that is being replaced already has a series; requests have metrics of their own.
             Credential::Rotation(_) | Credential::TokenRotation | Credential::Request { .. } | Credential::Queue => {
                 return;
             }

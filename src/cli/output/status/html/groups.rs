@@ -46,7 +46,7 @@ pub(super) struct Member {
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) count: usize,
-    /// The first of them.
+    /// The first rows, at most [`NAMED`].
     pub(super) members: Vec<Member>,
 }
 

@@ -1,4 +1,4 @@
-//! The page: the sum, what to do, what expires when, and a table.
+//! The page: the summary, what to do, what expires when, and tables.
 
 use maud::{Markup, html};
 
@@ -18,7 +18,7 @@ use crate::sanitize::sanitized;
 use crate::ui::Screen;
 use crate::verify::report::CertificateDrawings;
 
-/// The skipped files that are listed.
+/// The maximum number of skipped files that are listed.
 const SKIPPED: usize = 500;
 
 /// Writes a page.
@@ -230,7 +230,7 @@ mod tests {
     use crate::app::status::{Credential, Subject};
     use crate::cluster::profile::Profile;
 
-    /// The page about so many nodes, half of which were issued a day later.
+    /// Returns the page about this number of nodes. The certificates of every second node expire a day later.
     fn page_of(nodes: usize) -> String {
         let now = datetime!(2026-11-23 12:00 UTC);
         let mut writer = HtmlWriter::new(Head { cluster: "prod".to_owned(), now });

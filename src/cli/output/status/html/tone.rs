@@ -1,9 +1,9 @@
-//! How good a state is.
+//! The tone (the colour and the sign) of a state.
 
 use crate::app::status::State;
 use crate::html::Tone;
 
-/// Returns how good a state is.
+/// Returns the tone of a state.
 pub(super) fn tone(state: State) -> Tone {
     match state {
         State::Valid => Tone::Good,

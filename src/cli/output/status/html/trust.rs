@@ -1,4 +1,4 @@
-//! Who is signed by what, from rows.
+//! The graph of CAs and what they signed, from rows.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,13 +9,13 @@ use crate::app::status::{Credential, FileKind, StatusRow};
 use crate::html::{Graph, GraphNode, Tone};
 use crate::pki::fingerprint::Fingerprint;
 
-/// The names of a group that are listed.
+/// The maximum number of names that are listed for a group.
 const NAMED: usize = 2_000;
 
 /// CAs, and groups of certificates by their issuer.
 #[derive(Default)]
 pub(super) struct Trust {
-    /// In the order of the rows, which have roots before intermediates.
+    /// The CAs in the order of the rows: roots come before intermediates.
     cas: Vec<Ca>,
     groups: BTreeMap<GroupKey, Group>,
 }
