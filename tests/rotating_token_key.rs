@@ -3,7 +3,7 @@
 
 use clusterctl::pki::fingerprint::Fingerprint;
 use clusterctl::pki::pem::{self, Item};
-use clusterctl::pki::token_key::TokenKey;
+use clusterctl::pki::service_account_key::ServiceAccountKey;
 use clusterctl::pki::token_rotation::TokenPhase;
 use clusterctl::store::layout::Layout;
 use clusterctl::store::token_rotation;
@@ -25,7 +25,7 @@ const PUBLIC: &str = "etc/kubernetes/pki/sa.pub";
 type Started = BTreeMap<String, (Fingerprint, Vec<Fingerprint>)>;
 
 fn keys_of(files: &Files) -> (Fingerprint, Vec<Fingerprint>) {
-    let signs = TokenKey::from_pem(&files[PRIVATE]).expect("a key").fingerprint();
+    let signs = ServiceAccountKey::from_pem(&files[PRIVATE]).expect("a key").fingerprint();
     let items = pem::read_all(&files[PUBLIC]).expect("public keys");
     let accepted = items.iter().map(|item| match item {
         Item::PublicKey(spki) => Fingerprint::of(spki),
@@ -114,7 +114,7 @@ fn api_servers_accept_each_others_tokens_in_every_phase() {
     let (signs, accepted) = started["master-1"].clone();
     assert_ne!(signs, old);
     assert_eq!(accepted, [signs]);
-    let kept = TokenKey::from_pem(fleet.lab.read("pki/sa.key").as_bytes()).expect("a key");
+    let kept = ServiceAccountKey::from_pem(fleet.lab.read("pki/sa.key").as_bytes()).expect("a key");
     assert_eq!(kept.fingerprint(), signs);
     assert!(!fleet.lab.path("pki/sa-rotation").exists());
     let before = bundle_files(&fleet.lab, "master-1");
@@ -229,7 +229,7 @@ fn a_step_of_the_token_key_that_was_killed_at_any_write_is_continued() {
     let mut lab = Lab::issued();
     lab.now = OffsetDateTime::now_utc();
     lab.write("passphrase", "eleven plain words of a backup that nobody will ever guess\n");
-    let old = TokenKey::from_pem(lab.read("pki/sa.key").as_bytes()).expect("a key").fingerprint();
+    let old = ServiceAccountKey::from_pem(lab.read("pki/sa.key").as_bytes()).expect("a key").fingerprint();
     let mut kills = kill_everywhere(&mut lab, &["rotate-ca", "start", ROLE[0], ROLE[1]], Some(TokenPhase::Prepare));
     lab.now = OffsetDateTime::now_utc();
     lab.good(&["backup", "1.age", "--passphrase-file", "passphrase"]);
@@ -252,9 +252,9 @@ fn a_step_of_the_token_key_that_was_killed_at_any_write_is_continued() {
     }
     write_proof(&lab);
     kills += kill_everywhere(&mut lab, &next, None);
-    let new = TokenKey::from_pem(lab.read("pki/sa.key").as_bytes()).expect("a key").fingerprint();
+    let new = ServiceAccountKey::from_pem(lab.read("pki/sa.key").as_bytes()).expect("a key").fingerprint();
     let kept = lab.read(&format!("pki/sa-{}.key", &old.to_string()[..16]));
-    assert_eq!(TokenKey::from_pem(kept.as_bytes()).expect("a key").fingerprint(), old);
+    assert_eq!(ServiceAccountKey::from_pem(kept.as_bytes()).expect("a key").fingerprint(), old);
     assert!(new != old && kills > 10, "{kills}");
     lab.good(&["apply"]);
     lab.good(&["verify", "--offline"]);

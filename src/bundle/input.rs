@@ -18,7 +18,7 @@ use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::issuer::Credential;
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
-use crate::pki::token_key::TokenKey;
+use crate::pki::service_account_key::ServiceAccountKey;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::Denials;
 
@@ -295,12 +295,12 @@ impl BundleInput<'_> {
     }
 
     /// Returns the key that signs service account tokens, where the host is a master.
-    pub(super) fn checked_service_account(&self) -> Result<Option<TokenKey>, InputError> {
+    pub(super) fn checked_service_account(&self) -> Result<Option<ServiceAccountKey>, InputError> {
         match (self.roles.master(), self.service_account) {
             (None, None) => Ok(None),
             (None, Some(_)) => Err(InputError::ServiceAccountOfANode),
             (Some(_), None) => Err(InputError::NoServiceAccount),
-            (Some(_), Some(pem)) => TokenKey::from_pem(pem).map(Some).map_err(InputError::ServiceAccount),
+            (Some(_), Some(pem)) => ServiceAccountKey::from_pem(pem).map(Some).map_err(InputError::ServiceAccount),
         }
     }
 }

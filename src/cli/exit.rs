@@ -237,7 +237,7 @@ fn of_import_ca(error: &ImportCaError) -> Exit {
         | ImportCaError::Key { .. }
         | ImportCaError::ClusterFirst(_)
         | ImportCaError::SharedKey { .. }
-        | ImportCaError::TokenKey { .. }
+        | ImportCaError::ServiceAccountKey { .. }
         | ImportCaError::OtherRole { .. } => Exit::Refused,
     }
 }

@@ -89,7 +89,7 @@ impl RevokeArgs {
                 reason: self.reason,
             },
             None if self.renew => Request::RenewCrls,
-            None => Request::RecordForgotten(self.from.iter().map(|path| context.path(path)).collect()),
+            None => Request::RecordFromFiles(self.from.iter().map(|path| context.path(path)).collect()),
         };
         let templates = self.templates.as_ref().map(|folder| context.path(folder));
         RevokeOptions { request, crl_validity: self.crl_validity, templates }

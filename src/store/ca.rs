@@ -21,8 +21,8 @@ use crate::pki::key::KeyError;
 use crate::pki::local_key::LocalKey;
 use crate::pki::passphrase::Passphrase;
 use crate::pki::pem::{self, PemError};
+use crate::pki::service_account_key::ServiceAccountKey;
 use crate::pki::signing_key::SigningKey;
-use crate::pki::token_key::TokenKey;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::verified::Verified;
 
@@ -404,7 +404,7 @@ pub struct NewRole {
 pub fn import_all(
     layout: &Layout,
     roles: &[NewRole],
-    token_key: &TokenKey,
+    service_account_key: &ServiceAccountKey,
     audit: &AuditContext<'_>,
 ) -> Result<(), StoreError> {
     let pki = layout.pki();
@@ -425,7 +425,7 @@ pub fn import_all(
         ledger.record(&entries, audit)?;
         ledger.log_event("import-ca", role.as_str(), &trust.active().certificate().fingerprint().to_string(), audit)?;
     }
-    let detail = format!("{} imported", token_key.fingerprint().as_pin());
+    let detail = format!("{} imported", service_account_key.fingerprint().as_pin());
     ledger.log_event("service-account", "key pair", &detail, audit)?;
     drop(ledger);
     for NewRole { trust, key_pem } in roles {
@@ -435,8 +435,8 @@ pub fn import_all(
         write_role(&folder, trust, Some(key_pem))?;
     }
     let (key, public) = (layout.service_account_key(), layout.service_account_public());
-    files::write_new(&inside(key), token_key.to_pem().as_bytes(), files::PRIVATE)?;
-    files::write_new(&inside(public), token_key.public_pem().as_bytes(), files::PUBLIC)?;
+    files::write_new(&inside(key), service_account_key.to_pem().as_bytes(), files::PRIVATE)?;
+    files::write_new(&inside(public), service_account_key.public_pem().as_bytes(), files::PUBLIC)?;
     files::sync_all(layout.dir())?;
     staged.publish_new()
 }

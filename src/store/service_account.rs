@@ -17,7 +17,7 @@ use super::token_rotation;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Item};
-use crate::pki::token_key::TokenKey;
+use crate::pki::service_account_key::ServiceAccountKey;
 use crate::pki::token_rotation::TokenRotation;
 
 /// The largest size of these files, in bytes.
@@ -29,9 +29,9 @@ pub enum KeyPairState {
     /// Neither file exists.
     Missing,
     /// The private key without the public key: a process was killed between writing the two.
-    PrivateKeyOnly(TokenKey),
+    PrivateKeyOnly(ServiceAccountKey),
     /// Both files exist.
-    Complete(TokenKey),
+    Complete(ServiceAccountKey),
 }
 
 /// Reads the pair. While it is rotated, that is the one that signs in the present phase.
@@ -63,16 +63,16 @@ pub fn other_public_keys(layout: &Layout) -> Result<Vec<String>, CredentialProbl
 ///
 /// # Errors
 /// Returns the problem of the key.
-pub fn new_key(layout: &Layout, rotation: &TokenRotation) -> Result<TokenKey, CredentialProblem> {
+pub fn new_key(layout: &Layout, rotation: &TokenRotation) -> Result<ServiceAccountKey, CredentialProblem> {
     key_of(layout, rotation.new)
 }
 
 /// Returns one of the two keys of a rotation. When it ends, the new one is in the place of the old one already.
-fn key_of(layout: &Layout, wanted: Fingerprint) -> Result<TokenKey, CredentialProblem> {
+fn key_of(layout: &Layout, wanted: Fingerprint) -> Result<ServiceAccountKey, CredentialProblem> {
     let places = [layout.service_account_key(), layout.token_rotation().join("new.key")];
     for path in &places {
         let Some(text) = read_file(path.clone())? else { continue };
-        let key = TokenKey::from_pem(&text).map_err(|error| CredentialProblem::BadKey(path.clone(), error))?;
+        let key = ServiceAccountKey::from_pem(&text).map_err(|error| CredentialProblem::BadKey(path.clone(), error))?;
         if key.fingerprint() == wanted {
             return Ok(key);
         }
@@ -84,7 +84,7 @@ fn key_of(layout: &Layout, wanted: Fingerprint) -> Result<TokenKey, CredentialPr
 fn read_pair(layout: &Layout) -> Result<KeyPairState, CredentialProblem> {
     let (key_path, public_path) = (layout.service_account_key(), layout.service_account_public());
     let key = match read_file(key_path.clone())? {
-        Some(text) => TokenKey::from_pem(&text).map_err(|error| CredentialProblem::BadKey(key_path, error))?,
+        Some(text) => ServiceAccountKey::from_pem(&text).map_err(|error| CredentialProblem::BadKey(key_path, error))?,
         None if files::exists(&public_path) => return Err(CredentialProblem::Missing(key_path)),
         None => return Ok(KeyPairState::Missing),
     };
@@ -120,7 +120,12 @@ fn read_file(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProb
 ///
 /// # Errors
 /// Returns [`StoreError::Exists`] if a key exists, or the system's error.
-pub fn write(layout: &Layout, key: &TokenKey, ledger: &mut Ledger, audit: &AuditContext<'_>) -> Result<(), StoreError> {
+pub fn write(
+    layout: &Layout,
+    key: &ServiceAccountKey,
+    ledger: &mut Ledger,
+    audit: &AuditContext<'_>,
+) -> Result<(), StoreError> {
     ledger.log_event("service-account", "key pair", &format!("{} made", key.fingerprint().as_pin()), audit)?;
     files::write_new(&layout.service_account_key(), key.to_pem().as_bytes(), PRIVATE)?;
     write_public(layout, key)
@@ -130,6 +135,6 @@ pub fn write(layout: &Layout, key: &TokenKey, ledger: &mut Ledger, audit: &Audit
 ///
 /// # Errors
 /// Returns the system's error.
-pub fn write_public(layout: &Layout, key: &TokenKey) -> Result<(), StoreError> {
+pub fn write_public(layout: &Layout, key: &ServiceAccountKey) -> Result<(), StoreError> {
     files::replace(&layout.service_account_public(), key.public_pem().as_bytes(), PUBLIC)
 }

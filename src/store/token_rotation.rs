@@ -15,7 +15,7 @@ use super::layout::Layout;
 use super::staged::StagedFolder;
 use crate::cluster::duration::stamp;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::token_key::TokenKey;
+use crate::pki::service_account_key::ServiceAccountKey;
 use crate::pki::token_rotation::{TokenPhase, TokenRotation};
 
 /// The largest size of a file, in bytes.
@@ -74,7 +74,7 @@ pub fn state(layout: &Layout) -> Result<Option<TokenRotation>, StoreError> {
 ///
 /// # Errors
 /// Returns [`StoreError::Exists`] if the folder exists, or the system's error.
-pub fn create(layout: &Layout, key: &TokenKey, rotation: &TokenRotation) -> Result<(), StoreError> {
+pub fn create(layout: &Layout, key: &ServiceAccountKey, rotation: &TokenRotation) -> Result<(), StoreError> {
     files::sweep(&layout.pki())?;
     let staged = StagedFolder::begin(&layout.token_rotation())?;
     staged.add(STATE, format(rotation).as_bytes(), PUBLIC)?;
@@ -95,7 +95,7 @@ pub fn write(layout: &Layout, rotation: &TokenRotation) -> Result<(), StoreError
 ///
 /// # Errors
 /// Returns the system's error.
-pub fn keep(layout: &Layout, name: &str, new: &TokenKey) -> Result<(), StoreError> {
+pub fn keep(layout: &Layout, name: &str, new: &ServiceAccountKey) -> Result<(), StoreError> {
     let (place, kept) = (layout.service_account_key(), layout.pki().join(name));
     if files::exists(&kept) || files::holds(&place, new.to_pem().as_bytes()) {
         return Ok(());
@@ -107,7 +107,7 @@ pub fn keep(layout: &Layout, name: &str, new: &TokenKey) -> Result<(), StoreErro
 ///
 /// # Errors
 /// Returns the system's error.
-pub fn adopt(layout: &Layout, new: &TokenKey) -> Result<(), StoreError> {
+pub fn adopt(layout: &Layout, new: &ServiceAccountKey) -> Result<(), StoreError> {
     files::replace(&layout.service_account_key(), new.to_pem().as_bytes(), PRIVATE)?;
     files::replace(&layout.service_account_public(), new.public_pem().as_bytes(), PUBLIC)
 }

@@ -13,7 +13,7 @@ use crate::config::kubelet_config;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
-use crate::pki::token_key::TokenKey;
+use crate::pki::service_account_key::ServiceAccountKey;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::service_account::{self, KeyPairState};
 
@@ -65,7 +65,7 @@ impl Audit<'_> {
     /// tokens.
     fn other_service_account(&self, bundle: &Bundle) -> Option<String> {
         let packed = bundle.file(paths::SERVICE_ACCOUNT_KEY)?;
-        let key = TokenKey::from_pem(&packed.bytes).ok()?;
+        let key = ServiceAccountKey::from_pem(&packed.bytes).ok()?;
         match service_account::read(self.layout) {
             Ok(KeyPairState::Complete(ours) | KeyPairState::PrivateKeyOnly(ours)) if ours.spki() == key.spki() => None,
             _ => Some(format!("{} is not this directory's key", packed.path)),

@@ -130,7 +130,7 @@ pub enum ImportCaError {
     },
     /// The key that signs service account tokens cannot be used.
     #[error("{} has no key that signs service accounts' tokens", path.display())]
-    TokenKey {
+    ServiceAccountKey {
         /// The file.
         path: PathBuf,
         /// The reason.

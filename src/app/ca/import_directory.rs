@@ -18,7 +18,7 @@ use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::ca_key::CaKey;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::passphrase::Passphrase;
-use crate::pki::token_key::TokenKey;
+use crate::pki::service_account_key::ServiceAccountKey;
 use crate::pki::trust_bundle::{CaState, TrustBundle};
 use crate::sanitize::sanitized;
 use crate::store::ca::{self, NewRole};
@@ -93,7 +93,7 @@ pub struct DirectoryPlan<'e> {
     env: &'e Env,
     cluster: &'e Cluster,
     cas: Vec<FoundCa>,
-    token_key: TokenKey,
+    service_account_key: ServiceAccountKey,
     certificate_files: Vec<InputFile>,
 }
 
@@ -115,7 +115,7 @@ pub struct DirectoryReport {
     /// The subjects of the CAs that are trusted, but do not sign.
     pub trusted: Vec<String>,
     /// SHA-256 of the public key that verifies service account tokens.
-    pub token_key: Fingerprint,
+    pub service_account_key: Fingerprint,
 }
 
 /// Reads the CAs of a control plane, and checks everything but their keys. Nothing is written.
@@ -163,8 +163,9 @@ pub fn plan_directory<'e>(
     let last = names.next_back().unwrap_or_default();
     let path = names.find(|path| files::exists(path)).unwrap_or(last);
     let text = Zeroizing::new(input::read(&path, LIMIT, "key of service accounts")?);
-    let token_key = TokenKey::from_pem(&text).map_err(|source| ImportCaError::TokenKey { path, source })?;
-    Ok(DirectoryPlan { env, cluster, cas, token_key, certificate_files })
+    let service_account_key =
+        ServiceAccountKey::from_pem(&text).map_err(|source| ImportCaError::ServiceAccountKey { path, source })?;
+    Ok(DirectoryPlan { env, cluster, cas, service_account_key, certificate_files })
 }
 
 /// Returns the files and folders that may have certificates which the CAs issued.
@@ -212,7 +213,7 @@ impl DirectoryPlan<'_> {
     /// # Errors
     /// Returns an error if a key cannot be encrypted, or a file cannot be written. In that case, no file remains.
     pub fn apply(self, keys: &[CaKey], protection: &KeyProtection) -> Result<DirectoryReport, Error> {
-        let Self { env, cluster, cas, token_key, .. } = self;
+        let Self { env, cluster, cas, service_account_key, .. } = self;
         let mut roles = Vec::new();
         let active: Vec<&FoundCa> = cas.iter().filter(|found| found.state == CaState::Active).collect();
         for (found, key) in active.iter().zip(keys) {
@@ -226,12 +227,12 @@ impl DirectoryPlan<'_> {
             })?;
             roles.push(NewRole { trust, key_pem: key_file(key, protection)? });
         }
-        ca::import_all(&env.layout, &roles, &token_key, &env.audit())?;
+        ca::import_all(&env.layout, &roles, &service_account_key, &env.audit())?;
         let trusted = cas.iter().filter(|found| found.state == CaState::Trusted);
         Ok(DirectoryReport {
             cas: active.iter().map(|found| report(&found.ca, cluster, protection, env)).collect(),
             trusted: trusted.map(|found| found.ca.certificate().subject.text.clone()).collect(),
-            token_key: token_key.fingerprint(),
+            service_account_key: service_account_key.fingerprint(),
         })
     }
 }

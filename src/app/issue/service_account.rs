@@ -7,7 +7,7 @@ use crate::app::error::Error;
 use crate::app::observer::Observer;
 use crate::cluster::key_kind::KeyKind;
 use crate::pki::issuer::IssueError;
-use crate::pki::token_key::TokenKey;
+use crate::pki::service_account_key::ServiceAccountKey;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::service_account::{self, KeyPairState};
@@ -50,7 +50,7 @@ pub(super) fn complete(
             observer.notice(Notice::ServiceAccountPublicKeyWritten { pin: key.fingerprint() }.into());
         }
         KeyPairState::Missing => {
-            let key = TokenKey::generate(keys).map_err(IssueError::Key)?;
+            let key = ServiceAccountKey::generate(keys).map_err(IssueError::Key)?;
             service_account::write(&env.layout, &key, ledger, &env.audit())?;
             observer.notice(Notice::ServiceAccountKeyCreated { pin: key.fingerprint() }.into());
         }

@@ -183,7 +183,7 @@ impl RevokeError {
     pub(in crate::app) fn remedy(&self) -> Option<app::Remedy> {
         Some(app::Remedy::Revoke(match self {
             Self::UnusableCrl { .. } => Remedy::RestoreOrRenewCrls,
-            Self::RevocationsNotInLedger { .. } => Remedy::LearnFromCrls,
+            Self::RevocationsNotInLedger { .. } => Remedy::RecordFromCrls,
             Self::OutdatedLedger { record_from, .. } => return Some(record_missing(record_from.as_deref()).into()),
             Self::UnknownRevocations { .. } => return Some(record_missing(None).into()),
             Self::TooManyDenials(_) | Self::NoRoom(_) => Remedy::ReplaceCas,

@@ -37,7 +37,7 @@ pub enum Request {
     },
     /// Revocations that the ledger lacks are recorded from these rendered files and bundles, and from those in the
     /// directory.
-    RecordForgotten(Vec<PathBuf>),
+    RecordFromFiles(Vec<PathBuf>),
     /// All certificates of the CA that a rotation replaces are revoked, but not those by which it is proven.
     Replaced(CaRole),
     /// The CRLs are signed again, and nothing is revoked.
@@ -59,7 +59,7 @@ impl Request {
     /// Returns the description of this process for other processes that wait for the lock.
     pub(super) fn purpose(&self) -> &'static str {
         match self {
-            Self::Revoke { .. } | Self::RecordForgotten(_) => "revoke",
+            Self::Revoke { .. } | Self::RecordFromFiles(_) => "revoke",
             Self::Remove { .. } => "remove",
             Self::Replaced(_) => "rotate-ca",
             Self::RenewCrls => "crl renew",
@@ -71,7 +71,7 @@ impl Request {
         match self {
             Self::Revoke { subject, .. } => &subject.name,
             Self::Remove { .. } => "hosts",
-            Self::RecordForgotten(_) => "from files",
+            Self::RecordFromFiles(_) => "from files",
             Self::Replaced(role) => role.as_str(),
             Self::RenewCrls => "CRLs",
         }
@@ -83,7 +83,7 @@ impl Request {
             Self::Revoke { reason, .. } | Self::Remove { reason, .. } => *reason,
             // Its own key is as secret as before.
             Self::Replaced(_) => Reason::Superseded,
-            Self::RecordForgotten(_) | Self::RenewCrls => Reason::Unspecified,
+            Self::RecordFromFiles(_) | Self::RenewCrls => Reason::Unspecified,
         }
     }
 }

@@ -107,7 +107,7 @@ pub(in crate::app) fn preview<'a>(
 /// these and all of the directory.
 fn states(request: &Request, cas: &CaSet, env: &Env) -> Result<Vec<RenderedState>, Error> {
     let (layout, root) = (&env.layout, &cas.cluster);
-    let Request::RecordForgotten(named) = request else { return Ok(rendered::of_policy(layout, root)?) };
+    let Request::RecordFromFiles(named) = request else { return Ok(rendered::of_policy(layout, root)?) };
     let mut found = rendered::of_directory(layout, root)?;
     let bundles = layout.bundles();
     if files::is_folder(&bundles) {
@@ -132,7 +132,7 @@ impl<'a> RevokePreview<'a> {
         let states = states(&request, &cas, env)?;
         rendered::check_complete(&states, &ledger)?;
         let not_in_ledger = NotInLedger::find(&env.layout, &cas, &states, &ledger, env.now)?;
-        if !matches!(request, Request::RecordForgotten(_)) {
+        if !matches!(request, Request::RecordFromFiles(_)) {
             let all = rendered::of_directory(&env.layout, &cas.cluster)?;
             not_in_ledger.check_covers(&all, &states, &ledger, env.now)?;
         }
@@ -145,7 +145,7 @@ impl<'a> RevokePreview<'a> {
             Request::Remove { hosts, .. } => {
                 Changes::removing(hosts, lookup.of_hosts(hosts)?, &not_in_ledger, &cas, env)?
             }
-            Request::RecordForgotten(_) => Changes::recording(&states, &not_in_ledger, &cas, &ledger)?,
+            Request::RecordFromFiles(_) => Changes::recording(&states, &not_in_ledger, &cas, &ledger)?,
             Request::Replaced(role) => Changes::of_replaced(*role, &cas, &ledger, env)?,
             Request::RenewCrls => Changes::of_all_crls(&cas),
         };

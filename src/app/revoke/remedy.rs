@@ -10,7 +10,7 @@ pub enum Remedy {
     /// Restore a CRL from a backup, or sign it again.
     RestoreOrRenewCrls,
     /// Record the revocations of the CRLs in the ledger.
-    LearnFromCrls,
+    RecordFromCrls,
     /// Start a new cluster directory with new CAs.
     ReplaceCas,
     /// Name a certificate in another way.
@@ -42,5 +42,5 @@ pub enum Remedy {
 /// Returns the remedy for a ledger that lacks revocations: record them from the file or folder `from`, or, if there is
 /// none, from a file of an API server.
 pub(crate) fn record_missing(from: Option<&Path>) -> FileRemedy {
-    FileRemedy::RecordForgotten { from: from.map(|path| path.display().to_string()) }
+    FileRemedy::RecordMissing { from: from.map(|path| path.display().to_string()) }
 }

@@ -80,7 +80,7 @@ pub struct Learnt {
 impl Outcome {
     pub(super) fn of(request: &Request, changes: &Changes) -> Self {
         match (request, changes.count()) {
-            (Request::RecordForgotten(_), _) => Self::Recorded { from_bundles: changes.recorded.len() },
+            (Request::RecordFromFiles(_), _) => Self::Recorded { from_bundles: changes.recorded.len() },
             (Request::RenewCrls, _) => Self::Renewed,
             (Request::Revoke { .. } | Request::Remove { .. } | Request::Replaced(_), 0)
                 if changes.raised.is_empty() =>
@@ -141,7 +141,7 @@ impl Learnt {
         Self {
             certificates: not_in_ledger.recorded.len(),
             names: not_in_ledger.recorded.iter().map(|one| name(&one.host, &one.account)).collect(),
-            from_files: matches!(request, Request::RecordForgotten(_)),
+            from_files: matches!(request, Request::RecordFromFiles(_)),
             serials: not_in_ledger.serials.len(),
             digests: not_in_ledger.digests.len(),
         }

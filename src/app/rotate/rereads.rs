@@ -66,10 +66,10 @@ pub enum Input {
     /// The client certificate for etcd.
     EtcdClientPair,
     /// The public keys of service accounts: `--service-account-key-file`.
-    TokenPublicKeys,
+    ServiceAccountPublicKeys,
     /// The key that signs service account tokens: `--service-account-signing-key-file`,
     /// `--service-account-private-key-file`.
-    TokenKey,
+    ServiceAccountKey,
 }
 
 impl Input {
@@ -88,8 +88,8 @@ impl Input {
             Self::KubeconfigPair => "kubeconfig-certificate",
             Self::ProxyClientPair => "proxy-client-certificate",
             Self::EtcdClientPair => "etcd-client-certificate",
-            Self::TokenPublicKeys => "service-account-public-keys",
-            Self::TokenKey => "service-account-key",
+            Self::ServiceAccountPublicKeys => "service-account-public-keys",
+            Self::ServiceAccountKey => "service-account-key",
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) fn file(remedy: &FileRemedy) -> String {
             let pack = pack(host, format.as_deref());
             return format!("compare these files, if you made them with --templates or --set; otherwise: {pack}");
         }
-        FileRemedy::RecordForgotten { from: Some(path) } => {
+        FileRemedy::RecordMissing { from: Some(path) } => {
             return format!(
                 "pki/ is from a backup: restore the newest one, or record again what it lacks with: clusterctl revoke \
                  --from {path}"
@@ -84,7 +84,7 @@ pub(super) fn file(remedy: &FileRemedy) -> String {
                 away what does not belong there"
             );
         }
-        FileRemedy::RecordForgotten { from: None } => RECORD_FROM_A_MASTER,
+        FileRemedy::RecordMissing { from: None } => RECORD_FROM_A_MASTER,
         FileRemedy::RestrictAccess => "chmod go= on each of them",
         FileRemedy::RestrictOwners => "chown each of them, and chmod go-w",
         FileRemedy::RemoveUnfinishedIssue => "clusterctl issue-node --all removes them",

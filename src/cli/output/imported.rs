@@ -46,7 +46,7 @@ pub(crate) fn show_directory(
     output: OutputFormat,
     screen: &mut Screen<'_>,
 ) {
-    let DirectoryReport { cas, trusted, token_key } = report;
+    let DirectoryReport { cas, trusted, service_account_key } = report;
     for warning in cas.iter().flat_map(|ca| &ca.warnings) {
         screen.warn(text(warning));
     }
@@ -62,7 +62,7 @@ pub(crate) fn show_directory(
             "recorded": recorded.map(adopted::data),
             "cas": cas.iter().map(data).collect::<Vec<Value>>(),
             "trusted": trusted,
-            "serviceAccountKey": token_key.as_pin(),
+            "serviceAccountKey": service_account_key.as_pin(),
         });
         return screen.answer(format_args!("{value:#}"));
     }
@@ -70,7 +70,7 @@ pub(crate) fn show_directory(
     for subject in trusted {
         screen.answer(format_args!("also trusted: {}", sanitized(subject)));
     }
-    screen.answer(format_args!("service accounts' key: {}", token_key.as_pin()));
+    screen.answer(format_args!("service accounts' key: {}", service_account_key.as_pin()));
     if let Some(recorded) = recorded {
         adopted::lines(recorded, screen);
     }

@@ -23,10 +23,10 @@ pub(super) fn words(error: &ImportCaError) -> String {
             "import another CA, or make new ones with: clusterctl init-ca"
         }
         ImportCaError::Key { source, .. } => key(source),
-        ImportCaError::TokenKey { source: KeyError::Foreign, .. } => {
+        ImportCaError::ServiceAccountKey { source: KeyError::Foreign, .. } => {
             "Kubernetes signs tokens with RSA of 2048 to 4096 bits, P-256 or P-384"
         }
-        ImportCaError::TokenKey { .. } => {
+        ImportCaError::ServiceAccountKey { .. } => {
             "restore the file from a backup: without it all service accounts' tokens become invalid"
         }
         ImportCaError::ClusterFirst(_) => "import that first: clusterctl import-ca --as cluster",

@@ -9,7 +9,7 @@ pub(super) fn words(remedy: &Remedy) -> String {
             "restore it from a backup, or sign it again from the ledger: clusterctl crl renew"
                 .to_owned()
         }
-        Remedy::LearnFromCrls => {
+        Remedy::RecordFromCrls => {
             "the ledger is from a backup; add them to it from the CRLs with: clusterctl crl renew".to_owned()
         }
         Remedy::ReplaceCas => {

@@ -8,9 +8,9 @@ use super::find::names;
 use super::open::refused;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::pkcs11_uri::Pkcs11Uri;
+use crate::pki::pkcs11_encoding::{ec_params, ec_public_key, rsa_public_key};
 use crate::pki::public_key::{PublicKey, PublicKeyError};
 use crate::pki::signer_error::TokenError;
-use crate::pki::token_encoding::{ec_params, ec_public_key, rsa_public_key};
 
 /// The length of the identifier of a new key, in bytes.
 const ID_LENGTH: u32 = 16;

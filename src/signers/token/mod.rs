@@ -16,13 +16,13 @@ use super::Access;
 use super::pins::Pins;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::signer::TokenSigner;
+use crate::pki::pkcs11_encoding::{ecdsa_digest, ecdsa_signature};
 use crate::pki::public_key::PublicKey;
 use crate::pki::signer_error::TokenError;
 use crate::pki::signing_key::{SignatureAlgorithm, SigningError, SigningKey};
-use crate::pki::token_encoding::{ecdsa_digest, ecdsa_signature};
 
 /// A CA's key in a token.
-pub(super) struct TokenKey {
+pub(super) struct Pkcs11Key {
     signer: TokenSigner,
     /// A token does one thing after the other.
     session: Mutex<Session>,
@@ -39,14 +39,14 @@ pub(super) fn open(
     access: &Access,
     public_key: PublicKey,
     pins: &mut dyn Pins,
-) -> Result<TokenKey, SigningError> {
+) -> Result<Pkcs11Key, SigningError> {
     let mut opened = || {
         let session = open::session(signer, access, false, pins)?;
         let private = find::private_key(&session, &signer.uri)?;
         Ok((session, private))
     };
     let (session, private) = opened().map_err(|error| failure(signer, error))?;
-    Ok(TokenKey { signer: signer.clone(), session: Mutex::new(session), private, public_key })
+    Ok(Pkcs11Key { signer: signer.clone(), session: Mutex::new(session), private, public_key })
 }
 
 /// Opens the key, and reads its public half. A token that has no such key makes one of the kind `new`, if that is given.
@@ -59,7 +59,7 @@ pub(super) fn open_or_make(
     access: &Access,
     new: Option<KeyKind>,
     pins: &mut dyn Pins,
-) -> Result<TokenKey, SigningError> {
+) -> Result<Pkcs11Key, SigningError> {
     let mut opened = || {
         let session = open::session(signer, access, new.is_some(), pins)?;
         let private = match (find::private_key(&session, &signer.uri), new) {
@@ -70,10 +70,10 @@ pub(super) fn open_or_make(
         Ok((session, private, public_key))
     };
     let (session, private, public_key) = opened().map_err(|error| failure(signer, error))?;
-    Ok(TokenKey { signer: signer.clone(), session: Mutex::new(session), private, public_key })
+    Ok(Pkcs11Key { signer: signer.clone(), session: Mutex::new(session), private, public_key })
 }
 
-impl TokenKey {
+impl Pkcs11Key {
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let unsupported = || TokenError::UnsupportedKey(self.public_key.kind().to_string());
@@ -99,7 +99,7 @@ impl TokenKey {
     }
 }
 
-impl SigningKey for TokenKey {
+impl SigningKey for Pkcs11Key {
     fn public_key(&self) -> &[u8] {
         self.public_key.spki()
     }
@@ -113,9 +113,9 @@ impl SigningKey for TokenKey {
     }
 }
 
-impl fmt::Debug for TokenKey {
+impl fmt::Debug for Pkcs11Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenKey({}, {:?})", self.signer.uri.key_name(), self.algorithm())
+        write!(f, "Pkcs11Key({}, {:?})", self.signer.uri.key_name(), self.algorithm())
     }
 }
 

@@ -126,7 +126,7 @@ pub enum FileRemedy {
     /// Restore the newest ledger.
     RestoreLedger,
     /// Record the revocations that a restored ledger lacks.
-    RecordForgotten {
+    RecordMissing {
         /// The file to record from; `None` if it has to be copied from a control-plane node.
         from: Option<String>,
     },

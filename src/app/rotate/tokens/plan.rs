@@ -72,10 +72,12 @@ const LONGEST_TOKEN: u32 = 365 * 24 * 3600;
 pub fn plan(phase: TokenTarget, cluster: &Cluster) -> TokenPhasePlan {
     let (api_server, manager) = (Component::KubeApiserver, Component::KubeControllerManager);
     let read: &[(Component, Input)] = match phase {
-        TokenTarget::Phase(TokenPhase::Add | TokenPhase::Drop) => &[(api_server, Input::TokenPublicKeys)],
-        TokenTarget::Phase(TokenPhase::Sign) => {
-            &[(api_server, Input::TokenPublicKeys), (api_server, Input::TokenKey), (manager, Input::TokenKey)]
-        }
+        TokenTarget::Phase(TokenPhase::Add | TokenPhase::Drop) => &[(api_server, Input::ServiceAccountPublicKeys)],
+        TokenTarget::Phase(TokenPhase::Sign) => &[
+            (api_server, Input::ServiceAccountPublicKeys),
+            (api_server, Input::ServiceAccountKey),
+            (manager, Input::ServiceAccountKey),
+        ],
         TokenTarget::Phase(TokenPhase::Prepare) | TokenTarget::Retire => &[],
     };
     let hosts = Group::Masters(cluster.masters.len());

@@ -16,7 +16,7 @@ use crate::app::rotate::gate::{Expectation, GateReport, parse_for};
 use crate::app::rotate::state::{PROVEN, is_recorded_of, record_of};
 use crate::cluster::spec::Cluster;
 use crate::pki::issuer::IssueError;
-use crate::pki::token_key::TokenKey;
+use crate::pki::service_account_key::ServiceAccountKey;
 use crate::pki::token_rotation::{TokenPhase, TokenRotation};
 use crate::store::ca;
 use crate::store::error::StoreError;
@@ -96,7 +96,7 @@ pub fn start(cluster: &Cluster, env: &Env, observer: &mut dyn Observer) -> Resul
         KeyPairState::Complete(key) => key.fingerprint(),
         KeyPairState::Missing | KeyPairState::PrivateKeyOnly(_) => return Err(TokenRotationError::NoKey.into()),
     };
-    let key = TokenKey::generate(cluster.keys).map_err(IssueError::Key)?;
+    let key = ServiceAccountKey::generate(cluster.keys).map_err(IssueError::Key)?;
     let rotation = TokenRotation { phase: TokenPhase::Prepare, began: env.now, old, new: key.fingerprint() };
     record_of(&mut ledger, TOKEN_ROLE, rotation.phase.as_str(), (rotation.old, rotation.new), &env.audit())?;
     token_rotation::create(&env.layout, &key, &rotation)?;

@@ -11,17 +11,17 @@ use super::pem;
 use super::signing_key::{SignatureAlgorithm, SigningKey};
 use crate::cluster::key_kind::KeyKind;
 
-/// A private key that signs tokens, as PKCS#8, with its public half. No `Clone`; `Debug` shows the fingerprint.
+/// A private key that signs service account tokens, as PKCS#8, with its public half. No `Clone`; `Debug` shows the fingerprint.
 ///
 /// Kubernetes signs tokens only with ECDSA or RSA (Kubernetes `pkg/serviceaccount`, `keyIDFromPublicKey` and its
 /// signers).
-pub struct TokenKey {
+pub struct ServiceAccountKey {
     pkcs8: Zeroizing<Vec<u8>>,
     spki: Vec<u8>,
     kind: &'static str,
 }
 
-impl TokenKey {
+impl ServiceAccountKey {
     /// Makes a new key; of a cluster with Ed25519 keys it is P-256.
     ///
     /// # Errors
@@ -84,9 +84,9 @@ impl TokenKey {
     }
 }
 
-impl fmt::Debug for TokenKey {
+impl fmt::Debug for ServiceAccountKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenKey({} {})", self.kind, self.fingerprint())
+        write!(f, "ServiceAccountKey({} {})", self.kind, self.fingerprint())
     }
 }
 
@@ -97,13 +97,13 @@ mod tests {
     #[test]
     fn keys_that_sign_tokens_survive_their_pem() {
         for kind in KeyKind::ALL {
-            let key = TokenKey::generate(kind).expect("a key");
-            let again = TokenKey::from_pem(key.to_pem().as_bytes()).expect("the same key");
+            let key = ServiceAccountKey::generate(kind).expect("a key");
+            let again = ServiceAccountKey::from_pem(key.to_pem().as_bytes()).expect("the same key");
             assert_eq!((again.spki(), again.kind()), (key.spki(), key.kind()));
         }
-        let rsa = TokenKey::from_pem(include_bytes!("untrusted_keys/ca.pem")).expect("an RSA key");
+        let rsa = ServiceAccountKey::from_pem(include_bytes!("untrusted_keys/ca.pem")).expect("an RSA key");
         assert_eq!(rsa.kind(), "RSA");
         let ed25519 = PrivateKey::generate(KeyKind::Ed25519).expect("a key").to_pem();
-        assert_eq!(TokenKey::from_pem(ed25519.as_bytes()).map(|_| ()), Err(KeyError::Foreign));
+        assert_eq!(ServiceAccountKey::from_pem(ed25519.as_bytes()).map(|_| ()), Err(KeyError::Foreign));
     }
 }
