@@ -1,4 +1,4 @@
-//! `announce`: says at bootstrap endpoints where the masters are, and which roots to trust.
+//! `announce`: sends a signed record with a cluster's addresses and roots to bootstrap endpoints.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,8 @@ use crate::cluster::endpoint::Endpoint;
 use crate::cluster::lifetime::Lifetime;
 
 /// Signs a record of this cluster with the announcer's key, and sends it to the bootstrap endpoints: where the API servers and
-/// the enrolment endpoint are, and which roots to trust. A record is valid for a limited time: a timer announces it again.
+/// the enrolment endpoint are, and which roots to trust. A record is valid for a limited time: let a timer announce it again. It
+/// needs cluster.yaml, the certificates of all CAs and the ledger, and no CA key.
 #[derive(Debug, Args)]
 pub struct AnnounceArgs {
     /// The bootstrap endpoints, at which the cluster is registered

@@ -26,7 +26,7 @@ use crate::mailbox::{ApiMailbox, Arrived};
 use crate::pki::ssh::SshKey;
 use crate::sanitize::sanitized;
 
-/// Reviews requests of hosts: what each asks for, what it would get, what is proven, and what the policy says.
+/// Reviews requests of hosts: what each asks for, what it would get, what is proven, and what the policy decides.
 #[derive(Debug, Args)]
 pub struct CsrArgs {
     #[command(subcommand)]
@@ -39,19 +39,19 @@ enum CsrAction {
     List(ListArgs),
     /// Show what a request asks for, and what it would get
     Show(OneArgs),
-    /// Show what the policy says about a request, rule by rule
+    /// Show what the policy decides about a request, rule by rule; asks its programs and services
     Explain(ExplainArgs),
     /// Approve requests
     Approve(DecideArgs),
     /// Deny requests
     Deny(DecideArgs),
-    /// Show about which requests, also of the past, another policy would decide differently
+    /// Show which requests, including past ones, another policy would decide differently
     Replay(ReplayArgs),
 }
 
 #[derive(Debug, Args)]
 struct MailboxArgs {
-    /// The kubeconfig of the API at which hosts leave their requests [env: KUBECONFIG names it]
+    /// The kubeconfig of the API to which hosts send their requests [default: the file in KUBECONFIG]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     kubeconfig: Option<PathBuf>,
     /// Connect to this server instead of that in the kubeconfig, for example the enrolment CA
@@ -61,7 +61,7 @@ struct MailboxArgs {
 
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// List those that are decided, too
+    /// List decided requests, too
     #[arg(long)]
     all: bool,
     /// Format of the output
@@ -115,7 +115,7 @@ struct ReplayArgs {
     /// The cluster file with the other policy
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     policy: PathBuf,
-    /// Take requests of this time: a number with h, d or y
+    /// How far back to look: a number with h, d or y
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = |text: &str| Lifetime::parse(text))]
     since: Lifetime,
     #[command(flatten)]

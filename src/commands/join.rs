@@ -1,4 +1,4 @@
-//! `join`: joins this host to a cluster, renews its certificates, and installs the timer that does so.
+//! `join`: joins this host to a cluster, renews its certificates, and installs a timer that renews them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,8 +21,8 @@ use crate::cluster::name::HostName;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::ssh::SshKey;
 
-/// Joins this host to a cluster: finds it by its id, the pin of its root; makes the host's keys, which never leave it; asks
-/// for certificates; waits for a decision; installs the host's bundle; and starts the kubelet. Run again, it goes on where it
+/// Joins this host to a cluster: finds it by its id, the pin of its root; generates the host's keys, which never leave it; requests
+/// certificates; waits for a decision; installs the host's bundle; and starts the kubelet. Another run continues where the last one
 /// stopped, with the same keys. No cluster directory is needed.
 #[derive(Debug, Args)]
 pub struct JoinArgs {
@@ -50,8 +50,8 @@ pub struct JoinArgs {
     /// Do not start the kubelet
     #[arg(long)]
     no_start: bool,
-    /// Renew the certificates of this host that are due, at two thirds of their life: by the present certificate, or by the
-    /// SSH host key once that has expired
+    /// Renew the certificates of this host of whose lifetime two thirds have passed. The current certificate proves the host, or
+    /// the SSH host key once that certificate has expired
     #[arg(long, conflicts_with_all = ["cluster", "token_file", "host", "install_timer"])]
     renew: bool,
     /// With --renew: renew what is not due, too
@@ -135,7 +135,7 @@ pub fn run(args: &JoinArgs, context: &mut Context<'_>) -> Result<Exit> {
 fn renew(args: &JoinArgs, root: PathBuf, context: &mut Context<'_>) -> Result<Exit> {
     let named = match &args.ssh_host_key {
         Some(path) => Some(path.clone()),
-        // A key that the host joined with, if it is still there.
+        // The key with which the host joined, if it still exists.
         None => JoinState::read(&root)?
             .and_then(|state| state.ssh_host_key)
             .filter(|path| crate::store::files::is_plain_file(path)),

@@ -14,8 +14,9 @@ use crate::cli::output::announcements;
 use crate::cluster::endpoint::{Endpoint, EndpointError};
 use crate::enrol::token::{MAX_FILE, Token};
 
-/// Registers this cluster at a bootstrap endpoint, and prints what hosts join with: ID@URL. The id is the pin of the cluster's
-/// root. The token signs the registration, and is not sent. Then clusterctl announce, on a master, says where the masters are.
+/// Registers this cluster at a bootstrap endpoint, and prints ID@URL, the argument of clusterctl join --cluster. The id is the pin
+/// of the cluster's root. The token signs the registration, and is not sent. The next step is clusterctl announce, which sends the
+/// cluster's addresses.
 #[derive(Debug, Args)]
 pub struct RegisterArgs {
     /// The bootstrap endpoint

@@ -1,4 +1,4 @@
-//! `signer`: approves and signs requests of hosts.
+//! `signer`: decides about requests of hosts, and signs approved ones.
 
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
@@ -22,22 +22,22 @@ use crate::ui::Screen;
 
 /// The variable that names a kubeconfig.
 const KUBECONFIG: &str = "KUBECONFIG";
-/// How long the Lease lasts without being extended, in seconds.
+/// The duration of the Lease without a renewal, in seconds.
 const LEASE_SECONDS: u16 = 15;
 
-/// Approves requests of hosts by the policy in cluster.yaml, and signs them: at clusterctl's enrolment CA, at API servers of
-/// Kubernetes, or at several of them. It connects to them, so that the CA's key is where nothing listens. Only the public key is
-/// taken from a request. A failure never denies a request. It works until a signal ends it.
+/// Decides about requests of hosts by the policy in cluster.yaml, and signs approved ones: at clusterctl's enrolment CA, at API
+/// servers of Kubernetes, or at several of them. It only connects to them, so that nothing listens on the machine with the CA's
+/// key. Only the public key is taken from a request. A failure never denies a request. It runs until a signal stops it.
 #[derive(Debug, Args)]
 pub struct SignerArgs {
-    /// A kubeconfig of an API at which hosts leave their requests, with a CA and a client certificate; may be repeated [env:
-    /// KUBECONFIG names one]
+    /// The kubeconfig of an API to which hosts send their requests, with a CA and a client certificate; may be repeated
+    /// [default: the file in KUBECONFIG]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     kubeconfig: Vec<PathBuf>,
     /// Connect to this server instead of that in the kubeconfig
     #[arg(long, value_name = "URL", value_parser = Endpoint::parse)]
     server: Option<Endpoint>,
-    /// End when nothing can be done any more
+    /// Stop when no request can be decided or signed now
     #[arg(long)]
     once: bool,
     /// The namespace of the Lease, which one of several signers holds
@@ -58,7 +58,7 @@ fn parse_name(text: &str) -> Result<String, String> {
     HostName::parse(text).map(|name| name.to_string()).map_err(|error| error.to_string())
 }
 
-/// Returns the kubeconfigs that flags or the variable name.
+/// Returns the kubeconfigs of the flags, else the one in the variable.
 pub(super) fn kubeconfigs(given: &[PathBuf], context: &Context<'_>) -> Result<Vec<PathBuf>> {
     let named: Vec<PathBuf> = given.iter().map(|path| context.path(path)).collect();
     if !named.is_empty() {
@@ -98,7 +98,8 @@ pub fn run(args: &SignerArgs, context: &mut Context<'_>) -> Result<Exit> {
 /// The namespace and the name of the Lease, if no flag names another one.
 pub(super) const LEASE: (&str, &str) = ("kube-system", "clusterctl-signer");
 
-/// Approves and signs until a stop is requested, or until nothing can be done any more. `also` is called again and again.
+/// Decides and signs until a stop is requested; with `once`, until no request can be decided or signed. `also` is called about ten
+/// times a second.
 ///
 /// # Errors
 /// Returns the errors of [`signer::run`].

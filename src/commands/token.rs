@@ -18,8 +18,8 @@ use crate::cluster::name::HostName;
 use crate::enrol::token::{Source, TokenKind};
 use crate::pki::fingerprint::Fingerprint;
 
-/// Creates, lists and revokes one-time tokens. A token is for one host, and proves it once. clusterctl join sends an HMAC made
-/// with it, never the token.
+/// Creates, lists and revokes one-time tokens. A token proves one host, for one client key and one serving key. clusterctl join
+/// sends an HMAC made with it, never the token.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
     #[command(subcommand)]
@@ -28,7 +28,7 @@ pub struct TokenArgs {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Create a token for a node, and print it: this once
+    /// Create a token for a node, and print it; it is not shown again
     Create(CreateArgs),
     /// List the tokens, without their secrets
     List(ListArgs),
@@ -50,7 +50,7 @@ struct CreateArgs {
     /// The public key that the token is for, as clusterctl request prints it: sha256:HEX
     #[arg(long, value_name = "SHA256", value_parser = parse_key)]
     key: Option<Fingerprint>,
-    /// A token that is sent as it is, for a kubelet's own bootstrap and for kubeadm, in their format
+    /// Make a bootstrap token in Kubernetes's format, which a kubelet or kubeadm sends as it is
     #[arg(long, conflicts_with = "key")]
     bearer: bool,
     /// Format of the output

@@ -1,7 +1,7 @@
-//! Decisions about requests that SSH keys sign, so that an attacker with control of the mailbox cannot approve.
+//! Decisions about requests that are signed with SSH keys, so that an attacker with control of the mailbox cannot approve.
 //!
-//! A decision covers the request and the certificate that it would get. The signer writes the text anew, from the cluster
-//! file and the request that it has, and verifies the signature over that.
+//! A decision covers the request and the certificate that it would get. The signer builds the signed text itself, from the cluster
+//! file and the request, and verifies the signature over that.
 
 use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
@@ -23,9 +23,9 @@ pub const ANNOTATION: &str = "clusterctl.io/approvals";
 pub const MAX_ANNOTATION: usize = 64 * 1024;
 /// The largest number of decisions about a request.
 pub const MAX_DECISIONS: usize = 32;
-/// A decision counts for this time.
+/// How long a decision counts.
 const LIFE: Duration = Duration::days(7);
-/// The clock of who decides may be ahead by this.
+/// How far the clock of an approver may be ahead.
 const CLOCK_AHEAD: Duration = Duration::hours(1);
 
 /// The two decisions.
@@ -63,7 +63,7 @@ impl Subject {
         Self(
             [
                 line("cluster", &cluster.as_pin()),
-                // A mailbox's texts are on one line each, so that none can look like another line.
+                // Text from the mailbox is sanitized, so that it cannot contain another line.
                 line("request", &sanitized(&request.name)),
                 line("uid", &sanitized(&request.uid)),
                 line("csr", &format!("sha256:{}", content.csr_digest)),
@@ -139,7 +139,7 @@ pub fn read(annotation: &str) -> Result<Vec<SignedDecision>, DecisionsError> {
     Ok(decisions)
 }
 
-/// Returns the annotation with one decision more.
+/// Returns the annotation with another decision added.
 ///
 /// # Errors
 /// Returns an error if the annotation cannot be read, or would have too many decisions.
@@ -155,18 +155,18 @@ pub fn added(annotation: &str, decision: SignedDecision) -> Result<String, Decis
 /// The decisions that count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Who approved, each once.
+    /// The names of those who approved, each once.
     pub approved: Vec<String>,
-    /// Who denied, each once.
+    /// The names of those who denied, each once.
     pub denied: Vec<String>,
     /// Why other decisions do not count.
     pub ignored: Vec<String>,
 }
 
-/// Counts the decisions whose signatures are valid, by signers who are allowed. A person counts once, whatever keys the
-/// person has, and so does a key, whatever names it has.
+/// Counts the decisions with a valid signature of an allowed signer. A person with several keys counts once, and so does a key with
+/// several names.
 ///
-/// `approvers` are the names that count; if there are none, all do.
+/// Only the names in `approvers` count; if it is empty, all count.
 #[must_use]
 pub fn tally(
     decisions: &[SignedDecision],
@@ -198,7 +198,7 @@ pub fn tally(
     tally
 }
 
-/// Returns the name and the fingerprint of who signed a decision.
+/// Returns the name and the key's fingerprint of the signer of a decision.
 fn signer_of(
     decision: &SignedDecision,
     subject: &Subject,
@@ -206,7 +206,7 @@ fn signer_of(
     approvers: &[String],
     now: OffsetDateTime,
 ) -> Result<(String, String), String> {
-    let time = OffsetDateTime::parse(&decision.time, &Rfc3339).map_err(|_| "its time is none".to_owned())?;
+    let time = OffsetDateTime::parse(&decision.time, &Rfc3339).map_err(|_| "its time is not valid".to_owned())?;
     if time > now + CLOCK_AHEAD {
         return Err(format!("its time {} is in the future", stamp(time)));
     }

@@ -1,4 +1,4 @@
-//! The PEM blocks of a request's text: strict, and bounded in size and number.
+//! Reads the PEM blocks in the text of a request. Damaged blocks are errors, and size and number are bounded.
 
 use base64ct::{Base64, Encoding};
 
@@ -10,7 +10,7 @@ pub const MAX_BLOCKS: usize = 16;
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
-/// The characters of a line of base64 (RFC 7468 § 2).
+/// The number of characters in a line of base64 (RFC 7468 § 2).
 const WIDTH: usize = 64;
 
 /// A block: its label and its decoded content.
@@ -20,7 +20,7 @@ pub struct Block {
     pub label: String,
     /// The content.
     pub content: Vec<u8>,
-    /// The block as it was, both of its lines included.
+    /// The whole block as text, with its first and last line.
     pub text: String,
 }
 

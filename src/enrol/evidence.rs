@@ -1,4 +1,4 @@
-//! The evidence that travels with a request: PEM blocks after its `CERTIFICATE REQUEST`.
+//! The evidence in a request: PEM blocks after its `CERTIFICATE REQUEST`.
 //!
 //! API servers store and return the whole text of a request, and read only its first block (Kubernetes
 //! `pkg/apis/certificates`, `ParseCSR`). A statement names the host, the cluster, the time and the request; the host's SSH
@@ -116,7 +116,7 @@ fn field<'t>(lines: &mut Peekable<Lines<'t>>, name: &str) -> Option<&'t str> {
     Some(found)
 }
 
-/// What a host proves its statement with.
+/// The secrets with which a host authenticates its statement.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Proofs<'a> {
     /// The host's SSH key.
@@ -125,11 +125,11 @@ pub struct Proofs<'a> {
     pub token: Option<(&'a str, &'a MacSecret)>,
 }
 
-/// The evidence of a request. The SSH signature is verified by its own key; whose key that is, and whether a token is
-/// valid, is for the policy to decide.
+/// The evidence of a request. The SSH signature is verified with the key that it contains; whose key that is, and whether the token
+/// is valid, is not checked here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// The statement, about this very request.
+    /// The statement, which is about this request.
     pub statement: Option<Statement>,
     /// The SSH key that signed the statement.
     pub ssh: Option<SshProof>,
@@ -158,7 +158,7 @@ pub struct TokenProof {
 }
 
 impl TokenProof {
-    /// Returns true if the claim was made with this secret, over this very statement.
+    /// Returns true if the HMAC was made with this secret over the statement.
     #[must_use]
     pub fn verifies(&self, secret: &MacSecret) -> bool {
         secret.verifies(self.message.as_bytes(), &self.tag)
@@ -171,7 +171,7 @@ pub enum EvidenceError {
     /// The text is not a list of PEM blocks.
     #[error(transparent)]
     Blocks(#[from] BlockError),
-    /// There are two of a kind of block.
+    /// There are two blocks with the same label.
     #[error("it has two blocks {0:?}")]
     Several(String),
     /// The statement cannot be read.

@@ -1,7 +1,7 @@
-//! Handovers: by a handover, a root that hosts know names the root that replaces it.
+//! Handovers: signed statements that one root replaces another.
 //!
-//! A rotation of the cluster's CA makes one. It is signed with a certificate of the old CA whose key is deleted with the rotation,
-//! so that hosts that were off meanwhile can follow from the id that they know to the new root.
+//! A rotation of the cluster's CA makes one, so that hosts that were off during the rotation can get from the id that they know to
+//! the new root. It is signed with a certificate of the old CA whose key is deleted at the end of the rotation.
 
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub const MOST: usize = 8;
 /// Precedes the signed bytes, so that a signature made for other purposes is not accepted.
 const CONTEXT: &[u8] = b"clusterctl-handover 1\n";
 
-/// A statement of an old root about the one that replaces it, as files and records have it.
+/// A signed statement that a new root replaces an old one, as it is in files and records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Handover {
@@ -60,8 +60,8 @@ pub enum HandoverError {
     /// The certificate that signed it does not lead to the old root.
     #[error("the certificate that signed it is not valid under the old root: {0}")]
     Chain(String),
-    /// The certificate is not one of a rotation.
-    #[error("the certificate that signed it is {0:?}'s, which may not")]
+    /// The certificate that signed it is not that of a rotation.
+    #[error("the certificate that signed it is for {0:?}, which may not sign handovers")]
     OtherAccount(String),
     /// The signature is not that of the certificate's key.
     #[error("it was changed after it was signed")]
@@ -84,7 +84,7 @@ impl Handover {
         })
     }
 
-    /// Verifies the chain and the signature, and returns the roots. The caller has to know the old one.
+    /// Verifies the chain and the signature, and returns the roots. The caller must check that it trusts the old one.
     ///
     /// # Errors
     /// Returns the first reason why it is not accepted.
@@ -111,7 +111,7 @@ impl Handover {
         }
     }
 
-    /// Returns the roots without any verification.
+    /// Returns the roots without verifying anything.
     ///
     /// # Errors
     /// Returns [`HandoverError::Malformed`].
@@ -128,8 +128,8 @@ impl Handover {
     }
 }
 
-/// Returns the roots that may be trusted by a host that knows the pin `known`: those of `given` with this pin, and those that
-/// valid handovers lead to, the last one last. A handover that cannot be verified leads nowhere.
+/// Returns the roots that a host may trust that knows the pin `known`: those of `given` with this pin, then those to which valid
+/// handovers lead, the newest last. Handovers that cannot be verified are ignored.
 #[must_use]
 pub fn reached(
     known: Fingerprint,

@@ -1,5 +1,4 @@
-//! Enrolment: the requests of hosts for certificates, from the wire to a decision. The model, without I/O, clocks or the
-//! network.
+//! The model of enrolment: requests, evidence, tokens, policies, approvals and cluster records, without I/O or clocks.
 
 pub mod approval;
 pub mod blocks;

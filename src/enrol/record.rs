@@ -1,8 +1,8 @@
-//! Signed records of a bootstrap endpoint: the place of a cluster's masters, and its roots.
+//! Signed cluster records: the endpoints of a cluster, and the roots to trust. Bootstrap endpoints give them to hosts.
 //!
 //! A cluster's id is the pin of a root. A record is signed by an announcer whose certificate leads to that root, or to one that
-//! replaces it by a handover in the record, so that the endpoint, its TLS and its operator can withhold a record, and cannot
-//! forge one.
+//! replaces it by a handover in the record. So the endpoint, its operator, and anyone on the network can withhold a record, and
+//! cannot forge one.
 
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
@@ -25,10 +25,8 @@ use crate::pki::signing_key::{SigningError, SigningKey};
 
 /// The largest signed record, in bytes.
 pub const MAX_RECORD: usize = 64 * 1024;
-/// The difference of clocks that is tolerated.
+/// How far in the future the time of a record may be, by the clock of the host.
 pub const SKEW: Duration = Duration::minutes(5);
-/// The validity of a record.
-pub const VALIDITY: Duration = Duration::days(7);
 /// The largest number of roots, and of addresses of the enrolment endpoint.
 const MOST: usize = 8;
 /// Precedes the signed bytes, so that a signature made for other purposes is not accepted.
@@ -39,7 +37,7 @@ const KIND: &str = "ClusterRecord";
 /// The record of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The cluster's id: the pin of a root, or of one that was replaced.
+    /// The cluster's id: the pin of one of `roots`, or of a root that was replaced.
     pub id: Fingerprint,
     /// The cluster's name.
     pub name: ClusterName,
@@ -100,7 +98,7 @@ struct Envelope {
 pub struct VerifiedRecord {
     /// The record.
     pub record: Record,
-    /// The pin of the newest of its roots that is proven: hosts that know it need no handover any more.
+    /// The pin of the newest of its roots that is proven. Hosts that know this pin need no handover.
     pub newest: Fingerprint,
 }
 
@@ -116,7 +114,7 @@ pub enum RecordError {
     /// It is the record of another cluster.
     #[error("it is the record of another cluster, {0}")]
     OtherCluster(Fingerprint),
-    /// None of its roots has the pin.
+    /// None of its roots has the pin, or is reached from it by handovers.
     #[error("none of its roots has the pin {0}, or replaces one that has")]
     NoRoot(Fingerprint),
     /// The announcer's certificate does not lead to the root.
@@ -136,7 +134,7 @@ pub enum RecordError {
         now: OffsetDateTime,
     },
     /// The certificate is not an announcer's.
-    #[error("the certificate that signed it is {0:?}'s, which may not announce")]
+    #[error("the certificate that signed it is for {0:?}, which is not in the group of announcers")]
     NotAnAnnouncer(String),
     /// The signature is not the announcer's.
     #[error("it was changed after it was signed, or another key signed it")]
@@ -158,7 +156,7 @@ pub enum RecordError {
         now: OffsetDateTime,
     },
     /// It is older than one that is known.
-    #[error("its number is {found}, and {known} is known: it is an old record")]
+    #[error("it is an old record: its number is {found}, and {known} was seen before")]
     Stale {
         /// The known number.
         known: u64,
@@ -249,7 +247,7 @@ impl Record {
         if !key.verifies(&[CONTEXT, &signed].concat(), &signature) {
             return Err(RecordError::Signature);
         }
-        // Last, because a signature that is not valid tells nothing about clocks.
+        // Last: only if the signature is valid may wrong dates be due to a clock.
         if !path.violations.is_empty() {
             let not_before = path.certificates().map(|one| one.not_before).fold(OffsetDateTime::UNIX_EPOCH, Ord::max);
             let not_after = path.certificates().map(|one| one.not_after).fold(leaf.not_after, Ord::min);
@@ -264,8 +262,7 @@ impl Record {
         Ok(VerifiedRecord { record, newest })
     }
 
-    /// Returns a record that was verified in an earlier run, whatever its dates are now; `None` if it is another cluster's or
-    /// damaged.
+    /// Returns a record that was verified before, even if it has expired; `None` if it is another cluster's or damaged.
     #[must_use]
     pub fn known(bytes: &[u8], id: Fingerprint) -> Option<Self> {
         Self::known_from(bytes, id, id)
@@ -275,7 +272,7 @@ impl Record {
     #[must_use]
     pub fn known_from(bytes: &[u8], id: Fingerprint, known: Fingerprint) -> Option<Self> {
         let (record, ..) = Self::read(bytes).ok()?;
-        // At the time of its signature it was valid.
+        // Verified as of the time of its signature.
         Self::verify_from(bytes, id, known, record.issued).ok().map(|verified| verified.record)
     }
 

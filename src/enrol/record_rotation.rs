@@ -1,4 +1,4 @@
-//! The rotation of the cluster's CA in a record: by it, hosts that joined know when they need other certificates.
+//! The state of a rotation of the cluster's CA in a record, so that hosts that joined know when to replace their certificates.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,13 +14,13 @@ const MOST: usize = 64;
 pub struct RecordRotation {
     /// The phase.
     pub phase: Phase,
-    /// The pin of the root that replaces the other one.
+    /// The pin of the new root.
     pub new: Fingerprint,
-    /// The hosts that present certificates of the new root first.
+    /// The hosts that get certificates of the new root first.
     pub canaries: Vec<HostName>,
 }
 
-/// Its form in a record.
+/// A [`RecordRotation`] as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RotationFields {
@@ -36,7 +36,7 @@ pub struct Present {
     pub is_server: bool,
     /// Whether it leads to the new root.
     pub is_new: bool,
-    /// Whether the host asked for it in this phase.
+    /// Whether the host requested it in this phase.
     pub is_of_phase: bool,
 }
 
@@ -49,8 +49,8 @@ impl RecordRotation {
         }
     }
 
-    /// Returns true if the phase requires another certificate in place of one of this host. The same is required of hosts
-    /// whose certificates the office issues.
+    /// Returns true if the phase requires the host to replace a certificate. The same is required of hosts whose certificates are
+    /// issued on the admin machine.
     #[must_use]
     pub fn replaces(&self, host: &HostName, present: Present) -> bool {
         let Present { is_server, is_new, is_of_phase } = present;
@@ -59,13 +59,13 @@ impl RecordRotation {
             Phase::Prepare | Phase::TrustBoth => false,
             Phase::Canary => !is_new && is_canary,
             Phase::Servers => !is_new && (is_server || is_canary),
-            // By a newer serving certificate others see that the host has its client certificate.
+            // A new serving certificate, which `verify` sees from outside, shows that the host has its new client certificate, too.
             Phase::Clients => !is_new || (is_server && !is_of_phase),
             Phase::DropOld => !is_new,
         }
     }
 
-    /// Returns the name of the phase of this rotation, for a host's own records.
+    /// Returns the phase and the pin of the new root as text, for the state of a host.
     #[must_use]
     pub fn label(&self) -> String {
         format!("{} {}", self.phase.as_str(), self.new.as_pin())

@@ -1,8 +1,7 @@
 //! A host's request for a certificate, with the fields of Kubernetes's `certificates.k8s.io/v1`
 //! CertificateSigningRequest.
 //!
-//! A request is read, never obeyed: its names only determine the host that it is for. The content of the certificate
-//! comes from the cluster file.
+//! The names in a request only determine the host that it is for. The content of the certificate comes from the cluster file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -94,7 +93,7 @@ impl fmt::Display for SignerName {
     }
 }
 
-/// The state of a request: `pending → approved → issued`, else one of the others, which are final.
+/// The state of a request: `pending → approved → issued`, or one of the others. All except `pending` and `approved` are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Nothing is decided.
@@ -105,11 +104,11 @@ pub enum State {
     Issued,
     /// Denied.
     Denied,
-    /// Approved, and the signer refused it.
+    /// Approved, and then refused by the signer; or closed, because certificates of its host were revoked or the host was removed.
     Failed,
     /// Another request took its place before it was decided.
     Superseded,
-    /// It was not decided in time.
+    /// Not decided, or not issued after its approval, in time.
     Expired,
 }
 
@@ -210,11 +209,11 @@ pub struct Condition {
     pub last_transition: Option<OffsetDateTime>,
 }
 
-/// Reasons why a request is not accepted. Texts from the request are sanitized.
+/// Reasons why a request is not accepted. Text from the request is sanitized.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The signer is none of clusterctl's.
-    #[error("spec.signerName: {0:?} is no signer here")]
+    /// clusterctl does not act for the signer.
+    #[error("spec.signerName: {0:?} is not supported here")]
     UnknownSigner(String),
     /// The request is larger than the limit.
     #[error("spec.request: it has {0} bytes, at most {MAX_REQUEST} are accepted")]
@@ -226,7 +225,7 @@ pub enum Refusal {
     #[error("spec.request: its first PEM block must be a CERTIFICATE REQUEST, and the only one")]
     NoRequest,
     /// There is a private key in it.
-    #[error("spec.request: there is a private key in it, which has to stay on its host")]
+    #[error("spec.request: it contains a private key, which must not leave its host")]
     PrivateKey,
     /// The certificate request cannot be parsed.
     #[error("spec.request: {0}")]
@@ -266,7 +265,7 @@ pub struct RequestFields<'a> {
     pub pem: &'a [u8],
 }
 
-/// The content of a request, read and checked by itself; nothing is decided about it.
+/// The content of a request: parsed, and valid as far as it can be checked without other data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestContent {
     /// The signer that it is for.
@@ -277,15 +276,15 @@ pub struct RequestContent {
     pub pem: Vec<u8>,
     /// The CSR. Its signature proves possession of its key.
     pub csr: VerifiedRequest,
-    /// SHA-256 of the CSR's DER, which evidence names.
+    /// SHA-256 of the CSR's DER, to which the evidence refers.
     pub csr_digest: Fingerprint,
     /// The host in its common name, which nothing proves yet.
     pub host: HostName,
 }
 
 impl RequestContent {
-    /// Reads and checks a request by itself: bounded size, one CSR first, signed by its own key, a host's account as its
-    /// common name, and the usages of its signer.
+    /// Parses and checks a request: bounded size, exactly one CSR, which comes first and is signed with its own key, a host's account
+    /// as its common name, no private key, and the usages of its signer.
     ///
     /// # Errors
     /// Returns the first [`Refusal`].
@@ -317,7 +316,7 @@ impl RequestContent {
         })
     }
 
-    /// Returns true if these fields, byte for byte, are what this was read from.
+    /// Returns true if this was read from exactly these fields.
     #[must_use]
     pub fn was_read_from(&self, fields: RequestFields<'_>) -> bool {
         self.signer.as_str() == fields.signer && self.usages == fields.usages && self.pem == fields.pem
@@ -344,14 +343,14 @@ impl RequestContent {
     }
 }
 
-/// Returns true if the first block is a CSR: Kubernetes reads only that one, whatever it is.
+/// Returns true if the first PEM block is a CSR. Kubernetes reads only the first block, whatever its type.
 fn begins_with_request(pem: &[u8]) -> bool {
     const BEGIN: &[u8] = b"-----BEGIN ";
     let first = pem.windows(BEGIN.len()).position(|window| window == BEGIN).map(|at| &pem[at + BEGIN.len()..]);
     first.is_some_and(|rest| rest.starts_with(b"CERTIFICATE REQUEST-----"))
 }
 
-/// Returns the host in the common name of a request, which may have the prefix of an account.
+/// Returns the host in the common name of a request, which must be the account of a host.
 fn host_of(request: &CertificateRequest) -> Result<HostName, Refusal> {
     let [name] = request.subject.common_names.as_slice() else {
         return Err(Refusal::NoHost(sanitized(&request.subject.common_names.join(", "))));

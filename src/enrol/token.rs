@@ -1,7 +1,7 @@
-//! One-time tokens: bound to a host, and optionally to its address and its key.
+//! One-time tokens: each is for one host, and optionally for one address or key.
 //!
-//! A host proves that it has a token by an HMAC over its statement, so that the secret is never sent. Kubelets and kubeadm
-//! can only send a token as it is; theirs are of the kind [`TokenKind::Bearer`].
+//! A host proves with an HMAC over its statement that it has a token, so that the secret is never sent. Kubelets and kubeadm
+//! can only send the token itself; theirs are of the kind [`TokenKind::Bearer`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -25,11 +25,11 @@ pub const MAX_FILE: u64 = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenKind {
-    /// A host proves that it has it, and never sends it.
+    /// For `clusterctl join`, which never sends it.
     Join,
-    /// A kubelet or kubeadm sends it: a bootstrap token as Kubernetes has it.
+    /// For a kubelet or kubeadm, which send it: a bootstrap token in Kubernetes's format.
     Bearer,
-    /// A cluster is registered at a bootstrap endpoint with it.
+    /// For registering a cluster at a bootstrap endpoint.
     Register,
 }
 
@@ -44,7 +44,7 @@ impl TokenKind {
         }
     }
 
-    /// The lengths of id and secret. A bearer token has Kubernetes's (`cluster-bootstrap/token/api`,
+    /// Returns the lengths of id and secret. Those of a bearer token are Kubernetes's (`cluster-bootstrap/token/api`,
     /// `BootstrapTokenPattern`).
     fn lengths(self) -> (usize, usize) {
         match self {
@@ -54,7 +54,7 @@ impl TokenKind {
     }
 }
 
-/// A token as it is shown once: `ID.SECRET`.
+/// A token: `ID.SECRET`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     /// The id, which is not secret.
@@ -72,7 +72,7 @@ impl Token {
     /// Returns a new token.
     ///
     /// # Errors
-    /// Returns an error if the system gives no random numbers.
+    /// Returns an error if the operating system provides no random numbers.
     pub fn generate(kind: TokenKind) -> Result<Self, KeyError> {
         let (id, secret) = kind.lengths();
         let secret = random_text(secret)?;
@@ -114,7 +114,7 @@ fn is_letter(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
 
-/// The address that a token may be used from.
+/// The addresses from which a token may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// One address.
@@ -131,7 +131,7 @@ impl Source {
         address.or_else(|| Cidr::parse(text).ok().map(Self::Network))
     }
 
-    /// Returns true if it has this address. An IPv4-mapped IPv6 address is its IPv4 address.
+    /// Returns true if it contains this address. An IPv4-mapped IPv6 address is its IPv4 address.
     #[must_use]
     pub fn has(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
@@ -158,22 +158,22 @@ pub struct TokenUse {
     pub profile: Profile,
     /// SHA-256 of the certificate's SubjectPublicKeyInfo.
     pub key: Fingerprint,
-    /// The time.
+    /// The time of the first use.
     pub at: OffsetDateTime,
 }
 
-/// What is known of a token.
+/// A token with its restrictions and its uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRecord {
     /// The token.
     pub token: Token,
-    /// Its use.
+    /// Its kind.
     pub kind: TokenKind,
     /// The host that it is for; `None` only for registering a cluster.
     pub host: Option<HostName>,
-    /// The address that it is used from.
+    /// The addresses from which it may be used; `None` for any.
     pub source: Option<Source>,
-    /// SHA-256 of the SubjectPublicKeyInfo that it is for.
+    /// SHA-256 of the SubjectPublicKeyInfo that it is for; `None` for any.
     pub key: Option<Fingerprint>,
     /// The time of its creation.
     pub created: OffsetDateTime,
@@ -185,7 +185,7 @@ pub struct TokenRecord {
     pub uses: Vec<TokenUse>,
 }
 
-/// The claim to use a token.
+/// A request that uses a token.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenClaim<'a> {
     /// The host that asks.
@@ -238,7 +238,7 @@ pub enum TokenRefusal {
 }
 
 impl TokenRecord {
-    /// Checks a claim, apart from its proof.
+    /// Checks whether the token may be used for a request. The HMAC is not checked here.
     ///
     /// A token that was used is accepted again for the same key and profile, because the answer may have been lost.
     ///

@@ -1,4 +1,4 @@
-//! A client of the API.
+//! The client of the mailbox's API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,18 +25,18 @@ use super::{Arrived, Change, Mailbox, Ruling};
 use crate::enrol::request::{EnrolmentRequest, State};
 use crate::sanitize::sanitized;
 
-/// The number of writes at the same time.
+/// The largest number of concurrent writes.
 const WRITES: usize = 32;
-/// How long one call may take.
+/// The time limit of one call.
 const CALL: Duration = Duration::from_secs(20);
-/// The path of requests of the past.
+/// The path of the enrolment CA's requests since a time, with those that are no longer listed.
 const PAST: &str = "/clusterctl/v1/requests";
 /// The number of requests in one answer of a list.
 const PAGE: u32 = 500;
-/// How often an object that was changed meanwhile is read again.
+/// The number of attempts to write to an object that others change at the same time.
 const TRIES: usize = 3;
 
-/// A client of the API at which hosts leave their requests.
+/// A client of the API to which hosts send their requests.
 pub struct ApiMailbox {
     name: String,
     requests: Api<CertificateSigningRequest>,
@@ -50,7 +50,7 @@ pub struct ApiMailbox {
 
 type Written = Result<EnrolmentRequest, MailboxError>;
 
-/// What is written to a request.
+/// A change of a request.
 #[derive(Clone)]
 enum Write {
     Rule(Ruling),
@@ -86,8 +86,8 @@ impl ApiMailbox {
         Ok(found.items.iter().filter_map(|object| self.known.arrived(object)).collect())
     }
 
-    /// Returns all requests for clusterctl's signers since a time, with those that are no longer listed, the oldest first; those
-    /// that are listed if the API has no others.
+    /// Returns all requests for clusterctl's signers since a time, the oldest first, with those that are no longer listed. An API
+    /// without that path gives only those that are listed, of any time.
     ///
     /// # Errors
     /// Returns an error if the API does not answer.
@@ -120,7 +120,7 @@ impl ApiMailbox {
         readable(&self.known, object)
     }
 
-    /// Adds annotations to a request, without a decision.
+    /// Adds the annotations of `ruling` to a request, and no condition.
     ///
     /// # Errors
     /// Returns an error if the request is decided or gone, or the API does not answer.
@@ -137,7 +137,7 @@ impl ApiMailbox {
         }
     }
 
-    /// Writes all, some at the same time; the results are in the order of the work.
+    /// Writes all changes, concurrently. The results are in the order of `work`.
     fn write_all(&self, work: Vec<(EnrolmentRequest, Write)>) -> Vec<Written> {
         let gate = Arc::new(Semaphore::new(WRITES));
         let count = work.len();
@@ -170,7 +170,7 @@ impl ApiMailbox {
     }
 }
 
-/// Writes to one request as it was last seen. One that was changed meanwhile is read again.
+/// Writes to one request, based on the object as it was last seen. After a conflict the object is read again.
 async fn write(
     api: &Api<CertificateSigningRequest>,
     known: &Known,
@@ -188,7 +188,7 @@ async fn write(
         let (subresource, changed) = match changed(&object, request, change) {
             Ok(Some(changed)) => changed,
             Ok(None) => return readable(known, object),
-            // The server may know better.
+            // The object that was seen may be outdated.
             Err(_) if !was_read => continue,
             Err(error) => return Err(error),
         };
@@ -201,7 +201,7 @@ async fn write(
     Err(MailboxError::Conflict(request.name.clone()))
 }
 
-/// Returns the subresource and the changed object; `None` if it has the certificate already.
+/// Returns the subresource and the changed object; `None` if the object has this certificate already.
 fn changed(
     object: &CertificateSigningRequest,
     request: &EnrolmentRequest,
@@ -315,7 +315,7 @@ impl Mailbox for ApiMailbox {
         };
         match written {
             Ok(_) => Ok(true),
-            // Another was faster.
+            // Another process was faster.
             Err(MailboxError::Refused { code: 409, .. }) => Ok(false),
             Err(error) => Err(error),
         }

@@ -1,4 +1,4 @@
-//! Connects to the API by a kubeconfig: its CA and its client certificate, and nothing of the system's.
+//! Connects to the API with the CA and the client certificate of a kubeconfig. The system's CAs and proxies are not used.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::pki::pem::{self, Item};
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Where the API is, whom to trust, and who this process is.
+/// The location of the API, the CAs to trust, and the client credential.
 pub struct Connection {
     /// `https://HOST:PORT`
     pub server: String,

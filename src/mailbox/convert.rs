@@ -1,4 +1,4 @@
-//! Kubernetes's objects, and the model's requests.
+//! Converts between Kubernetes's objects and [`EnrolmentRequest`].
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::enrol::request::{
 };
 use crate::sanitize::sanitized;
 
-/// Reads an object; `None` if it is for another signer. What was read before is used again if it is the same.
+/// Reads an object; `None` if it is for another signer. The content that was read `before` is used again if it is the same.
 pub(super) fn arrived(object: &CertificateSigningRequest, before: Option<&RequestContent>) -> Option<Arrived> {
     SignerName::parse(&object.spec.signer_name)?;
     let name = object.metadata.name.clone().unwrap_or_default();
@@ -63,7 +63,7 @@ fn time_of(time: &Time) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(time.0.as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// Returns the object with a condition and annotations more.
+/// Returns the object with the condition and the annotations of a ruling added.
 pub(super) fn ruled(object: &CertificateSigningRequest, ruling: &Ruling, now: Timestamp) -> CertificateSigningRequest {
     let mut object = object.clone();
     let condition = CertificateSigningRequestCondition {

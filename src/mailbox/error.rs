@@ -1,4 +1,4 @@
-//! Errors of the API at which hosts leave their requests.
+//! Errors of the mailbox's API.
 
 use crate::sanitize::sanitized;
 
@@ -8,7 +8,7 @@ pub enum MailboxError {
     /// The kubeconfig cannot be used.
     #[error("{0}")]
     Kubeconfig(String),
-    /// It does not answer.
+    /// The API cannot be reached, or does not answer.
     #[error("{server}: {reason}")]
     Unreachable {
         /// Its location.
@@ -16,7 +16,7 @@ pub enum MailboxError {
         /// The reason.
         reason: String,
     },
-    /// It refuses.
+    /// The API refuses the call.
     #[error("{server} answers {code}: {message}")]
     Refused {
         /// Its location.
@@ -26,13 +26,13 @@ pub enum MailboxError {
         /// Its message.
         message: String,
     },
-    /// Somebody else changed the object.
+    /// The object was changed by another client.
     #[error("{0} was changed meanwhile")]
     Conflict(String),
     /// The object does not exist any more.
     #[error("there is no request called {0}")]
     Gone(String),
-    /// The object is not a request that can be judged.
+    /// The object is not a valid request for one of clusterctl's signers.
     #[error("{name}: {reason}")]
     Unreadable {
         /// Its name.
@@ -46,7 +46,7 @@ pub enum MailboxError {
 }
 
 impl MailboxError {
-    /// Returns the error with the name of the request, if it does not exist.
+    /// Returns the error; if the request does not exist, with its name.
     pub(super) fn about(self, name: &str) -> Self {
         match self {
             Self::Gone(_) => Self::Gone(sanitized(name)),
@@ -54,7 +54,7 @@ impl MailboxError {
         }
     }
 
-    /// Returns true for a refusal that the same request gets again: the account lacks a right.
+    /// Returns true if the client is not authenticated, or has no right to this.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Refused { code: 401 | 403, .. })

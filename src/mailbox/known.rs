@@ -1,4 +1,5 @@
-//! The open requests as they were last seen: a write needs no read before it, and the signature of a CSR is verified once.
+//! A cache of the open requests as they were last seen, so that a write needs no read before it, and the signature of a CSR is
+//! verified once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use super::Arrived;
 use super::convert::arrived;
 use crate::enrol::request::{EnrolmentRequest, RequestContent};
 
-/// The largest number of requests that are remembered.
+/// The largest number of cached requests.
 const MOST: usize = 20_000;
 
 /// The open requests as they were last seen, by name.
@@ -26,14 +27,14 @@ impl Known {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads an object, and remembers it while it is open; `None` if it is for another signer.
+    /// Reads an object, and caches it if it is open; `None` if it is for another signer.
     pub(super) fn arrived(&self, object: &CertificateSigningRequest) -> Option<Arrived> {
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let before = self.lock().get(name).map(|seen| seen.content.clone());
         // Without the lock: it may verify a signature.
         let read = arrived(object, before.as_ref());
         let mut all = self.lock();
-        // A watch may be behind the answer of a write.
+        // Events of a watch may be older than the answer to a write.
         if all.get(name).is_some_and(|seen| is_older(object, &seen.object)) {
             return read;
         }
@@ -54,7 +55,7 @@ impl Known {
         (seen.object.metadata.uid.as_deref() == Some(request.uid.as_str())).then(|| seen.object.clone())
     }
 
-    /// Forgets a request, or all of them.
+    /// Removes a request, or all of them.
     pub(super) fn forget(&self, name: Option<&str>) {
         match name {
             Some(name) => drop(self.lock().remove(name)),
@@ -63,7 +64,7 @@ impl Known {
     }
 }
 
-/// Returns true if both versions are numbers, as Kubernetes's are, and one is less than the other.
+/// Returns true if an object is older than another with the same uid. Versions that are not numbers count as the oldest.
 fn is_older(object: &CertificateSigningRequest, than: &CertificateSigningRequest) -> bool {
     let version = |one: &CertificateSigningRequest| one.metadata.resource_version.as_deref()?.parse::<u64>().ok();
     object.metadata.uid == than.metadata.uid && version(object) < version(than)

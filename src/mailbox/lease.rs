@@ -1,4 +1,4 @@
-//! The Lease that one of several signers holds.
+//! The Lease that exactly one of several signers holds.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -6,26 +6,26 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 
-/// The Lease, and who holds it.
+/// The Lease, and this process as its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseTerms {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// The holder: one process.
+    /// The identity of this process.
     pub holder: String,
-    /// How long it lasts without being extended, in seconds.
+    /// Its duration without a renewal, in seconds.
     pub seconds: u16,
 }
 
-/// What this process saw of the Lease: as in client-go, another holder's time counts from when this process saw the last
-/// change, so that clocks need not agree (`tools/leaderelection`).
+/// The last version of the Lease that this process saw, and when. As in client-go (`tools/leaderelection`), another holder's Lease
+/// expires its duration after this process saw the last change, so that clocks need not agree.
 #[derive(Debug, Default)]
 pub(super) struct Observed(Mutex<Option<(String, Instant)>>);
 
 impl Observed {
-    /// Returns true if another process holds the Lease and extended it in time.
+    /// Returns true if another process holds the Lease and renewed it in time.
     pub(super) fn is_held_by_another(&self, lease: &Lease, terms: &LeaseTerms) -> bool {
         let Some(spec) = &lease.spec else { return false };
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
@@ -46,7 +46,7 @@ impl Observed {
     }
 }
 
-/// Returns the Lease as this holder writes it; `found` is the present one.
+/// Returns the Lease as this process writes it to hold it; `found` is the existing one.
 pub(super) fn taken(found: Option<&Lease>, terms: &LeaseTerms, now: MicroTime) -> Lease {
     let old = found.and_then(|lease| lease.spec.clone()).unwrap_or_default();
     let is_own = old.holder_identity.as_deref() == Some(terms.holder.as_str());

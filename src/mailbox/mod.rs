@@ -1,7 +1,7 @@
-//! The API at which hosts leave their requests: Kubernetes's `certificates.k8s.io/v1`, at an API server or at clusterctl's
-//! own enrolment CA.
+//! The mailbox: the API to which hosts send their requests, and from which the signer and approvers read them. It is Kubernetes's
+//! `certificates.k8s.io/v1`, of an API server or of clusterctl's own enrolment CA.
 //!
-//! [`Mailbox`] is what the signer needs of it, so that tests have one in memory; [`ApiMailbox`] is a client of the API.
+//! [`Mailbox`] has the operations that the signer needs; tests implement it in memory. [`ApiMailbox`] is a client of the API.
 
 mod api;
 mod connect;
@@ -24,12 +24,12 @@ pub use webhook::{WebhookError, WebhookFiles, post};
 
 use crate::enrol::request::{EnrolmentRequest, Refusal};
 
-/// A request as it arrived.
+/// An object of the mailbox, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arrived {
     /// A request that can be judged.
     Request(Box<EnrolmentRequest>),
-    /// A request for clusterctl's signers that is none.
+    /// A request for one of clusterctl's signers that is not valid.
     Unreadable {
         /// Its name.
         name: String,
@@ -38,10 +38,10 @@ pub enum Arrived {
     },
 }
 
-/// A change since the last one.
+/// A change of the mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// All requests that there are.
+    /// The full list of requests, which replaces earlier ones.
     All(Vec<Arrived>),
     /// A new or changed request.
     One(Arrived),
@@ -49,7 +49,7 @@ pub enum Change {
     Gone(String),
 }
 
-/// The two ways to decide about a pending request, and the failure of an approved one.
+/// The type of a condition: an approval or denial of a pending request, or the failure of an approved one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RulingKind {
     /// `Approved`
@@ -85,12 +85,11 @@ pub struct Ruling {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// The API at which hosts leave their requests.
+/// The API to which hosts send their requests.
 ///
-/// Every method gives up after a bounded time. Results are in the order of the arguments; one that fails does not affect
-/// the others.
+/// Every method returns within a bounded time. Results are in the order of the arguments; one that fails does not affect the others.
 pub trait Mailbox: Send + Sync {
-    /// Returns the name in messages.
+    /// Returns the name for messages.
     fn name(&self) -> &str;
 
     /// Waits until something changed, at most for `wait`, and returns the changes. The first call returns
@@ -106,13 +105,13 @@ pub trait Mailbox: Send + Sync {
     /// Stores the certificates (PEM) of approved requests.
     fn deliver(&self, certificates: &[(EnrolmentRequest, String)]) -> Vec<Result<EnrolmentRequest, MailboxError>>;
 
-    /// Takes the Lease, or extends it, for `terms.seconds` from now. Returns false if another has it.
+    /// Acquires or renews the Lease, for `terms.seconds` from now. Returns false if another process holds it.
     ///
     /// # Errors
     /// Returns an error if the API does not answer.
     fn hold_lease(&self, terms: &LeaseTerms) -> Result<bool, MailboxError>;
 
-    /// Gives the Lease up, if this holder has it.
+    /// Releases the Lease, if this process holds it.
     ///
     /// # Errors
     /// Returns an error if the API does not answer.

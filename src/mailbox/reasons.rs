@@ -1,4 +1,4 @@
-//! Why the API does not answer, in words: the errors of kube and hyper name types and modules.
+//! Explains why the API does not answer: the messages of kube and hyper are about their own types and modules.
 
 use std::error::Error as StdError;
 use std::io;
@@ -28,7 +28,7 @@ pub(super) fn of(error: &(dyn StdError + 'static)) -> String {
     sanitized(&last)
 }
 
-/// Returns the error of TLS in an error of the system, which may be wrapped several times.
+/// Returns the TLS error inside of an I/O error, which may be nested.
 fn of_tls<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e rustls::Error> {
     if let Some(tls) = error.downcast_ref() {
         return Some(tls);

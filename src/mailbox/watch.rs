@@ -16,16 +16,15 @@ use super::error::MailboxError;
 
 /// The number of requests in one answer of a list.
 const PAGE: u32 = 500;
-/// How long one watch lasts, in seconds; an API server ends it then.
+/// The duration of one watch, in seconds; the server then ends it.
 const WATCH_SECONDS: u32 = 240;
-/// A watch that lasts longer than this has lost its connection.
+/// A watch that has not ended after this time has lost its connection.
 const LIMIT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
-/// After the first change, others that follow this closely are taken together, but no longer than `LONGEST`: changes may
-/// follow each other all the time.
+/// Changes that follow the first one at intervals shorter than this are returned together with it, for at most `LONGEST`.
 const TOGETHER: Duration = Duration::from_millis(20);
-/// How long changes are taken together at most.
+/// The longest time for which changes are collected.
 const LONGEST: Duration = Duration::from_millis(100);
-/// The number of changes that are taken together at most.
+/// The largest number of changes that are returned together.
 const MOST: usize = 5_000;
 
 /// A change of an object.
@@ -102,7 +101,7 @@ impl Watch {
     }
 }
 
-/// Lists everything, and then follows the changes until one cannot be read.
+/// Lists all requests, then sends the changes, until the receiver is gone or the API fails.
 async fn follow(api: &Api<CertificateSigningRequest>, sender: &Sender<Event>) -> Result<(), kube::Error> {
     loop {
         let (all, mut version) = list(api).await?;
@@ -132,7 +131,7 @@ async fn list(api: &Api<CertificateSigningRequest>) -> Result<(Vec<CertificateSi
     }
 }
 
-/// Follows the changes since `version`. Returns false if that version is too old, so that everything has to be listed.
+/// Sends the changes since `version`. Returns false if everything has to be listed again, because that version is too old.
 async fn follow_from(
     api: &Api<CertificateSigningRequest>,
     version: &mut String,

@@ -1,4 +1,4 @@
-//! Asks a service about a request, over mutual TLS.
+//! Sends a review of a request to a service (webhook) over mutual TLS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub enum WebhookError {
     /// A file cannot be used.
     #[error("{file} cannot be used: {reason}")]
     File {
-        /// What the file has.
+        /// Which of the files.
         file: &'static str,
         /// The reason.
         reason: String,

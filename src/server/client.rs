@@ -8,7 +8,7 @@ use crate::cluster::profile::{APPROVERS, SIGNERS};
 use crate::enrol::request::{ANONYMOUS, Requester};
 use crate::store::queue::StoredRequest;
 
-/// The group of verifiers, which may read metrics.
+/// The group of the account of `verify`, which may read metrics.
 const VERIFIERS: &str = "clusterctl:verifiers";
 /// The group of clients with a bootstrap token (Kubernetes `bootstrap/token/api`).
 pub const BOOTSTRAPPERS: &str = "system:bootstrappers";
@@ -54,20 +54,20 @@ impl Client {
         self.requester.is_in(SIGNERS)
     }
 
-    /// Returns true for those who may see all requests.
+    /// Returns true for clients that may read all requests: approvers and signers.
     #[must_use]
     pub fn may_see_all(&self) -> bool {
         self.is_approver() || self.is_signer()
     }
 
-    /// Returns true for those who may read metrics.
+    /// Returns true for clients that may read metrics.
     #[must_use]
     pub fn may_read_metrics(&self) -> bool {
         self.may_see_all() || self.requester.is_in(VERIFIERS)
     }
 
-    /// Returns true if the client may see a request whose name it knows: it is its own, that of its host, or one that
-    /// was sent without credentials. Names contain a hash of the key, so others cannot guess them.
+    /// Returns true if the client may read a request whose name it knows: one that it sent, one of its host, or one that was sent
+    /// without credentials. Names contain a hash of the key, so others cannot guess them.
     #[must_use]
     pub fn may_see(&self, request: &StoredRequest) -> bool {
         self.may_see_all()
@@ -81,7 +81,7 @@ impl Client {
     pub fn may_ask_for(&self, host: &HostName) -> bool {
         match &self.host {
             Some(own) => own == host,
-            // A token that is not bound to a host, an approver, or nothing: policy decides.
+            // A token that is not for one host, an account that is not a host's, or no credential: the policy decides.
             None => true,
         }
     }
@@ -91,7 +91,7 @@ impl Client {
     }
 }
 
-/// Returns the host of an account: its user name and its group must both be a host's.
+/// Returns the host of an account whose user name and group are those of a host.
 #[must_use]
 pub fn host_of_account(requester: &Requester) -> Option<HostName> {
     AccountScheme::ALL.into_iter().find_map(|scheme| {

@@ -1,4 +1,4 @@
-//! The serving credential.
+//! The serving certificate and its key.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl ServingCredential {
         self.key.clone()
     }
 
-    /// Returns when the first certificate of its chain expires.
+    /// Returns the earliest expiry of the certificates of the chain.
     #[must_use]
     pub fn not_after(&self) -> OffsetDateTime {
         self.not_after

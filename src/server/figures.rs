@@ -1,4 +1,4 @@
-//! The figures of connections and requests.
+//! The counters of connections and requests, for the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::enrol::request::State;
 
-/// The buckets of durations, in seconds.
+/// The upper limits of the buckets of durations, in seconds.
 pub(super) const BUCKETS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 
-/// The figures of connections and requests.
+/// The counters of connections and requests.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub(super) connections: AtomicI64,
@@ -22,7 +22,7 @@ pub(super) struct Figures {
     pub(super) watches: AtomicI64,
     /// Client certificates and tokens that were rejected.
     pub(super) rejected: AtomicU64,
-    /// By class of status: 1xx to 5xx.
+    /// Answers, by class of status: 1xx to 5xx.
     pub(super) answers: [AtomicU64; 5],
     /// Answers with status 429.
     pub(super) limited: AtomicU64,
@@ -32,7 +32,7 @@ pub(super) struct Figures {
     decisions: Mutex<BTreeMap<(State, String), u64>>,
 }
 
-/// The largest number of users that are counted each; decisions of others are not counted.
+/// The largest number of pairs of state and user that are counted; decisions of further pairs are not counted.
 const MAX_USERS: usize = 256;
 
 impl Figures {

@@ -1,7 +1,7 @@
-//! Answers that last: watches over HTTP/1.1.
+//! Long-lived answers: watches over HTTP/1.1.
 //!
-//! hyper keeps buffers of 16 KiB for each connection. A watch is one answer without an end, and needs none of them: the
-//! connection is taken from hyper, and the answer is written on its TLS stream.
+//! hyper keeps buffers of 16 KiB for each connection, which a watch does not need: the connection is taken from hyper, and the
+//! answer is written directly to its TLS stream.
 
 use std::fmt::Write;
 use std::future::poll_fn;
@@ -24,12 +24,12 @@ use tokio_rustls::server::TlsStream;
 /// The stream of a connection; in a box, because it is moved from one future to the next.
 pub(super) type Stream = Box<TlsStream<TcpStream>>;
 
-/// The time in which a client has to take what is written.
+/// The time limit of a write.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What is written at once, in bytes.
+/// Data is written when there is this much, in bytes, or when no more is pending.
 const AT_ONCE: usize = 32 * 1024;
 
-/// Marks an answer that lasts.
+/// Marks an answer that [`write()`] writes instead of hyper.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lasting;
 
@@ -63,13 +63,13 @@ pub(super) async fn write(mut stream: Stream, response: Response<Body>, now: Off
     }
 }
 
-/// What happens next.
+/// The next event of the answer or of the connection.
 enum Next {
     Data(Bytes),
-    /// There is nothing more now, and something is not sent yet.
+    /// No more data is pending, and some is not sent yet.
     Nothing,
     End,
-    /// The client disconnected, or sends what it must not send during the answer.
+    /// The client disconnected, or sent data during the answer.
     Gone,
 }
 
@@ -104,7 +104,7 @@ async fn send(stream: &mut Stream, bytes: Vec<u8>) -> io::Result<()> {
     timeout(PATIENCE, all).await?
 }
 
-/// Returns the head of the answer; the body is chunked, and the connection ends with it.
+/// Returns the head of the answer. The body is chunked, and the connection is closed after it.
 fn head(parts: &Parts, now: OffsetDateTime) -> String {
     let mut head = format!("HTTP/1.1 {}\r\n", parts.status);
     add_headers(&mut head, &parts.headers);

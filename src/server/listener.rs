@@ -1,4 +1,4 @@
-//! The server: what it listens on, the tasks beside its connections, and a graceful end.
+//! Starts and stops the server, and runs its periodic tasks.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -48,7 +48,7 @@ pub struct Options {
     pub retention: Retention,
     /// The program's version, for `/version`.
     pub version: &'static str,
-    /// The time in which open requests may end when the server stops.
+    /// How long open requests may take to finish when the server stops.
     pub grace: Duration,
 }
 
@@ -131,7 +131,7 @@ impl Server {
         self.address
     }
 
-    /// Returns what an operator has to know, since the last call.
+    /// Returns the notices for the operator since the last call.
     #[must_use]
     pub fn notices(&self) -> Vec<ServerNotice> {
         self.state.as_ref().map(|state| state.notices.take()).unwrap_or_default()
@@ -153,7 +153,7 @@ impl Server {
             }
         }
         runtime.shutdown_timeout(Duration::from_secs(1));
-        // With the state, the writer's channel is closed; it commits what waits and ends.
+        // The writer's channel was closed with the state: the thread commits the waiting changes and ends.
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
@@ -166,7 +166,7 @@ impl Drop for Server {
     }
 }
 
-/// Reads changed files, expires requests, and forgets watches that ended.
+/// Reads changed files every second; expires requests and removes ended watches every 30 seconds.
 async fn maintain(state: Arc<State>, retention: Retention, mut stopped: watch::Receiver<bool>) {
     let mut ticks = interval(Duration::from_secs(1));
     let mut turn = 0_u64;
@@ -187,7 +187,7 @@ async fn maintain(state: Arc<State>, retention: Retention, mut stopped: watch::R
             let _ = state.change(Change::Close { host: host.to_string(), message }, true).await;
         }
         if turn.is_multiple_of(30) {
-            // What does not expire now expires at the next turn.
+            // After a failure, or beyond the limit, requests expire in the next round.
             let _ = state.change(Change::Expire { retention, limit: EXPIRE_AT_ONCE }, true).await;
             state.watchers.sweep();
         }

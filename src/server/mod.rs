@@ -1,7 +1,7 @@
 //! The server of the enrolment CA: Kubernetes's `certificates.k8s.io/v1` over TLS, for hosts, approvers and the signer.
 //!
-//! It holds the queue and no CA key. Clients are authenticated at each request, so that a revocation applies at once. A
-//! [`Site`](site::Site) answers what only the cluster directory knows.
+//! It has the queue and no CA key. Clients are authenticated at each request, so that a revocation applies to the next one. What
+//! depends on the cluster directory is in an implementation of [`Site`](site::Site).
 
 pub mod bootstrap;
 pub mod client;

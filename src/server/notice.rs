@@ -1,15 +1,15 @@
-//! What an operator has to know about a running server.
+//! Notices of a running server to its operator.
 
 use std::sync::{Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 
-/// The serving certificate is reported from this time before its expiry on.
+/// How long before its expiry the serving certificate is reported.
 const EXPIRES_WITHIN: Duration = Duration::days(7);
 /// The largest number of notices that wait to be read.
 const MOST: usize = 100;
 
-/// Something that an operator has to know about a running server.
+/// A notice of a running server to its operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerNotice {
     /// Files that changed cannot be read; the former state applies.
@@ -17,7 +17,7 @@ pub enum ServerNotice {
         /// Why.
         reason: String,
     },
-    /// Files that could not be read are read again.
+    /// Files that could not be read can be read again.
     Readable,
     /// The serving certificate expires soon.
     Expiring {
@@ -31,7 +31,7 @@ pub enum ServerNotice {
     },
 }
 
-/// The notices of a server, each once.
+/// The notices of a server, each of which is given once.
 #[derive(Debug, Default)]
 pub(super) struct Notices(Mutex<State>);
 
@@ -39,14 +39,14 @@ pub(super) struct Notices(Mutex<State>);
 struct State {
     waiting: Vec<ServerNotice>,
     problem: Option<String>,
-    /// A problem that was seen once: a file may just be written.
+    /// The problem of the last check. It is reported if the next check finds it, too: a file may be being written.
     suspected: Option<String>,
     /// The last notice about the serving certificate.
     expiry: Option<ServerNotice>,
 }
 
 impl Notices {
-    /// Notes whether the files could be read, and when the serving certificate expires.
+    /// Adds notices if the result of reading the files, or the state of the serving certificate, has changed.
     pub(super) fn note(&self, problem: Option<String>, not_after: OffsetDateTime, now: OffsetDateTime) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = problem != state.problem;

@@ -2,13 +2,12 @@
 
 use sd_notify::NotifyState;
 
-/// Tells that the server accepts connections.
+/// Notifies systemd that the server accepts connections.
 pub fn ready() {
-    // Without systemd's socket nothing is notified.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
 }
 
-/// Tells that the server stops.
+/// Notifies systemd that the server stops.
 pub fn stopping() {
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
 }

@@ -1,14 +1,14 @@
-//! The requests that changed lately. Most reads and patches are about one of them.
+//! A cache of the requests that changed last: most reads and patches are about one of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::store::queue::{Kind, Published, StoredRequest};
 
-/// The number of changes after which the older half is forgotten.
+/// The number of requests in one half of the cache.
 const HALF: usize = 1024;
 
-/// The requests that changed lately, as they are stored.
+/// The requests that changed last, as they are stored. When the newer half is full, it replaces the older one.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<Halves>);
 
@@ -23,13 +23,13 @@ impl Recent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a listed request.
+    /// Returns a request that changed lately and is still listed.
     pub(super) fn get(&self, name: &str) -> Option<Arc<StoredRequest>> {
         let halves = self.lock();
         halves.newer.get(name).or_else(|| halves.older.get(name)).cloned()
     }
 
-    /// Takes over what is durable, before any watcher gets it.
+    /// Adds committed changes. Called before watchers get them, so that no client reads an older state than it was sent.
     pub(super) fn note(&self, events: &[Published]) {
         let mut halves = self.lock();
         for Published { kind, request, .. } in events {

@@ -1,4 +1,4 @@
-//! What the server asks about its cluster. The cluster directory has the answers.
+//! The interface through which the server uses the cluster directory.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use super::trust::ClientTrust;
 use crate::cluster::name::HostName;
 use crate::enrol::request::RequestContent;
 
-/// The proof of a host in a request, as far as the server can verify it.
+/// The result of verifying the evidence in a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proof {
-    /// Whether the host's SSH key, a one-time token or a present certificate proves the host.
+    /// Whether the host's SSH key, a one-time token or the host's current certificate proves the host.
     pub is_proven: bool,
     /// The id of the one-time token that proves it.
     pub token: Option<String>,
-    /// Why it is refused: the evidence is wrong.
+    /// Why the request is refused, if its evidence is wrong.
     pub refusal: Option<String>,
 }
 
@@ -32,10 +32,10 @@ pub struct BearerToken {
     pub host: Option<HostName>,
 }
 
-/// What reading the changed files did.
+/// The result of reading the changed files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reloaded {
-    /// The hosts whose open requests are closed, because a certificate of theirs was revoked or they left.
+    /// The hosts whose open requests must be closed: one of their certificates was revoked, or the cluster file no longer has them.
     pub closed: Vec<HostName>,
     /// Why something cannot be read, so that the former state still applies.
     pub problem: Option<String>,
@@ -50,15 +50,15 @@ pub enum HostBundle {
     Missing(String),
 }
 
-/// Answers about the cluster. Implementations read files; every answer is bounded in size and time.
+/// The cluster of a server. Implementations read files; every answer is bounded in size and time.
 pub trait Site: Send + Sync + fmt::Debug {
-    /// Returns the present trust in clients.
+    /// Returns the current trust in clients.
     fn trust(&self) -> Arc<ClientTrust>;
 
-    /// Returns the present serving credential.
+    /// Returns the current serving credential.
     fn credential(&self) -> Arc<ServingCredential>;
 
-    /// Reads the files that changed. Called every second; what cannot be read stays as it is.
+    /// Reads the files that changed. Called every second. If one cannot be read, the former state still applies.
     fn reload(&self, now: OffsetDateTime) -> Reloaded;
 
     /// Returns true if the cluster file has the node.
@@ -70,7 +70,7 @@ pub trait Site: Send + Sync + fmt::Debug {
     /// Verifies a bearer token, `ID.SECRET`.
     fn bearer(&self, token: &str, now: OffsetDateTime) -> Option<BearerToken>;
 
-    /// Returns which rule of the policy would decide about a request, and why, as JSON; `None` if no policy is here.
+    /// Returns which rule of the policy would decide about a request, and why, as JSON; `None` if that cannot be determined here.
     fn preview(&self, content: &RequestContent, client: &Client, now: OffsetDateTime) -> Option<Value>;
 
     /// Returns the bundle of a host.

@@ -1,4 +1,4 @@
-//! The open connections of each source, so that one source cannot take the places of all others.
+//! Limits the open connections of each source, so that one source cannot use up the limit of all.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
-/// The number of handshakes of one source at the same time.
+/// The largest number of concurrent handshakes of one source.
 const HANDSHAKES: usize = 64;
 
-/// The open connections of each source: an IPv4 address, or an IPv6 network of 64 bits, whose addresses a host takes at
-/// will.
+/// The open connections of each source: an IPv4 address, or an IPv6 network of 64 bits, because a host can use any address of its
+/// network.
 #[derive(Debug)]
 pub(super) struct Sources {
     limit: usize,
@@ -23,12 +23,12 @@ struct Source {
     handshakes: Arc<Semaphore>,
 }
 
-/// The place of a connection, which is free again when this is dropped.
+/// A counted connection of a source, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     sources: Arc<Sources>,
     source: IpAddr,
-    /// The permits to make a handshake, shared by the connections of the source.
+    /// Limits the concurrent handshakes of the source.
     pub(super) handshakes: Arc<Semaphore>,
 }
 
@@ -42,7 +42,7 @@ impl Sources {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a place for a connection; `None` if its source has all of its places.
+    /// Counts a connection; `None` if its source has reached the limit.
     pub(super) fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let source = source_of(address);
         let mut open = self.lock();

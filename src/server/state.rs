@@ -43,7 +43,7 @@ impl fmt::Debug for State {
     }
 }
 
-/// A connection: its address, the certificates that the client presented, and the last result of judging them.
+/// A connection: its address, the certificates that the client presented, and the last result of verifying them.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) address: SocketAddr,
@@ -58,10 +58,10 @@ struct Presented {
     judged: Mutex<Option<Judged>>,
 }
 
-/// The trust's generation and the time of a judgement, and its result.
+/// The generation of the trust, the time of a verification, and its result.
 type Judged = (u64, OffsetDateTime, Result<Requester, Rejected>);
 
-/// A judgement of a certificate holds for this time while the trust is the same.
+/// How long the result of a verification is used again while the trust does not change.
 const JUDGED_FOR: time::Duration = time::Duration::SECOND;
 
 impl Connection {
@@ -70,12 +70,12 @@ impl Connection {
         Self { address, presented, lasting: Mutex::default() }
     }
 
-    /// Leaves an answer to the task of the connection.
+    /// Passes an answer to the task of the connection.
     pub(super) fn hand_over(&self, response: Response<Body>) {
         *self.lasting.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(response));
     }
 
-    /// Returns the answer that was left.
+    /// Returns the answer that was passed, once.
     pub(super) fn handed_over(&self) -> Option<Response<Body>> {
         self.lasting.lock().unwrap_or_else(PoisonError::into_inner).take().map(|response| *response)
     }

@@ -1,4 +1,4 @@
-//! Trust in clients: the cluster's CAs and what they revoked.
+//! Authenticates clients: the cluster's CAs, and the revoked certificates.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct ClientTrust {
     pub intermediates: Vec<Certificate>,
     /// The CRLs, whose signatures are verified.
     pub crls: Vec<Crl>,
-    /// Further revoked certificates, by SHA-256 of their DER: those that the ledger has.
+    /// Certificates that are revoked in the ledger, by SHA-256 of their DER.
     pub denied: std::collections::BTreeSet<crate::pki::fingerprint::Fingerprint>,
     /// Grows with each change.
     pub generation: u64,

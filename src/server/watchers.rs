@@ -1,6 +1,6 @@
-//! The open watches, and the events that they receive.
+//! Sends events to the open watches.
 //!
-//! A watch of one name is found by that name, so that ten thousand waiting hosts cost nothing while others change.
+//! Watches of one request are found by its name, so that those of ten thousand waiting hosts cost nothing when other requests change.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,18 +11,18 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::store::queue::{Kind, Published, StoredRequest};
 
-/// The number of events that a watch of one name may be behind.
+/// The largest number of unread events of a watch of one name.
 const BEHIND_OF_ONE: usize = 8;
-/// The number of events that a watch of all requests may be behind.
+/// The largest number of unread events of a watch of all requests.
 const BEHIND_OF_ALL: usize = 8192;
 
-/// An event, and its texts once they are needed.
+/// An event, with its text once that is needed.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) version: i64,
     pub(super) kind: Kind,
     pub(super) request: Arc<StoredRequest>,
-    /// The line of a watch; the same for all of them.
+    /// The line of JSON, which is the same for all watches of objects.
     pub(super) line: OnceLock<Bytes>,
 }
 
@@ -90,7 +90,7 @@ impl Watchers {
         }
     }
 
-    /// Forgets watches that ended.
+    /// Removes watches that ended.
     pub(super) fn sweep(&self) {
         let mut open = self.lock();
         open.by_name.retain(|_, own| {
@@ -100,7 +100,7 @@ impl Watchers {
         open.all.retain(|one| !one.is_closed());
     }
 
-    /// Ends all watches, and lets no new one open.
+    /// Ends all watches, and those that are opened later.
     pub(super) fn close(&self) {
         *self.lock() = Open { is_closed: true, ..Open::default() };
     }

@@ -1,4 +1,4 @@
-//! The thread that changes the queue. It groups the changes that wait into one transaction.
+//! The thread that writes the queue. It commits all waiting changes in one transaction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::store::queue::{Change, Queue};
 const GROUP: usize = 256;
 /// The number of changes that may wait.
 const WAITING: usize = 1024;
-/// The part of the places that only authenticated clients and proven requests may use.
+/// The places that are reserved for proven requests, for changes by approvers and signers, and for those of the server itself.
 const RESERVED: usize = WAITING / 2;
 
 struct Job {
@@ -25,7 +25,7 @@ struct Job {
     reply: oneshot::Sender<Outcome>,
 }
 
-/// The figures of the writer.
+/// The counters of the writer, for the metrics.
 #[derive(Debug, Default)]
 pub(super) struct WriterFigures {
     pub(super) commits: AtomicU64,
@@ -35,7 +35,7 @@ pub(super) struct WriterFigures {
     pub(super) is_failing: AtomicBool,
 }
 
-/// The writer, as handlers see it.
+/// The handle of the writer.
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Sender<Job>,
@@ -75,7 +75,7 @@ impl Writer {
 
     /// Makes a change, and waits until it is durable.
     ///
-    /// Changes of unproven requests are refused while half of the places are taken, so that they never hold up others.
+    /// Without `is_privileged` a change is refused while half of the places are taken, so that unproven requests never delay others.
     pub(super) async fn change(&self, change: Change, is_privileged: bool) -> Result<Outcome, NotWritten> {
         if !is_privileged && self.jobs.capacity() <= RESERVED {
             return Err(NotWritten::Busy);

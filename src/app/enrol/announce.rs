@@ -1,4 +1,4 @@
-//! Registers a cluster at bootstrap endpoints, and announces its record there.
+//! Registers a cluster at a bootstrap endpoint, and sends signed records of it to bootstrap endpoints.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,8 +37,6 @@ use crate::store::handovers;
 pub const TOKEN_HEADER: &str = "x-clusterctl-token";
 /// The header with the signature by a registration token.
 pub const SIGNATURE_HEADER: &str = "x-clusterctl-signature";
-/// The default validity of a record.
-pub const VALIDITY: Lifetime = Lifetime::ONE_WEEK;
 const LIMIT: Duration = Duration::from_secs(15);
 /// The status of an endpoint at which the cluster is not registered.
 const NOT_FOUND: u16 = 404;
@@ -73,18 +71,18 @@ pub fn register(endpoint: &Endpoint, token: &Token, cluster: &Cluster, env: &Env
         limit: MAX_RECORD,
     };
     let answer = client(env.now)?.send(&request).map_err(AnnounceError::from)?;
-    accepted(endpoint, &answer)?;
+    check_accepted(endpoint, &answer)?;
     Ok(RegisterReport { id, endpoint: endpoint.clone() })
 }
 
-/// Returns the id by which bootstrap endpoints know the cluster: the pin of its root. During a rotation it is that of the old
-/// root until the end.
+/// Returns the id by which bootstrap endpoints know the cluster: the pin of its root. Until a rotation has ended, it is the pin of
+/// the old root.
 fn registered_id(trust: &TrustBundle) -> Fingerprint {
     let old = trust.rotation().and_then(|rotation| trust.find(rotation.old));
     old.map_or_else(|| trust.pin(), |(ca, _)| ca.root().spki_fingerprint())
 }
 
-/// Returns the ids by which hosts may know the cluster: the present one, and those from which valid handovers lead to it.
+/// Returns the ids by which hosts may know the cluster: the current one, and those from which valid handovers lead to it.
 fn ids(trust: &TrustBundle, handovers: &[Handover], now: OffsetDateTime) -> Vec<Fingerprint> {
     let mut ids = vec![registered_id(trust)];
     for handed in handovers.iter().rev().filter_map(|handover| handover.verify(now).ok()) {
@@ -137,7 +135,7 @@ pub fn announce(options: &AnnounceOptions, cluster: &Cluster, env: &Env) -> Resu
     let client = client(env.now)?;
     let mut handovers = handovers::read(&env.layout)?;
     let rotation = cas.cluster.rotation();
-    // Before hosts get the new root, nothing leads to it.
+    // In this phase hosts do not have the new root yet, so the record has no handover to it.
     if let Some(rotation) = rotation.filter(|rotation| rotation.phase == Phase::Prepare) {
         handovers.retain(|one| one.unverified().is_ok_and(|found| found.new.fingerprint() != rotation.new));
     }
@@ -174,7 +172,7 @@ pub fn announce(options: &AnnounceOptions, cluster: &Cluster, env: &Env) -> Resu
     }
 }
 
-/// Returns the part of the record about a rotation: none before hosts get the new root.
+/// Returns the part of the record about a rotation; `None` in the phase before hosts get the new root.
 fn record_rotation(trust: &TrustBundle) -> Option<RecordRotation> {
     let rotation = trust.rotation().filter(|rotation| rotation.phase != Phase::Prepare)?;
     let (new, _) = trust.find(rotation.new)?;
@@ -187,9 +185,9 @@ fn next_seq(client: &Client, endpoints: &[Endpoint], ids: &[Fingerprint], now: O
     let mut seq = u64::try_from(now.unix_timestamp()).unwrap_or_default();
     for (endpoint, id) in endpoints.iter().flat_map(|endpoint| ids.iter().map(move |id| (endpoint, *id))) {
         let url = format!("{endpoint}{}", record_path(id));
-        // An endpoint that does not answer now is named later; the others get the record nevertheless.
+        // `send` reports an endpoint that does not answer; the others get the record nevertheless.
         let Ok(answer) = client.send(&Request::get(&url, MAX_RECORD)) else { continue };
-        // Only a record under this root counts: another one would be the endpoint's invention.
+        // Only a record that is signed under this root counts: the endpoint could make up any other.
         if let Some(known) = Record::known(&answer.body, id).filter(|_| answer.is_success()) {
             seq = seq.max(known.seq + 1);
         }
@@ -197,14 +195,14 @@ fn next_seq(client: &Client, endpoints: &[Endpoint], ids: &[Fingerprint], now: O
     seq
 }
 
-/// Sends the records to an endpoint. It is enough that one of the ids is registered there.
+/// Sends the records to an endpoint. Succeeds if at least one of the ids is registered there.
 fn send(client: &Client, endpoint: &Endpoint, signed: &[(Fingerprint, String)]) -> Result<(), AnnounceError> {
     let (mut is_accepted, mut unregistered) = (false, None);
     for (id, signed) in signed {
         let url = format!("{endpoint}{}", record_path(*id));
         let body = Some(("application/json", signed.as_bytes()));
         let answer = client.send(&Request { method: "PUT", url: &url, body, headers: &[], limit: MAX_RECORD })?;
-        match accepted(endpoint, &answer) {
+        match check_accepted(endpoint, &answer) {
             Ok(()) => is_accepted = true,
             Err(error) if answer.status == NOT_FOUND => unregistered = unregistered.or(Some(error)),
             Err(error) => return Err(error),
@@ -216,13 +214,13 @@ fn send(client: &Client, endpoint: &Endpoint, signed: &[(Fingerprint, String)]) 
     }
 }
 
-/// What is sent and received is signed by itself, so that the endpoint's certificate is not verified.
+/// Returns a client that does not verify the endpoint's certificate: what is sent and received has its own signature.
 fn client(now: OffsetDateTime) -> Result<Client, AnnounceError> {
     let options = ClientOptions { trust: Trust::SignedAnswers, certificate: None, now, limit: LIMIT };
     Ok(Client::new(&options)?)
 }
 
-fn accepted(endpoint: &Endpoint, answer: &Answer) -> Result<(), AnnounceError> {
+fn check_accepted(endpoint: &Endpoint, answer: &Answer) -> Result<(), AnnounceError> {
     if answer.is_success() {
         return Ok(());
     }

@@ -13,8 +13,8 @@ pub enum AnnounceError {
     /// No endpoint is named.
     #[error("no bootstrap endpoint is named")]
     NoEndpoint,
-    /// The enrolment endpoint is not known.
-    #[error("the address of the enrolment endpoint is not known")]
+    /// No enrolment endpoint is named.
+    #[error("no enrolment endpoint is named")]
     NoEnrolment,
     /// The kubeconfig cannot be used.
     #[error("{} is not a kubeconfig with a client certificate and its key: {reason}", path.display())]
@@ -25,7 +25,7 @@ pub enum AnnounceError {
         reason: String,
     },
     /// The certificate is not an announcer's.
-    #[error("the certificate in {} is {user:?}'s, which may not announce", path.display())]
+    #[error("the certificate in {} is for {user:?}, which is not in the group of announcers", path.display())]
     NotAnAnnouncer {
         /// The file.
         path: PathBuf,
@@ -35,7 +35,7 @@ pub enum AnnounceError {
     /// The endpoint cannot be reached.
     #[error(transparent)]
     Https(#[from] HttpsError),
-    /// The endpoint refused.
+    /// The endpoint refused the registration or the record.
     #[error("{endpoint} refused it (HTTP {status}): {message}")]
     Refused {
         /// The endpoint.

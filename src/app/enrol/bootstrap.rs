@@ -23,7 +23,7 @@ use crate::store::registrations::{BootstrapFolder, Registration};
 /// The port of the bootstrap endpoint.
 pub const PORT: u16 = 6445;
 const LIMIT: u64 = 256 * 1024;
-/// The time that an endpoint waits for one that ends.
+/// How long a starting endpoint waits for the lock of one that is stopping.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The options of a bootstrap endpoint.
@@ -31,9 +31,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 pub struct BootstrapOptions {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// The folder of its state.
+    /// The folder of its records and registration tokens.
     pub state: PathBuf,
-    /// The files of its certificate chain and key; `None` is a new self-signed one, which hosts accept as well.
+    /// The files of its certificate chain and key; `None` for a new self-signed one: hosts do not verify it.
     pub credential: Option<(PathBuf, PathBuf)>,
 }
 
@@ -43,12 +43,12 @@ pub struct BootstrapOptions {
 /// Returns an error if a file cannot be read, the folder cannot be used, or the address cannot be listened on.
 pub fn serve(options: &BootstrapOptions, env: &Env, clock: Clock) -> Result<Bootstrap, Error> {
     let folder = BootstrapFolder::open(&options.state)?;
-    // A record that one server accepts would be older than one that another has accepted.
+    // Of two servers, one could replace a newer record that the other accepted by an older one.
     let lock = folder.lock(LOCK_WAIT).map_err(|error| match error {
         StoreError::Locked { .. } => BootstrapError::InUse(options.state.clone()).into(),
         error => Error::from(error),
     })?;
-    folder.registrations().map_err(of_registrations)?;
+    folder.registrations().map_err(registrations_error)?;
     let (chain, key) = match &options.credential {
         Some((chain, key)) => {
             let chain = input::read_or_wait(chain, LIMIT, "certificate")?;
@@ -59,14 +59,14 @@ pub fn serve(options: &BootstrapOptions, env: &Env, clock: Clock) -> Result<Boot
     Ok(Bootstrap::start(options.listen, &chain, &key, (folder, lock), clock)?)
 }
 
-fn of_registrations(error: StoreError) -> Error {
+fn registrations_error(error: StoreError) -> Error {
     match error {
         StoreError::InTheWay(path) => BootstrapError::Damaged(path).into(),
         error => error.into(),
     }
 }
 
-/// Clients do not verify it: what the endpoint gives is signed under the root whose pin hosts have.
+/// Returns a self-signed certificate and its key. Clients do not verify it: records are signed under the root whose pin hosts have.
 fn self_signed(env: &Env) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Error> {
     let name = ClusterName::parse("bootstrap").map_err(|error| BootstrapError::Tls(error.to_string()))?;
     let made = create_root(CaRole::Cluster, &name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, env.now)?;
@@ -84,7 +84,7 @@ pub fn remove_token(state: &Path, id: &str) -> Result<(), Error> {
         all.retain(|one| one.id != id || one.cluster.is_some());
         Ok(())
     });
-    removed.map_err(of_registrations)
+    removed.map_err(registrations_error)
 }
 
 /// Creates a registration token. The endpoint keeps only its public half.
@@ -105,6 +105,6 @@ pub fn create_token(state: &Path, ttl: Lifetime, env: &Env) -> Result<Token, Err
         all.push(new);
         Ok(())
     });
-    added.map_err(of_registrations)?;
+    added.map_err(registrations_error)?;
     Ok(token)
 }

@@ -1,4 +1,4 @@
-//! The connection that a kubeconfig describes.
+//! Connects to the API that a kubeconfig names.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub enum ConnectionProblem {
     /// It names no CA.
     #[error("it names no CA, and the system's CAs are never trusted")]
     NoCa,
-    /// It verifies nothing.
+    /// It does not verify the server.
     #[error("it does not verify the server (insecure-skip-tls-verify)")]
     Insecure,
     /// Its user has no client certificate with a key.
@@ -57,7 +57,7 @@ pub fn connect(path: &Path) -> Result<ApiMailbox, Error> {
     connect_at(path, None)
 }
 
-/// Like [`connect`], to another server than the kubeconfig names: the one that this process runs.
+/// Like [`connect`], but connects to `server`, if there is one, instead of the server that the kubeconfig names.
 ///
 /// # Errors
 /// Returns the errors of [`connect`].

@@ -1,4 +1,4 @@
-//! A person decides about a request.
+//! Writes the decision of a person about a request.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU8;
@@ -22,15 +22,15 @@ pub struct PersonalDecision<'a> {
     pub choice: Choice,
     /// The reason; may be empty.
     pub reason: &'a str,
-    /// The key that signs it; without one, the mailbox's own approval is written.
+    /// The key that signs it; without one, the approval or denial is written without a signature.
     pub key: Option<&'a SshKey>,
 }
 
 /// Reasons why a decision is not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecisionError {
-    /// The request is decided.
-    #[error("the request {name} is {state} already")]
+    /// The request is decided already.
+    #[error("the request {name} is already {state}")]
     Decided {
         /// The request.
         name: String,
@@ -45,7 +45,7 @@ pub enum DecisionError {
         /// Why.
         reason: String,
     },
-    /// The key does not sign.
+    /// The key cannot sign.
     #[error("the decision cannot be signed: {0}")]
     Ssh(SshError),
     /// The signed decision would not count.
@@ -74,11 +74,13 @@ pub struct WrittenDecision {
     pub request: EnrolmentRequest,
     /// The signed decisions of this kind that count now; `None` if this one was not signed.
     pub signed: Option<usize>,
-    /// How many signed approvals the policy wants; `None` if the mailbox's approval is enough, or a program decides first.
+    /// How many signed approvals the policy requires; `None` if an unsigned one is enough, or a program decides first.
     pub needed: Option<NonZeroU8>,
 }
 
-/// Writes a decision. A signed one is added to the request, and counts when the signer has enough of them.
+/// Writes a decision. A signed one is added to the request as an annotation; the signer decides when there are enough.
+///
+/// The denial of a request that would get no certificate is never signed, because there is nothing to sign it about.
 ///
 /// # Errors
 /// Returns an error if the request is decided, cannot get a certificate, the signature would not count, or the API refuses.
@@ -106,7 +108,7 @@ pub fn decide(
     let mut ruling = Ruling {
         kind: if decision.choice == Choice::Approve { RulingKind::Approved } else { RulingKind::Denied },
         reason: BY_PERSON.to_owned(),
-        message: format!("by {}{}", env.actor, said(decision.reason)),
+        message: format!("by {}{}", env.actor, reason_suffix(decision.reason)),
         annotations: BTreeMap::new(),
     };
     let persons = Persons::read(&judge, env);
@@ -128,7 +130,10 @@ pub fn decide(
     Ok(WrittenDecision { request: written, signed: count, needed })
 }
 
-/// Returns how many signed decisions of this kind count with the last one of `after`, which must be one of them.
+/// Returns how many signed decisions of this kind count in `after`.
+///
+/// # Errors
+/// Returns an error if the decision that `after` has and `before` has not does not count.
 fn counted(
     persons: &Persons,
     subject: &Subject,
@@ -149,6 +154,6 @@ fn counted(
     Err(DecisionError::NotCounted(reason.unwrap_or_else(|| "it was not counted".to_owned())))
 }
 
-fn said(reason: &str) -> String {
+fn reason_suffix(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }

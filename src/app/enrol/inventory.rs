@@ -1,4 +1,4 @@
-//! What the cluster file grants to a request.
+//! The part of a decision that the cluster file determines.
 
 use crate::app::sign::RequestProblem;
 use crate::cluster::profile::CertificateSpec;

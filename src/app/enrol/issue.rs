@@ -1,7 +1,7 @@
 //! Issues certificates for approved requests, many at once.
 //!
-//! The cluster directory is read again, under its lock, and each request is judged again: only its public key is used. The
-//! ledger records a certificate before anyone gets it, and a request that got one gets the same again.
+//! The cluster directory is read again, under its lock, and each request is judged again. Only the public key is taken from a
+//! request. The ledger records a certificate before anyone gets it, and a request that got one gets the same again.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ use crate::store::ledger::enrolments::{DENIED, EnrolmentRecord};
 use crate::store::ledger::records::CertificateRecord;
 use crate::store::tokens;
 
-/// An approved request.
+/// An approved request, to be signed.
 #[derive(Debug, Clone)]
 pub struct Order {
     /// The request.
@@ -39,7 +39,7 @@ pub struct Order {
     pub approved_by: String,
 }
 
-/// What became of an approved request.
+/// The result of issuing for an approved request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It has a certificate.
@@ -55,7 +55,7 @@ pub enum Outcome {
 /// A certificate for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedChain {
-    /// The certificate, and its CA's path up to the root, which is left out; PEM.
+    /// The certificate and the intermediates above it, without the root; PEM.
     pub pem: String,
     /// The serial number.
     pub serial: Serial,
@@ -63,7 +63,7 @@ pub struct IssuedChain {
     pub fingerprint: Fingerprint,
     /// When it expires.
     pub not_after: OffsetDateTime,
-    /// Whether the request had got it before.
+    /// Whether the request got this certificate in an earlier run.
     pub again: bool,
 }
 
@@ -117,11 +117,12 @@ pub fn issue(
     }
     log_refused(orders, &outcomes, env, &mut judge)?;
     if !made.is_empty() {
-        // Before the ledger: a token that was used is accepted again for the same key alone.
+        // Before the ledger, so that no certificate exists for a token that another key could use. If this process is
+        // killed in between, the same key may use the token again.
         use_tokens(orders, &made, &judge, env)?;
         certify::write(made, &records, env, &mut judge.ledger, &judge.cas)?;
     }
-    let missing = || Outcome::NotNow("it was left out".to_owned());
+    let missing = || Outcome::NotNow("no result was computed for it".to_owned());
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect())
 }
 
@@ -149,7 +150,7 @@ fn use_tokens(orders: &[Order], made: &[Made], judge: &Judge, env: &Env) -> Resu
     Ok(())
 }
 
-/// Returns the outcome for a request that is not signed now, or else what to sign.
+/// Returns the outcome of a request for which nothing is signed (`Ok`), or the certificate to sign (`Err`).
 fn answered(judge: &Judge, order: &Order, now: OffsetDateTime) -> Result<Result<Outcome, CertificateSpec>, Error> {
     let request = &order.request;
     let spec = match judge.inventory(request)? {
@@ -212,7 +213,7 @@ fn record(order: &Order, spec: &CertificateSpec, chain: &IssuedChain) -> Enrolme
     }
 }
 
-/// Records approved requests that are refused.
+/// Records in the ledger which approved requests were refused.
 fn log_refused(orders: &[Order], outcomes: &[Option<Outcome>], env: &Env, judge: &mut Judge) -> Result<(), Error> {
     let refused = orders.iter().zip(outcomes).filter_map(|(order, outcome)| match outcome {
         Some(Outcome::Refused(problems)) => {

@@ -1,4 +1,4 @@
-//! What the cluster directory says about a request: the certificate that its host may have, and what is proven.
+//! Judges requests with the cluster directory: which certificate their host may have, and what is proven.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub use super::inventory::Inventory;
 use super::prepared::{Prepared, Proofs};
 use super::proofs;
 
-/// The number of a host's past certificates that reviewers are told.
+/// The largest number of a host's past certificates in a review.
 const HISTORY: usize = 20;
 
 /// The cluster file, the CAs and the ledger, as they are now.
@@ -87,7 +87,7 @@ impl Judge {
         self.cas.cluster.pin()
     }
 
-    /// Returns true for a signer whose accounts are those of the cluster file. Requests for others are left alone.
+    /// Returns true if a `signerName` is for the cluster file's scheme of accounts. Requests for other signers are ignored.
     #[must_use]
     pub fn signs_for(&self, signer: SignerName) -> bool {
         signer.accounts() == self.cluster.accounts
@@ -125,11 +125,12 @@ impl Judge {
         self.prepare_at(request, self.env.now)
     }
 
-    /// Like [`Self::prepare`], with the proofs as they were when the request was created. What was revoked later does not count.
+    /// Like [`Self::prepare`], with the proofs as of the creation of the request. Later revocations of the host's certificates do not
+    /// deny it. A token, or a certificate of the connection, that was revoked later still proves nothing.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be read.
-    pub fn prepare_as_of_then(&self, request: &EnrolmentRequest) -> Result<Prepared, Error> {
+    pub fn prepare_as_of_creation(&self, request: &EnrolmentRequest) -> Result<Prepared, Error> {
         Ok(Prepared { revoked_since: None, ..self.prepare_at(request, request.created)? })
     }
 
@@ -180,20 +181,20 @@ impl Judge {
             request,
             kind,
             spec,
-            not_after: self.latest_end(spec),
+            not_after: self.latest_not_after(spec),
             host: self.cluster.node(request.content.host.as_str())?,
             history: of_host.into_iter().take(HISTORY).map(past).collect(),
         };
         Some(review.to_json())
     }
 
-    fn latest_end(&self, spec: &CertificateSpec) -> OffsetDateTime {
+    fn latest_not_after(&self, spec: &CertificateSpec) -> OffsetDateTime {
         let ca = self.cas.of(spec.policy().signed_by).active().not_after();
         (self.env.now + spec.lifetime.duration()).min(ca)
     }
 }
 
-/// Returns why a host's open request is closed: its certificates were revoked after it asked.
+/// Returns why a host's open request is denied: certificates of the host were revoked after it was sent.
 fn revoked_since(of_host: &[IssuedCertificate], request: &EnrolmentRequest) -> Option<String> {
     let is_of_a_node = |issued: &&IssuedCertificate| {
         [Profile::KubeletClient, Profile::KubeletServer].iter().any(|profile| issued.profile == profile.policy().name)
@@ -202,6 +203,10 @@ fn revoked_since(of_host: &[IssuedCertificate], request: &EnrolmentRequest) -> O
     let later =
         revoked.filter(|revocation| revocation.reason != Reason::Superseded && revocation.at >= request.created);
     later.map(|revocation| revocation.reason).next().map(|reason| {
-        format!("certificates of {} were revoked ({}) after it asked", request.content.host, reason.as_str())
+        format!(
+            "certificates of {} were revoked ({}) after the request was sent",
+            request.content.host,
+            reason.as_str()
+        )
     })
 }

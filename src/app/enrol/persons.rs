@@ -1,4 +1,4 @@
-//! Decisions of persons: the mailbox's approval, or approvals that SSH keys signed.
+//! Decisions by persons: approvals and denials at the mailbox, or decisions signed with SSH keys.
 
 #[cfg(feature = "server")]
 use std::num::NonZeroU8;
@@ -21,14 +21,14 @@ use crate::store::files;
 /// The largest file of allowed signers, in bytes.
 const MAX_SIGNERS: u64 = 1024 * 1024;
 
-/// The reason in the condition of what the signer approved or denied by its policy.
+/// The reason in the condition of a request that the policy approved or denied.
 #[cfg(feature = "server")]
 pub(super) const BY_POLICY: &str = "Policy";
-/// The reason in the condition of what a person decided.
+/// The reason in the condition of a request that a person approved or denied.
 #[cfg(feature = "server")]
 pub(super) const BY_PERSON: &str = "Person";
 
-/// The SSH keys of those who decide.
+/// The SSH keys and the names of the approvers.
 #[derive(Debug)]
 pub struct Persons {
     signers: Option<Result<AllowedSigners, String>>,
@@ -37,7 +37,7 @@ pub struct Persons {
 }
 
 impl Persons {
-    /// Reads the file that the cluster file names.
+    /// Reads the file of allowed signers that the cluster file names. An error of the file is kept until it is needed.
     #[must_use]
     pub fn read(judge: &Judge, env: &Env) -> Self {
         let enrolment = judge.enrolment();
@@ -51,7 +51,7 @@ impl Persons {
         Self { signers, approvers, pin: judge.pin() }
     }
 
-    /// Returns what is signed about a request; `None` if it would get no certificate.
+    /// Returns what a decision about a request signs; `None` if the request would get no certificate.
     #[must_use]
     pub fn subject(&self, request: &EnrolmentRequest, inventory: &Inventory) -> Option<Subject> {
         match inventory {
@@ -86,10 +86,10 @@ impl Persons {
     }
 }
 
-/// Returns who approved a request, or as the inner error who denied it; `None` if that is open.
+/// Returns who approved a request (inner `Ok`) or who denied it (inner `Err`); `None` if no person has decided.
 ///
 /// # Errors
-/// Returns why signed decisions are missing, or cannot be read.
+/// Returns an error if signed approvals are missing or cannot be read, or only the policy has approved the request.
 #[cfg(feature = "server")]
 pub(super) fn by_persons(
     prepared: &Prepared,
@@ -117,8 +117,8 @@ pub(super) fn by_persons(
         None if request.state == State::Approved => {
             let said = request.conditions.iter().find(|condition| condition.kind == "Approved");
             if said.is_some_and(|condition| condition.reason == BY_POLICY) {
-                // It is judged again, as nothing was signed yet. A policy's approval is no person's.
-                return Err("the policy approved it before, and does not any more".to_owned());
+                // No certificate was issued yet, so the request is judged again. An approval by the policy is not one by a person.
+                return Err("the policy approved it earlier, and no longer does".to_owned());
             }
             let said = said.map(|condition| sanitized(&format!("{}: {}", condition.reason, condition.message)));
             Ok(Some(Ok(format!("approved at the mailbox ({})", said.unwrap_or_default()))))

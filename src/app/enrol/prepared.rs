@@ -11,7 +11,7 @@ use crate::cluster::enrolment::{Policy, Program, RequestKind, Requirement, Webho
 use crate::enrol::policy::{Answer, Decision, Target, Verdict, decide};
 use crate::enrol::request::EnrolmentRequest;
 
-/// What is proven about who sent a request.
+/// The evidence about the sender of a request, judged.
 #[derive(Debug, Clone)]
 pub(super) struct Proofs {
     pub(super) same_host: Result<String, String>,
@@ -75,7 +75,7 @@ impl Prepared {
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 return self.without_rules(Verdict::Deny, problems.join("; "));
             }
-            // The cluster file may be older than the host.
+            // The host may be added to the cluster file later.
             Inventory::Unknown(problem) => {
                 return self.without_rules(Verdict::Queue { approvals: None }, problem.to_string());
             }

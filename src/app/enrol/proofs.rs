@@ -1,4 +1,4 @@
-//! What proves who sent a request.
+//! Judges the evidence about the sender of a request.
 
 use std::net::IpAddr;
 
@@ -26,13 +26,14 @@ use crate::store::tokens::Tokens;
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 /// The attribute in which clusterctl's own API names the client's address.
 const SOURCE_ADDRESS: &str = "clusterctl.io/source-address";
-/// A host's clock may differ by this much, and a statement is as old at most.
+/// The largest difference between the time of a statement and now: its age, and the error of the host's clock.
 const CLOCK: Duration = Duration::hours(24);
 
-/// Returns what proves that a request came over a connection with the host's present certificate.
+/// Returns the proof that a request came over a connection with the host's current client certificate, or as the inner error
+/// why that is not proven.
 ///
 /// # Errors
-/// Returns an error if the ledger cannot be read; the inner error says why nothing is proven.
+/// Returns an error if the ledger cannot be read.
 pub(super) fn same_host(
     request: &EnrolmentRequest,
     ledger: &Ledger,
@@ -81,7 +82,7 @@ fn evidence(request: &EnrolmentRequest) -> Result<Evidence, String> {
     evidence::read(&request.content.pem, &der).map_err(|error| error.to_string())
 }
 
-/// Answers whether the host's SSH key signed a request.
+/// Judges whether the host's SSH key signed a request.
 pub(super) fn ssh_host_key(request: &EnrolmentRequest, cluster: &Cluster, cas: &CaSet, now: OffsetDateTime) -> Answer {
     let host = &request.content.host;
     let evidence = match evidence(request) {
@@ -119,14 +120,15 @@ fn names(cluster: &Cluster) -> impl Iterator<Item = &str> {
     cluster.host_names().into_iter().map(crate::cluster::name::HostName::as_str)
 }
 
-/// Returns the SSH keys of a host as lines of OpenSSH.
+/// Returns the SSH keys of a host in OpenSSH's one-line format.
 fn keys_of(cluster: &Cluster, name: &str) -> Vec<String> {
     let entries = cluster.master(name).into_iter().chain(cluster.node(name));
     let is_ssh = |one: &&Recipient| matches!(one.kind(), RecipientKind::SshEd25519 | RecipientKind::SshRsa);
     entries.flat_map(|host: &Host| host.recipients.iter()).filter(is_ssh).map(ToString::to_string).collect()
 }
 
-/// Returns the id of a token whose secret authenticates a request's statement about itself, and about this cluster.
+/// Returns the record of the token with whose secret the HMAC in a request was made. Its statement must be about this request,
+/// its host and this cluster. Whether the token is valid is not checked.
 pub(super) fn proven_token(request: &EnrolmentRequest, tokens: &Tokens, cas: &CaSet) -> Result<TokenRecord, String> {
     let evidence = evidence(request)?;
     let (Some(statement), Some(claim)) = (evidence.statement, evidence.token) else {
@@ -145,7 +147,7 @@ pub(super) fn proven_token(request: &EnrolmentRequest, tokens: &Tokens, cas: &Ca
     Ok(record.clone())
 }
 
-/// Answers whether a request has a one-time token of its host.
+/// Judges whether a request has a valid one-time token of its host.
 pub(super) fn token(request: &EnrolmentRequest, tokens: &Tokens, cas: &CaSet, now: OffsetDateTime) -> Answer {
     let record = match proven_token(request, tokens, cas) {
         Ok(record) => record,
@@ -166,7 +168,7 @@ pub(super) fn token(request: &EnrolmentRequest, tokens: &Tokens, cas: &CaSet, no
     }
 }
 
-/// Answers whether a request came from an address of its host.
+/// Judges whether a request came from an address of its host.
 pub(super) fn source_address(request: &EnrolmentRequest, cluster: &Cluster) -> Answer {
     let seen = request.requester.extra.get(SOURCE_ADDRESS).map(Vec::as_slice).unwrap_or_default();
     let [text] = seen else { return Answer::Failed("the address that it came from is not known".to_owned()) };

@@ -1,4 +1,4 @@
-//! Proves an enrolment endpoint: its chain and name, and that clients who may not get nothing.
+//! Proves an enrolment endpoint: its chain and name, and that it refuses clients without rights.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ const TIME: Duration = Duration::from_secs(10);
 /// The answers that refuse a client (RFC 9110 § 15.5.2, § 15.5.4).
 const REFUSALS: [u16; 2] = [401, 403];
 
-/// The endpoint, and what it has to prove itself under.
+/// The endpoint, and the roots and the id that it has to match.
 struct Target<'a> {
     endpoint: &'a Endpoint,
     roots: Vec<Certificate>,
@@ -87,22 +87,22 @@ impl Target<'_> {
     }
 
     /// Judges an answer to a client that has to be refused.
-    fn refused(&self, aspect: Aspect, answer: Result<Answer, HttpsError>, may_get: &str) -> Finding {
+    fn refused(&self, aspect: Aspect, answer: Result<Answer, HttpsError>, expected: &str) -> Finding {
         match answer {
             Ok(answer) if REFUSALS.contains(&answer.status) => {
-                self.finding(aspect, Status::Pass).saw(format!("HTTP {}", answer.status), may_get)
+                self.finding(aspect, Status::Pass).saw(format!("HTTP {}", answer.status), expected)
             }
-            // A server may also end the handshake.
+            // A server may also abort the handshake.
             Err(HttpsError::Unreachable { reason, .. }) => {
-                self.finding(aspect, Status::Pass).saw(format!("no connection: {reason}"), may_get)
+                self.finding(aspect, Status::Pass).saw(format!("no connection: {reason}"), expected)
             }
             Ok(answer) => self
                 .finding(aspect, Status::Fail)
-                .saw(format!("HTTP {}: {}", answer.status, answer.message()), may_get)
+                .saw(format!("HTTP {}: {}", answer.status, answer.message()), expected)
                 .remedy(EnrolmentRemedy::ReplaceEnrolmentServer),
             Err(error) => self
                 .finding(aspect, Status::NotProven)
-                .saw(error.to_string(), may_get)
+                .saw(error.to_string(), expected)
                 .remedy(EnrolmentRemedy::StartEnrolmentServer),
         }
     }
@@ -147,18 +147,18 @@ impl Target<'_> {
         Ok(false)
     }
 
-    /// Without a certificate, a client may only discover, and read a request that it sent, by its name.
+    /// A client without a certificate may not list requests.
     fn anonymous(&self) -> Result<Finding, Error> {
         Ok(self.refused(
             Aspect::Anonymous,
             self.get(None, REQUESTS),
-            "refused: the list of requests is not for everybody",
+            "refused: anonymous clients may not list requests",
         ))
     }
 
-    /// A client of another CA with the name of an approver gets nothing.
+    /// A client with a certificate of another CA for the group of approvers may not list requests.
     fn untrusted(&self) -> Result<Finding, Error> {
-        let expected = "refused: the certificate is of another CA";
+        let expected = "refused: another CA issued the certificate";
         let Some(root) = self.roots.first() else {
             return Ok(self.finding(Aspect::Untrusted, Status::Skipped).saw("there is no root", expected));
         };
@@ -178,12 +178,12 @@ impl Target<'_> {
         named.ok_or_else(|| directory_without_hosts().into())
     }
 
-    /// A node cannot ask for another node's certificate. Nothing is created: it is a dry run.
+    /// A node may not request another node's certificate. The request is a dry run, so that nothing is created.
     ///
-    /// Nodes that joined keep their keys, so that the directory may have none of them. Then the request has the statement of
-    /// another host, which a server must refuse as well.
+    /// Nodes that joined keep their keys, so the directory may have none. Then the request has the statement of another host as
+    /// evidence, which a server must refuse as well.
     fn other_node(&self) -> Result<Finding, Error> {
-        let expected = "refused: a node asks for itself alone";
+        let expected = "refused: a node may only request its own certificates";
         let with_key = self.cluster.nodes.iter().find_map(|node| {
             let spec = self.cluster.node_specs(node).into_iter().find(|spec| spec.profile == Profile::KubeletClient)?;
             Some((node, credentials::read(&self.env.layout, &spec).ok()?.credential))

@@ -1,4 +1,4 @@
-//! The queue of the enrolment CA's server, read beside the server.
+//! Opens the queue of the enrolment CA's server for reading, also while the server runs.
 
 use std::path::Path;
 

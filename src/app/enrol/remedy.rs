@@ -7,11 +7,11 @@ pub enum ReviewRemedy {
     EnableEnrolment,
     /// Correct the kubeconfig.
     CorrectKubeconfig,
-    /// Give the account its rights.
+    /// Grant the account its rights.
     GrantRights,
-    /// See whether the API can be reached, and run again.
+    /// Check that the API can be reached, and run the command again.
     CheckConnection,
-    /// Wait until the other signer ends.
+    /// Stop the other signer, or wait until it stops.
     EndTheOtherSigner,
     /// List the requests.
     ListRequests,

@@ -1,4 +1,4 @@
-//! Reviews requests: what a policy says about each, and why.
+//! Reviews requests: what a policy decides about each, and why.
 
 use crate::app::enrol::judge::{Inventory, Judge};
 use crate::app::enrol::persons::Persons;
@@ -23,7 +23,7 @@ pub struct ReviewedRequest {
     pub decision: Option<Decision>,
     /// The signed decisions of persons, or why they cannot be read.
     pub tally: Result<Tally, String>,
-    /// Whether the signer acts for its `signerName` in this cluster.
+    /// Whether its `signerName` is one that the signer of this cluster signs for.
     pub is_ours: bool,
 }
 
@@ -91,7 +91,7 @@ impl ReplayedRequest {
 /// # Errors
 /// Returns the errors of [`review`].
 pub fn replay(requests: Vec<EnrolmentRequest>, policy: &Policy, env: &Env) -> Result<Vec<ReplayedRequest>, Error> {
-    let before = reviewed(requests.clone(), None, None, env, Judge::prepare_as_of_then)?;
-    let after = reviewed(requests, Some(policy), None, env, Judge::prepare_as_of_then)?;
+    let before = reviewed(requests.clone(), None, None, env, Judge::prepare_as_of_creation)?;
+    let after = reviewed(requests, Some(policy), None, env, Judge::prepare_as_of_creation)?;
     Ok(before.into_iter().zip(after).map(|(before, after)| ReplayedRequest { before, after }).collect())
 }

@@ -22,17 +22,17 @@ use crate::store::tokens;
 pub struct TokenOptions {
     /// The host that it is for.
     pub host: HostName,
-    /// Whether kubelets and kubeadm can send it.
+    /// Its kind: for `join`, or a bearer token for kubelets and kubeadm.
     pub kind: TokenKind,
-    /// The address that it is used from.
+    /// The address or network from which it may be used; `None` for any.
     pub source: Option<Source>,
-    /// The key that it is for.
+    /// SHA-256 of the SubjectPublicKeyInfo that it is for; `None` for any key.
     pub key: Option<Fingerprint>,
     /// Its lifetime.
     pub ttl: Lifetime,
 }
 
-/// Creates a token. Its secret is returned once, and is in the file of tokens, which only its owner can read.
+/// Creates a token, and writes it with its secret to the file of tokens, which only its owner can read.
 ///
 /// # Errors
 /// Returns an error if the host is not a node of the cluster file, or the file cannot be written.
@@ -73,7 +73,7 @@ pub fn list(env: &Env) -> Result<Vec<TokenRecord>, Error> {
     Ok(tokens::read(&env.layout)?.all().cloned().collect())
 }
 
-/// Revokes a token, or returns it if it was revoked already.
+/// Revokes a token. One that was revoked before keeps the time of its revocation.
 ///
 /// # Errors
 /// Returns an error if there is no such token, or the file cannot be written.

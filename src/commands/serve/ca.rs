@@ -54,7 +54,7 @@ pub(super) struct ServeCaArgs {
     /// Decide and sign in this process, too: then the process that listens has the CA's key
     #[arg(long)]
     signer: bool,
-    /// The kubeconfig with which it signs, of issue-admin --signer [default: pki/admins/signer.conf]
+    /// The kubeconfig of the signer, which clusterctl issue-admin --signer makes [default: pki/admins/signer.conf]
     #[arg(long, requires = "signer", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     signer_kubeconfig: Option<PathBuf>,
     /// Write the signer's metrics to this file, as those of clusterctl signer --metrics
@@ -78,9 +78,9 @@ pub(super) fn run(args: &ServeCaArgs, context: &mut Context<'_>) -> Result<Exit>
         max_connections_per_address: args.max_connections_per_address,
         version: env!("CARGO_PKG_VERSION"),
     };
-    // Opened before anything listens, because it may prompt.
+    // Before the server starts, because it may prompt for a passphrase.
     let issuers = if args.signer { signer_issuers(args, &cluster, context)? } else { Vec::new() };
-    // The injected clock only lives as long as the command, so the server keeps its distance from the system's.
+    // The server's threads cannot borrow the injected clock, so they add its difference to the system's clock.
     let ahead = (context.clock)() - OffsetDateTime::now_utc();
     let server = serve::serve(&options, &cluster, &context.env, Arc::new(move || OffsetDateTime::now_utc() + ahead))?;
     context.stop.listen();

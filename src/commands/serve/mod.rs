@@ -21,7 +21,7 @@ enum ServeCommand {
     /// Take requests of hosts for certificates, for approvers and the signer
     #[command(after_help = super::examples::SERVE_CA)]
     Ca(ca::ServeCaArgs),
-    /// Tell hosts where clusters are: signed records, by the clusters' ids
+    /// Give hosts the signed records of clusters, by the clusters' ids
     #[command(after_help = super::examples::SERVE_BOOTSTRAP)]
     Bootstrap(bootstrap::ServeBootstrapArgs),
 }

@@ -10,10 +10,10 @@ use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
 
-/// `insecure-always-approve` may end this far ahead.
+/// The longest time for which `insecure-always-approve` may be set.
 const LONGEST_INSECURE: Duration = Duration::hours(24);
 
-/// What a policy's conditions are compared with.
+/// The properties of a request with which the conditions of rules are compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     /// The host.
@@ -24,12 +24,12 @@ pub struct Target<'a> {
     pub kind: RequestKind,
 }
 
-/// The answer of a requirement.
+/// The answer to a requirement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// The request has what is required.
     Ok {
-        /// What shows it.
+        /// The evidence, as text.
         evidence: String,
         /// The longest lifetime that a reviewer allows; `None` for no limit.
         validity: Option<Lifetime>,
@@ -40,17 +40,17 @@ pub enum Answer {
     Denied(String),
     /// A reviewer wants a person to decide.
     Queued(String),
-    /// There is no answer now.
+    /// There is no answer now: a reviewer failed, or wants to be asked again.
     Unknown(String),
 }
 
 impl Answer {
-    /// Returns an answer without a limit of the lifetime.
+    /// Returns [`Self::Ok`] without a limit of the lifetime.
     pub fn ok(evidence: impl Into<String>) -> Self {
         Self::Ok { evidence: evidence.into(), validity: None }
     }
 
-    /// Returns the answer in a word.
+    /// Returns the name of the answer.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl Answer {
         }
     }
 
-    /// Returns what shows it, or the reason.
+    /// Returns the evidence or the reason.
     #[must_use]
     pub fn evidence(&self) -> &str {
         match self {
@@ -87,7 +87,7 @@ pub enum Verdict {
     Deny,
     /// A person decides.
     Queue {
-        /// The number of approvals signed by SSH keys that are needed; `None` if the mailbox's approval is enough.
+        /// The number of approvals signed with SSH keys that is required; `None` if an unsigned approval at the mailbox is enough.
         approvals: Option<NonZeroU8>,
     },
     /// A reviewer gave no answer: it is asked again.
@@ -95,7 +95,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Returns the verdict in a word.
+    /// Returns the name of the verdict.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -116,7 +116,7 @@ pub struct RequirementTrace {
     pub answer: Option<Answer>,
 }
 
-/// A rule, and what became of it.
+/// A rule, and the result of evaluating it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleTrace {
     /// The rule's name.
@@ -134,9 +134,9 @@ pub struct RuleTrace {
 pub struct Decision {
     /// The verdict.
     pub verdict: Verdict,
-    /// The rule that decided, or the policy that is one word; `None` if no rule did.
+    /// The name of the rule that decided, or of a policy without rules; `None` if no rule decided.
     pub rule: Option<String>,
-    /// The reason in words.
+    /// The reason as text.
     pub reason: String,
     /// All rules up to the one that decided.
     pub rules: Vec<RuleTrace>,
@@ -148,10 +148,10 @@ impl Decision {
     }
 }
 
-/// Decides about a request. Each requirement is asked once, when the first rule needs it.
+/// Decides about a request. `ask` is called at most once for each requirement, when the first rule needs it.
 ///
-/// A rule whose requirement has no answer decides for now: a later rule must not deny, or approve, what it might have
-/// decided otherwise.
+/// A requirement without an answer ends the evaluation with [`Verdict::Retry`]: a later rule must not decide what this rule may
+/// decide differently.
 pub fn decide(
     policy: &Policy,
     target: &Target<'_>,
@@ -178,7 +178,7 @@ pub fn insecure(until: OffsetDateTime, now: OffsetDateTime) -> Result<String, St
     if until <= now {
         Err(format!("insecure-always-approve ended at {}", stamp(until)))
     } else if until - now > LONGEST_INSECURE {
-        Err(format!("insecure-always-approve is to last until {}, more than 24 hours from now", stamp(until)))
+        Err(format!("insecure-always-approve is set until {}, which is more than 24 hours from now", stamp(until)))
     } else {
         Ok(format!("every host is approved without a proof until {}", stamp(until)))
     }

@@ -1,6 +1,6 @@
-//! Who gets a certificate: a policy's rules in their order, and what each requirement answers.
+//! Evaluates policies: the first rule whose conditions match and whose requirements are met decides.
 //!
-//! [`decide`] asks what it needs through a function, so that nothing here reads a ledger or runs a program.
+//! [`decide`] gets the answers to requirements from a function, so that this module reads no ledger and runs no program.
 
 mod decision;
 pub mod review;

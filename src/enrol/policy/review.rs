@@ -1,4 +1,4 @@
-//! ApprovalReview: the JSON that programs and services get about a request, and their answer.
+//! `ApprovalReview`: the JSON that reviewers (programs and services) get about a request, and their answer.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ pub struct Review<'a> {
     pub kind: RequestKind,
     /// The certificate that it would get.
     pub spec: &'a CertificateSpec,
-    /// The latest end of that certificate.
+    /// The latest `notAfter` of that certificate.
     pub not_after: OffsetDateTime,
     /// The host, as in the cluster file.
     pub host: &'a Host,
@@ -109,7 +109,7 @@ fn split(pem: &[u8]) -> (String, String) {
     (csr.to_owned(), evidence.to_owned())
 }
 
-/// Reasons why an answer is none.
+/// Reasons why an answer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
     /// It is longer than [`MAX_ANSWER`].
@@ -121,7 +121,7 @@ pub enum AnswerError {
     /// It is of another kind.
     #[error("its answer is of the kind {0:?}")]
     OtherKind(String),
-    /// Its verdict is none.
+    /// Its verdict is not one of the four.
     #[error("its verdict {0:?} is none of approve, deny, queue and retry")]
     Verdict(String),
     /// Its validity is not a lifetime.
@@ -142,7 +142,7 @@ struct Written {
 /// Reads the answer of a reviewer. Unknown keys are errors: a misspelt `validity` must not be ignored.
 ///
 /// # Errors
-/// Returns an error if it is no answer.
+/// Returns an error if it cannot be used.
 pub fn read_answer(bytes: &[u8]) -> Result<Answer, AnswerError> {
     if bytes.len() > MAX_ANSWER {
         return Err(AnswerError::TooLong(bytes.len()));

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::object::IncludeObject;
 use super::status::Failed;
 
-/// Returns what each row of a table has, if the client prefers a table; `None` for objects.
+/// Returns what the rows of a table include, if the client prefers a table; `None` for objects.
 pub(super) fn table(call: &Call) -> Result<Option<IncludeObject>, Failed> {
     let first = call.accept().split(',').map(str::trim).find(|one| {
         let media_type = one.split(';').next().unwrap_or_default().trim();

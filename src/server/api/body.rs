@@ -18,7 +18,7 @@ use crate::enrol::request::{RequestContent, RequestFields};
 
 /// The largest body, in bytes.
 pub(super) const MAX_BODY: usize = 64 * 1024;
-/// The time in which a body has to arrive.
+/// The time limit for receiving a body.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Call {

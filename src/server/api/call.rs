@@ -21,7 +21,7 @@ pub(super) struct Call {
     pub(super) query: HashMap<String, String>,
     pub(super) headers: HeaderMap,
     pub(super) path: String,
-    /// A mutex, so that a reference to the request can be held while it waits.
+    /// In a mutex, because `Body` is not `Sync` and handlers hold a reference to the call across `await`.
     pub(super) body: Mutex<Body>,
 }
 

@@ -19,7 +19,7 @@ use crate::store::queue::{Answer as Changed, Change};
 
 /// The limits of open requests.
 const LIMITS: Limits = Limits { of_host: 4, of_unknown: 64 };
-/// The prefix of annotations that only approvers and signers set.
+/// The prefix of annotations that only approvers and signers may set.
 const OWN_ANNOTATIONS: &str = "clusterctl.io/";
 /// The annotation of a dry run.
 const PREVIEW: &str = "clusterctl.io/preview";
@@ -39,7 +39,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
         let why = format!("its credential is not that of the host {}", content.host);
         return Err(call.forbidden("create", RESOURCE, &why));
     }
-    // It takes less time than another thread needs to take over.
+    // Without `block_in_place`: that would take longer.
     let proof = call.state.site.prove(&content, &call.client, call.state.now());
     if let Some(refusal) = &proof.refusal {
         return Err(call.forbidden("create", RESOURCE, refusal));
@@ -65,7 +65,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
     }
 }
 
-/// Returns the annotations of a client that only requests.
+/// Returns the annotations that a new request may have.
 fn foreign(annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
     annotations.into_iter().filter(|(name, _)| !name.starts_with(OWN_ANNOTATIONS)).collect()
 }
@@ -90,10 +90,10 @@ fn name(incoming: &Incoming) -> Result<String, Failed> {
     }
 }
 
-/// Answers which rule would decide, and why. Nothing is written.
+/// Answers a dry run: which rule would decide, and why.
 fn preview(call: &Call, name: &str, incoming: &Incoming, content: &RequestContent, proof: &Proof) -> Answer {
     let (site, now) = (&call.state.site, call.state.now());
-    // Others could learn the policy, and it takes long.
+    // Evaluating the policy takes long, and clients without proof must not learn it.
     let may_know = proof.is_proven || call.client.may_see_all();
     let preview = || tokio::task::block_in_place(|| site.preview(content, &call.client, now));
     let decision = if may_know { preview() } else { None };

@@ -1,4 +1,4 @@
-//! The discovery of APIs, as kubectl and client-go read it, and of the cluster, as kubeadm does.
+//! The discovery of APIs for kubectl and client-go, and of the cluster for kubeadm.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};

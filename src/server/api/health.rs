@@ -19,7 +19,7 @@ pub(super) async fn live() -> Answer {
     Ok(response(StatusCode::OK, TEXT, "ok"))
 }
 
-/// Ready while the queue can be read, and its last change was written.
+/// Ready if the queue can be read, and the last transaction was written.
 pub(super) async fn ready(Shared(state): Shared<Arc<State>>) -> Answer {
     let can_read = state.read(|queue| queue.version()).is_ok();
     let can_write = !state.writer.figures.is_failing.load(Ordering::Relaxed);
@@ -31,7 +31,7 @@ pub(super) async fn ready(Shared(state): Shared<Arc<State>>) -> Answer {
     Ok(response(StatusCode::INTERNAL_SERVER_ERROR, TEXT, text))
 }
 
-/// The version, in the form of an API server's. The minor version is that of the API that is served.
+/// The version, in the form of an API server's. The minor version is that of the Kubernetes whose API is served.
 pub(super) async fn version(Shared(state): Shared<Arc<State>>) -> Answer {
     let object = json!({
         "major": "1",

@@ -129,7 +129,7 @@ fn read(object: Object) -> Result<Incoming, String> {
 }
 
 impl Incoming {
-    /// Checks the sizes of what a status may have. Returns the field and the reason.
+    /// Checks the annotations and conditions. Returns the field and the reason of the first violation.
     pub(super) fn check_sizes(&self) -> Result<(), (&'static str, String)> {
         let annotations: usize = self.annotations.iter().map(|(name, value)| name.len() + value.len()).sum();
         if annotations > MAX_ANNOTATIONS {

@@ -1,4 +1,4 @@
-//! Requests of the past, with those that are no longer listed, for the review of policies.
+//! The requests since a time, with those that are no longer listed, for `csr replay`.
 
 use hyper::StatusCode;
 use time::OffsetDateTime;
@@ -8,7 +8,7 @@ use super::call::Call;
 use super::object;
 use super::status::{Failed, RESOURCE, json_response};
 
-/// The number of the segment of the path that has the time.
+/// The index of the path segment with the time.
 const SINCE: usize = 3;
 /// The largest page, and the page if the client names no limit.
 const PAGE: u32 = 500;

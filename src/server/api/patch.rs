@@ -1,4 +1,4 @@
-//! JSON merge patches (RFC 7396), and Kubernetes's strategic ones as far as requests and Leases need them.
+//! Applies JSON merge patches (RFC 7396), and the part of Kubernetes's strategic merge patches that requests and Leases need.
 
 use serde_json::{Map, Value};
 

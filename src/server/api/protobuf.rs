@@ -1,7 +1,7 @@
 //! CertificateSigningRequests in Kubernetes's protobuf form: `k8s\0`, then a `runtime.Unknown` with the object in it
 //! (Kubernetes `apimachinery/pkg/runtime/serializer/protobuf`, `api/certificates/v1/generated.proto`).
 //!
-//! Only the fields that are read are declared. prost bounds the depth of nesting, and a body is at most 64 KiB.
+//! Only fields that are read are declared. prost bounds the depth of nesting, and a body has at most 64 KiB.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -119,7 +119,7 @@ fn unwrapped(body: &[u8]) -> Result<(String, String, Vec<u8>), String> {
     Ok((meta.api_version.unwrap_or_default(), meta.kind.unwrap_or_default(), unknown.raw.unwrap_or_default()))
 }
 
-/// Returns the API version and the kind of an object, whatever it is.
+/// Returns the API version and the kind of any object.
 pub(super) fn kind_of(body: &[u8]) -> Result<(String, String), String> {
     unwrapped(body).map(|(version, kind, _)| (version, kind))
 }

@@ -1,4 +1,4 @@
-//! Reads requests: one, or a list in pages.
+//! Returns requests: one, or a list in pages.
 
 use std::sync::Arc;
 
@@ -12,15 +12,13 @@ use super::{Answer, object, watch};
 use crate::store::queue::StoredRequest;
 use crate::store::queue::read::Selection;
 
-/// The largest page of a list, if the client names no limit.
+/// The size of a page if the client names no limit: the whole list.
 const ALL: u32 = u32::MAX - 1;
 
-/// The number of the segment of the path that has the name of a request.
+/// The index of the path segment with the name of a request.
 pub(super) const NAME: usize = 4;
 
-/// Returns a request that the client may see.
-///
-/// One that the client may not see is answered like one that does not exist.
+/// Returns a request that the client may read. One that it may not read is not found, as one that does not exist.
 pub(super) fn visible(call: &Call, name: &str) -> Result<Arc<StoredRequest>, Failed> {
     let found = match call.state.recent.get(name) {
         Some(recent) => Some(recent),

@@ -1,4 +1,4 @@
-//! SelfSubjectReviews: `kubectl auth whoami`.
+//! SelfSubjectReviews, for `kubectl auth whoami`.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};

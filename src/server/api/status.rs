@@ -100,7 +100,7 @@ impl Failed {
         Self { retry_after: Some(1), ..failed }
     }
 
-    /// Returns true if the object changed meanwhile.
+    /// Returns true if the object was changed by another client.
     pub(in crate::server) fn is_conflict(&self) -> bool {
         self.reason == "Conflict"
     }
@@ -148,7 +148,7 @@ impl Failed {
 impl From<&QueueError> for Failed {
     fn from(error: &QueueError) -> Self {
         let refused = match error {
-            // The path is not for clients.
+            // Clients must not learn the path of the database.
             QueueError::Database { cause: Cause::Full, .. } => {
                 return Self { retry_after: Some(10), ..Self::unavailable("the disk of the queue is full") };
             }

@@ -1,4 +1,4 @@
-//! Changes requests: `/approval`, `/status`, and deletion.
+//! Changes requests (`/approval`, `/status`) and deletes them.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::pki::pem;
 use crate::store::queue::change::{Edit, Precondition};
 use crate::store::queue::{Answer as Changed, Change};
 
-/// The number of times that a patch without a version is applied to a newer object.
+/// The largest number of attempts to apply a patch without a `resourceVersion`, if the object changes at the same time.
 const ATTEMPTS: usize = 4;
 /// The largest certificate chain of a status, in bytes.
 const MAX_CERTIFICATE: usize = 32 * 1024;
@@ -112,7 +112,7 @@ async fn change(call: &Call, name: &str, part: Part, incoming: Incoming, version
     }
 }
 
-/// Returns a certificate chain and the SHA-256 of the first certificate's public key.
+/// Checks a certificate chain. Returns it with SHA-256 of the first certificate's SubjectPublicKeyInfo.
 fn checked(name: &str, chain: Vec<u8>) -> Result<(Vec<u8>, crate::pki::fingerprint::Fingerprint), Failed> {
     let invalid = |reason: String| Failed::invalid(name, "status.certificate", reason);
     if chain.len() > MAX_CERTIFICATE {
@@ -129,7 +129,7 @@ pub(super) async fn delete(mut call: Call) -> Answer {
     }
     let name = call.segment(NAME).to_owned();
     let body = call.bytes().await?;
-    // DeleteOptions in protobuf have nothing that kubectl needs here.
+    // DeleteOptions in protobuf are ignored.
     let options: Value = serde_json::from_slice(&body).unwrap_or_default();
     let precondition = &options["preconditions"];
     let precondition = Precondition {

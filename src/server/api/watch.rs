@@ -1,4 +1,4 @@
-//! Watches: the requests as they are, then every change, as lines of JSON.
+//! Watches: the current requests, then every change, as lines of JSON.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -32,14 +32,14 @@ use crate::store::queue::{Kind, StoredRequest};
 const DURATION: Duration = Duration::from_secs(30 * 60);
 /// The interval of bookmarks.
 const BOOKMARKS: Duration = Duration::from_secs(60);
-/// The largest number of events that a watch catches up with; after more the client lists again.
+/// The largest number of events with which a watch begins; if there are more, the client must list again.
 const MAX_EVENTS: u32 = 100_000;
 
 /// Answers with a watch.
 pub(super) fn watch(call: Call, selection: Selection) -> Answer {
     let form = table(&call)?;
     let now = call.state.now();
-    // Opened first, so that nothing is missed between the query and the first event.
+    // Opened before the query, so that no event between them is missed.
     let receiver = call.state.watchers.open(selection.name.as_deref());
     let with_initial = call.flag("sendInitialEvents");
     let since = match call.parameter("resourceVersion") {
@@ -50,7 +50,7 @@ pub(super) fn watch(call: Call, selection: Selection) -> Answer {
         ),
     };
     let (events, version) = match selection.name {
-        // One row: it takes less time than another thread needs to take over.
+        // One row: without `block_in_place`, which would take longer.
         Some(_) if since.is_none() => beginning(&call.state, &selection, since)?,
         _ => tokio::task::block_in_place(|| beginning(&call.state, &selection, since))?,
     };
@@ -86,7 +86,7 @@ pub(super) fn watch(call: Call, selection: Selection) -> Answer {
     Ok(answer)
 }
 
-/// Returns the events with which a watch begins, and the version that they lead to.
+/// Returns the events with which a watch begins, and the resource version after them.
 fn beginning(
     state: &State,
     selection: &Selection,
@@ -159,7 +159,7 @@ struct Watch {
     form: Option<IncludeObject>,
     pending: VecDeque<Bytes>,
     receiver: Receiver<Arc<Event>>,
-    /// The version up to which the client knows everything.
+    /// The resource version of the last event that was handled.
     version: i64,
     bookmarks: bool,
     end: Instant,

@@ -1,4 +1,4 @@
-//! The host's side of `certificates.k8s.io/v1`: sends requests, and asks for their state.
+//! The client of `certificates.k8s.io/v1` on a host: sends requests, and reads their state.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::sanitize::sanitized;
 
 /// The path of all requests.
 pub(super) const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/// The largest answer about one request, in bytes.
+/// The largest response about one request, in bytes.
 pub(super) const MAX_ANSWER: usize = 256 * 1024;
 /// The largest bundle on the wire, in bytes.
 const MAX_BUNDLE: usize = 16 << 20;
@@ -32,7 +32,7 @@ pub(super) struct NewRequest {
     pub(super) name: String,
     /// `spec.signerName`
     pub(super) signer: &'static str,
-    /// `spec.usages`, the last one.
+    /// The last of `spec.usages`; the first is `digital signature`.
     pub(super) usage: &'static str,
     /// DER of the CSR.
     pub(super) csr: Vec<u8>,
@@ -43,9 +43,9 @@ pub(super) struct NewRequest {
 /// The state of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Nothing is decided, or the certificate is not there yet.
+    /// Not decided, or approved and without a certificate yet.
     Pending,
-    /// The certificate and those above it, PEM.
+    /// The certificate and the intermediates above it, PEM.
     Issued(Vec<u8>),
     /// Denied, or refused by the signer.
     Denied { reason: String, message: String },
@@ -53,10 +53,10 @@ pub(super) enum Found {
     Missing,
 }
 
-/// Why there is no answer.
+/// The reason why an endpoint gave no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoAnswer {
-    /// Trying again may help; at the earliest after this time.
+    /// Trying again may help, `after` this time at the earliest.
     Later { why: Why, reason: String, after: Option<Duration> },
     /// Trying again does not help.
     Final(JoinError),
@@ -90,8 +90,8 @@ impl Enrolment {
         Ok(Self { client, waiting: waiting.clone(), endpoint: endpoint.clone() })
     }
 
-    /// Sends a request. One that is there already with the same key, subject and signer is as good (Kubernetes
-    /// `client-go/util/certificate/csr`, `RequestCertificate`). Returns true if it was there.
+    /// Sends a request. An existing one of the same name, key, subject and signer counts as sent (Kubernetes
+    /// `client-go/util/certificate/csr`, `RequestCertificate`). Returns true if it existed.
     pub(super) fn create(&self, request: &NewRequest) -> Result<bool, NoAnswer> {
         let body = json!({
             "apiVersion": "certificates.k8s.io/v1",
@@ -120,7 +120,7 @@ impl Enrolment {
         }
     }
 
-    /// Checks that the request that has this name already is for the same key, subject and signer.
+    /// Checks that the existing request of this name is for the same key, subject and signer.
     fn check_same(&self, request: &NewRequest) -> Result<(), NoAnswer> {
         let object = self.object(&request.name)?.ok_or_else(|| NoAnswer::Later {
             why: Why::Busy,
@@ -188,7 +188,7 @@ impl Enrolment {
         }
     }
 
-    /// Sends a request; it takes no longer than the wait, except for a last attempt.
+    /// Sends an HTTP request, which takes no longer than the rest of the wait, but at least a second for the last attempt.
     fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
         self.client.send_within(request, self.waiting.left()).map_err(later)
     }
@@ -221,9 +221,9 @@ fn later(error: HttpsError) -> NoAnswer {
     }
 }
 
-/// Returns the name of the request for a key: the same for the same key, so that it is made once.
+/// Returns the name of the request for a key. It is the same in each run, so that the request is only created once.
 ///
-/// A renewal keeps the key, and its name has the present certificate.
+/// A renewal keeps the key, so its name also has the fingerprint of the `present` certificate, which it replaces.
 #[must_use]
 pub(super) fn request_name(host: &HostName, what: &str, key: Fingerprint, present: Option<Fingerprint>) -> String {
     let key = key.to_string();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::api::{Enrolment, Found, NoAnswer};
 use super::certificates::{self, IssuedChain};
-use super::error::{JoinError, none_helps};
+use super::error::{JoinError, all_failed};
 use super::notice::JoinNotice;
 use super::options::{Backoff, Waiting};
 use super::requests::Prepared;
@@ -16,10 +16,10 @@ use crate::cluster::name::HostName;
 use crate::enrol::record::Record;
 use crate::https::ClientCertificate;
 
-/// The first interval between two questions, and the longest one.
+/// The first interval at which requests are read, and the longest one.
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
-/// After a watch that was shorter, there is a pause.
+/// After a watch that ended earlier than this, there is a pause.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// A request that was granted.
@@ -29,7 +29,7 @@ pub(super) struct Granted {
     pub(super) issued: IssuedChain,
 }
 
-/// The request of one key, and how far it is.
+/// The progress of one request.
 struct Progress<'p> {
     prepared: &'p Prepared,
     is_sent: bool,
@@ -55,7 +55,8 @@ pub(super) fn ask(
     let mut all: Vec<Progress<'_>> =
         prepared.iter().map(|prepared| Progress { prepared, is_sent: false, granted: None }).collect();
     let mut backoff = Backoff::new(FIRST, LONGEST);
-    let (mut was_reached, mut has_told, mut was_told, mut can_watch) = (false, false, false, true);
+    let (mut was_reached, mut has_reported_waiting, mut had_early_decision, mut can_watch) =
+        (false, false, false, true);
     loop {
         let (mut tried, mut after, mut reached, began) = (Vec::new(), None, None, Instant::now());
         for endpoint in &endpoints {
@@ -80,14 +81,14 @@ pub(super) fn ask(
             let open = all.iter().filter(|one| one.granted.is_none());
             open.map(|one| one.prepared.request.name.clone()).collect()
         };
-        let unreachable = (!tried.is_empty()).then(|| none_helps("enrolment", tried));
+        let unreachable = (!tried.is_empty()).then(|| all_failed("enrolment", tried));
         match &unreachable {
             Some(error) => {
                 let reason = error.to_string();
                 observer.notice(JoinNotice::TryingAgain { what: "enrolment", reason }.into());
             }
-            None if !has_told => {
-                has_told = true;
+            None if !has_reported_waiting => {
+                has_reported_waiting = true;
                 observer.notice(JoinNotice::Waiting { names: open() }.into());
             }
             None => {}
@@ -96,15 +97,15 @@ pub(super) fn ask(
             Some((endpoint, name)) if can_watch => Some(endpoint.watch(&name)),
             _ => None,
         };
-        // An API server does not let anonymous clients watch.
+        // Where the endpoint allows no watch, as API servers do not for anonymous clients, requests are only read.
         can_watch &= watched != Some(Watched::Impossible);
         let pause = match watched {
             Some(Watched::Decided | Watched::Nothing) if began.elapsed() >= SHORTEST => Duration::ZERO,
-            // Only the first one is reported: a wrong endpoint could send any number of them.
-            Some(Watched::Decided) if !was_told => Duration::ZERO,
+            // Without a pause only once: a faulty endpoint could end every watch at once.
+            Some(Watched::Decided) if !had_early_decision => Duration::ZERO,
             _ => backoff.interval(after),
         };
-        was_told |= watched == Some(Watched::Decided);
+        had_early_decision |= watched == Some(Watched::Decided);
         if !waiting.sleep(pause) {
             return Err(match unreachable {
                 _ if waiting.is_cancelled() => JoinError::Stopped.into(),
@@ -123,7 +124,7 @@ fn granted(all: Vec<Progress<'_>>) -> Vec<Granted> {
     all.into_iter().filter_map(granted).collect()
 }
 
-/// Sends what is not sent, and asks for what is not granted, at one endpoint.
+/// Sends the requests that were not sent yet, and reads the others without a certificate, at one endpoint.
 fn round(
     endpoint: &Enrolment,
     all: &mut [Progress<'_>],

@@ -1,4 +1,4 @@
-//! Checks issued certificates, and writes them into their places.
+//! Checks issued certificates, and writes them to their paths on the host.
 
 use std::path::{Path, PathBuf};
 
@@ -41,8 +41,8 @@ impl IssuedChain {
     }
 }
 
-/// Checks a certificate that an endpoint gave: the host's own key, its account or name, the path to a root of the record,
-/// and the dates.
+/// Checks a certificate that an endpoint gave: it is for the host's own key and for its account or name, it chains to a root of the
+/// record, and it is valid now.
 ///
 /// # Errors
 /// Returns [`JoinError::WrongCertificate`] with the reason.
@@ -98,7 +98,7 @@ pub(super) fn place(profile: Profile) -> Option<String> {
     paths::key_of(profile).map(|key| format!("{}.crt", key.trim_end_matches(".key")))
 }
 
-/// Returns the certificate of a profile that the host has; `None` if it has none.
+/// Returns the installed certificate of a profile; `None` if there is none.
 ///
 /// # Errors
 /// Returns an error if the file exists and has no certificate.
@@ -126,16 +126,15 @@ pub(super) fn present_chain(root: &Path, profile: Profile) -> Result<Option<Vec<
     }
 }
 
-/// Returns the pin of the root that certificates of the host lead to; `None` if they lead to none of `roots`.
+/// Returns the pin of the root that a chain leads to; `None` if it leads to none of `roots`. Dates are not checked.
 pub(super) fn root_of(profile: Profile, chain: &[Certificate], roots: &[Certificate]) -> Option<Fingerprint> {
     let (leaf, others) = chain.split_first()?;
     let purpose = if profile.policy().usage == Usage::Server { Purpose::Server } else { Purpose::Client };
-    // Dates are another matter.
     let path = best_path(leaf, others, roots, purpose, leaf.not_before).ok()?;
     Some(path.anchor.spki_fingerprint())
 }
 
-/// Writes a certificate into its place, atomically, unless it is there already. Returns its path if it was written.
+/// Installs a certificate atomically, unless it is installed already. Returns its path if it was written.
 ///
 /// # Errors
 /// Returns an error if it cannot be written.
@@ -144,7 +143,7 @@ pub(super) fn put(root: &Path, issued: &IssuedChain) -> Result<Option<PathBuf>, 
     put_file(root, &below, issued.to_pem().as_bytes())
 }
 
-/// Writes the roots into their place, atomically, unless they are there already. Returns the path if they were written.
+/// Installs the roots atomically, unless they are installed already. Returns the path if they were written.
 ///
 /// # Errors
 /// Returns an error if they cannot be written.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::{JoinError, Why, none_helps};
+use super::error::{JoinError, Why, all_failed};
 use super::notice::JoinNotice;
 use super::options::{Backoff, Waiting};
 use crate::app::error::Error;
@@ -30,7 +30,7 @@ pub(in crate::app) fn record_path(id: Fingerprint) -> String {
     format!("/clusterctl/v1/clusters/{}", id.as_pin())
 }
 
-/// What a host asks for.
+/// What a host knows of its cluster before it asks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sought {
     /// The id with which it joins.
@@ -41,7 +41,7 @@ pub(super) struct Sought {
     pub(super) seq: Option<u64>,
 }
 
-/// Asks the endpoints in order until one gives a valid record, and begins again with growing intervals.
+/// Asks the endpoints in order until one gives a valid record. If none answers, asks all again, at growing intervals.
 ///
 /// The endpoints' own certificates are not verified: the record is signed under the root whose pin is the id, so that an
 /// endpoint can only withhold it.
@@ -75,7 +75,7 @@ pub(super) fn discover(
         if let Some(error) = refused {
             return Err(error.into());
         }
-        let error = none_helps("bootstrap", tried);
+        let error = all_failed("bootstrap", tried);
         let notice = JoinNotice::TryingAgain { what: "bootstrap", reason: error.to_string() };
         if waiting.is_cancelled() {
             return Err(JoinError::Stopped.into());
@@ -87,13 +87,14 @@ pub(super) fn discover(
     }
 }
 
-/// The result of asking one endpoint without success.
+/// The failure of asking one endpoint.
 enum Tried {
     NoAnswer(Why, String),
     Refused(JoinError),
 }
 
-/// Asks one endpoint, by the id with which the host joined. If the cluster is registered anew, by that of the present root.
+/// Asks one endpoint by the id with which the host joined; if it refuses, by the pin of the root that the host trusts now, because
+/// the cluster may be registered anew.
 fn ask(sought: Sought, endpoint: &Endpoint, waiting: &Waiting) -> Result<Discovered, Tried> {
     match ask_by(sought.id, sought, endpoint, waiting) {
         Err(Tried::Refused(_)) if sought.known != sought.id => ask_by(sought.known, sought, endpoint, waiting),

@@ -41,7 +41,7 @@ pub enum JoinError {
         /// The name that was given.
         asked: HostName,
     },
-    /// The client cannot be set up.
+    /// The HTTPS client cannot be set up, or the request failed.
     #[error(transparent)]
     Https(HttpsError),
     /// No endpoint gave an answer.
@@ -93,7 +93,7 @@ pub enum JoinError {
     /// A request of this name is for another key.
     #[error("there is another request with the name {0}, for another key or signer")]
     NameTaken(String),
-    /// The answer is not a request's.
+    /// The answer is not the requested object.
     #[error("{endpoint} gave no valid answer about {name}")]
     NotAnAnswer {
         /// The endpoint.
@@ -184,7 +184,7 @@ fn listed(tried: &[(Endpoint, String)]) -> String {
     each.join("; ")
 }
 
-/// Why an endpoint gave no answer that helps.
+/// The kind of failure of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Why {
     /// It answers that it accepts nothing now.
@@ -195,8 +195,8 @@ pub(super) enum Why {
     Unreachable,
 }
 
-/// Returns the error of endpoints of which none helps.
-pub(super) fn none_helps(what: &'static str, tried: Vec<(Endpoint, Why, String)>) -> JoinError {
+/// Returns the error for endpoints that all failed.
+pub(super) fn all_failed(what: &'static str, tried: Vec<(Endpoint, Why, String)>) -> JoinError {
     let all = |why: Why| tried.iter().all(|(_, found, _)| *found == why);
     let (is_busy, is_clock) = (all(Why::Busy), all(Why::Clock));
     let tried = tried.into_iter().map(|(endpoint, _, reason)| (endpoint, reason)).collect();

@@ -1,4 +1,4 @@
-//! Installs the host's bundle: the archive is checked, unpacked beside its place, and installed by its own `install.sh`.
+//! Installs the host's bundle: checks the archive, unpacks it, and runs its `install.sh`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -27,14 +27,14 @@ use crate::pki::ssh::SshKey;
 use crate::sanitize::sanitized;
 use crate::store::files;
 
-/// The folder that a bundle is unpacked in.
+/// The folder in which the bundle is unpacked.
 const FOLDER: &str = "var/lib/clusterctl/join";
-/// The folder of systemd when it runs (`sd_booted`).
+/// The folder that exists while systemd runs (`sd_booted(3)`).
 const SYSTEMD: &str = "/run/systemd/system";
-/// The end of an installer's output that an error shows, in bytes.
+/// The length of the end of a program's output that an error shows, in bytes.
 const SHOWN: usize = 2000;
 
-/// What is to be installed, and where.
+/// The host whose bundle is installed, and what it must match.
 pub(super) struct Installing<'a> {
     pub(super) root: &'a Path,
     pub(super) host: &'a HostName,
@@ -84,7 +84,7 @@ fn fetch(
     observer: &mut dyn Observer,
 ) -> Result<Bundle, Error> {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-    let mut has_told = false;
+    let mut has_reported = false;
     loop {
         let (reason, after) = match endpoint.bundle(installing.host) {
             Ok(bytes) => {
@@ -100,8 +100,8 @@ fn fetch(
             Err(NoAnswer::Final(error)) => return Err(error.into()),
             Err(NoAnswer::Later { reason, after, .. }) => (reason, after),
         };
-        if !has_told {
-            has_told = true;
+        if !has_reported {
+            has_reported = true;
             observer.notice(JoinNotice::WaitingForBundle { reason: reason.clone() }.into());
         }
         if !waiting.sleep(backoff.interval(after)) {
@@ -112,7 +112,7 @@ fn fetch(
     }
 }
 
-/// Decrypts an archive that is encrypted to the host's SSH key; another one is returned as it is.
+/// Decrypts an archive with the host's SSH key. One that is not encrypted is returned as it is.
 fn decrypted(bytes: Vec<u8>, key: Option<&SshKey>) -> Result<Zeroizing<Vec<u8>>, JoinError> {
     if !encryption::is_encrypted(&bytes) {
         return Ok(Zeroizing::new(bytes));
@@ -123,7 +123,7 @@ fn decrypted(bytes: Vec<u8>, key: Option<&SshKey>) -> Result<Zeroizing<Vec<u8>>,
     encryption::decrypt(&bytes, &identity).map_err(|error| failed(error.to_string()))
 }
 
-/// Checks that a bundle is the host's, of this cluster, and brings no key: the host's keys are its own.
+/// Checks that a bundle is for this host and cluster, and has no private key for the kubelet: the host has made its own.
 fn check(bundle: &Bundle, installing: &Installing<'_>) -> Result<(), JoinError> {
     let manifest = &bundle.manifest;
     let is_trusted = |pin: Fingerprint| installing.record.roots.iter().any(|root| root.spki_fingerprint() == pin);
@@ -141,7 +141,7 @@ fn has_certificate_of(bundle: &Bundle, key: Fingerprint) -> bool {
     der.and_then(|der| Certificate::from_der(der).ok()).is_some_and(|leaf| leaf.spki_fingerprint() == key)
 }
 
-/// Starts the kubelet where systemd runs this host. Returns true if it was started.
+/// Starts the kubelet if systemd runs and `root` is `/`. Returns true if it was started.
 ///
 /// # Errors
 /// Returns an error if `systemctl` fails.
@@ -155,7 +155,7 @@ pub(super) fn start_kubelet(root: &Path) -> Result<bool, JoinError> {
     Ok(true)
 }
 
-/// Runs a program to its end, without input.
+/// Runs a program without input, and waits for it.
 pub(super) fn run(command: &mut Command, program: &'static str) -> Result<(), JoinError> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|error| JoinError::Program { program, reason: error.to_string() })?;

@@ -1,7 +1,7 @@
-//! Joins a host to a cluster, and renews its certificates. Nothing of this needs a cluster directory.
+//! Joins a host to a cluster, and renews its certificates. No cluster directory is needed.
 //!
-//! A host finds the cluster by its id, the pin of its root. It makes its keys, asks for certificates with the evidence that
-//! it has, waits, checks what it gets, and installs its bundle. Its private keys never leave it.
+//! A host finds the cluster by its id, the pin of its root. It generates its keys, requests certificates with the evidence that
+//! it has, waits, checks the certificates, and installs its bundle. Its private keys never leave it.
 
 mod api;
 mod ask;

@@ -6,7 +6,7 @@ use crate::pki::fingerprint::Fingerprint;
 /// A notice of a host that joins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinNotice {
-    /// An endpoint does not answer; it is tried again.
+    /// No endpoint answers, or accepts requests now; all are tried again.
     TryingAgain {
         /// The kind of endpoint.
         what: &'static str,
@@ -22,20 +22,20 @@ pub enum JoinNotice {
         /// The enrolment endpoint.
         enrolment: Endpoint,
     },
-    /// A key was generated, or is there already.
+    /// A key was generated, or existed already.
     Key {
         /// The path on the host.
         path: String,
         /// SHA-256 of its SubjectPublicKeyInfo.
         public_key: Fingerprint,
-        /// Whether it was generated now.
+        /// Whether it was generated in this run.
         is_new: bool,
     },
     /// A request was sent.
     Requested {
         /// Its name.
         name: String,
-        /// Whether it was there already.
+        /// Whether it existed already.
         was_there: bool,
     },
     /// Waiting for a decision.
@@ -50,7 +50,7 @@ pub enum JoinNotice {
         /// The fingerprint of the certificate.
         certificate: Fingerprint,
     },
-    /// The bundle is not there yet; it is asked for again.
+    /// The bundle is not available yet, and is requested again.
     WaitingForBundle {
         /// The reason.
         reason: String,

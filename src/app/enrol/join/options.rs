@@ -1,4 +1,4 @@
-//! The options of joining, and its clock.
+//! The options of joining and renewing, their time limit, and the intervals between attempts.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ pub struct JoinOptions {
     pub bootstrap: Vec<Endpoint>,
     /// The host's name, as the cluster file has it.
     pub host: HostName,
-    /// Whether the name was given, and may differ from the system's.
+    /// Whether the user gave the name, so that it may differ from the system's.
     pub host_was_given: bool,
     /// The folder that is used as `/`.
     pub root: PathBuf,
@@ -34,7 +34,7 @@ pub struct JoinOptions {
     pub ssh_host_key: Option<(PathBuf, SshKey)>,
     /// The time limit of waiting for a decision.
     pub wait: Duration,
-    /// Whether the kubelet is started.
+    /// Whether to start the kubelet.
     pub start: bool,
 }
 
@@ -43,15 +43,15 @@ pub struct JoinOptions {
 pub struct RenewOptions {
     /// The folder that is used as `/`.
     pub root: PathBuf,
-    /// The host's SSH key, where the certificate has expired.
+    /// The host's SSH key, which proves the host once its certificate has expired.
     pub ssh_host_key: Option<SshKey>,
     /// The time limit of waiting for a decision.
     pub wait: Duration,
-    /// Whether certificates are renewed that are not due.
+    /// Whether to renew certificates that are not due, too.
     pub force: bool,
 }
 
-/// The time of a use case that waits: the time of its beginning, and what has passed since.
+/// The clock and the time limit of an operation that waits.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     began: OffsetDateTime,
@@ -60,9 +60,9 @@ pub(super) struct Waiting {
     cancellation: Cancellation,
 }
 
-/// The time limit of an attempt at the end.
+/// The shortest time limit of a request, for the attempt at the end of the wait.
 const LAST_ATTEMPT: Duration = Duration::from_secs(1);
-/// The interval at which a request to stop is looked for.
+/// The interval at which a requested stop is noticed.
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Waiting {
@@ -73,18 +73,18 @@ impl Waiting {
         Self { began: now, since, deadline, cancellation }
     }
 
-    /// Returns how long one request may take: until the end, and a second at least for the last attempt.
+    /// Returns how long one request may take: until the end of the wait, but at least a second, for the last attempt.
     pub(super) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now()).max(LAST_ATTEMPT)
     }
 
-    /// Returns the time.
+    /// Returns the current time.
     pub(super) fn now(&self) -> OffsetDateTime {
         self.began + self.since.elapsed()
     }
 
-    /// Sleeps for `span`, at most until the end. Returns false if the end had come already, or a stop was requested: at the end
-    /// there is one more attempt.
+    /// Sleeps for `span`, at most until the end of the wait, and returns true: there is one more attempt at the end. Returns false
+    /// if the wait had ended before, or a stop was requested.
     pub(super) fn sleep(&self, span: Duration) -> bool {
         let start = Instant::now();
         if start >= self.deadline {

@@ -11,13 +11,13 @@ pub enum JoinRemedy {
     JoinFirst,
     /// Remove the damaged state.
     RemoveState(PathBuf),
-    /// Remove what the host has of the other cluster first.
+    /// Remove the files of the other cluster from the host first.
     LeaveFirst,
     /// Check the address, the network and the firewall.
     CheckNetwork,
     /// Wait, and run it again.
     WaitAndRunAgain,
-    /// See on the admin machine why the proof of the host is refused.
+    /// Find out on the admin machine why the evidence of the host is refused.
     CheckProof,
     /// Compare the id with the one that `register` printed.
     CheckId,
@@ -29,7 +29,7 @@ pub enum JoinRemedy {
     NameAnotherHostKey,
     /// Find out the reason on the admin machine.
     AskTheAdministrator,
-    /// Move the keys away, so that new ones are made.
+    /// Move the keys away, so that new ones are generated.
     MakeNewKeys,
     /// Approve these requests, and run it again.
     Approve(Vec<String>),

@@ -1,5 +1,5 @@
-//! Renews the certificates of a host that joined, by the present certificate or the SSH host key: at two thirds of their life,
-//! or when a rotation of the cluster's CA requires it.
+//! Renews the certificates of a host that joined, when two thirds of their lifetime have passed or a rotation of the cluster's CA
+//! requires it. The current certificate or the SSH host key proves the host.
 
 use std::path::{Path, PathBuf};
 
@@ -29,8 +29,8 @@ use crate::store::lock::Lock;
 /// The time limit of asking bootstrap endpoints, if the enrolment endpoint is known.
 const DISCOVERY: std::time::Duration = std::time::Duration::from_secs(20);
 
-/// Renews what is due, and follows a rotation of the cluster's CA: by the cluster's record the host gets the roots, and other
-/// certificates if the phase requires them. Nothing due is not an error.
+/// Renews what is due, and follows a rotation of the cluster's CA: installs the roots of the cluster's record, and requests other
+/// certificates if the phase requires them. It is no error if nothing is due.
 ///
 /// # Errors
 /// Returns an error if the host never joined, no endpoint can be reached although something is due, a request is denied or
@@ -49,15 +49,15 @@ pub fn renew(options: &RenewOptions, now: OffsetDateTime, observer: &mut dyn Obs
     let Some((record, is_fresh)) = found else { return report(root, &state, Vec::new()) };
     let mut replaced = Vec::new();
     if is_fresh {
-        // Before the host has, or meets, a certificate of a new root.
+        // Before the host has, or gets from peers, certificates of a new root.
         replaced.extend(add_roots(root, &record)?);
     }
     let wanted: Vec<Profile> =
         present.iter().filter(|one| is_due(one) || is_required(one, &record, &state)).map(|one| one.profile).collect();
     if !wanted.is_empty() {
-        replaced.extend(ask_anew(options, &wanted, &present, (&record, &mut state), &waiting, observer)?);
+        replaced.extend(request_again(options, &wanted, &present, (&record, &mut state), &waiting, observer)?);
     }
-    // Only a fresh record tells that a root has left.
+    // Only after a new record are roots removed that it does not have.
     if is_fresh {
         replaced.extend(put_roots(root, &record.roots)?);
     }
@@ -66,8 +66,8 @@ pub fn renew(options: &RenewOptions, now: OffsetDateTime, observer: &mut dyn Obs
     report(root, &state, replaced)
 }
 
-/// Asks for new certificates, and puts them into their places. Returns the files that were replaced.
-fn ask_anew(
+/// Requests new certificates, and installs them. Returns the files that were replaced.
+fn request_again(
     options: &RenewOptions,
     wanted: &[Profile],
     present: &[PresentChain],
@@ -118,7 +118,7 @@ fn ask_anew(
     Ok(replaced)
 }
 
-/// A certificate of the host with those above it.
+/// A certificate of the host with the intermediates above it.
 struct PresentChain {
     profile: Profile,
     leaf: Certificate,
@@ -158,9 +158,9 @@ fn all_present(root: &Path) -> Result<Vec<PresentChain>, Error> {
     Ok(all)
 }
 
-/// Returns the time at which a certificate is due: at two thirds of its life, up to a thirtieth of it earlier.
+/// Returns the time at which a certificate is due: after two thirds of its lifetime, or up to a thirtieth of the lifetime earlier.
 ///
-/// The difference follows from the key, so that it is the same in each run and another on each host.
+/// How much earlier depends on the key, so that it is the same in each run, and differs between hosts.
 #[must_use]
 pub fn due(certificate: &Certificate) -> OffsetDateTime {
     let life = certificate.not_after - certificate.not_before;
@@ -169,8 +169,8 @@ pub fn due(certificate: &Certificate) -> OffsetDateTime {
     certificate.not_before + life * 2 / 3 - Duration::seconds_f64(life.as_seconds_f64() / 30.0 * fraction)
 }
 
-/// Returns the cluster's record: a new one, else the one of the last run. The flag tells whether it is new. If nothing is due,
-/// the endpoints are asked once, and there may be no record.
+/// Returns the cluster's record, and whether it is new: if no endpoint gives one, it is that of an earlier run, which may be missing if
+/// nothing is due. If nothing is due, each endpoint is asked once.
 fn record(
     state: &mut JoinState,
     root: &Path,

@@ -58,7 +58,7 @@ pub struct JoinReport {
     pub record: Record,
     /// The certificates of the host.
     pub certificates: Vec<JoinedCertificate>,
-    /// Whether everything was there already.
+    /// Whether the host had joined before and has all certificates.
     pub nothing_to_do: bool,
     /// Whether the kubelet was started.
     pub is_started: bool,

@@ -1,4 +1,4 @@
-//! The requests of a host: made with its keys, and with the evidence that it has.
+//! Prepares the requests of a host: the CSRs, signed with its keys, and the evidence.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
 use crate::pki::request::create_request_for;
 
-/// What all requests of a host have in common.
+/// The common part of all requests of a host.
 #[derive(Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub(super) root: &'a Path,
@@ -57,7 +57,6 @@ pub(super) fn prepare(asking: &Asking<'_>, wanted: impl Fn(Profile) -> bool) -> 
             occasion: asking.occasion,
         };
         let evidence = statement.to_blocks(&asking.proofs).map_err(JoinError::HostKey)?;
-        // A renewal keeps the key; its name differs by the certificate that it replaces.
         let present = match asking.occasion {
             Occasion::Join => None,
             Occasion::Renewal => certificates::present(asking.root, row.profile)?.map(|one| one.fingerprint()),
@@ -71,7 +70,8 @@ pub(super) fn prepare(asking: &Asking<'_>, wanted: impl Fn(Profile) -> bool) -> 
     Ok(prepared)
 }
 
-/// Returns the subject. API servers demand the group `system:nodes` of the signers of Kubernetes itself.
+/// Returns the subject. `kubernetes.io/kubelet-serving` permits only `system:node:HOST` in `system:nodes` (Kubernetes,
+/// "Certificates and Certificate Signing Requests", section "Kubernetes signers").
 fn account(asking: &Asking<'_>, is_server: bool) -> Account {
     if is_server { AccountScheme::SystemNode.account(asking.host) } else { asking.accounts.account(asking.host) }
 }

@@ -30,7 +30,7 @@ use crate::store::lock::Lock;
 /// The largest file of a key, in bytes.
 const MAX_KEY: u64 = 64 * 1024;
 
-/// Joins a cluster. Run again, it goes on where it stopped: with the same keys, and requests of the same names.
+/// Joins a cluster. Another run continues where the last one stopped, with the same keys and requests.
 ///
 /// # Errors
 /// Returns an error if the cluster is not found, a request is denied or not decided in time, or a file cannot be written.
@@ -39,7 +39,7 @@ pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Obser
     if !files::is_folder(root) {
         return Err(JoinError::NoRoot(root.clone()).into());
     }
-    // Another run would make other keys and delete the unfinished files of this one.
+    // Another process would generate other keys, and delete the unfinished files of this one.
     let lock = Lock::take_of_folder(root, options.wait)?;
     let mut state = begin(options)?;
     observer.defer_interrupts();
@@ -74,7 +74,7 @@ pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Obser
     if !missing.is_empty() {
         (granted, enrolment) = ask(&missing, host, &record, &record.roots, None, &waiting, observer)?;
         for one in &granted {
-            // At once, so that it is not asked for again after an interruption.
+            // Before the bundle, so that it is not requested again after an interruption.
             certificates::put(root, &one.issued)?;
         }
     }
@@ -139,7 +139,7 @@ fn has_valid(root: &Path, prepared: &Prepared, now: OffsetDateTime) -> bool {
     present.is_some_and(|one| one.spki_fingerprint() == prepared.key.public_key && one.not_after > now)
 }
 
-/// Asks an API server or the enrolment endpoint for the account of the host, by its client certificate.
+/// Asks an API server or the enrolment endpoint which account the client certificate of the host authenticates.
 ///
 /// # Errors
 /// Returns an error if the host has no certificate, or there is no answer.

@@ -1,4 +1,4 @@
-//! The state of a host that joins, in a file beside the installed manifest. It has no secrets.
+//! The state of a host that joins: a file beside the installed manifest, without secrets.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ const LIMIT: u64 = 256 * 1024;
 const API_VERSION: &str = "clusterctl/v1";
 const KIND: &str = "Join";
 
-/// What a host remembers: where it joins, and the newest record that it has seen.
+/// The cluster that a host joins, and the newest record that it has seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinState {
     /// The cluster's id.
@@ -29,15 +29,17 @@ pub struct JoinState {
     pub bootstrap: Vec<Endpoint>,
     /// The host's name.
     pub host: HostName,
-    /// The path of the SSH key that the host proved its requests with.
+    /// The path of the SSH key that signed the requests of the host.
     pub ssh_host_key: Option<PathBuf>,
     /// The number of the newest record.
     pub seq: Option<u64>,
     /// The newest record, as it was signed.
     pub record: Option<String>,
-    /// The pin of the root that replaced the one of the id, once the host trusts that one no more.
+    /// The pin of the root that replaced the one of the id, once the host no longer trusts the latter.
     pub root: Option<Fingerprint>,
-    /// The phase of a rotation in which the host asked for a newer serving certificate.
+    /// The phase of a rotation in which the host last got a new serving certificate ([`RecordRotation::label`]).
+    ///
+    /// [`RecordRotation::label`]: crate::enrol::record_rotation::RecordRotation::label
     pub renewed_in: Option<String>,
 }
 
@@ -127,7 +129,8 @@ impl JoinState {
         Sought { id: self.cluster, known: self.known(), seq: self.seq }
     }
 
-    /// Remembers a record. Once its roots are without the one that the host knows, only the root that replaced it counts.
+    /// Takes over a record. If its roots no longer have the one that the host trusts, the host trusts the newest proven one from now
+    /// on.
     pub(super) fn remember(&mut self, found: &Discovered) {
         let known = self.known();
         if found.record.roots.iter().all(|root| root.spki_fingerprint() != known) {
@@ -136,7 +139,7 @@ impl JoinState {
         (self.seq, self.record) = (Some(found.record.seq), Some(found.signed.clone()));
     }
 
-    /// Returns the newest record, whatever its dates are now.
+    /// Returns the newest record, even if it has expired.
     pub(super) fn known_record(&self) -> Option<Record> {
         let signed = self.record.as_ref()?.as_bytes();
         let by = |id| Record::known_from(signed, id, self.known());

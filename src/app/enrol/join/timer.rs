@@ -10,14 +10,14 @@ use crate::app::error::Error;
 use crate::bundle::model::folder_mode;
 use crate::store::files;
 
-/// The service, on the host.
+/// The path of the service on the host.
 pub const SERVICE: &str = "etc/systemd/system/clusterctl-join-renew.service";
-/// The timer, on the host.
+/// The path of the timer on the host.
 pub const TIMER: &str = "etc/systemd/system/clusterctl-join-renew.timer";
 const TIMER_NAME: &str = "clusterctl-join-renew.timer";
 const SYSTEMD: &str = "/run/systemd/system";
 
-/// Every hour at another minute on each host; what is not due is left.
+/// Runs every hour, at a minute that differs between hosts. Certificates that are not due are kept.
 const TIMER_TEXT: &str = "\
 [Unit]
 Description=Renew this host's certificates of its Kubernetes cluster when they are due
@@ -41,7 +41,7 @@ pub struct TimerReport {
     pub is_started: bool,
 }
 
-/// Writes the service and the timer, and starts the timer where systemd runs this host.
+/// Writes the service and the timer, and starts the timer if systemd runs and `root` is `/`.
 ///
 /// `program` is the path of clusterctl on the host.
 ///
@@ -73,7 +73,7 @@ pub fn install_timer(root: &Path, program: &Path) -> Result<TimerReport, Error> 
     Ok(TimerReport { written, is_started })
 }
 
-/// Returns the text of the service. It may write where certificates are, and nowhere else.
+/// Returns the text of the service. It may only write to the folders of certificates and of the state.
 fn service(program: &Path) -> String {
     let program = program.display().to_string().replace('%', "%%");
     let arguments = "join --renew --wait 30m";

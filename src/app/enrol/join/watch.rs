@@ -1,4 +1,4 @@
-//! Waits for a decision by a watch, so that a host learns it at once and asks no more than necessary.
+//! Watches a request, so that a host learns of the decision at once and does not poll.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::api::{Enrolment, MAX_ANSWER, REQUESTS};
 use crate::https::Request;
 
-/// The longest watch; then the requests are read again.
+/// The longest watch; after it the requests are read again.
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// How a watch ended.
@@ -16,13 +16,13 @@ const LONGEST: Duration = Duration::from_secs(120);
 pub(super) enum Watched {
     /// The request is decided, or was removed.
     Decided,
-    /// Nothing happened in its time.
+    /// It ended without a decision.
     Nothing,
-    /// The endpoint does not answer to watches.
+    /// The endpoint does not allow watches, or does not answer them as Kubernetes does.
     Impossible,
 }
 
-/// An event, as far as it is read.
+/// The fields of an event that are read.
 #[derive(Deserialize)]
 struct Event {
     #[serde(rename = "type")]

@@ -1,4 +1,4 @@
-//! What the policy would say about a request that is not sent: the answer to a dry run.
+//! The answer to a dry run: what the policy would decide about the request.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(super) fn of(
     let decision = judge.prepare(&request).ok()?.decide_alone();
     Some(match decision {
         Some(decision) => of_decision(&decision),
-        None => json!({"verdict": null, "rule": null, "reason": "a program or a service is asked", "rules": []}),
+        None => json!({"verdict": null, "rule": null, "reason": "a program or a service would be asked", "rules": []}),
     })
 }
 

@@ -1,7 +1,7 @@
-//! The proof of a host in a request, bearer tokens, and the signatures of `cluster-info` by tokens.
+//! Verifies the evidence of requests and bearer tokens, and signs `cluster-info` with tokens.
 //!
-//! The signer judges evidence again by the policy. Here it only decides which requests are preferred, and refuses evidence
-//! that is wrong.
+//! The signer judges the evidence again, by the policy. Here it only decides which requests have precedence, and wrong evidence is
+//! refused.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use time::OffsetDateTime;
@@ -48,7 +48,7 @@ pub(super) fn prove(
         return refused(format!("the evidence is for another cluster, {}", statement.cluster.as_pin()));
     }
     if let Some(proof) = &evidence.token {
-        return match by_token(proof, content, client, tokens, now) {
+        return match check_token(proof, content, client, tokens, now) {
             Ok(()) => Proof { is_proven: true, token: Some(proof.id.clone()), refusal: None },
             Err(refusal) => refused(refusal.to_string()),
         };
@@ -61,7 +61,7 @@ fn csr(pem: &[u8]) -> Option<Vec<u8>> {
     pem::read_all(pem).ok()?.into_iter().find_map(|item| if let Item::Csr(der) = item { Some(der) } else { None })
 }
 
-fn by_token(
+fn check_token(
     proof: &TokenProof,
     content: &RequestContent,
     client: &Client,

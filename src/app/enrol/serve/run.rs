@@ -24,20 +24,20 @@ pub const PORT: u16 = 6444;
 pub const MAX_CONNECTIONS: usize = 20_000;
 /// The default of the largest number of open connections of one address.
 pub const MAX_CONNECTIONS_PER_ADDRESS: usize = 1_000;
-/// The time in which open requests may end when the server stops.
+/// How long open requests may take to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The time that a server waits for one that ends.
+/// How long a starting server waits for the lock of one that is stopping.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The options of the server.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// The address to listen on; `None` is that of the cluster file, else port 6444 on all addresses.
+    /// The address to listen on; `None` for that of the cluster file, else port 6444 on all addresses.
     pub listen: Option<SocketAddr>,
-    /// The folder of the queue; `None` is the cluster directory.
+    /// The folder of the queue; `None` for the cluster directory.
     pub state: Option<PathBuf>,
-    /// The master on which it runs; `None` is the only one with a serving credential in the directory.
+    /// The master on which it runs; `None` for the only one with a serving credential in the directory.
     pub master: Option<HostName>,
     /// The largest number of open connections.
     pub max_connections: usize,
@@ -55,7 +55,7 @@ pub fn serve(options: &ServeOptions, cluster: &Cluster, env: &Env, clock: Clock)
     let mut site = DirectorySite::open(&env.layout, cluster, options.master.as_ref())?;
     let folder = options.state.clone().unwrap_or_else(|| env.layout.dir().to_owned());
     files::create_folder(&folder)?;
-    // Watches only see the changes of their own server, so a queue has one.
+    // A watch only sees the changes that its own server makes, so a queue has one server.
     site.keep(Lock::take_of_folder(&folder, LOCK_WAIT)?);
     let site = Arc::new(site);
     let listen = options

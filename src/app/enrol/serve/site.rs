@@ -1,4 +1,4 @@
-//! Answers of the cluster directory to the server. Files are read again when they change.
+//! Implements [`Site`] with a cluster directory. Files are read again when they change.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ const MAX_BUNDLE: u64 = 16 << 20;
 pub struct DirectorySite {
     layout: Layout,
     master: HostName,
-    present: RwLock<Present>,
+    snapshot: RwLock<Snapshot>,
     stamps: Mutex<Stamps>,
     /// The time of the last change of the file of tokens when it was read.
     tokens_stamp: Mutex<Option<SystemTime>>,
@@ -57,9 +57,9 @@ struct Stamps {
     others: Vec<Option<SystemTime>>,
 }
 
-/// What was last read.
+/// The files as they were last read.
 #[derive(Debug, Clone)]
-struct Present {
+struct Snapshot {
     cluster: Arc<Cluster>,
     roots: Arc<TrustBundle>,
     trust: Arc<ClientTrust>,
@@ -76,9 +76,9 @@ impl DirectorySite {
         let master = chosen(layout, cluster, master)?;
         let stamps = stamps(layout, cluster, &master);
         let tokens_stamp = Mutex::new(files::modified(&layout.tokens()));
-        let present = Present::read(layout, cluster.clone(), &master, 1)?;
-        let (present, stamps) = (RwLock::new(present), Mutex::new(stamps));
-        Ok(Self { layout: layout.clone(), master, present, stamps, tokens_stamp, lock: None })
+        let snapshot = Snapshot::read(layout, cluster.clone(), &master, 1)?;
+        let (snapshot, stamps) = (RwLock::new(snapshot), Mutex::new(stamps));
+        Ok(Self { layout: layout.clone(), master, snapshot, stamps, tokens_stamp, lock: None })
     }
 
     /// Keeps the lock of the queue's folder as long as the site is used.
@@ -86,23 +86,22 @@ impl DirectorySite {
         self.lock = Some(lock);
     }
 
-    /// Reads the file of tokens if it changed since it was read last, so that a new token is known at once. Returns true if it
-    /// was read.
+    /// Reads the file of tokens if it has changed, so that a new token is accepted at once. Returns true if it was read.
     fn read_new_tokens(&self) -> bool {
         let stamp = files::modified(&self.layout.tokens());
         let mut known = self.tokens_stamp.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == stamp {
             return false;
         }
-        // A file that cannot be read now is read with the others.
+        // If the file cannot be read, `reload` tries again and reports it.
         let Ok(tokens) = tokens::read(&self.layout) else { return false };
         *known = stamp;
-        self.present.write().unwrap_or_else(PoisonError::into_inner).tokens = Arc::new(tokens);
+        self.snapshot.write().unwrap_or_else(PoisonError::into_inner).tokens = Arc::new(tokens);
         true
     }
 
-    fn present(&self) -> Present {
-        self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn snapshot(&self) -> Snapshot {
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -152,7 +151,7 @@ fn stamps(layout: &Layout, cluster: &Cluster, master: &HostName) -> Stamps {
     }
 }
 
-impl Present {
+impl Snapshot {
     fn read(layout: &Layout, cluster: Cluster, master: &HostName, generation: u64) -> Result<Self, Error> {
         let roots = ca::trust(layout, CaRole::Cluster)?;
         let crls = StoredCrls::read(layout, &roots).map_err(ServeError::Crl)?;
@@ -183,7 +182,7 @@ impl Present {
     }
 }
 
-/// Returns the certificates that the ledger has as revoked. A machine without a ledger only has the CRLs.
+/// Returns the certificates that are revoked in the ledger; none on a machine without a ledger, which only has the CRLs.
 fn revoked(layout: &Layout) -> Result<BTreeSet<Fingerprint>, Error> {
     match Ledger::open_read_only(&layout.ledger()) {
         Ok(ledger) => Ok(ledger.revocations()?.into_keys().collect()),
@@ -192,7 +191,7 @@ fn revoked(layout: &Layout) -> Result<BTreeSet<Fingerprint>, Error> {
     }
 }
 
-/// Returns the hosts of certificates that are newly revoked.
+/// Returns the hosts of newly revoked certificates.
 fn hosts_of(layout: &Layout, denied: impl Iterator<Item = Fingerprint>) -> Vec<HostName> {
     let Ok(ledger) = Ledger::open_read_only(&layout.ledger()) else { return Vec::new() };
     let host = |one| HostName::parse(&ledger.by_fingerprint(one).ok()??.host?).ok();
@@ -201,49 +200,49 @@ fn hosts_of(layout: &Layout, denied: impl Iterator<Item = Fingerprint>) -> Vec<H
 
 impl Site for DirectorySite {
     fn trust(&self) -> Arc<ClientTrust> {
-        self.present.read().unwrap_or_else(PoisonError::into_inner).trust.clone()
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).trust.clone()
     }
 
     fn credential(&self) -> Arc<ServingCredential> {
-        self.present.read().unwrap_or_else(PoisonError::into_inner).credential.clone()
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).credential.clone()
     }
 
     fn reload(&self, _: OffsetDateTime) -> Reloaded {
-        let before = self.present();
+        let before = self.snapshot();
         let stamps = stamps(&self.layout, &before.cluster, &self.master);
         let mut known = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == stamps {
             return Reloaded::default();
         }
-        // While a signer works, the ledger changes all the time, and the revocations in it do not.
+        // While a signer works, the ledger changes often, but mostly without new revocations.
         if known.others == stamps.others && revoked(&self.layout).is_ok_and(|denied| denied == before.trust.denied) {
             *known = stamps;
             return Reloaded::default();
         }
         let generation = before.trust.generation + 1;
         let read = directory::cluster(&self.layout)
-            .and_then(|cluster| Present::read(&self.layout, cluster, &self.master, generation));
-        let present = match read {
-            Ok(present) => present,
-            // What cannot be read, perhaps because it is being written, stays as it was and is tried again.
+            .and_then(|cluster| Snapshot::read(&self.layout, cluster, &self.master, generation));
+        let snapshot = match read {
+            Ok(snapshot) => snapshot,
+            // The file may be being written: the former state applies, and the next call tries again.
             Err(error) => return Reloaded { problem: Some(with_causes(&error)), ..Reloaded::default() },
         };
         *known = stamps;
-        let new = present.trust.denied.difference(&before.trust.denied).copied();
+        let new = snapshot.trust.denied.difference(&before.trust.denied).copied();
         let mut hosts = hosts_of(&self.layout, new);
-        let left = before.cluster.nodes.iter().map(|host| &host.name).filter(|host| !present.knows(host));
+        let left = before.cluster.nodes.iter().map(|host| &host.name).filter(|host| !snapshot.knows(host));
         hosts.extend(left.cloned());
-        *self.present.write().unwrap_or_else(PoisonError::into_inner) = present;
+        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
         Reloaded { closed: hosts, problem: None }
     }
 
     fn knows(&self, host: &HostName) -> bool {
-        self.present.read().unwrap_or_else(PoisonError::into_inner).knows(host)
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).knows(host)
     }
 
     fn prove(&self, content: &RequestContent, client: &Client, now: OffsetDateTime) -> Proof {
         let prove = || {
-            let Present { cluster, roots, tokens, .. } = self.present();
+            let Snapshot { cluster, roots, tokens, .. } = self.snapshot();
             proofs::prove(content, client, &cluster, &roots.pins(), &tokens, now)
         };
         let proof = prove();
@@ -251,7 +250,7 @@ impl Site for DirectorySite {
     }
 
     fn bearer(&self, token: &str, now: OffsetDateTime) -> Option<BearerToken> {
-        let bearer = || proofs::bearer(token, &self.present().tokens, now);
+        let bearer = || proofs::bearer(token, &self.snapshot().tokens, now);
         bearer().or_else(|| if self.read_new_tokens() { bearer() } else { None })
     }
 
@@ -262,7 +261,7 @@ impl Site for DirectorySite {
     fn bundle(&self, host: &HostName) -> HostBundle {
         let bytes = match files::read(&self.layout.bundle(host), MAX_BUNDLE) {
             Ok(bytes) => bytes,
-            // Only the host can decrypt it.
+            // An encrypted bundle may have private keys in it, because only the host can decrypt it.
             Err(StoreError::Missing(_)) => {
                 let encrypted = self.layout.bundles().join(format::encrypted_name(host));
                 return match files::read(&encrypted, MAX_BUNDLE) {
@@ -278,7 +277,7 @@ impl Site for DirectorySite {
         };
         const KEY: &[u8] = b"PRIVATE KEY-----";
         let has_key = |bytes: &[u8]| bytes.windows(KEY.len()).any(|window| window == KEY);
-        // The installer looks for keys, and has their first line in it.
+        // The installer searches for keys, so it contains this text.
         if bundle.files.iter().any(|file| file.path != INSTALLER && has_key(&file.bytes)) {
             let reason = "the bundle has private keys in it, which are not served: sign requests of this host instead";
             return HostBundle::Missing(reason.to_owned());
@@ -287,9 +286,9 @@ impl Site for DirectorySite {
     }
 
     fn cluster_info(&self, now: OffsetDateTime) -> Vec<(String, String)> {
-        let present = self.present();
-        let text = kubeconfig(&present.cluster, &present.roots);
-        let signatures = proofs::signatures(&text, &present.tokens, now);
+        let snapshot = self.snapshot();
+        let text = kubeconfig(&snapshot.cluster, &snapshot.roots);
+        let signatures = proofs::signatures(&text, &snapshot.tokens, now);
         [(KUBECONFIG.to_owned(), text)].into_iter().chain(signatures).collect()
     }
 }

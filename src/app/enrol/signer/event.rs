@@ -1,4 +1,4 @@
-//! What a signer does, as data.
+//! Events of a signer, as data.
 
 use time::OffsetDateTime;
 
@@ -58,10 +58,10 @@ pub enum SignerEvent {
         serial: Serial,
         /// When it expires.
         not_after: OffsetDateTime,
-        /// Whether the request had got it before.
+        /// Whether the request got this certificate in an earlier run.
         again: bool,
     },
-    /// A request that is none.
+    /// A request cannot be read or is not valid.
     Unreadable {
         /// The request.
         request: String,
@@ -75,14 +75,14 @@ pub enum SignerEvent {
         /// Why.
         reason: String,
     },
-    /// A policy approves without a proof.
+    /// The policy is `insecure-always-approve`.
     Insecure {
-        /// Until when, or why it does not apply.
+        /// Until when it approves without a proof, or why it does not apply.
         reason: String,
     },
 }
 
-/// How many of each there were.
+/// The numbers of requests, by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Certificates that were delivered.
@@ -96,7 +96,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Adds others.
+    /// Adds the counts of another round.
     pub fn add(&mut self, other: Self) {
         self.issued += other.issued;
         self.denied += other.denied;

@@ -1,5 +1,5 @@
-//! The figures of a signer, in Prometheus's text format: a file for node_exporter's textfile collector, because a signer
-//! listens nowhere.
+//! The metrics of a signer, in Prometheus's text format: a file for node_exporter's textfile collector, because a signer does
+//! not listen.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,12 +14,12 @@ use crate::metrics::{head, labels};
 use crate::store::error::StoreError;
 use crate::store::files;
 
-/// The file is written at most this often if only its time changed.
+/// The shortest interval between two writes if only the time of the last round changed.
 const IDLE: Duration = Duration::from_secs(15);
-/// The file is written at most this often.
+/// The shortest interval between two writes.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// The file with a signer's figures.
+/// The file with a signer's metrics.
 #[derive(Debug)]
 pub struct SignerMetrics {
     path: PathBuf,
@@ -33,7 +33,7 @@ struct State {
     is_changed: bool,
 }
 
-/// The figures of one mailbox.
+/// The metrics of one mailbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Figures {
     counts: Counts,
@@ -44,32 +44,32 @@ struct Figures {
     last: Option<OffsetDateTime>,
 }
 
-/// What a turn of a signer at a mailbox was.
+/// The result of one round of a signer at a mailbox.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Turn {
-    /// It worked, or there was nothing to do.
+    /// The round succeeded; there may have been nothing to do.
     Worked {
         /// What it did.
         counts: Counts,
         /// The number of open requests.
         waiting: usize,
-        /// Whether the policy approves without a proof.
+        /// Whether the policy is `insecure-always-approve`.
         is_insecure: bool,
     },
-    /// Another signer works there.
+    /// Another signer holds the Lease.
     Standby,
     /// It failed.
     Failed,
 }
 
 impl SignerMetrics {
-    /// Returns figures that are written to this file, which other users can read.
+    /// Returns metrics that are written to this file, which other users can read.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path, state: Mutex::default() }
     }
 
-    /// Notes a turn, and writes the file if that is due.
+    /// Adds the result of a round, and writes the file unless it was written just before.
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.
@@ -98,7 +98,7 @@ impl SignerMetrics {
         files::replace(&self.path, text.as_bytes(), files::PUBLIC)
     }
 
-    /// Writes the file, so that it has the last figures.
+    /// Writes the file a last time: the signer does not work at the mailbox any more.
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.

@@ -1,4 +1,4 @@
-//! The signer: approves and signs what a policy approves, at one mailbox or several.
+//! The signer: decides about requests by the policy, and signs approved ones, at one mailbox or several.
 
 mod event;
 mod metrics;

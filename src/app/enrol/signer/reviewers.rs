@@ -17,10 +17,10 @@ use crate::store::files;
 
 /// How long a program or a service may take.
 const LIMIT: Duration = Duration::from_secs(5);
-/// The largest file of a service's connection, in bytes.
+/// The largest file with a CA, certificate or key for a service, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// The programs and services as they are on this machine.
+/// Runs programs on this machine, and sends reviews to services from it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LocalReviewers;
 
@@ -58,7 +58,7 @@ impl Reviewers for LocalReviewers {
         let mut args = program.args.clone();
         args.push(host.to_owned());
         match run(program, &args, folder, csr.to_vec()) {
-            // What it writes does not matter.
+            // Only the exit status counts, not the output.
             Ok(_) | Err(ProgramError::NoAnswer { .. }) => Answer::ok(format!("{} approves", program.program)),
             Err(ProgramError::Failed { status, .. }) if status.starts_with("exit status") => {
                 Answer::Failed(format!("{}: {status}", program.program))

@@ -30,7 +30,7 @@ use crate::store::ledger::enrolments::DENIED;
 const BATCH: usize = 500;
 /// The number of programs and services that are asked at the same time.
 const REVIEWS: usize = 8;
-/// The annotation of an approved or denied request that tells how it was decided.
+/// The annotation of an approved or denied request with the rule that decided and the evidence.
 const DECISION: &str = "clusterctl.io/decision";
 /// The longest reason in a condition, in bytes.
 const LONGEST_MESSAGE: usize = 1_024;
@@ -40,16 +40,16 @@ pub(super) struct Worker<'a> {
     pub(super) mailbox: &'a dyn Mailbox,
     options: &'a SignerOptions<'a>,
     pub(super) waiting: Waiting,
-    /// The Lease is this signer's until then.
+    /// The time until which this signer holds the Lease.
     pub(super) lease_until: Option<Instant>,
     reviews: Reviews,
     insecure: Option<String>,
 }
 
-/// What happens to a request now.
+/// The next step for a request.
 enum Step {
     Deny(String),
-    /// It is approved first if it is pending.
+    /// The request is approved first if it is pending.
     Sign(Box<Order>),
     Queue(String),
     Retry(String),
@@ -61,17 +61,17 @@ impl<'a> Worker<'a> {
         Self { mailbox, options, waiting: Waiting::default(), lease_until: None, reviews, insecure: None }
     }
 
-    /// Returns what a turn was, for the figures.
+    /// Returns the result of a round that succeeded, for the metrics.
     pub(super) fn worked(&self, counts: Counts) -> Turn {
         Turn::Worked { counts, waiting: self.waiting.len(), is_insecure: self.insecure.is_some() }
     }
 
-    /// Returns true if nothing can be done now.
+    /// Returns true if no request can be decided or signed now.
     pub(super) fn is_idle(&self) -> bool {
         self.reviews.running == 0 && !self.waiting.has_postponed() && !self.waiting.has_due()
     }
 
-    /// Works on what is due.
+    /// Judges the requests that are due, and signs those that are approved.
     ///
     /// # Errors
     /// Returns an error if the cluster directory cannot be used; nothing is denied then.
@@ -110,7 +110,7 @@ impl<'a> Worker<'a> {
         self.settle(decided, &mut judge, &env)
     }
 
-    /// Records what persons denied at the mailbox, once.
+    /// Records in the ledger which requests persons denied at the mailbox, each once.
     fn log_denied(&mut self, judge: &mut Judge, env: &Env) -> Result<(), Error> {
         for request in self.waiting.take_denied() {
             let denied = request.conditions.iter().find(|condition| condition.kind == "Denied");
@@ -186,7 +186,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Writes decisions; requests that are approved now are ordered.
+    /// Writes decisions to the mailbox, and adds the requests that it approves to `orders`.
     fn rule(
         &mut self,
         rulings: Vec<(EnrolmentRequest, Ruling, Option<Order>)>,
@@ -226,11 +226,11 @@ impl<'a> Worker<'a> {
 
     /// Issues and delivers certificates.
     fn sign(&mut self, orders: &[Order], counts: &mut Counts) -> Result<(), Error> {
-        // If the API took so long that the Lease may be another's, the requests stay approved until the next round.
+        // If the API took so long that another signer may hold the Lease, the requests stay approved until the next round.
         if self.lease_until.is_none_or(|until| Instant::now() >= until) {
             return Ok(());
         }
-        // The time is read again: reviewers and the API may have taken long.
+        // With a new time: reviewers and the API may have taken long.
         let env = self.options.env();
         let outcomes = self.options.alone(|| issue(orders, self.options.issuers, &env, &mut Silent))?;
         let (mut deliveries, mut chains, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
@@ -292,7 +292,7 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Notes that something could not be written for a request.
+    /// Handles a decision or a certificate that could not be written: the request is tried again later, unless it is gone.
     fn failed(&mut self, request: &EnrolmentRequest, error: &MailboxError, counts: &mut Counts) {
         if matches!(error, MailboxError::Gone(_)) {
             self.waiting.remove(&request.name);
@@ -341,7 +341,7 @@ fn ruling(kind: RulingKind, decision: &Decision, message: String) -> Ruling {
     Ruling { kind, reason: BY_POLICY.to_owned(), message: cut(message), annotations }
 }
 
-/// Cuts a text to the length that conditions have.
+/// Cuts a text to [`LONGEST_MESSAGE`].
 fn cut(mut text: String) -> String {
     if text.len() > LONGEST_MESSAGE {
         let end = (0..=LONGEST_MESSAGE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
@@ -351,7 +351,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// Decisions that need programs or services, each in its own thread, so that one does not hold up others.
+/// Decisions that need programs or services, each in its own thread, so that a slow one does not delay others.
 struct Reviews {
     reviewers: Arc<dyn Reviewers + Send + Sync>,
     sender: Sender<(Prepared, Decision)>,

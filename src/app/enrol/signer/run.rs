@@ -10,9 +10,9 @@ use crate::app::enrol::remedy::ReviewRemedy;
 use crate::app::error::{Error, with_causes};
 use crate::mailbox::{LeaseTerms, Mailbox, MailboxError};
 
-/// How long a mailbox is waited for when there is nothing to do.
+/// How long to wait for changes of a mailbox when there is nothing to do.
 const WAIT: Duration = Duration::from_millis(500);
-/// How long a mailbox is waited for while something is being judged.
+/// How long to wait for changes of a mailbox while requests are being judged.
 const SHORT_WAIT: Duration = Duration::from_millis(20);
 /// The first pause after a failure, which doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -25,10 +25,10 @@ pub enum SignerError {
     /// A mailbox cannot be used.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
-    /// Another signer works there.
+    /// Another signer holds the Lease.
     #[error("another signer works at {0}")]
     Standby(String),
-    /// The cluster file has no settings of enrolment.
+    /// The cluster file has no key `enrolment`.
     #[error("the cluster file has no enrolment")]
     NotEnabled,
     /// A thread cannot be started.
@@ -49,7 +49,7 @@ impl SignerError {
     }
 }
 
-/// Works at all mailboxes, each on its own: until it is stopped, or until nothing can be done if `once` is set.
+/// Works at all mailboxes, each in its own thread, until it is stopped; with `once`, until no request can be decided or signed.
 ///
 /// # Errors
 /// Returns the first error, if `once` is set: a mailbox or the cluster directory cannot be used. Otherwise failures are
@@ -78,12 +78,12 @@ pub fn run(mailboxes: &[Box<dyn Mailbox>], options: &SignerOptions<'_>) -> Resul
 #[derive(Default)]
 struct Held {
     until: Option<Instant>,
-    /// The time since which another signer has it.
+    /// The time since which another signer holds it.
     standby: Option<Instant>,
 }
 
 impl Held {
-    /// Returns true if another signer had the Lease for longer than its time, so that it is not a dead one's.
+    /// Returns true if another signer has held the Lease for longer than its duration, so that its holder is alive.
     fn has_waited(&self, terms: &LeaseTerms) -> bool {
         let longest = Duration::from_secs(terms.seconds.into()) + Duration::from_secs(2);
         self.standby.is_some_and(|since| since.elapsed() >= longest)
@@ -131,7 +131,7 @@ fn work(mailbox: &dyn Mailbox, options: &SignerOptions<'_>) -> Result<Counts, Er
         (options.report)(SignerEvent::Retry { subject: "metrics".to_owned(), reason: error.to_string() });
     }
     if held.until.is_some() {
-        // Another signer takes it over at once; if this fails, after its time.
+        // Then another signer takes it over at once; without this, after its duration.
         let _ = mailbox.release_lease(&options.lease);
     }
     Ok(counts)
@@ -164,7 +164,7 @@ fn turn(
         }
     }
     let wait = if worker.is_idle() { WAIT } else { SHORT_WAIT };
-    // The first list may take long.
+    // The first list may be long.
     let wait = if *has_listed { wait } else { third };
     let changes = mailbox.changes(wait).map_err(SignerError::from)?;
     *has_listed |= changes.iter().any(|change| matches!(change, crate::mailbox::Change::All(_)));
@@ -174,7 +174,7 @@ fn turn(
     worker.round().map(Some)
 }
 
-/// Sleeps, or until it is stopped.
+/// Sleeps for `time`, or until the signer is stopped.
 fn sleep(time: Duration, options: &SignerOptions<'_>) {
     let end = Instant::now() + time;
     while Instant::now() < end && !(options.stop)() {

@@ -1,4 +1,4 @@
-//! The open requests of a mailbox, and when each is looked at again.
+//! The open requests of a mailbox, and when each is judged again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The number of finished requests that are remembered.
 const MOST_DONE: usize = 100_000;
-/// A request that needs a reviewer is looked at again after this time.
+/// A request that waits for a free reviewer, or for another request of its host, is judged again after this time.
 const POSTPONED: Duration = Duration::from_millis(250);
 /// After so many failures of reviewers, a person decides.
 pub(super) const TRIES: u32 = 5;
@@ -27,9 +27,9 @@ pub(super) struct Waiting {
     arrived: u64,
     /// By uid.
     schedule: HashMap<String, Schedule>,
-    /// The uids of those that are done: an older state may still arrive.
+    /// The uids of finished requests: an older state of one may still arrive.
     done: HashSet<String>,
-    /// Requests that somebody denied.
+    /// Denied requests that are not recorded in the ledger yet.
     denied: Vec<EnrolmentRequest>,
 }
 
@@ -44,14 +44,14 @@ struct Open {
 struct Schedule {
     due: Instant,
     failures: u32,
-    /// Whether it was said that it waits for a person.
+    /// Whether it was reported that it waits for a person.
     is_announced: bool,
-    /// Whether it waits for others.
+    /// Whether it waits for a free reviewer, or for another request of its host.
     is_postponed: bool,
 }
 
 impl Waiting {
-    /// Takes changes over; returns the requests that are none, each with the reason.
+    /// Applies changes. Returns the names of the requests that cannot be read, each with the reason.
     pub(super) fn take(&mut self, changes: Vec<Change>) -> Vec<(String, String)> {
         let mut unreadable = Vec::new();
         for change in changes {
@@ -95,7 +95,7 @@ impl Waiting {
         }
     }
 
-    /// Forgets a request that is decided.
+    /// Removes a finished request.
     pub(super) fn remove(&mut self, name: &str) {
         if let Some(Open { request, .. }) = self.requests.remove(name) {
             self.schedule.remove(&request.uid);
@@ -121,7 +121,7 @@ impl Waiting {
         self.requests.values().any(|open| self.schedule.get(&open.request.uid).is_none_or(|one| one.due <= now))
     }
 
-    /// Notes that a person decides. Returns true the first time.
+    /// Marks a request as waiting for a person. Returns true the first time.
     pub(super) fn queue(&mut self, request: &EnrolmentRequest) -> bool {
         let schedule = self.schedule_of(request);
         let is_first = !std::mem::replace(&mut schedule.is_announced, true);
@@ -130,7 +130,7 @@ impl Waiting {
         is_first
     }
 
-    /// Notes a failure, and returns the number of failures so far.
+    /// Counts a failure of a request, and returns the number of its failures so far.
     pub(super) fn fail(&mut self, request: &EnrolmentRequest) -> u32 {
         let schedule = self.schedule_of(request);
         let wait = FIRST_WAIT.saturating_mul(1 << schedule.failures.min(10)).min(LONGEST_WAIT);
@@ -145,12 +145,12 @@ impl Waiting {
         self.requests.len()
     }
 
-    /// Returns true if there are requests that somebody denied and [`Self::take_denied`] did not return yet.
+    /// Returns true if there are denied requests that [`Self::take_denied`] has not returned yet.
     pub(super) fn has_denied(&self) -> bool {
         !self.denied.is_empty()
     }
 
-    /// Returns the requests that somebody denied, each once.
+    /// Returns the denied requests, each once.
     pub(super) fn take_denied(&mut self) -> Vec<EnrolmentRequest> {
         std::mem::take(&mut self.denied)
     }
@@ -160,21 +160,21 @@ impl Waiting {
         self.schedule.get(&request.uid).map_or(0, |schedule| schedule.failures)
     }
 
-    /// Notes that a request is being judged elsewhere.
+    /// Marks a request as being judged by a reviewer.
     pub(super) fn hold(&mut self, request: &EnrolmentRequest) {
         let schedule = self.schedule_of(request);
         schedule.due = Instant::now() + LONGEST_WAIT;
         schedule.is_postponed = false;
     }
 
-    /// Notes that it has to wait for others: all reviewers are busy, or a request of its host is signed first.
+    /// Marks a request as postponed: all reviewers are busy, or another request of its host is signed first.
     pub(super) fn postpone(&mut self, request: &EnrolmentRequest) {
         let schedule = self.schedule_of(request);
         schedule.due = Instant::now() + POSTPONED;
         schedule.is_postponed = true;
     }
 
-    /// Returns true if a request waits for others.
+    /// Returns true if a request is postponed.
     pub(super) fn has_postponed(&self) -> bool {
         self.schedule.values().any(|schedule| schedule.is_postponed)
     }
