@@ -22,7 +22,7 @@ fn phase(fleet: &Fleet) -> Option<Phase> {
     fleet.trust_of(CaRole::FrontProxy).rotation().map(|rotation| rotation.phase)
 }
 
-/// Installs the present bundles of masters, as install.sh and API servers that read their files again do.
+/// Installs the present bundles of masters, and lets their API servers read the files again.
 fn install(fleet: &Fleet, installed: &mut Installed, is_chosen: impl Fn(&str) -> bool) {
     fleet.install(&is_chosen);
     for name in fleet.names.iter().filter(|name| name.starts_with("master") && is_chosen(name)) {
@@ -92,7 +92,7 @@ fn the_plan_of_the_front_proxy_has_no_phase_of_servers_and_no_restart() {
     let gates: Vec<Value> = plans.iter().map(|plan| plan["gate"].clone()).collect();
     let gate = serde_json::json!(["master.connect", "master.new-root", "master.old-root"]);
     assert_eq!(gates[0], gate);
-    // Only one at a time, and an abort gives back the files of before.
+    // Only one rotation runs at a time, and an abort restores the previous files.
     assert_eq!(fleet.run(&["rotate-ca", "start", "--role", "etcd"]).status, 3);
     fleet.backup();
     let bundles: Vec<Files> = fleet.names.iter().map(|name| bundle_files(&fleet.lab, name)).collect();

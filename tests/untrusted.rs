@@ -24,15 +24,12 @@ fn terminal_escapes_in_bundles_are_not_printed() {
     let manifest = lab.read("on/manifest.json").replacen('{', r#"{"\u001b]0;pwned\u0007\u202e": 1,"#, 1);
     lab.write("on/manifest.json", &manifest);
     good_tool("tar", &["-czf", &lab.path("hostile.tar.gz").display().to_string(), "-C", &dir, "on"]);
-    for args in [
-        &["open", "hostile.tar.gz", "--unsigned"][..],
-        &["show", "hostile.tar.gz"],
-        &["verify", "--from", "hostile.tar.gz"],
-    ] {
+    for args in [&["open", "hostile.tar.gz"][..], &["show", "hostile.tar.gz"], &["verify", "--from", "hostile.tar.gz"]]
+    {
         let ran = lab.run(args);
         assert_ne!(ran.status, 0, "{ran}");
         assert!(!ran.err.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{:?}", ran.err);
-        assert!(args[0] == "open" || ran.err.contains("pwned"), "the reason is given: {ran}");
+        assert!(ran.err.contains("pwned"), "the reason is given: {ran}");
     }
     let pem = good_tool("openssl", &["genpkey", "-algorithm", "ed25519"]);
     fs::write(lab.path("k.pem"), pem).expect("written");
@@ -47,9 +44,7 @@ fn terminal_escapes_in_bundles_are_not_printed() {
 #[test]
 fn a_kubeconfig_that_names_a_fifo_does_not_block() {
     let lab = Lab::issued();
-    let config = lab.read("pki/ca.crt");
     good_tool("mkfifo", &[&lab.path("pipe").display().to_string()]);
-    assert!(config.starts_with("-----BEGIN"));
     lab.write(
         "kubeconfig",
         "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster: {server: https://10.0.0.1:6443, \

@@ -41,9 +41,11 @@ fn all_flags_for_durations_parse_the_same() {
     let parses = |args: &[&str]| Cli::try_parse_from([&["clusterctl"], args].concat()).is_ok();
     for time in ["5", "0.5", "5s", "500ms", "2m", "1m30s", "12h", "1d"] {
         assert!(parses(&["verify", "--timeout", time]) && parses(&["verify", "--deadline", time]), "{time}");
+        assert!(parses(&["rotate-ca", "next", "--timeout", time]), "{time}");
     }
     for wrong in ["", "s", "-5s", "5 s", "5x", "0s", "0", "30d", "nan", "inf"] {
         assert!(!parses(&["verify", "--timeout", wrong]), "{wrong}");
+        assert!(!parses(&["rotate-ca", "abort", "--timeout", wrong]), "{wrong}");
     }
     for args in [["verify", "--expires-within"], ["issue-node", "--renew-within"], ["issue-admin", "--validity"]] {
         assert!(parses(&[&args[..], &["30d"]].concat()) && parses(&[&args[..], &["12h"]].concat()), "{args:?}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::rotate_emergency::Emergency;
+use super::verify::parse_time;
 use crate::app::ca::Holder;
 use crate::app::rotate::tokens::{self, TokenNextOptions};
 use crate::app::rotate::{self, NewCa, NextOptions, StartOptions, StartReport};
@@ -183,9 +184,9 @@ struct ProofArgs {
     /// Use this address for a name, as in api.example.net:10.0.0.10; repeat for each
     #[arg(long, value_name = "NAME:ADDRESS", conflicts_with = "report")]
     resolve: Vec<String>,
-    /// Longest time for one connection with its answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, conflicts_with = "report")]
-    timeout: u16,
+    /// Longest time for one connection with its answer, for example 5s or 500ms
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time, conflicts_with = "report")]
+    timeout: Duration,
     /// Do not fail on skipped checks, except for those of the phase
     #[arg(long, conflicts_with = "report")]
     allow_skipped: bool,
@@ -409,7 +410,7 @@ fn prove(args: &ProofArgs, masters_only: bool, cluster: &Cluster, context: &mut 
     };
     let target = verify::assemble(&env, &options)?;
     let limits = RunOptions {
-        timeout: Duration::from_secs(args.timeout.max(1).into()),
+        timeout: args.timeout,
         deadline: None,
         concurrency: DEFAULT_CONCURRENCY.into(),
         dry_run_writes: true,

@@ -6,6 +6,7 @@ mod target_args;
 use std::path::Path;
 use std::time::Instant;
 
+pub(super) use args::parse_time;
 pub use args::{FailOn, ReportFormat, VerifyArgs};
 
 use crate::app::audit::{AuditOptions, audit};

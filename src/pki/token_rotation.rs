@@ -72,7 +72,7 @@ pub struct TokenRotation {
 }
 
 impl TokenRotation {
-    /// Returns the keys whose tokens API servers accept, that which signs first.
+    /// Returns the keys whose tokens API servers accept; the signing key comes first.
     ///
     /// API servers publish their keys in this order, so that it shows which one signs.
     #[must_use]

@@ -88,10 +88,10 @@ pub struct VerifyArgs {
     #[arg(long = "crl", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     crls: Vec<PathBuf>,
     /// Longest time for one connection with its answer, for example 5s or 500ms
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     timeout: Duration,
     /// Longest time for the whole run, for example 2m; what is not done by then is not proven
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     deadline: Option<Duration>,
     /// Send no dry-run writes. By default a node sends each API server dry-run requests, some that must be admitted and
     /// some that must be denied: a taint on itself, a pod on another node
@@ -205,7 +205,7 @@ impl VerifyArgs {
 }
 
 /// Reads `5s`, `500ms`, `2m`, `1h30m`, or a number of seconds.
-fn time(text: &str) -> Result<Duration, String> {
+pub(in crate::commands) fn parse_time(text: &str) -> Result<Duration, String> {
     let days = || Lifetime::parse(text).ok().map(|lifetime| lifetime.duration().as_secs_f64());
     let seconds = text.parse().ok().or_else(|| duration::in_seconds(text)).or_else(days);
     let seconds: f64 = seconds.ok_or_else(|| "it must be a time, for example 5s, 500ms or 2m".to_owned())?;
