@@ -1,4 +1,4 @@
-//! Requests of hosts and what a signer does, as text and JSON.
+//! Prints requests of hosts and the events of a signer, as text and JSON.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -45,7 +45,7 @@ pub(crate) fn show_event(event: &SignerEvent, screen: &mut Screen<'_>) {
     }
 }
 
-/// Prints what an operator has to know about a running server.
+/// Prints the notices of a running server.
 pub(crate) fn show_server_notices(notices: &[ServerNotice], screen: &mut Screen<'_>) {
     for notice in notices {
         match notice {
@@ -66,7 +66,7 @@ pub(crate) fn show_server_notices(notices: &[ServerNotice], screen: &mut Screen<
     }
 }
 
-/// Prints what a signer did in all.
+/// Prints the totals of a signer.
 pub(crate) fn show_counts(counts: Counts, screen: &mut Screen<'_>) {
     let Counts { issued, denied, queued, retried } = counts;
     screen.step(format_args!(
@@ -189,7 +189,7 @@ pub(crate) fn show_request(one: &ReviewedRequest, screen: &mut Screen<'_>) {
     }
 }
 
-/// Prints what the policy says about a request, rule by rule.
+/// Prints what the policy decides about a request, rule by rule.
 pub(crate) fn show_decision(one: &ReviewedRequest, screen: &mut Screen<'_>) {
     let Some(Decision { verdict, rule, reason, rules }) = &one.decision else { return };
     for trace in rules {
@@ -229,7 +229,7 @@ pub(crate) fn show_decided(written: &WrittenDecision, choice: Choice, screen: &m
         (None, Some(needed)) if choice == Choice::Approve => {
             screen.answer(format_args!("{word}: {name}"));
             screen.warn(format_args!(
-                "this does not count: the policy wants {needed} approvals that SSH keys signed (--sign-with)"
+                "this does not count: the policy requires {needed} approvals signed with SSH keys (--sign-with)"
             ));
         }
         (None, _) => screen.answer(format_args!("{word}: {name}")),

@@ -51,7 +51,7 @@ pub(crate) fn show_renewed(report: &RenewReport, output: OutputFormat, screen: &
     if replaced.is_empty() {
         screen.answer(format_args!("Nothing to do: no certificate of {host} is due"));
     } else {
-        screen.answer(format_args!("{host} has new certificates; a kubelet reads them within five minutes"));
+        screen.answer(format_args!("{host} has new certificates. A kubelet of 1.36 or later reads them within five minutes; restart an earlier one"));
         lines(certificates, screen);
     }
     if let Some(next) = next {
