@@ -14,9 +14,7 @@ use crate::cli::output::announcements;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::lifetime::Lifetime;
 
-/// Signs a record of this cluster with the announcer's key, and sends it to the bootstrap endpoints: where the API servers and
-/// the enrolment endpoint are, and which roots to trust. A record is valid for a limited time: let a timer announce it again. It
-/// needs cluster.yaml, the certificates of all CAs and the ledger, and no CA key.
+/// The arguments of `announce`.
 #[derive(Debug, Args)]
 pub struct AnnounceArgs {
     /// The bootstrap endpoints, at which the cluster is registered

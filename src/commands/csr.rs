@@ -26,7 +26,7 @@ use crate::mailbox::{ApiMailbox, Arrived};
 use crate::pki::ssh::SshKey;
 use crate::sanitize::sanitized;
 
-/// Reviews requests of hosts: what each asks for, what it would get, what is proven, and what the policy decides.
+/// The arguments of `csr`.
 #[derive(Debug, Args)]
 pub struct CsrArgs {
     #[command(subcommand)]

@@ -21,9 +21,7 @@ use crate::cluster::name::HostName;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::ssh::SshKey;
 
-/// Joins this host to a cluster: finds it by its id, the pin of its root; generates the host's keys, which never leave it; requests
-/// certificates; waits for a decision; installs the host's bundle; and starts the kubelet. Another run continues where the last one
-/// stopped, with the same keys. No cluster directory is needed.
+/// The arguments of `join`.
 #[derive(Debug, Args)]
 pub struct JoinArgs {
     /// The cluster: its id as clusterctl register printed it, and the URLs of its bootstrap endpoints

@@ -14,9 +14,7 @@ use crate::cli::output::announcements;
 use crate::cluster::endpoint::{Endpoint, EndpointError};
 use crate::enrol::token::{MAX_FILE, Token};
 
-/// Registers this cluster at a bootstrap endpoint, and prints ID@URL, the argument of clusterctl join --cluster. The id is the pin
-/// of the cluster's root. The token signs the registration, and is not sent. The next step is clusterctl announce, which sends the
-/// cluster's addresses.
+/// The arguments of `register`.
 #[derive(Debug, Args)]
 pub struct RegisterArgs {
     /// The bootstrap endpoint

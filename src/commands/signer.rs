@@ -25,9 +25,7 @@ const KUBECONFIG: &str = "KUBECONFIG";
 /// The duration of the Lease without a renewal, in seconds.
 const LEASE_SECONDS: u16 = 15;
 
-/// Decides about requests of hosts by the policy in cluster.yaml, and signs approved ones: at clusterctl's enrolment CA, at API
-/// servers of Kubernetes, or at several of them. It only connects to them, so that nothing listens on the machine with the CA's
-/// key. Only the public key is taken from a request. A failure never denies a request. It runs until a signal stops it.
+/// The arguments of `signer`.
 #[derive(Debug, Args)]
 pub struct SignerArgs {
     /// The kubeconfig of an API to which hosts send their requests, with a CA and a client certificate; may be repeated

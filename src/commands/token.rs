@@ -18,8 +18,7 @@ use crate::cluster::name::HostName;
 use crate::enrol::token::{Source, TokenKind};
 use crate::pki::fingerprint::Fingerprint;
 
-/// Creates, lists and revokes one-time tokens. A token proves one host, for one client key and one serving key. clusterctl join
-/// sends an HMAC made with it, never the token.
+/// The arguments of `token`.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
     #[command(subcommand)]

@@ -137,15 +137,30 @@ pub enum Command {
     #[command(after_help = examples::REQUEST)]
     Request(request::RequestArgs),
     /// Join a cluster, on the node itself: find it, make keys, request certificates, install the bundle
+    ///
+    /// Finds the cluster by its id, the pin of its root, makes the host's keys, which never leave it, requests
+    /// certificates, waits for a decision, installs the host's bundle, and starts the kubelet. Another run continues
+    /// where the last one stopped, with the same keys. No cluster directory is needed.
     #[command(after_help = examples::JOIN)]
     Join(join::JoinArgs),
     /// Register this cluster at a bootstrap endpoint, and print what hosts join with
+    ///
+    /// Prints ID@URL, the argument of clusterctl join --cluster. The id is the pin of the cluster's root. The token
+    /// authenticates the registration, and is not sent. The next step is clusterctl announce, which sends the
+    /// cluster's addresses.
     #[command(after_help = examples::REGISTER)]
     Register(register::RegisterArgs),
     /// Publish a signed record of the cluster's addresses at bootstrap endpoints
+    ///
+    /// The record has the addresses of the API servers and of the enrolment endpoint, and the roots to trust. The
+    /// announcer's key signs it. It is valid for a limited time: let a timer announce it again. This needs
+    /// cluster.yaml, the certificates of all CAs and the ledger, and no CA key.
     #[command(after_help = examples::ANNOUNCE)]
     Announce(announce::AnnounceArgs),
     /// Create, list and revoke one-time tokens for nodes that join
+    ///
+    /// A token proves one host, for one client key and one serving key. clusterctl join sends an HMAC made with it,
+    /// never the token.
     #[command(after_help = examples::TOKEN)]
     Token(token::TokenArgs),
     /// Sign nodes' requests for certificates
@@ -262,10 +277,16 @@ pub enum Command {
     #[command(after_help = examples::LEDGER)]
     Ledger(ledger::LedgerArgs),
     /// Approve and sign requests that hosts sent, by the policy in the cluster file
+    ///
+    /// Works at clusterctl's enrolment CA, at API servers of Kubernetes, or at several of them. It only connects to
+    /// them, so that nothing listens on the machine with the CA's key. Only the public key is taken from a request. A
+    /// failure never denies a request. Runs until a signal stops it.
     #[cfg(feature = "server")]
     #[command(after_help = examples::SIGNER)]
     Signer(signer::SignerArgs),
     /// Review requests that hosts sent: list, explain, approve, deny
+    ///
+    /// Shows what each request asks for, what it would get, what is proven, and what the policy decides.
     #[cfg(feature = "server")]
     #[command(after_help = examples::CSR)]
     Csr(csr::CsrArgs),

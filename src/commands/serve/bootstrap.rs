@@ -17,9 +17,7 @@ use crate::cluster::lifetime::Lifetime;
 /// The interval at which a requested stop is noticed.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Gives hosts the records of clusters by their ids, over TLS, on any machine. A record says where a cluster's masters are and
-/// which roots to trust. It is signed under the root whose pin is the id, so that this endpoint can withhold it and cannot
-/// forge it. Nothing secret is stored. No cluster directory is needed.
+/// The arguments of `serve bootstrap`.
 #[derive(Debug, Args)]
 pub(super) struct ServeBootstrapArgs {
     /// The folder of the records and of the registration tokens' public halves
@@ -34,7 +32,7 @@ pub(super) struct ServeBootstrapArgs {
     /// The private key of --cert
     #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
     key: Option<PathBuf>,
-    /// Create a token for registering one cluster, print it this once, and do not serve
+    /// Create a token for registering one cluster, print it, and do not serve; it is not shown again
     #[arg(long)]
     create_token: bool,
     /// With --create-token: its lifetime

@@ -29,11 +29,7 @@ use crate::ui::Screen;
 /// The interval at which a requested stop is noticed.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Takes requests of hosts for certificates over TLS, by Kubernetes's certificates.k8s.io/v1: kubelets ask for certificates
-/// and kubectl approves them as with an API server. It holds the queue and no CA key; clusterctl signer decides and signs.
-///
-/// It needs cluster.yaml, the CAs' certificates, their CRLs and a master's serving certificate. Files are read again when they
-/// change.
+/// The arguments of `serve ca`.
 #[derive(Debug, Args)]
 pub(super) struct ServeCaArgs {
     /// The address to listen on (default: enrolment.listen in cluster.yaml, else `[::]:6444`)
