@@ -65,7 +65,7 @@ impl Stop {
         }
         // A signal that came after the last prompt may not have been handled: the thread that watches prompts ends now.
         if self.at_prompt.load(Ordering::Relaxed) != 0 {
-            self.ask();
+            self.request();
         }
         let ignored = ignored_signals();
         let caught = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
@@ -90,12 +90,12 @@ impl Stop {
 
     /// Returns true once a stop was requested.
     #[must_use]
-    pub fn asked(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         self.cancellation.is_cancelled()
     }
 
     /// Requests a stop, as a signal does.
-    pub fn ask(&self) {
+    pub fn request(&self) {
         self.cancellation.cancel();
     }
 }

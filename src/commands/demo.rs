@@ -263,7 +263,7 @@ impl Demo {
     ) -> Result<()> {
         self.command(context, now, words, false, run)?;
         let stopped = || CliError::new(Exit::Environment, "stopped on request; the demo's folder is removed");
-        if context.stop.asked() {
+        if context.stop.is_requested() {
             return Err(stopped());
         }
         narrate(context, words, text);

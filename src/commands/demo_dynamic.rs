@@ -461,7 +461,7 @@ fn step<A: Args>(layout: &Layout, context: &mut Context<'_>, words: &str, text: 
     context.screen.mute(was_muted);
     context.env.layout = before;
     ended?;
-    if context.stop.asked() {
+    if context.stop.is_requested() {
         return Err(CliError::new(Exit::Environment, "stopped on request; the demo's folder is removed"));
     }
     let is_shown = |word: &&str| !word.starts_with("http") && !["--kubeconfig", "--token-file"].contains(word);

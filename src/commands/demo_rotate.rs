@@ -247,7 +247,7 @@ fn step<A: Args>(layout: &Layout, context: &mut Context<'_>, words: &str, text: 
     if ended != Exit::Done {
         return Err(CliError::new(Exit::Bug, format!("a step of the demo did not succeed: {words}")));
     }
-    if context.stop.asked() {
+    if context.stop.is_requested() {
         return Err(CliError::new(Exit::Environment, "stopped on request; the demo's folder is removed"));
     }
     let shown: Vec<&str> = words.split(' ').take_while(|word| !word.starts_with(['/', '\\'])).collect();

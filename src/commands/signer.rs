@@ -127,7 +127,7 @@ pub(super) fn work(
         clock,
         once,
         lease: LeaseTerms { namespace: lease.0.to_owned(), name: lease.1.to_owned(), holder, seconds: LEASE_SECONDS },
-        stop: &|| stop.asked(),
+        stop: &|| stop.is_requested(),
         report: &report,
         reviewers: Arc::new(LocalReviewers),
         metrics,

@@ -333,14 +333,6 @@ impl RequestContent {
     pub fn key(&self) -> Fingerprint {
         self.csr.request().spki_fingerprint
     }
-
-    /// Returns true if another request is for the same signer, with the same key and subject: the kubelet's rule for
-    /// using an existing request of the same name (Kubernetes `client-go/util/certificate/csr`, `ensureCompatible`).
-    #[must_use]
-    pub fn is_same_as(&self, other: &Self) -> bool {
-        let (own, others) = (self.csr.request(), other.csr.request());
-        self.signer == other.signer && own.spki == others.spki && own.subject == others.subject
-    }
 }
 
 /// Returns true if the first PEM block is a CSR. Kubernetes reads only the first block, whatever its type.

@@ -62,16 +62,16 @@ impl Terminal {
             self.interrupts.restore_first(Box::new(move || restore(&shared)));
             before
         });
-        *unpoisoned(before) = tcgetattr(io::stdin()).ok();
+        *lock_unpoisoned(before) = tcgetattr(io::stdin()).ok();
         let answer = question();
         self.interrupts.end_if_signalled();
-        *unpoisoned(before) = None;
+        *lock_unpoisoned(before) = None;
         answer
     }
 }
 
 fn restore(before: &Mutex<Option<Termios>>) {
-    if let Some(before) = unpoisoned(before).take() {
+    if let Some(before) = lock_unpoisoned(before).take() {
         // The process ends in any case.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
         let _ = io::stderr().write_all(SHOW_CURSOR);
@@ -81,7 +81,7 @@ fn restore(before: &Mutex<Option<Termios>>) {
 /// DECTCEM, and the end of the question's line.
 const SHOW_CURSOR: &[u8] = b"\x1b[?25h\n";
 
-fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock_unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

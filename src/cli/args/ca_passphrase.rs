@@ -35,10 +35,10 @@ const TRIES: usize = 3;
 ///
 /// # Errors
 /// Returns an error if the CA cannot be used to sign.
-pub(crate) fn ready_to_sign(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> Result<Issuer> {
+pub(crate) fn ready_to_sign(role: CaRole, opened: OpenedCa, now: OffsetDateTime) -> Result<Issuer> {
     let early = |error: &IssueError| matches!(error, IssueError::Violations { violations } if violations.iter().all(Violation::is_early));
     opened.into_issuer(now).map_err(|error| {
-        CliError::new(Exit::Refused, format!("the {} cannot be used to sign", kind.as_str()))
+        CliError::new(Exit::Refused, format!("the {} cannot be used to sign", role.as_str()))
             .hint(match early(&error) {
                 true => COMPARE_CLOCKS,
                 false => "a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory",
@@ -243,15 +243,15 @@ impl PassphraseArgs {
     ///
     /// # Errors
     /// Returns an error if there is no root, a key is missing or damaged, or the passphrase is wrong.
-    fn open(&self, kinds: &[CaRole], context: &mut Context<'_>) -> Result<Vec<(CaRole, OpenedCa)>> {
-        if kinds.is_empty() {
+    fn open(&self, roles: &[CaRole], context: &mut Context<'_>) -> Result<Vec<(CaRole, OpenedCa)>> {
+        if roles.is_empty() {
             return Ok(Vec::new());
         }
-        warn_of_modes(kinds, context);
+        warn_of_modes(roles, context);
         let mut at_hand = self.given(context)?;
         let may_ask = at_hand.is_none();
-        let (mut opened, mut others) = (Vec::with_capacity(kinds.len()), kinds);
-        if may_ask && let Some((first, rest)) = kinds.split_first() {
+        let (mut opened, mut others) = (Vec::with_capacity(roles.len()), roles);
+        if may_ask && let Some((first, rest)) = roles.split_first() {
             let tried = ca::open(&context.env.layout, *first, None);
             let (root, typed) = or_ask(*first, tried, context)?;
             opened.push((*first, root));
@@ -259,10 +259,10 @@ impl PassphraseArgs {
         }
         // Decrypting a key is slow on purpose (scrypt), so keys are opened concurrently.
         let layout = &context.env.layout;
-        let tried: Vec<_> = others.par_iter().map(|kind| (*kind, ca::open(layout, *kind, at_hand.as_ref()))).collect();
-        for (kind, tried) in tried {
-            let root = if may_ask { or_ask(kind, tried, context)?.0 } else { tried? };
-            opened.push((kind, root));
+        let tried: Vec<_> = others.par_iter().map(|role| (*role, ca::open(layout, *role, at_hand.as_ref()))).collect();
+        for (role, tried) in tried {
+            let root = if may_ask { or_ask(role, tried, context)?.0 } else { tried? };
+            opened.push((role, root));
         }
         Ok(opened)
     }
@@ -278,9 +278,9 @@ fn asked(question: &str, context: &mut Context<'_>) -> Result<Passphrase> {
 }
 
 /// Warns of CAs' keys that other users can read, and of folders in which others can replace them.
-fn warn_of_modes(kinds: &[CaRole], context: &mut Context<'_>) {
+fn warn_of_modes(roles: &[CaRole], context: &mut Context<'_>) {
     let layout = context.env.layout.clone();
-    for path in kinds.iter().map(|kind| layout.root_key(*kind)) {
+    for path in roles.iter().map(|role| layout.root_key(*role)) {
         if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_readable_by_others(&path) {
             context.screen.warn(format_args!(
                 "others can read the CA's key {0}: it has mode {mode:04o}. Close it with: chmod 600 {0}",
@@ -288,7 +288,7 @@ fn warn_of_modes(kinds: &[CaRole], context: &mut Context<'_>) {
             ));
         }
     }
-    let folders: BTreeSet<PathBuf> = kinds.iter().map(|kind| layout.root_folder(*kind)).collect();
+    let folders: BTreeSet<PathBuf> = roles.iter().map(|role| layout.root_folder(*role)).collect();
     for folder in [layout.dir().to_owned(), layout.pki()].into_iter().chain(folders).collect::<BTreeSet<_>>() {
         let mode = files::mode(&folder).unwrap_or_default();
         // In a folder with the sticky bit, such as /tmp, others cannot replace files, but they can add new ones.
@@ -310,7 +310,7 @@ pub(crate) fn holders<'c>(roles: &[CaRole], cluster: &'c Cluster, context: &Cont
 /// Returns an opened CA. If it needs a passphrase other than the one tried, prompts for it, and also returns the
 /// passphrase.
 fn or_ask(
-    root: CaRole,
+    role: CaRole,
     tried: Result<OpenedCa, CaError>,
     context: &mut Context<'_>,
 ) -> Result<(OpenedCa, Option<Passphrase>)> {
@@ -324,13 +324,13 @@ fn or_ask(
             .hint(format!("give its passphrase with --ca-passphrase-file FILE or {VARIABLE}"))
             .because(closed));
     };
-    let question = match root {
+    let question = match role {
         CaRole::Cluster => "Passphrase of the CA's key".to_owned(),
-        CaRole::Etcd | CaRole::FrontProxy => format!("Passphrase of the {}'s key", root.as_str()),
+        CaRole::Etcd | CaRole::FrontProxy => format!("Passphrase of the {}'s key", role.as_str()),
     };
     for left in (0..TRIES).rev() {
         let typed = prompts.passphrase(&question).map_err(no_answer("no passphrase was typed"))?;
-        match ca::open(&context.env.layout, root, Some(&typed)) {
+        match ca::open(&context.env.layout, role, Some(&typed)) {
             Err(CaError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
                 context.screen.warn("the passphrase is wrong, try again");
             }

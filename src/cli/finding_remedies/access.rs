@@ -96,9 +96,9 @@ fn api_server_flags(kind: TargetKind) -> String {
 }
 
 pub(super) fn authorization(remedy: &AuthorizationRemedy, kind: TargetKind) -> String {
-    let ours = matches!(kind, TargetKind::Directory | TargetKind::Bundle);
+    let is_clusterctls = matches!(kind, TargetKind::Directory | TargetKind::Bundle);
     let text = match remedy {
-        AuthorizationRemedy::UpdateDenials { server, no_rule } if ours => {
+        AuthorizationRemedy::UpdateDenials { server, no_rule } if is_clusterctls => {
             return update_denials(server, *no_rule, where_to_run(kind));
         }
         AuthorizationRemedy::AllowMasters if kind == TargetKind::Kubeadm => {
@@ -106,19 +106,19 @@ pub(super) fn authorization(remedy: &AuthorizationRemedy, kind: TargetKind) -> S
              apiserver-kubelet-client, whose group may use kubelets, or bind ClusterRole system:kubelet-api-admin to user \
              kube-apiserver-kubelet-client"
         }
-        AuthorizationRemedy::GrantNodes if ours => {
+        AuthorizationRemedy::GrantNodes if is_clusterctls => {
             "grant the account its rights: apply the access rules of the control-plane nodes' bundle; or does another \
              authorizer, which is asked first, deny?"
         }
-        AuthorizationRemedy::NarrowNodes if ours => {
+        AuthorizationRemedy::NarrowNodes if is_clusterctls => {
             "restrict a node's rights to its own objects, as the access rules of the control-plane nodes' bundle do, and look for \
              other roles that are bound to its user or group"
         }
-        AuthorizationRemedy::NarrowReads if ours => {
+        AuthorizationRemedy::NarrowReads if is_clusterctls => {
             "a kubelet needs the pods of its own node and the secrets that these name: see the access rules of the control-plane \
              nodes' bundle for what restricts its reads"
         }
-        AuthorizationRemedy::RefuseWrites if ours => {
+        AuthorizationRemedy::RefuseWrites if is_clusterctls => {
             "enable NodeRestriction (--enable-admission-plugins) and apply the policies of policy/ with their bindings: a \
              compromised node could act for others"
         }

@@ -3,17 +3,19 @@
 use crate::verify::remedy::{HealthRemedy, TargetKind, VerifierRemedy, VerifierRight};
 
 pub(super) fn health(remedy: &HealthRemedy, kind: TargetKind) -> String {
-    let ours = matches!(kind, TargetKind::Directory | TargetKind::Bundle);
+    let is_clusterctls = matches!(kind, TargetKind::Directory | TargetKind::Bundle);
     let text = match remedy {
-        HealthRemedy::RegisterNode if ours => {
+        HealthRemedy::RegisterNode if is_clusterctls => {
             "has its kubelet registered? See the kubelet's log, and check that its node name is the one in cluster.yaml"
         }
         HealthRemedy::RegisterNode => {
             "has its kubelet registered? See the kubelet's log, and check that its node name is the one given here"
         }
-        HealthRemedy::ListNodes if ours => "add them to cluster.yaml, or remove them: kubectl delete node NAME",
+        HealthRemedy::ListNodes if is_clusterctls => {
+            "add them to cluster.yaml, or remove them: kubectl delete node NAME"
+        }
         HealthRemedy::ListNodes => "name them with --node, too, or remove them: kubectl delete node NAME",
-        HealthRemedy::CorrectAddresses if ours => {
+        HealthRemedy::CorrectAddresses if is_clusterctls => {
             "correct cluster.yaml, or the kubelet's --node-ip; API servers dial the InternalIP that they know, and the \
              certificate has to name it"
         }
@@ -43,16 +45,16 @@ pub(super) fn health(remedy: &HealthRemedy, kind: TargetKind) -> String {
 }
 
 pub(super) fn verifier(remedy: &VerifierRemedy, kind: TargetKind) -> String {
-    let ours = matches!(kind, TargetKind::Directory | TargetKind::Bundle);
+    let is_clusterctls = matches!(kind, TargetKind::Directory | TargetKind::Bundle);
     let text = match remedy {
         VerifierRemedy::GrantVerifier { right } => {
             let right = describe(*right);
-            return match ours {
+            return match is_clusterctls {
                 true => format!("grant the verifier's group the rights that its bundle lists: {right}"),
                 false => format!("grant the verifier's account the rights that it needs: {right}"),
             };
         }
-        VerifierRemedy::AllowAccessReviews if ours => {
+        VerifierRemedy::AllowAccessReviews if is_clusterctls => {
             "permit the verifier to ask, which changes nothing: kubectl apply -f policy/, or the verifier bundle's \
              policy/clusterctl-verifier.yaml, as this clusterctl writes them (create subjectaccessreviews)"
         }

@@ -69,7 +69,7 @@ pub(super) fn run(args: &ServeBootstrapArgs, context: &mut Context<'_>) -> Resul
     let server = bootstrap::serve(&options, &context.env, Arc::new(move || OffsetDateTime::now_utc() + ahead))?;
     context.stop.listen();
     context.screen.answer(format!("https://{}", server.address));
-    while !context.stop.asked() {
+    while !context.stop.is_requested() {
         std::thread::sleep(LOOK_AGAIN);
     }
     drop(server);

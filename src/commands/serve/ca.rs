@@ -94,7 +94,7 @@ pub(super) fn run(args: &ServeCaArgs, context: &mut Context<'_>) -> Result<Exit>
         server.stop();
         return done;
     }
-    while !context.stop.asked() {
+    while !context.stop.is_requested() {
         show_server_notices(&server.notices(), &mut context.screen);
         std::thread::sleep(LOOK_AGAIN);
     }
