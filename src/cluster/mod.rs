@@ -1,4 +1,5 @@
-//! The model of a cluster: a value of a type here is a value that the rules allow.
+//! The model of a cluster. Its types hold only values that the rules of the cluster file allow, except for the raw types that
+//! are checked here.
 //!
 //! Nothing here reads a file, a certificate or a clock.
 

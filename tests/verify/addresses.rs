@@ -28,7 +28,7 @@ fn of(findings: &[Finding], id: &str, host: &str) -> Vec<(String, &'static str, 
     wanted.map(|f| (f.address.clone().unwrap_or_default(), f.status.as_str(), f.observed.clone())).collect()
 }
 
-fn quietly() -> Options {
+fn without_read_only_port() -> Options {
     Options { readonly_port: None, ..Options::default() }
 }
 
@@ -37,7 +37,7 @@ fn every_address_of_a_host_is_checked() {
     let lab = lab(1, 2, None);
     let mut target = (*lab.target).clone();
     target.nodes[0].addresses.push(Address::parse("127.0.0.99").expect("an address"));
-    let findings = found(&lab, target, &quietly(), lab.now);
+    let findings = found(&lab, target, &without_read_only_port(), lab.now);
     let port = lab.running.addresses.nodes[0].port();
     let connects = of(&findings, "node.connect", "node-1");
     assert_eq!(connects.len(), 2, "{connects:?}");
@@ -54,7 +54,7 @@ fn too_many_addresses_of_a_name_are_not_proven() {
     let lab = lab(1, 2, None);
     let mut target = (*lab.target).clone();
     target.nodes[0].addresses = vec![Address::parse("many.example.net").expect("a name")];
-    let mut options = quietly();
+    let mut options = without_read_only_port();
     for _ in 0..17 {
         options.pin("many.example.net:127.0.0.11").expect("a pin");
     }
@@ -78,7 +78,7 @@ fn an_open_read_only_port_gives_a_warning() {
 #[test]
 fn a_refusal_of_an_invalid_other_node_proves_nothing() {
     let lab = lab(1, 2, None);
-    let findings = found(&lab, (*lab.target).clone(), &quietly(), lab.now + Duration::days(4000));
+    let findings = found(&lab, (*lab.target).clone(), &without_read_only_port(), lab.now + Duration::days(4000));
     let mut reasons = String::new();
     for host in ["node-1", "node-2"] {
         let other = of(&findings, "node.other-node", host);

@@ -7,10 +7,11 @@ use crate::verify::identity::Identity;
 use crate::verify::observation::{Client, Request, Untrusted};
 use crate::verify::target::Peer;
 
-/// A planned request; without a credential, the reason.
+/// A planned request.
 #[derive(Clone)]
 pub(super) struct PlannedRequest {
     pub(super) client: Client,
+    /// The client's credential, `None` for an unauthenticated client; or the reason why there is none.
     pub(super) identity: Result<Option<Identity>, String>,
     pub(super) request: Request,
     /// Follow-up requests on the same connection.
@@ -49,33 +50,33 @@ impl Run {
         let by_master = |master: &Peer| {
             PlannedRequest::new(Client::Master(master.name.clone()), identity_of(master), Request::Pods)
         };
-        let mut calls: Vec<PlannedRequest> = masters.iter().map(by_master).collect();
+        let mut planned: Vec<PlannedRequest> = masters.iter().map(by_master).collect();
         // Without a control-plane node's certificate the verifier connects: the kubelet authenticates it, but denies
         // it what control-plane nodes may do.
         let verifier = self.target.verifier.as_ref();
         let as_verifier =
             |request| verifier.map(|verifier| PlannedRequest::new(Client::Verifier, Ok(Some(verifier)), request));
         if self.plan.first_master.is_none() {
-            calls.extend(as_verifier(Request::Pods));
+            planned.extend(as_verifier(Request::Pods));
         }
-        calls.push(PlannedRequest::anonymous(Request::Pods, &KUBELET_DATA));
+        planned.push(PlannedRequest::anonymous(Request::Pods, &KUBELET_DATA));
         // There are many kubelets: one kind of client makes the follow-up requests.
         let more =
             |identity: &UntrustedClient| if identity.0 == Untrusted::UnknownCa { &KUBELET_DATA[..] } else { &[] };
         let untrusted = self.untrusted.at_nodes.iter();
-        calls.extend(untrusted.map(|identity| PlannedRequest::untrusted(identity, Request::Pods, more(identity))));
+        planned.extend(untrusted.map(|identity| PlannedRequest::untrusted(identity, Request::Pods, more(identity))));
         let before = masters.len() + usize::from(self.target.endpoint.is_some());
         let other = i.checked_sub(before).and_then(|at| *self.plan.others.get(at)?);
-        calls.extend(other.filter(|at| self.target.nodes[*at].name != peer.name).map(|at| {
+        planned.extend(other.filter(|at| self.target.nodes[*at].name != peer.name).map(|at| {
             let name = self.target.nodes[at].name.clone();
             PlannedRequest::new(Client::OtherNode(name), self.plan.other_node(&self.target, at), Request::Pods)
         }));
-        calls.extend(as_verifier(Request::Configz));
-        // Kubelets know the cluster's CA alone.
+        planned.extend(as_verifier(Request::Configz));
+        // Kubelets trust only the cluster's CA.
         if self.rotated() == Some(CaRole::Cluster) {
-            calls.extend(self.canaries(Request::Pods));
+            planned.extend(self.canaries(Request::Pods));
         }
-        calls
+        planned
     }
 
     /// Returns the role whose rotation the run proves.
@@ -99,21 +100,21 @@ impl Run {
         let as_verifier =
             |request| verifier.map(|verifier| PlannedRequest::new(Client::Verifier, Ok(Some(verifier)), request));
         // Without etcd every read times out, so the state of etcd has to be known first.
-        let health = as_verifier(Request::Livez).map(|call| PlannedRequest { more: &[Request::Readyz], ..call });
-        let mut calls: Vec<PlannedRequest> = health.into_iter().chain(as_verifier(Request::Nodes)).collect();
-        calls.push(PlannedRequest::anonymous(Request::Nodes, &API_SERVER_DATA));
+        let health = as_verifier(Request::Livez).map(|one| PlannedRequest { more: &[Request::Readyz], ..one });
+        let mut planned: Vec<PlannedRequest> = health.into_iter().chain(as_verifier(Request::Nodes)).collect();
+        planned.push(PlannedRequest::anonymous(Request::Nodes, &API_SERVER_DATA));
         let untrusted = self.untrusted.at_masters.iter();
-        calls.extend(untrusted.map(|identity| PlannedRequest::untrusted(identity, Request::Nodes, &API_SERVER_DATA)));
-        calls.extend(as_verifier(Request::Flagz));
+        planned.extend(untrusted.map(|identity| PlannedRequest::untrusted(identity, Request::Nodes, &API_SERVER_DATA)));
+        planned.extend(as_verifier(Request::Flagz));
         if self.target.token_keys.is_some() {
-            calls.extend(as_verifier(Request::TokenKeys));
+            planned.extend(as_verifier(Request::TokenKeys));
         }
         match self.rotated() {
-            Some(CaRole::Cluster) => calls.extend(self.canaries(Request::WhoAmI)),
-            Some(CaRole::FrontProxy) => calls.extend(self.canaries(Request::WhoAmIByHeader)),
+            Some(CaRole::Cluster) => planned.extend(self.canaries(Request::WhoAmI)),
+            Some(CaRole::FrontProxy) => planned.extend(self.canaries(Request::WhoAmIByHeader)),
             Some(CaRole::Etcd) | None => {}
         }
-        calls
+        planned
     }
 }
 
