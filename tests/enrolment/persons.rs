@@ -1,13 +1,18 @@
 //! Proofs and persons: SSH host keys, present certificates, and approvals that SSH keys sign.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use clusterctl::app::enrol::signer::SignerEvent;
 use clusterctl::enrol::approval::ANNOTATION;
 use clusterctl::enrol::request::{EnrolmentRequest, State};
 use clusterctl::pki::ssh::SshKey;
 
 use super::site::{Ask, Site};
 use crate::support::{CLUSTER, outside::needs};
+
+/// A program that leaves the decision to a person.
+const QUEUES: &str = r#"echo '{"verdict":"queue","reason":"a person decides"}'"#;
 
 /// Makes an SSH key with ssh-keygen; returns the private key, and the public one as a line.
 fn ssh_key(site: &crate::support::Lab, name: &str) -> (SshKey, String) {
@@ -53,6 +58,31 @@ fn two_persons_approve_by_ssh_and_the_mailbox_alone_approves_nothing() {
     site.mailbox.put(moved);
     site.sign();
     assert_eq!(site.state("b"), State::Approved);
+}
+
+#[test]
+fn a_program_that_fails_lowers_no_number_of_approvals() {
+    needs!("ssh-keygen");
+    for (program, rules) in [
+        // A rule that approves, and its program leaves the decision to a person.
+        (QUEUES, "[{name: known, require: [{exec: [./check]}], then: approve}, ALL]"),
+        // The program of a rule with approvals gives no answer, five times.
+        ("exit 1", "[{name: known, require: [{exec: [./check]}], then: queue, approvals: 2}]"),
+        // No rule decides.
+        ("exit 1", "[{name: token, require: [token], then: queue, approvals: 2}]"),
+    ] {
+        let rules = rules.replace("ALL", "{name: rest, require: [token], then: queue, approvals: 2}");
+        let site = Site::with(&format!("{{allowedSigners: approvers, policy: {rules}}}"));
+        let keys: Vec<(SshKey, String)> = ["ann", "bob"].iter().map(|name| ssh_key(&site.lab, name)).collect();
+        site.lab.write("approvers", &format!("ann {}\nbob {}\n", keys[0].1, keys[1].1));
+        site.lab.write("check", &format!("#!/bin/sh\n{program}\n"));
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(site.lab.path("check"), mode).expect("a file");
+        site.mailbox.put(Ask::client("a", "kubelet:on").make());
+        site.mailbox.condition("a", "Approved");
+        site.run_until(&|event| matches!(event, SignerEvent::Queued { .. }));
+        assert_eq!(site.state("a"), State::Approved, "{rules}: the mailbox alone has approved it");
+    }
 }
 
 #[test]

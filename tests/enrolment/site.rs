@@ -1,7 +1,9 @@
 //! A cluster directory with a policy, a mailbox in memory, and a signer.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use clusterctl::app;
 use clusterctl::app::enrol::judge::Judge;
@@ -29,6 +31,9 @@ use time::OffsetDateTime;
 
 use super::memory::Memory;
 use crate::support::{CLUSTER, Lab};
+
+/// The longest wait for an event, also on a busy machine.
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// A cluster directory with a policy, and a mailbox.
 pub(super) struct Site {
@@ -80,8 +85,37 @@ impl Site {
         once: bool,
         stop: &(dyn Fn() -> bool + Send + Sync),
     ) -> (Result<Counts, app::Error>, Vec<SignerEvent>) {
+        self.observed(holder, once, stop, &|_| {})
+    }
+
+    /// Runs a signer until it reports an event.
+    pub(super) fn run_until(&self, is_last: &(dyn Fn(&SignerEvent) -> bool + Send + Sync)) -> Vec<SignerEvent> {
+        self.mailbox.restart();
+        let (seen, end) = (AtomicBool::new(false), Instant::now() + LIMIT);
+        let stop = || seen.load(Ordering::SeqCst) || Instant::now() > end;
+        let observe = |event: &SignerEvent| {
+            if is_last(event) {
+                seen.store(true, Ordering::SeqCst);
+            }
+        };
+        let (result, events) = self.observed("one", false, &stop, &observe);
+        result.expect("a run without errors");
+        assert!(seen.into_inner(), "{events:?}");
+        events
+    }
+
+    fn observed(
+        &self,
+        holder: &str,
+        once: bool,
+        stop: &(dyn Fn() -> bool + Send + Sync),
+        observe: &(dyn Fn(&SignerEvent) + Send + Sync),
+    ) -> (Result<Counts, app::Error>, Vec<SignerEvent>) {
         let events = Mutex::new(Vec::new());
-        let report = |event| events.lock().expect("no panic").push(event);
+        let report = |event| {
+            observe(&event);
+            events.lock().expect("no panic").push(event);
+        };
         let now = self.lab.now;
         let clock = move || now;
         let options = SignerOptions {

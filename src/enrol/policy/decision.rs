@@ -90,8 +90,11 @@ pub enum Verdict {
         /// The number of approvals signed with SSH keys that is required; `None` if an unsigned approval at the mailbox is enough.
         approvals: Option<NonZeroU8>,
     },
-    /// A reviewer gave no answer: it is asked again.
-    Retry,
+    /// A reviewer gave no answer: it is asked again. If it never answers, a person decides.
+    Retry {
+        /// The number of signed approvals that is required of persons then, as in [`Verdict::Queue`].
+        approvals: Option<NonZeroU8>,
+    },
 }
 
 impl Verdict {
@@ -102,7 +105,7 @@ impl Verdict {
             Self::Approve { .. } => "approve",
             Self::Deny => "deny",
             Self::Queue { .. } => "queue",
-            Self::Retry => "retry",
+            Self::Retry { .. } => "retry",
         }
     }
 }
@@ -152,6 +155,9 @@ impl Decision {
 ///
 /// A requirement without an answer ends the evaluation with [`Verdict::Retry`]: a later rule must not decide what this rule may
 /// decide differently.
+///
+/// Where no rule decides, or a reviewer leaves it to a person, the largest number of approvals that any rule about the request requires is
+/// required: a request that meets fewer requirements never needs fewer approvals.
 pub fn decide(
     policy: &Policy,
     target: &Target<'_>,
@@ -187,6 +193,7 @@ pub fn insecure(until: OffsetDateTime, now: OffsetDateTime) -> Result<String, St
 fn by_rules(rules: &[Rule], target: &Target<'_>, ask: &mut dyn FnMut(&Requirement) -> Answer) -> Decision {
     let mut asked: Vec<(&Requirement, Answer)> = Vec::new();
     let mut traces = Vec::new();
+    let most = most_approvals(rules, target);
     for rule in rules {
         let not_asked = rule.require.iter().map(|one| RequirementTrace { name: one.name(), answer: None });
         let mut trace = RuleTrace {
@@ -206,7 +213,7 @@ fn by_rules(rules: &[Rule], target: &Target<'_>, ask: &mut dyn FnMut(&Requiremen
                     answer
                 }
             };
-            verdict_of(rule, &mut trace.requirements, &mut answer_of)
+            verdict_of(rule, most, &mut trace.requirements, &mut answer_of)
         };
         trace.decided = verdict.is_some();
         traces.push(trace);
@@ -215,12 +222,21 @@ fn by_rules(rules: &[Rule], target: &Target<'_>, ask: &mut dyn FnMut(&Requiremen
         }
     }
     let reason = "no rule decides, so a person does".to_owned();
-    Decision { verdict: Verdict::Queue { approvals: None }, rule: None, reason, rules: traces }
+    Decision { verdict: Verdict::Queue { approvals: most }, rule: None, reason, rules: traces }
+}
+
+/// Returns the largest number of signed approvals that a rule about the request requires, whether or not the request meets the
+/// other requirements of that rule.
+fn most_approvals(rules: &[Rule], target: &Target<'_>) -> Option<NonZeroU8> {
+    rules.iter().filter(|rule| is_about_another(&rule.when, target).is_none()).filter_map(approvals).max()
 }
 
 /// Returns the verdict of a rule with its reason; `None` if the request lacks something that the rule requires.
+///
+/// `most` is the number of approvals where the rule itself has not decided that a person decides.
 fn verdict_of<'r>(
     rule: &'r Rule,
+    most: Option<NonZeroU8>,
     traces: &mut [RequirementTrace],
     answer_of: &mut dyn FnMut(&'r Requirement) -> Answer,
 ) -> Option<(Verdict, String)> {
@@ -232,8 +248,8 @@ fn verdict_of<'r>(
             Answer::Ok { validity: limit, .. } => validity = validity.into_iter().chain(*limit).min(),
             Answer::Failed(_) => return None,
             Answer::Denied(reason) => return Some((Verdict::Deny, with_name(reason))),
-            Answer::Queued(reason) => return Some((Verdict::Queue { approvals: approvals(rule) }, with_name(reason))),
-            Answer::Unknown(reason) => return Some((Verdict::Retry, with_name(reason))),
+            Answer::Queued(reason) => return Some((Verdict::Queue { approvals: most }, with_name(reason))),
+            Answer::Unknown(reason) => return Some((Verdict::Retry { approvals: most }, with_name(reason))),
         }
     }
     let has = rule.require.iter().map(Requirement::name).collect::<Vec<_>>().join(", ");

@@ -174,9 +174,10 @@ impl<'a> Worker<'a> {
         let approvals = match decision.verdict {
             Verdict::Approve { validity } => return order(validity, format!("{rule}: {}", decision.reason)),
             Verdict::Deny => return Step::Deny(decision.reason.clone()),
-            Verdict::Retry if self.waiting.failures(request) < TRIES => return Step::Retry(decision.reason.clone()),
-            Verdict::Retry => None,
-            Verdict::Queue { approvals } => approvals,
+            Verdict::Retry { .. } if self.waiting.failures(request) < TRIES => {
+                return Step::Retry(decision.reason.clone());
+            }
+            Verdict::Retry { approvals } | Verdict::Queue { approvals } => approvals,
         };
         match by_persons(prepared, approvals, persons, env.now) {
             Ok(Some(Ok(approved_by))) => order(None, approved_by),

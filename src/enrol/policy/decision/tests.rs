@@ -56,6 +56,37 @@ fn without_a_rule_that_decides_a_person_does() {
 }
 
 #[test]
+fn a_request_that_meets_fewer_requirements_needs_as_many_approvals() {
+    let two = NonZeroU8::new(2);
+    let signed = |name: &str, require: &[Requirement], count| {
+        rule(name, require, Then::Queue { approvals: NonZeroU8::new(count) })
+    };
+    let other = Rule {
+        when: When { kind: Some(RequestKind::Renewal), ..When::default() },
+        ..signed("renewals", &[Requirement::Inventory], 3)
+    };
+    let rules = Policy::Rules(vec![
+        rule("known", &[Requirement::Token], Then::Approve),
+        signed("few", &[Requirement::SshHostKey], 1),
+        signed("two", &[Requirement::SameHost], 2),
+        other,
+    ]);
+    let verdict = |requirement, answer| decided(&rules, &[(requirement, answer)]).0.verdict;
+    assert_eq!(decided(&rules, &[]).0.verdict, Verdict::Queue { approvals: two }, "no rule decides");
+    let gone = || Answer::Unknown("gone".into());
+    assert_eq!(verdict(Requirement::Token, gone()), Verdict::Retry { approvals: two }, "a rule that approves");
+    assert_eq!(verdict(Requirement::SshHostKey, gone()), Verdict::Retry { approvals: two }, "a rule that queues");
+    let queued = Answer::Queued("a person".into());
+    assert_eq!(
+        verdict(Requirement::Token, queued),
+        Verdict::Queue { approvals: two },
+        "a reviewer leaves it to a person"
+    );
+    let one = Verdict::Queue { approvals: NonZeroU8::new(1) };
+    assert_eq!(verdict(Requirement::SshHostKey, Answer::ok("SHA256:x")), one, "a rule that decides");
+}
+
+#[test]
 fn conditions_select_the_requests_of_a_rule() {
     let when = |kind, hosts: &str, profile| When {
         kind,
@@ -146,7 +177,7 @@ proptest! {
         let first_asks = rules.first().is_some_and(|rule| !rule.require.is_empty());
         let (decision, _) = decided(&Policy::Rules(rules), &answers);
         if first_asks && !known {
-            prop_assert_eq!(decision.verdict, Verdict::Retry);
+            prop_assert_eq!(decision.verdict, Verdict::Retry { approvals: None });
         }
     }
 
