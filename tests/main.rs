@@ -96,6 +96,7 @@ mod rotating_emergency;
 mod rotating_etcd;
 mod rotating_front_proxy;
 mod rotating_kinds;
+mod rotating_restarts;
 mod rotating_signers;
 mod rotating_token_key;
 mod several_cas;

@@ -17,7 +17,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::support::live::serve;
 use crate::support::outside::needs;
-use crate::support::rotation::{Files, Hosts, bundle_files};
+use crate::support::rotation::{Files, Hosts, bundle_files, roots_in};
 use crate::support::{Lab, Ran, forms, good_tool};
 
 /// A cluster directory, the running cluster, and what is installed on its hosts.
@@ -78,6 +78,14 @@ impl Fleet {
     pub(super) fn install(&self, is_chosen: impl Fn(&str) -> bool) {
         for name in self.names.iter().filter(|name| is_chosen(name)) {
             self.hosts.install(&self.running, name, &bundle_files(&self.lab, name));
+        }
+    }
+
+    /// Lets each API server believe the front proxies of its present bundle.
+    pub(super) fn trust_proxies(&self) {
+        for name in self.names.iter().filter(|name| name.starts_with("master")) {
+            let files = bundle_files(&self.lab, name);
+            self.running.trust_proxies(name, &roots_in(&files, "etc/kubernetes/pki/front-proxy-ca.crt"));
         }
     }
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::rotating::{Fleet, names};
 use crate::support::outside::needs;
-use crate::support::rotation::bundle_files;
+use crate::support::rotation::{bundle_files, restarted_by};
 use crate::support::{forms, good_tool};
 
 const CA: &str = "etc/kubernetes/pki/etcd/ca.crt";
@@ -268,8 +268,11 @@ fn no_write_is_lost_while_the_ca_of_etcd_is_rotated() {
     for present in [Phase::TrustBoth, Phase::Canary, Phase::Servers, Phase::Clients, Phase::DropOld] {
         let ran = fleet.run(&NEXT);
         assert_eq!((ran.status, phase(&fleet)), (0, Some(present)), "{ran}");
+        let before = bundle_files(&fleet.lab, "master-3");
         fleet.good(&["apply"]);
         let restarts = matches!(present, Phase::TrustBoth | Phase::DropOld);
+        let expected = if restarts { vec!["etcd", "kube-apiserver"] } else { Vec::new() };
+        assert!(restarted_by(&fleet.lab, "master-3", &before).iter().eq(&expected), "{present:?}");
         // One host is behind: its bundle is not installed, or its member was not restarted.
         let behind = if present == Phase::Canary { "master-1" } else { "master-3" };
         for host in hosts.iter().filter(|host| restarts || *host != behind) {

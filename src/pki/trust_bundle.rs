@@ -232,10 +232,23 @@ impl TrustBundle {
         anchors
     }
 
+    /// Returns the trust anchors in the order of trust files, each once: as [`Self::anchors`], but the old root of a rotation
+    /// first, until it is dropped.
+    ///
+    /// So a phase in which another CA signs, and the same roots are trusted, leaves the files as they are. Programs that read
+    /// them only when they start do not have to be restarted.
+    #[must_use]
+    pub fn anchors_of_files(&self) -> Vec<&Certificate> {
+        let old = self.rotation.as_ref().and_then(|rotation| self.find(rotation.old)).map(|(ca, _)| ca.root());
+        let mut anchors = self.anchors();
+        anchors.sort_by_key(|anchor| Some(*anchor) != old);
+        anchors
+    }
+
     /// Returns the trust anchors as PEM, which every `ca.crt` and kubeconfig contains.
     #[must_use]
     pub fn to_pem(&self) -> String {
-        self.anchors().into_iter().map(Certificate::to_pem).collect()
+        self.anchors_of_files().into_iter().map(Certificate::to_pem).collect()
     }
 
     /// Returns the pin of the active CA's root: SHA-256 of its SubjectPublicKeyInfo.

@@ -119,7 +119,7 @@ fn read_trust(layout: &Layout, role: CaRole) -> Result<TrustBundle, CaError> {
     };
     let shown = path.display().to_string();
     let trust = trust_file::parse(role, &text).map_err(|source| CaError::TrustFile { path: shown, source })?;
-    if roots.iter().ne(trust.anchors()) {
+    if roots.iter().ne(trust.anchors_of_files()) {
         let path = layout.root_certificate(role).display().to_string();
         return Err(CaError::OtherRoots { path });
     }
@@ -133,7 +133,7 @@ fn pending(layout: &Layout, role: CaRole, roots: &[Certificate]) -> Result<Optio
         other => other?,
     };
     let pending = trust_file::parse(role, &text).ok();
-    Ok(pending.filter(|pending| roots.iter().eq(pending.anchors())))
+    Ok(pending.filter(|pending| roots.iter().eq(pending.anchors_of_files())))
 }
 
 fn single(layout: &Layout, role: CaRole, mut roots: Vec<Certificate>) -> Result<TrustBundle, CaError> {

@@ -16,8 +16,8 @@
 //!
 //! `certificates` begins with the certificate that signs and ends with its root. States are `active` (exactly one),
 //! `trusted`, `prepared` (with version 2) and `retired`; origins are `generated` (by `init-ca`) and `imported`. The file
-//! is authoritative: `ca.crt` beside it holds the roots of all CAs that are not retired, the active one's first, for people
-//! and programs that copy it.
+//! is authoritative: `ca.crt` beside it holds the roots of all CAs that are trusted, for people and programs that copy it:
+//! the active one's first, and during a rotation the old one's.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;

@@ -1,7 +1,7 @@
 //! A simulated cluster whose hosts have what their bundles install, and a prober that connects every pair of hosts all the
 //! time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,6 +42,21 @@ pub(crate) fn bundle_files(lab: &Lab, host: &str) -> Files {
     let of_bundle = |path: &str| path.starts_with("manifest.");
     let files = bundle.files.iter().filter(|file| !of_bundle(&file.path));
     files.map(|file| (file.path.to_string(), file.bytes.to_vec())).collect()
+}
+
+/// Returns the programs that read a file only when they start which the present bundle of a host has otherwise.
+pub(crate) fn restarted_by(lab: &Lab, host: &str, before: &Files) -> BTreeSet<String> {
+    let bytes = std::fs::read(lab.path(&format!("bundles/{host}.tar.gz"))).expect("a bundle");
+    let bundle: Bundle = archive::read(&bytes).expect("a bundle");
+    let (after, mut found) = (bundle_files(lab, host), BTreeSet::new());
+    for line in &bundle.manifest.restarts {
+        let mut words = line.split(' ');
+        let program = words.next().expect("a program");
+        if words.any(|path| before.get(path) != after.get(path)) {
+            found.insert(program.to_owned());
+        }
+    }
+    found
 }
 
 fn credential(files: &Files, path: &str) -> Credential {

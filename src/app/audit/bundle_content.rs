@@ -53,7 +53,9 @@ impl Audit<'_> {
     fn other_cas(&self, bundle: &Bundle) -> Vec<String> {
         let other = |file: &BundleFile| {
             let role = paths::root_at(&file.path)?;
-            let ders = |trust: &TrustBundle| trust.anchors().iter().map(|root| root.der().to_vec()).collect::<Vec<_>>();
+            let ders = |trust: &TrustBundle| {
+                trust.anchors_of_files().iter().map(|root| root.der().to_vec()).collect::<Vec<_>>()
+            };
             let ours = self.cas.get(&role).map(ders);
             let same = ours.is_some() && pem::certificates(&file.bytes).ok() == ours;
             (!same).then(|| format!("{} is not this directory's {}", file.path, role.as_str()))
@@ -112,7 +114,7 @@ impl Audit<'_> {
         if let Some(Credential::File(path)) = &cluster.ca {
             let packed = bundle.file(path.to_string_lossy().trim_start_matches('/'));
             let ders = packed.and_then(|file| pem::certificates(&file.bytes).ok()).unwrap_or_default();
-            if !ders.iter().map(Vec::as_slice).eq(self.root.anchors().into_iter().map(Certificate::der)) {
+            if !ders.iter().map(Vec::as_slice).eq(self.root.anchors_of_files().into_iter().map(Certificate::der)) {
                 found.push(format!("it trusts {}, which is not this root", path.display()));
             }
         }

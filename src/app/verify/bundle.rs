@@ -1,6 +1,7 @@
 //! Assembles the target that a bundle describes: a verifier bundle has all hosts, a node's own bundle has the endpoint
 //! and the node.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -74,7 +75,8 @@ fn from_node_bundle(bundle: &Bundle, path: &Path, nodes: &[String]) -> Result<As
             Peer { account_checked: true, ..Peer::client_only(host, client) }
         }
     });
-    let pinned = target.roots.iter().map(Certificate::spki_fingerprint).eq(bundle.manifest.pins());
+    let pins: BTreeSet<_> = bundle.manifest.pins().collect();
+    let pinned = pins == target.roots.iter().map(Certificate::spki_fingerprint).collect();
     let mut wrong: Vec<String> = used.weaknesses().into_iter().map(|weakness| weakness.what).collect();
     wrong.extend(used.cluster.tls_server_name.as_deref().map(other_server_name));
     if !pinned {
