@@ -77,10 +77,10 @@ pub(crate) fn show(report: &EmergencyReport, revoked: Option<usize>, output: Out
 fn show_next(screen: &mut Screen<'_>) {
     for step in [
         "1. back the directory up (clusterctl backup FILE), and pack: clusterctl apply",
-        "2. all masters at once, which locks the attacker out: install.sh --restart. Then restart each kube-apiserver that was not \
+        "2. all masters at once, which locks the attacker out: install.sh --replace --restart. Then restart each kube-apiserver that was not \
          restarted: that ends the attacker's open connections",
         "3. prove it: clusterctl verify --phase --masters-only",
-        "4. all nodes, as many at a time as you can: install.sh --restart",
+        "4. all nodes, as many at a time as you can: install.sh --replace --restart",
         "5. prove and finish it: clusterctl rotate-ca next",
     ] {
         screen.step(step);
