@@ -165,6 +165,12 @@ fn the_ca_of_a_real_cluster_is_rotated_and_nothing_is_refused() {
 }
 
 #[test]
+#[ignore = "needs KUBE_BIN, root, systemd, and thirty minutes"]
+fn every_other_role_of_a_real_cluster_is_rotated_and_a_thief_is_locked_out() {
+    proven("roles");
+}
+
+#[test]
 #[ignore = "needs KUBE_BIN, root, and ten minutes"]
 fn a_real_kubelet_that_joined_is_renewed_without_a_restart() {
     proven("joined");
