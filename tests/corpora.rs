@@ -3,7 +3,7 @@
 
 mod generate;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -247,6 +247,51 @@ fn every_fuzz_target_is_replayed() {
     let here = std::fs::read_to_string(root.join("tests/corpora.rs")).expect("this file");
     for target in targets {
         assert!(here.contains(&format!("hold(\"{target}\", entrances::{target}, ")), "{target} is not replayed");
+    }
+}
+
+/// The packages of a lock file: the name of each with its versions, and the names of the program's dependencies.
+struct Locked {
+    versions: BTreeMap<String, BTreeSet<String>>,
+    dependencies: BTreeSet<String>,
+}
+
+impl Locked {
+    fn read(path: &str) -> Self {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a lock file");
+        let mut locked = Self { versions: BTreeMap::new(), dependencies: BTreeSet::new() };
+        for package in text.split("[[package]]\n").skip(1) {
+            let field = |name: &str| {
+                let value = package.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = \""));
+                value.and_then(|value| value.strip_suffix('"')).expect("a field").to_owned()
+            };
+            let name = field("name");
+            if name == "clusterctl" {
+                let entries = package.lines().filter_map(|line| line.strip_prefix(" \""));
+                let names = entries.filter_map(|entry| entry.split([' ', '"']).next());
+                locked.dependencies = names.map(str::to_owned).collect();
+            }
+            locked.versions.entry(name).or_default().insert(field("version"));
+        }
+        locked
+    }
+}
+
+/// The targets are built with what the program is built with: `cargo update --workspace` in `fuzz` makes it so.
+#[test]
+fn the_lock_file_of_the_fuzz_targets_is_current() {
+    let (program, fuzz) = (Locked::read("Cargo.lock"), Locked::read("fuzz/Cargo.lock"));
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("a file");
+    let (_, section) = manifest.split_once("[dependencies]\n").expect("dependencies");
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    let direct: BTreeSet<String> =
+        lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned()).collect();
+    assert!(direct.len() > 20 && direct.is_subset(&program.dependencies), "{direct:?}");
+    assert_eq!(fuzz.dependencies, direct);
+    for (name, versions) in &fuzz.versions {
+        if let Some(known) = program.versions.get(name) {
+            assert!(versions.is_subset(known), "{name}: {versions:?}, and the program has {known:?}");
+        }
     }
 }
 
