@@ -4,6 +4,7 @@ mod accounts;
 mod admin;
 mod admission;
 mod adopting;
+mod ansible;
 mod applying;
 mod authorizers;
 mod backup_restore;
@@ -58,6 +59,7 @@ mod installing;
 mod intermediates;
 mod interruption;
 mod issuing;
+#[cfg(feature = "server")]
 mod joining;
 mod kubeconfigs;
 mod kubectl_output;
@@ -111,6 +113,7 @@ mod style;
 mod support;
 mod surroundings;
 mod targets;
+#[cfg(feature = "pkcs11")]
 mod tokens;
 mod trust;
 mod untrusted;

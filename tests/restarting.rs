@@ -18,7 +18,7 @@ use crate::support::site::{KEYS, Site, kubelet_config_with};
 const PROGRAMS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"];
 const NOTED: &str = "run/clusterctl-restarts";
 
-const SYSTEMCTL: &str = r#"
+pub(crate) const SYSTEMCTL: &str = r#"
 unit=''
 for word in "$@"; do unit=${word%.service}; done
 case "$*" in
@@ -43,16 +43,16 @@ stop*) for id in "$@"; do :; done
 esac"#;
 
 /// A machine whose folders stand in for those of this one while the installer runs.
-struct Machine {
+pub(crate) struct Machine {
     scratch: Scratch,
-    root: PathBuf,
-    units: PathBuf,
+    pub(crate) root: PathBuf,
+    pub(crate) units: PathBuf,
     bin: PathBuf,
     shell: &'static [&'static str],
 }
 
 impl Machine {
-    fn new(shell: &'static [&'static str]) -> Self {
+    pub(crate) fn new(shell: &'static [&'static str]) -> Self {
         let scratch = Scratch::new();
         let folder = scratch.folder.path();
         let (root, units, bin) = (folder.join("machine"), folder.join("units"), folder.join("bin"));
@@ -71,18 +71,18 @@ impl Machine {
         machine
     }
 
-    fn program(&self, name: &str, script: &str) {
+    pub(crate) fn program(&self, name: &str, script: &str) {
         let file = self.bin.join(name);
         fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("written");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("set");
     }
 
-    fn set(&self, file: &str, content: &str) {
+    pub(crate) fn set(&self, file: &str, content: &str) {
         fs::write(self.units.join(file), content).expect("written");
     }
 
     /// All programs run as units of systemd.
-    fn with_units(self) -> Self {
+    pub(crate) fn with_units(self) -> Self {
         for program in PROGRAMS {
             self.set(program, "active\n");
             self.set(&format!("{program}.id"), "first\n");
@@ -90,20 +90,26 @@ impl Machine {
         self
     }
 
-    fn install(&self, bundle: &Bundle, arguments: &[&str]) -> Ran {
-        let unpacked = self.scratch.unpack(bundle);
+    /// Returns a command that runs what its arguments say on the machine.
+    pub(crate) fn command(&self) -> Command {
         let binds = "mount --bind \"$ROOT/etc\" /etc && mount --bind \"$ROOT/var\" /var && \
                      mount --bind \"$ROOT/run\" /run && exec \"$@\"";
         let path = std::env::var("PATH").expect("a PATH");
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", binds, "sh"]).args(self.shell).arg(unpacked.join("install.sh"));
-        command.arg("--force-host").args(arguments).env("ROOT", &self.root).env("UNITS", &self.units);
+        command.args(["--mount", "sh", "-c", binds, "sh"]).env("ROOT", &self.root).env("UNITS", &self.units);
         command.env("PATH", format!("{}:{path}", self.bin.display())).env_remove("DESTDIR").current_dir("/");
+        command
+    }
+
+    fn install(&self, bundle: &Bundle, arguments: &[&str]) -> Ran {
+        let unpacked = self.scratch.unpack(bundle);
+        let mut command = self.command();
+        command.args(self.shell).arg(unpacked.join("install.sh")).arg("--force-host").args(arguments);
         Ran::of(&mut command)
     }
 
     /// Returns what systemctl and crictl were told since the last call, without `daemon-reload`.
-    fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         let log = self.units.join("log");
         let text = fs::read_to_string(&log).unwrap_or_default();
         let _ = fs::remove_file(log);
