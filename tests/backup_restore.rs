@@ -478,6 +478,7 @@ fn files_outside_of_the_directory_are_reported() {
 /// Otherwise, backups with the damaged key would replace the last one with a usable key.
 #[test]
 fn a_damaged_key_of_a_ca_is_found_before_a_backup() {
+    needs!("age-keygen");
     let (lab, recipient) = small();
     let (key, other) = (lab.path("pki/ca.key"), lab.path("pki/etcd/ca.key"));
     for damaged in [b"x".to_vec(), fs::read(&other).expect("a key")] {

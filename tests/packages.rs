@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::good_tool;
 use crate::support::outside::{needs, stdout};
+use crate::support::{CLUSTER, Lab, good_tool};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -63,6 +63,31 @@ fn a_static_binary_works_in_an_empty_root() {
     needs!("root", "python3");
     let said = good_tool(&format!("{ROOT}/packaging/try-static"), &[&binary]);
     assert_eq!(said.lines().filter(|line| line.starts_with("-- ")).count(), 6, "{said}");
+}
+
+/// A program that cannot load a token's module says so, and makes nothing.
+fn refuses_tokens(program: &str) {
+    let lab = Lab::empty();
+    let signer = "{pkcs11: 'pkcs11:token=prod;object=ca', module: m.so}";
+    lab.write("cluster.yaml", &format!("{CLUSTER}signers: {{cluster: {signer}}}\n"));
+    let mut command = Command::new(program);
+    let output = command.args(["init-ca", "--plaintext-ca-key"]).current_dir(lab.dir()).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    insta::assert_snapshot!("a_program_without_pkcs11", said);
+    assert!(!lab.path("pki/ca.crt").exists());
+}
+
+#[test]
+#[ignore = "needs CLUSTERCTL_STATIC_BINARY"]
+fn a_static_binary_refuses_tokens() {
+    refuses_tokens(&static_binary());
+}
+
+#[cfg(not(feature = "pkcs11"))]
+#[test]
+fn a_program_without_pkcs11_refuses_tokens() {
+    refuses_tokens(env!("CARGO_BIN_EXE_clusterctl"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub(crate) mod encryption;
 pub(crate) mod enrolment;
 pub(crate) mod fleets;
 pub(crate) mod forms;
+#[cfg(feature = "server")]
 pub(crate) mod joining;
 pub(crate) mod kubernetes;
 pub(crate) mod live;
