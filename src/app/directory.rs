@@ -112,6 +112,14 @@ pub fn cas_of_any_cluster(layout: &Layout) -> Result<(Ledger, CaSet), Error> {
     in_ledger(layout, CaSet::try_from_fn(|role| ca::trust(layout, role))?)
 }
 
+/// Reads the certificates of the cluster's CA, which must belong to this cluster. It needs neither the ledger nor the other CAs.
+///
+/// # Errors
+/// Returns an error if a certificate is missing, cannot be read, or belongs to another cluster.
+pub fn cluster_ca(layout: &Layout, cluster: &Cluster) -> Result<TrustBundle, Error> {
+    trust_of(layout, cluster, CaRole::Cluster)
+}
+
 fn trust_of(layout: &Layout, cluster: &Cluster, role: CaRole) -> Result<TrustBundle, Error> {
     let trust = ca::trust(layout, role)?;
     let violation = trust.all().find_map(|(ca, _)| ca.is_of_another_cluster(&cluster.name));

@@ -154,7 +154,7 @@ pub enum Command {
     ///
     /// The record has the addresses of the API servers and of the enrolment endpoint, and the roots to trust. The
     /// announcer's key signs it. It is valid for a limited time: let a timer announce it again. This needs
-    /// cluster.yaml, the certificates of all CAs and the ledger, and no CA key.
+    /// cluster.yaml and the certificates of the cluster's CA, no CA key and no ledger.
     #[command(after_help = examples::ANNOUNCE)]
     Announce(announce::AnnounceArgs),
     /// Create, list and revoke one-time tokens for nodes that join

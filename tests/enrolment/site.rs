@@ -193,10 +193,7 @@ impl Mailbox for Shared {
         self.0.name()
     }
 
-    fn changes(
-        &self,
-        wait: std::time::Duration,
-    ) -> Result<Vec<clusterctl::mailbox::Change>, clusterctl::mailbox::MailboxError> {
+    fn changes(&self, wait: Duration) -> Result<Vec<clusterctl::mailbox::Change>, clusterctl::mailbox::MailboxError> {
         self.0.changes(wait)
     }
 

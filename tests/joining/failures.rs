@@ -267,6 +267,26 @@ fn an_endpoint_that_is_not_there_does_not_keep_the_record_from_others() {
     assert_ne!(before, on.lab.read(&record_file(&on)), "the endpoint that is there has the new record");
 }
 
+/// A master has a copy of the directory for this, with as little as is needed.
+#[test]
+fn a_record_is_announced_without_the_ledger_and_other_cas() {
+    needs!("python3");
+    let on = Joinable::start();
+    let before = on.lab.read(&record_file(&on));
+    fs::create_dir_all(on.lab.path("copy/pki")).expect("made");
+    for file in ["cluster.yaml", "pki/ca.crt", "announcer.conf"] {
+        fs::copy(on.lab.path(file), on.lab.path(&format!("copy/{file}"))).expect("copied");
+    }
+    let (_, url) = on.cluster.split_once('@').expect("an endpoint");
+    let (folder, kubeconfig) = (on.lab.path("copy"), on.lab.path("copy/announcer.conf"));
+    let (folder, kubeconfig) = (folder.to_str().expect("UTF-8"), kubeconfig.to_str().expect("UTF-8"));
+    let args = ["--dir", folder, "announce", url, "--enrolment", &on.enrolment, "--kubeconfig", kubeconfig];
+    on.lab.good(&args);
+    assert_ne!(before, on.lab.read(&record_file(&on)), "a new record");
+    let left: Vec<_> = fs::read_dir(on.lab.path("copy/pki")).expect("a folder").flatten().collect();
+    assert_eq!(left.len(), 1, "nothing was added");
+}
+
 /// The error has both times, and does not accuse the endpoint.
 #[test]
 fn a_clock_that_is_wrong_is_told_as_such() {

@@ -56,9 +56,9 @@ pub struct RegisterReport {
 /// # Errors
 /// Returns an error if there is no CA, or the endpoint cannot be reached or refuses.
 pub fn register(endpoint: &Endpoint, token: &Token, cluster: &Cluster, env: &Env) -> Result<RegisterReport, Error> {
-    let (_, cas) = directory::cas(&env.layout, cluster)?;
-    let id = registered_id(&cas.cluster);
-    let body = json!({"name": cluster.name.as_str(), "roots": cas.cluster.to_pem()}).to_string();
+    let trust = directory::cluster_ca(&env.layout, cluster)?;
+    let id = registered_id(&trust);
+    let body = json!({"name": cluster.name.as_str(), "roots": trust.to_pem()}).to_string();
     let signature = token.secret.sign(&registration_message(id, body.as_bytes())).map_err(AnnounceError::Token)?;
     let signature = Base64::encode_string(&signature);
     let url = format!("{endpoint}{}/registration", record_path(id));
@@ -124,7 +124,7 @@ pub struct AnnounceReport {
 /// # Errors
 /// Returns an error if the announcer's credential cannot be used, or an endpoint cannot be reached or refuses.
 pub fn announce(options: &AnnounceOptions, cluster: &Cluster, env: &Env) -> Result<AnnounceReport, Error> {
-    let (_, cas) = directory::cas(&env.layout, cluster)?;
+    let trust = directory::cluster_ca(&env.layout, cluster)?;
     if options.bootstrap.is_empty() {
         return Err(AnnounceError::NoEndpoint.into());
     }
@@ -134,20 +134,20 @@ pub fn announce(options: &AnnounceOptions, cluster: &Cluster, env: &Env) -> Resu
     let (chain, key) = credential(&options.kubeconfig)?;
     let client = client(env.now)?;
     let mut handovers = handovers::read(&env.layout)?;
-    let rotation = cas.cluster.rotation();
+    let rotation = trust.rotation();
     // In this phase hosts do not have the new root yet, so the record has no handover to it.
     if let Some(rotation) = rotation.filter(|rotation| rotation.phase == Phase::Prepare) {
         handovers.retain(|one| one.unverified().is_ok_and(|found| found.new.fingerprint() != rotation.new));
     }
-    let ids = ids(&cas.cluster, &handovers, env.now);
+    let ids = ids(&trust, &handovers, env.now);
     let record = Record {
-        id: registered_id(&cas.cluster),
+        id: registered_id(&trust),
         name: cluster.name.clone(),
         endpoint: cluster.endpoint.clone(),
         enrolment: options.enrolment.clone(),
         accounts: cluster.accounts,
-        roots: cas.cluster.anchors().into_iter().cloned().collect(),
-        rotation: record_rotation(&cas.cluster),
+        roots: trust.anchors().into_iter().cloned().collect(),
+        rotation: record_rotation(&trust),
         seq: next_seq(&client, &options.bootstrap, &ids, env.now),
         issued: env.now,
         // Hosts refuse a record whose announcer's certificate has expired.
