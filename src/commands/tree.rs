@@ -84,6 +84,9 @@ impl Global {
 }
 
 /// The commands, in the order in which a cluster is made.
+///
+/// The documentation of a variant is the help of its command: the first paragraph is the summary, the others are shown by
+/// `--help` and in the man page. clap does not show the documentation of the types of their arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented cluster file, cluster.yaml
