@@ -74,10 +74,13 @@ pub(super) fn record(ledger: &mut Ledger, hosts: &[Roles<'_>], settings: &Settin
     if settings.with_units || !ledger.hosts_with_units()?.is_empty() {
         ledger.record_units(names(), settings.with_units)?;
     }
-    if masters(hosts).next().is_none() {
+    // Each transaction waits for the disk, so one that would change nothing is not begun.
+    let (known, images) = (ledger.images()?, settings.to_string());
+    let changed: Vec<&HostName> = masters(hosts).filter(|name| known.get(name.as_str()) != Some(&images)).collect();
+    if changed.is_empty() {
         return Ok(());
     }
-    ledger.record_images(masters(hosts), &settings.to_string())
+    ledger.record_images(changed, &images)
 }
 
 /// Returns warnings about features that the cluster's release of Kubernetes does not support.
