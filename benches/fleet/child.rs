@@ -1,8 +1,10 @@
-//! A program as a child process: its duration and its peak memory.
+//! A program as a child process: its duration, its processor time and its peak memory.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::cost::{self, Cost};
 
 /// The interval at which its memory is read. The kernel keeps the peak, so that only the very last moments can be missed.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -10,14 +12,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// The cost of a run.
 pub(crate) struct Run {
     /// From start to end.
-    pub(crate) time: Duration,
+    pub(crate) cost: Cost,
     /// The most memory held, in bytes (VmHWM in `/proc/PID/status`).
     pub(crate) peak: u64,
 }
 
 /// Runs `program` in `dir`. It has to succeed.
 pub(crate) fn run(program: &Path, args: &[&str], dir: &Path) -> Run {
-    let begun = Instant::now();
+    let (begun, used) = (Instant::now(), cost::of_children());
     let mut child = Command::new(program)
         .args(args)
         .current_dir(dir)
@@ -37,9 +39,9 @@ pub(crate) fn run(program: &Path, args: &[&str], dir: &Path) -> Run {
         peak
     });
     let ended = child.wait().expect("the program ends");
-    let time = begun.elapsed();
+    let cost = Cost { elapsed: begun.elapsed(), processor: cost::of_children() - used };
     assert!(ended.success(), "{} {}: {ended}", program.display(), args.join(" "));
-    Run { time, peak: looked.join().expect("the watch ends") }
+    Run { cost, peak: looked.join().expect("the watch ends") }
 }
 
 fn peak_of(status: &str) -> Option<u64> {

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use crate::child;
+use crate::cost::Cost;
 
 /// The built program.
 pub(crate) struct Golang(PathBuf);
@@ -36,9 +36,9 @@ impl Golang {
         std::fs::read(&self.0).expect("the program");
     }
 
-    /// Returns the duration for so many nodes, into a new folder.
-    pub(crate) fn issue(&self, folder: &Path, nodes: usize) -> Duration {
+    /// Returns the time that so many nodes take, in a new folder.
+    pub(crate) fn issue(&self, folder: &Path, nodes: usize) -> Cost {
         let place = folder.display().to_string();
-        child::run(&self.0, &[&place, &nodes.to_string()], Path::new("/")).time
+        child::run(&self.0, &[&place, &nodes.to_string()], Path::new("/")).cost
     }
 }

@@ -1,5 +1,6 @@
 //! `cargo bench`: the time of whole commands for a fleet, beside the time of the same machine, in the same minute, for the
-//! bare work: ring's signatures, the kernel's files, deflate, SQLite. `cargo bench -- --large` adds 100,000 nodes. Where there
+//! bare work: ring's signatures, the kernel's files, deflate, SQLite. `cargo bench -- --large` adds 100,000 nodes. Names of rows
+//! and numbers of nodes measure only these: `cargo bench --bench fleet -- verify 100000`. Where there
 //! is a Go toolchain, as `go` or as what the variable `GO` names, a plain Go program is measured beside `issue-node`, too.
 //!
 //! Everything is measured in rounds that alternate between baseline and command, so that other load affects both equally; the
@@ -10,39 +11,42 @@
 //! same state. Before `bundle` the cluster's files are read again.
 
 mod child;
+mod cost;
 mod fleet;
 mod floors;
 mod golang;
 mod loading;
 mod samples;
+mod selection;
 mod table;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::cost::Cost;
 use crate::fleet::Fleet;
 use crate::golang::Golang;
 use crate::loading::Loading;
+use crate::samples::Credentials;
+use crate::selection::Selection;
 use crate::table::{Row, Table};
 
 /// As in the program: what a process of [`loading`] loads is loaded as it is there.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The rounds of each size.
+const ROUNDS: usize = 3;
+
 /// The repetitions in each round of measurements well below a second.
 const OF_THE_SHORT: usize = 5;
 
-fn main() {
+fn main() -> Result<(), String> {
     if loading::was_asked_for() {
-        return;
+        return Ok(());
     }
-    let large = std::env::args().any(|argument| argument == "--large");
-    let mut sizes = vec![(1_000, 3), (10_000, 3)];
-    if large {
-        sizes.push((100_000, 3));
-    }
+    let selection = Selection::read(std::env::args().skip(1))?;
     let ground = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the fleets");
     floors::spread(ground.path());
     let mut table = Table::new();
@@ -57,25 +61,28 @@ fn main() {
         );
     }
     let mut measured = Vec::new();
-    for (nodes, rounds) in sizes {
+    for nodes in selection.sizes() {
         let mut rows = Rows::new(nodes);
-        for round in 0..rounds {
-            rows.measure(&ground.path().join(format!("{nodes}-{round}")), nodes, golang.as_ref().ok());
+        for round in 0..ROUNDS {
+            rows.measure(&ground.path().join(format!("{nodes}-{round}")), nodes, golang.as_ref().ok(), &selection);
         }
-        measured.push((nodes, rounds, rows));
+        measured.push((nodes, rows));
     }
     // Last, because it deletes what it replaces; the largest first.
-    for (nodes, rounds, rows) in measured.iter_mut().rev() {
+    for (nodes, rows) in measured.iter_mut().rev() {
         // The disk has no room for more of the largest fleets.
-        for round in 0..if *nodes > 10_000 { 1 } else { *rounds } {
-            rows.measure_replacing(&ground.path().join(format!("{nodes}-{round}")), *nodes);
+        for round in 0..if *nodes > 10_000 { 1 } else { ROUNDS } {
+            rows.measure_replacing(&ground.path().join(format!("{nodes}-{round}")), *nodes, &selection);
         }
     }
-    for (nodes, _, rows) in measured {
+    for (nodes, rows) in measured {
         table.add(nodes, rows.all());
     }
-    cold(ground.path(), &mut table);
+    if selection.has("cold") {
+        cold(ground.path(), &mut table);
+    }
     table.print();
+    Ok(())
 }
 
 /// The measurements of one size.
@@ -108,7 +115,7 @@ impl Rows {
             reissue: row("issue-node --all --reissue", "issue-node --all, the first time", Some(1.5)),
             reissue_bare: row(
                 "the same",
-                "ring's keys, signatures, verifications + files with syncfs, exchanged, deleted + SQLite",
+                "ring's keys, signatures, verifications + files with syncfs, exchanged, reused + SQLite",
                 None,
             ),
             renew: row("renew --all, all due", "issue-node --all, the first time", Some(1.5)),
@@ -123,20 +130,63 @@ impl Rows {
     }
 
     /// One round: each floor, then the command, on a fleet of its own.
-    fn measure(&mut self, place: &Path, nodes: usize, golang: Option<&Golang>) {
+    fn measure(&mut self, place: &Path, nodes: usize, golang: Option<&Golang>, selection: &Selection) {
+        if !["load", "issue", "again", "one", "bundle", "plan", "verify"].iter().any(|row| selection.has(row)) {
+            return;
+        }
         let fleet = Fleet::new(place, nodes);
         let file = fleet.path("cluster.yaml");
-        for _ in 0..OF_THE_SHORT {
-            let yaml = loading::run(Loading::Untyped, &file).time;
-            let ours = loading::run(Loading::Cluster, &file);
-            self.load.add(&[yaml], ours.time, Some(ours.peak));
+        if selection.has("load") {
+            for _ in 0..OF_THE_SHORT {
+                let yaml = loading::run(Loading::Untyped, &file).cost;
+                let ours = loading::run(Loading::Cluster, &file);
+                self.load.add(&[yaml], ours.cost, Some(ours.peak));
+            }
         }
-
         fleet.run(&["issue-master", "--all"]);
+        match selection.has("issue") {
+            true => self.measure_issue(place, nodes, &fleet, golang),
+            false => drop(fleet.run(&["issue-node", "--all"])),
+        }
+        floors::settle(place);
+        let nodes_folder = fleet.path("pki/nodes");
+        if selection.has("again") {
+            for _ in 0..OF_THE_SHORT {
+                let index = cost::of(|| floors::index(&fleet.path("pki/ledger.sqlite3")));
+                let listing = cost::of(|| floors::listing(&nodes_folder));
+                let ours = fleet.run(&["issue-node", "--all"]);
+                self.again.add(&[index, listing], ours.cost, Some(ours.peak));
+                let names = cost::of(|| floors::names(&nodes_folder));
+                self.again_by_name.add(&[index, names], ours.cost, None);
+            }
+        }
+        if selection.has("one") {
+            let yaml = loading::run(Loading::Untyped, &file).cost;
+            let ours = fleet.run(&["issue-node", "worker-000000.fra1.example.net", "--dry-run"]);
+            self.one.add(&[yaml], ours.cost, Some(ours.peak));
+        }
+        if selection.has("bundle") {
+            self.measure_bundle(place, nodes, &fleet);
+        }
+        if selection.has("plan") {
+            self.measure_plan(&fleet);
+        }
+        if selection.has("verify") {
+            if fleet.path("bundles").exists() {
+                std::fs::rename(fleet.path("bundles"), place.join("packed")).expect("moved out of verify's way");
+            }
+            let floor = [cost::of(|| floors::read_files(&nodes_folder)), cost::of(|| floors::verify(nodes * 2))];
+            let ours = fleet.run(&["verify", "--offline"]);
+            self.verify.add(&floor, ours.cost, Some(ours.peak));
+        }
+    }
+
+    /// The first issue.
+    fn measure_issue(&mut self, place: &Path, nodes: usize, fleet: &Fleet, golang: Option<&Golang>) {
         let sample = fleet.sample_of_credentials();
         floors::settle_afresh(place);
         let floor = [
-            timed(|| floors::sign_and_verify(nodes * 2)),
+            cost::of(|| floors::sign_and_verify(nodes * 2)),
             floors::settled(place, || floors::create_folders(&place.join("floor"), nodes, &sample)),
             floors::settled(place, || floors::record(&fleet.copy_of_the_ledger(), nodes * 2, &sample)),
         ];
@@ -146,30 +196,18 @@ impl Rows {
             golang.issue(&place.join("floor-go"), nodes)
         });
         let ours = fleet.run_afresh(&["issue-node", "--all"]);
-        self.issue.add(&floor, ours.time, Some(ours.peak));
+        self.issue.add(&floor, ours.cost, Some(ours.peak));
         if let Some(golang) = golang {
-            self.beside_go.add(&[golang], ours.time, None);
+            self.beside_go.add(&[golang], ours.cost, None);
         }
+    }
 
-        floors::settle(place);
-        let nodes_folder = fleet.path("pki/nodes");
-        for _ in 0..OF_THE_SHORT {
-            let index = timed(|| floors::index(&fleet.path("pki/ledger.sqlite3")));
-            let listing = timed(|| floors::listing(&nodes_folder));
-            let ours = fleet.run(&["issue-node", "--all"]);
-            self.again.add(&[index, listing], ours.time, Some(ours.peak));
-            let names = timed(|| floors::names(&nodes_folder));
-            self.again_by_name.add(&[index, names], ours.time, None);
-        }
-        let yaml = loading::run(Loading::Untyped, &file).time;
-        let ours = fleet.run(&["issue-node", "worker-000000.fra1.example.net", "--dry-run"]);
-        self.one.add(&[yaml], ours.time, Some(ours.peak));
-
-        // Packing most often follows issuing.
+    /// Packing most often follows issuing.
+    fn measure_bundle(&mut self, place: &Path, nodes: usize, fleet: &Fleet) {
         let freshly_read = || {
             floors::settle_afresh(place);
             fleet.load_the_program();
-            floors::read_files(&nodes_folder);
+            floors::read_files(&fleet.path("pki/nodes"));
             for path in ["pki/ledger.sqlite3", "cluster.yaml"] {
                 std::fs::read(fleet.path(path)).expect("a file");
             }
@@ -179,56 +217,43 @@ impl Rows {
         let packed = fleet.sample_of_bundles();
         freshly_read();
         let floor = [
-            timed(|| floors::deflate(nodes, &packed)),
+            cost::of(|| floors::deflate(nodes, &packed)),
             floors::settled(place, || floors::create_files(&place.join("floor-bundles"), nodes, &packed)),
         ];
-        self.bundle.add(&floor, ours.time, Some(ours.peak));
-        self.measure_plan(&fleet);
-        std::fs::rename(fleet.path("bundles"), place.join("packed")).expect("moved out of verify's way");
-
-        let floor = [timed(|| floors::read_files(&fleet.path("pki/nodes"))), timed(|| floors::verify(nodes * 2))];
-        let ours = fleet.run(&["verify", "--offline"]);
-        self.verify.add(&floor, ours.time, Some(ours.peak));
+        self.bundle.add(&floor, ours.cost, Some(ours.peak));
     }
 
     /// Compares `plan` with the two commands that find that nothing changed.
     fn measure_plan(&mut self, fleet: &Fleet) {
         fleet.run(&["apply"]);
         for _ in 0..OF_THE_SHORT {
-            let floor = [fleet.run(&["issue-node", "--all"]).time, fleet.run(&["bundle", "--all"]).time];
+            let floor = [fleet.run(&["issue-node", "--all"]).cost, fleet.run(&["bundle", "--all"]).cost];
             let ours = fleet.run(&["plan"]);
-            self.plan.add(&floor, ours.time, Some(ours.peak));
+            self.plan.add(&floor, ours.cost, Some(ours.peak));
         }
     }
 
     /// Replaces all credentials in place, on request, and as a fleet's yearly renewal does. `place` is a prefix.
-    fn measure_replacing(&mut self, place: &Path, nodes: usize) {
+    fn measure_replacing(&mut self, place: &Path, nodes: usize, selection: &Selection) {
         let fresh = |what: &str| {
             let fleet = Fleet::new(&place.with_extension(what), nodes);
             fleet.run(&["issue-master", "--all"]);
             let first = fleet.run_afresh(&["issue-node", "--all"]);
-            (fleet, first.time)
+            (fleet, first.cost)
         };
-        let (fleet, first) = fresh("reissue");
-        let sample = fleet.sample_of_credentials();
-        let ours = fleet.run_afresh(&["issue-node", "--all", "--reissue"]);
-        self.reissue.add(&[first], ours.time, Some(ours.peak));
-
-        let (fleet, first) = fresh("renew");
-        let renewed = fleet.run_afresh(&["renew", "--all", "--within", "2y"]);
-        self.renew.add(&[first], renewed.time, Some(renewed.peak));
-
-        let floor = place.with_extension("replaced");
-        std::fs::create_dir(&floor).expect("a new folder");
-        let folders = floor.join("floor");
-        floors::create_folders(&folders, nodes, &sample);
-        floors::settle_afresh(&floor);
-        let floor = [
-            timed(|| floors::sign_and_verify(nodes * 2)),
-            floors::settled(&folders, || floors::replace_folders(&folders, nodes, &sample)),
-            floors::settled(&folders, || floors::record(&fleet.copy_of_the_ledger(), nodes * 2, &sample)),
-        ];
-        self.reissue_bare.add(&floor, ours.time, None);
+        if selection.has("reissue") {
+            let (fleet, first) = fresh("reissue");
+            let sample = fleet.sample_of_credentials();
+            let ours = fleet.run_afresh(&["issue-node", "--all", "--reissue"]);
+            self.reissue.add(&[first], ours.cost, Some(ours.peak));
+            let bare = bare_replacement(&place.with_extension("replaced"), nodes, &fleet, &sample);
+            self.reissue_bare.add(&bare, ours.cost, None);
+        }
+        if selection.has("renew") {
+            let (fleet, first) = fresh("renew");
+            let renewed = fleet.run_afresh(&["renew", "--all", "--within", "2y"]);
+            self.renew.add(&[first], renewed.cost, Some(renewed.peak));
+        }
     }
 
     fn all(self) -> Vec<Row> {
@@ -250,6 +275,19 @@ impl Rows {
     }
 }
 
+/// The bare work of replacing all credentials, in a new folder.
+fn bare_replacement(place: &Path, nodes: usize, fleet: &Fleet, sample: &Credentials) -> [Cost; 3] {
+    std::fs::create_dir(place).expect("a new folder");
+    let folders = place.join("floor");
+    floors::create_folders(&folders, nodes, sample);
+    floors::settle_afresh(place);
+    [
+        cost::of(|| floors::sign_and_verify(nodes * 2)),
+        floors::settled(&folders, || floors::replace_folders(&folders, nodes, sample)),
+        floors::settled(&folders, || floors::record(&fleet.copy_of_the_ledger(), nodes * 2, sample)),
+    ]
+}
+
 /// The fixed cost of a command: on three nodes, beside a process that does nothing.
 fn cold(ground: &Path, table: &mut Table) {
     let fleet = Fleet::new(&ground.join("cold"), 3);
@@ -260,15 +298,8 @@ fn cold(ground: &Path, table: &mut Table) {
         for _ in 0..11 {
             let floor = child::run(Path::new("true"), &[], ground);
             let ours = fleet.run(args);
-            row.add(&[floor.time], ours.time, Some(ours.peak));
+            row.add(&[floor.cost], ours.cost, Some(ours.peak));
         }
         table.add_cold(row);
     }
-}
-
-/// Returns the duration.
-fn timed<T>(work: impl FnOnce() -> T) -> Duration {
-    let begun = Instant::now();
-    std::hint::black_box(work());
-    begun.elapsed()
 }

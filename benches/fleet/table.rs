@@ -1,10 +1,14 @@
 //! The printed tables.
 
 use std::io::Write;
-use std::time::Duration;
+
+use crate::cost::Cost;
 
 /// More than this, for ten times the nodes, is not linear growth.
 const LINEAR: f64 = 11.5;
+
+/// The fewest processor seconds that a ratio is taken of.
+const LONG_ENOUGH: f64 = 0.2;
 
 /// One thing measured, in several rounds.
 pub(crate) struct Row {
@@ -18,6 +22,8 @@ pub(crate) struct Row {
 struct Round {
     floors: Vec<f64>,
     ours: f64,
+    /// The processor seconds of all floors, and of ours.
+    processor: (f64, f64),
     peak: Option<u64>,
 }
 
@@ -33,9 +39,14 @@ impl Row {
     }
 
     /// One round: the floors' times, ours, and our peak memory in bytes.
-    pub(crate) fn add(&mut self, floors: &[Duration], ours: Duration, peak: Option<u64>) {
-        let floors = floors.iter().map(Duration::as_secs_f64).collect();
-        self.rounds.push(Round { floors, ours: ours.as_secs_f64(), peak });
+    pub(crate) fn add(&mut self, floors: &[Cost], ours: Cost, peak: Option<u64>) {
+        let all: Cost = floors.iter().copied().sum();
+        self.rounds.push(Round {
+            floors: floors.iter().map(|floor| floor.elapsed.as_secs_f64()).collect(),
+            ours: ours.elapsed.as_secs_f64(),
+            processor: (all.processor.as_secs_f64(), ours.processor.as_secs_f64()),
+            peak,
+        });
     }
 
     fn ours(&self) -> f64 {
@@ -49,6 +60,12 @@ impl Row {
     /// Floor and command of one round met the same moment of the machine: the ratio is taken there.
     fn ratio(&self) -> f64 {
         median(self.rounds.iter().map(|round| round.ours / round.floor()))
+    }
+
+    /// The same of the processor seconds; `None` if these are too few for the kernel's ticks.
+    fn processor_ratio(&self) -> Option<f64> {
+        let measurable = self.rounds.iter().all(|round| round.processor.0 >= LONG_ENOUGH);
+        measurable.then(|| median(self.rounds.iter().map(|round| round.processor.1 / round.processor.0)))
     }
 
     fn peak(&self) -> Option<f64> {
@@ -117,15 +134,19 @@ impl Table {
     fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         writeln!(out, "\nMedians in seconds, on {cores} cores; peak memory of the whole process\n")?;
-        writeln!(out, "| work | floor | ours | ratio | at most | | peak MiB | floor's parts |")?;
-        writeln!(out, "|---|---:|---:|---:|---:|---|---:|---|")?;
+        writeln!(
+            out,
+            "| work | floor | ours | ratio | at most | | ratio of processor times | peak MiB | floor's parts |"
+        )?;
+        writeln!(out, "|---|---:|---:|---:|---:|---|---:|---:|---|")?;
         for row in self.sizes.iter().flat_map(|(_, rows)| rows) {
             let peak = row.peak().map(|mib| format!("{mib:.0}")).unwrap_or_default();
             let ratio = row.ratio();
+            let processor = row.processor_ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
             let bound = row.bound.map(|bound| bound.to_string()).unwrap_or_default();
             writeln!(
                 out,
-                "| {} | {:.3} | {:.3} | {ratio:.2} | {bound} | {} | {peak} | {} = {} |",
+                "| {} | {:.3} | {:.3} | {ratio:.2} | {bound} | {} | {processor} | {peak} | {} = {} |",
                 row.what,
                 row.floor(),
                 row.ours(),
@@ -143,6 +164,9 @@ impl Table {
                 writeln!(out, "| {} to {} | {floor:.1} | {ours:.1} | {linear} |", small.what, pair[1].0)?;
             }
         }
+        if self.cold.is_empty() {
+            return self.write_notes(out);
+        }
         writeln!(out, "\n| cold | `true`, ms | ours, ms | more, ms | at most | | peak MiB |")?;
         writeln!(out, "|---|---:|---:|---:|---:|---|---:|")?;
         for row in &self.cold {
@@ -153,9 +177,10 @@ impl Table {
             let held = verdict(row.bound.map(|bound| more <= bound));
             writeln!(out, "| {} | {floor:.1} | {ours:.1} | {more:.1} | {bound} | {held} | {peak:.0} |", row.what)?;
         }
-        for note in &self.notes {
-            writeln!(out, "\n{note}")?;
-        }
-        Ok(())
+        self.write_notes(out)
+    }
+
+    fn write_notes(&self, out: &mut impl Write) -> std::io::Result<()> {
+        self.notes.iter().try_for_each(|note| writeln!(out, "\n{note}"))
     }
 }
