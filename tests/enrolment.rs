@@ -14,6 +14,8 @@ use clusterctl::pki::certificate::SubjectAltName;
 use clusterctl::store::ledger::certificates::CertificateQuery;
 use site::{Ask, Site, new_key};
 
+use crate::support::PATIENCE;
+
 const QUEUE: &str = "{policy: queue}";
 
 /// Returns the certificates of a host in the ledger.
@@ -45,6 +47,43 @@ fn an_approved_request_gets_the_certificate_of_the_cluster_file_once() {
     assert_eq!(issued(&site, "on"), 1, "none twice");
     let log = site.lab.good(&["log", "on"]).out;
     assert!(log.contains("request a"), "{log}");
+}
+
+/// More than one batch: while one is judged, those before it are signed and delivered.
+#[test]
+fn many_requests_are_each_approved_issued_once_and_delivered_in_this_order() {
+    const COUNT: usize = 600;
+    let hosts: String =
+        (0..COUNT).map(|i| format!("- {{name: h{i}, addresses: [10.9.{}.{}]}}\n", i / 250, i % 250)).collect();
+    let site = Site::of(&format!(
+        "apiVersion: clusterctl/v1\nkind: Cluster\nname: prod\nendpoint: https://10.0.0.1:6443\n\
+         masters: [{{name: m, addresses: [10.0.0.2]}}]\nnodes:\n{hosts}\
+         enrolment: {{policy: insecure-always-approve, until: 2026-11-23T22:00:00Z}}\n"
+    ));
+    for i in 0..COUNT {
+        site.mailbox.put(Ask::client(&format!("r{i}"), &format!("kubelet:h{i}")).make());
+    }
+    site.mailbox.put(Ask::client("r251-unknown", "kubelet:unknown").make());
+    site.mailbox.put(Ask::serving("r252-more", "kubelet:h1", &["h2"]).make());
+    let (counts, events) = site.try_sign(&|| false);
+    let counts = counts.expect("a directory");
+    assert_eq!((counts.issued, counts.denied, counts.retried), (COUNT, 1, 0));
+    assert_eq!((site.state("r251-unknown"), site.state("r252-more")), (State::Pending, State::Denied));
+    let mut approved = std::collections::BTreeSet::new();
+    for event in &events {
+        match event {
+            SignerEvent::Approved { request, .. } => assert!(approved.insert(request), "{request}"),
+            SignerEvent::Issued { request, again, .. } => assert!(approved.remove(request) && !again, "{request}"),
+            _ => {}
+        }
+    }
+    assert_eq!(approved.len(), 0);
+    for i in 0..COUNT {
+        assert_eq!((site.state(&format!("r{i}")), issued(&site, &format!("h{i}"))), (State::Issued, 1));
+        assert!(site.lab.path(&format!("pki/nodes/h{i}/kubelet-client.crt")).is_file());
+    }
+    let log = site.lab.good(&["log", "h1"]).out;
+    assert!(log.contains("request r252-more"), "the ledger has the denial: {log}");
 }
 
 #[test]
@@ -161,7 +200,7 @@ fn one_of_two_signers_works_and_the_other_takes_over() {
     let stop = AtomicBool::new(false);
     let until = |what: &dyn Fn() -> bool| {
         let begun = Instant::now();
-        while !what() && begun.elapsed() < Duration::from_secs(30) {
+        while !what() && begun.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(5));
         }
         what()

@@ -8,6 +8,7 @@ use clusterctl::https::{Answer, Client, ClientOptions, Request, Trust};
 use clusterctl::pki::fingerprint::Fingerprint;
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::joining::Joinable;
 use crate::support::outside::needs;
 
@@ -20,7 +21,7 @@ struct Endpoint {
 impl Endpoint {
     fn of(on: &Joinable) -> Self {
         let now = on.lab.now;
-        let limit = std::time::Duration::from_secs(20);
+        let limit = PATIENCE;
         let options = ClientOptions { trust: Trust::SignedAnswers, certificate: None, now, limit };
         let url = format!("https://{}", on.bootstrap.as_ref().expect("started").address);
         Self { client: Client::new(&options).expect("a client"), url }

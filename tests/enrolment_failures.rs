@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::enrolment::{Api, CSRS, Served, directory, program, request, runtime};
 use crate::support::outside::needs;
 
@@ -100,7 +101,7 @@ fn a_lost_reply_leaves_one_request_that_the_client_finds() {
     }
     let began = Instant::now();
     while api.get(&format!("{CSRS}/one")).0 != 200 {
-        assert!(began.elapsed() < Duration::from_secs(10), "it was not created");
+        assert!(began.elapsed() < PATIENCE, "it was not created");
         api.post(CSRS, &body);
     }
     let (_, first) = api.get(&format!("{CSRS}/one"));
@@ -148,7 +149,7 @@ fn kill(times: u64) {
         let answered = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&answered);
         let killer = std::thread::spawn(move || {
-            let end = Instant::now() + Duration::from_secs(20);
+            let end = Instant::now() + PATIENCE;
             while count.load(Ordering::Relaxed) < answers && Instant::now() < end {
                 std::thread::sleep(Duration::from_micros(200));
             }

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::enrolment::{CSRS, Served, clusterctl, directory, program, request};
 use crate::support::forms;
 use crate::support::outside::needs;
@@ -248,7 +249,7 @@ fn files_that_cannot_be_read_any_more_are_told() {
     let eventually = |what: &str, value: &str| {
         let began = std::time::Instant::now();
         while is_unreadable().as_deref() != Some(value) {
-            assert!(began.elapsed() < std::time::Duration::from_secs(30), "{what}");
+            assert!(began.elapsed() < PATIENCE, "{what}");
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     };
@@ -260,7 +261,7 @@ fn files_that_cannot_be_read_any_more_are_told() {
     assert_eq!(served.api(None).post(CSRS, &request("one", "node-1")).0, 201, "the former state applies");
     fs::write(&file, good).expect("written");
     eventually("it is read again", "0");
-    assert_eq!(served.stop().0, Some(0));
+    assert_eq!(served.stop(), Some(0));
     let mut text = String::new();
     stderr.read_to_string(&mut text).expect("text");
     assert_eq!(text.matches("warning:").count(), 1, "{text}");

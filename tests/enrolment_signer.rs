@@ -13,6 +13,7 @@ use clusterctl::store::ledger::Ledger;
 use clusterctl::store::ledger::certificates::CertificateQuery;
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::enrolment::{CSRS, Served, clusterctl, csr, directory, object, program};
 use crate::support::forms;
 
@@ -295,7 +296,7 @@ fn sigterm_ends_a_signer_after_its_batch_and_frees_the_lease() {
     assert_eq!(node.post(CSRS, &object("one", &csr("kubelet:node-1").0)).0, 201);
     let began = std::time::Instant::now();
     while node.get(&format!("{CSRS}/one")).1["status"]["certificate"].is_null() {
-        assert!(began.elapsed() < Duration::from_secs(20), "no certificate");
+        assert!(began.elapsed() < PATIENCE, "no certificate");
         std::thread::sleep(Duration::from_millis(20));
     }
     let pid = rustix::process::Pid::from_child(&signer);

@@ -29,7 +29,12 @@ pub(crate) fn measure(site: &Site, server: &Server, count: usize) -> Joins {
         Env { layout: Layout::new(site.folder().to_owned()), now: OffsetDateTime::now_utc(), actor: "bench".into() };
     let path = |below: &str| site.folder().join(below).display().to_string();
     let state = site.folder().join("boot");
-    let options = BootstrapOptions { listen: ([127, 0, 0, 1], 0).into(), state, credential: None };
+    let options = BootstrapOptions {
+        listen: ([127, 0, 0, 1], 0).into(),
+        state,
+        credential: None,
+        max_connections_per_address: bootstrap::MAX_CONNECTIONS_PER_ADDRESS,
+    };
     let endpoint = bootstrap::serve(&options, &env, Arc::new(OffsetDateTime::now_utc)).expect("an endpoint");
     let url = format!("https://{}", endpoint.address);
     let token = run(&mut site.program(&["serve", "bootstrap", "--state", &path("boot"), "--create-token"]));

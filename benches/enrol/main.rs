@@ -154,17 +154,11 @@ fn nodes(bench: &Bench) {
 }
 
 fn watches(bench: &Bench) {
-    for is_http2 in [false, true] {
-        bench.site.forget();
-        let server = bench.site.start(&[]);
-        let measured = bench.runtime.block_on(watches::measure(&bench.site, &server, bench.watches, is_http2));
-        let watches::Measured { open, before, with, idle } = measured;
-        let each = (with - before) * 1024.0 / open as f64;
-        println!(
-            "watches: {open} over HTTP/{}: {with:.0} MiB (without {before:.0}), {each:.1} KiB each, idle CPU {idle:.2} %",
-            if is_http2 { "2" } else { "1.1" }
-        );
-    }
+    let server = bench.site.start(&[]);
+    let measured = bench.runtime.block_on(watches::measure(&bench.site, &server, bench.watches));
+    let watches::Measured { open, before, with, idle } = measured;
+    let each = (with - before) * 1024.0 / open as f64;
+    println!("watches: {open}: {with:.0} MiB (without {before:.0}), {each:.1} KiB each, idle CPU {idle:.2} %");
 }
 
 fn restart(bench: &Bench) {

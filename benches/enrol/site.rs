@@ -25,6 +25,7 @@ use clusterctl::pki::pem;
 use clusterctl::pki::request::{CertificateRequest, VerifiedRequest, create_request_for};
 use clusterctl::store;
 use clusterctl::store::layout::Layout;
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -122,8 +123,17 @@ impl Site {
     }
 
     /// Removes the queue, and the certificates of hosts, by which `join` would pack a bundle too early.
+    ///
+    /// The new folder of the hosts is in block groups of its own (ext4's flag `T` of the folder above it): otherwise a row would
+    /// pay for what was deleted before it, because ext4 does not use inodes again at once.
     pub(crate) fn forget(&self) {
-        let _ = std::fs::remove_dir_all(self.folder().join("pki/nodes"));
+        let pki = self.folder().join("pki");
+        let _ = std::fs::remove_dir_all(pki.join("nodes"));
+        if let Ok(pki) = std::fs::File::open(&pki) {
+            // Without it the rows of the signer only take longer.
+            let _ = ioctl_getflags(&pki).and_then(|flags| ioctl_setflags(&pki, flags | IFlags::TOPDIR));
+        }
+        let _ = std::fs::create_dir(pki.join("nodes"));
         for ending in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(self.folder().join(format!("enrolment.sqlite{ending}")));
         }

@@ -80,13 +80,15 @@ impl Fault {
         fault
     }
 
-    /// Returns the names of all faults, with descriptions.
-    fn all() -> Vec<(&'static str, String)> {
+    /// Returns the faults of each demo: the demo's option, and the names of its faults with descriptions.
+    fn all() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
         let in_cluster = InjectedFault::ALL.iter().map(|fault| (fault.as_str(), fault.describe().to_string()));
-        let all: Vec<(&'static str, String)> = in_cluster.chain(RotateFault::all()).collect();
-        #[cfg(feature = "server")]
-        let all = all.into_iter().chain(DynamicFault::all()).collect();
-        all
+        vec![
+            ("", in_cluster.collect()),
+            ("--rotate", RotateFault::all()),
+            #[cfg(feature = "server")]
+            ("--dynamic", DynamicFault::all()),
+        ]
     }
 
     /// Returns the option of `demo` that the fault needs.
@@ -102,12 +104,20 @@ impl Fault {
 
 fn faults() -> impl TypedValueParser<Value = Fault> {
     let named = |name: String| Fault::parse(&name).ok_or("no such fault");
-    PossibleValuesParser::new(Fault::all().into_iter().map(|(name, _)| name)).try_map(named)
+    let names = Fault::all().into_iter().flat_map(|(_, faults)| faults).map(|(name, _)| name);
+    PossibleValuesParser::new(names).try_map(named)
 }
 
 fn fault_help() -> String {
-    let lines: Vec<String> = Fault::all().iter().map(|(name, text)| format!("  {name:<22} {text}")).collect();
-    format!("Inject a fault, to see how verify reports it:\n{}", lines.join("\n"))
+    let of_demo = |(option, faults): (&str, Vec<(&str, String)>)| {
+        let head = match option {
+            "" => "Inject a fault, to see how verify reports it:".to_owned(),
+            option => format!("With {option}:"),
+        };
+        let lines = faults.into_iter().map(|(name, text)| format!("  {name:<22} {text}"));
+        [head].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+    };
+    Fault::all().into_iter().map(of_demo).collect::<Vec<_>>().join("\n")
 }
 
 impl DemoArgs {

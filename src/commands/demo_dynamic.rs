@@ -62,12 +62,12 @@ impl DynamicFault {
     /// Returns the names of all faults, with descriptions.
     pub(super) fn all() -> Vec<(&'static str, String)> {
         let describe = |fault: &Self| match fault {
-            Self::WrongId => ("wrong-id", "--dynamic: the node is given another cluster's id"),
-            Self::StaleRecord => ("stale-record", "--dynamic: the bootstrap endpoint gives an old record"),
-            Self::ForgedRecord => ("forged-record", "--dynamic: the bootstrap endpoint changes the record"),
-            Self::OtherHostKey => ("other-host-key", "--dynamic: another host's SSH key signs the requests"),
-            Self::StolenToken => ("stolen-token", "--dynamic: the token of another host is used"),
-            Self::Denied => ("denied", "--dynamic: a person denies the requests"),
+            Self::WrongId => ("wrong-id", "the node is given another cluster's id"),
+            Self::StaleRecord => ("stale-record", "the bootstrap endpoint gives an old record"),
+            Self::ForgedRecord => ("forged-record", "the bootstrap endpoint changes the record"),
+            Self::OtherHostKey => ("other-host-key", "another host's SSH key signs the requests"),
+            Self::StolenToken => ("stolen-token", "the token of another host is used"),
+            Self::Denied => ("denied", "a person denies the requests"),
         };
         Self::value_variants().iter().map(describe).map(|(name, text)| (name, text.to_owned())).collect()
     }
@@ -148,7 +148,12 @@ fn prepare(layout: &Layout, context: &mut Context<'_>) -> Result<Parts> {
     let enrolment = loopback(server.address().port())?;
     narrate(context, "serve ca", &format!("on the master, at {enrolment}: it has no CA key"));
     let bootstrap_state = layout.dir().join("bootstrap");
-    let options = BootstrapOptions { listen, state: bootstrap_state.clone(), credential: None };
+    let options = BootstrapOptions {
+        listen,
+        state: bootstrap_state.clone(),
+        credential: None,
+        max_connections_per_address: bootstrap::MAX_CONNECTIONS_PER_ADDRESS,
+    };
     let endpoint = bootstrap::serve(&options, &env, clock)?;
     let url = loopback(endpoint.address.port())?.to_string();
     narrate(context, "serve bootstrap", &format!("outside of the cluster, at {url}: it has no secret"));

@@ -54,8 +54,8 @@ impl RotateFault {
     /// Returns the names of all faults, with descriptions.
     pub(super) fn all() -> Vec<(&'static str, String)> {
         let describe = |fault: &Self| match fault {
-            Self::LeftOut => ("left-out", "--rotate: a node does not get the bundle of phase 1"),
-            Self::StillTrustsOld => ("still-trusts-old", "--rotate: a node does not get the bundle of phase 5"),
+            Self::LeftOut => ("left-out", "a node does not get the bundle of phase 1"),
+            Self::StillTrustsOld => ("still-trusts-old", "a node does not get the bundle of phase 5"),
         };
         Self::value_variants().iter().map(describe).map(|(name, text)| (name, text.to_owned())).collect()
     }

@@ -13,9 +13,9 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use base64ct::{Base64, Encoding};
+use hyper::server::conn::http1;
 use hyper::{HeaderMap, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::clock::Clock;
 use super::sources::Sources;
+use super::tls::PROTOCOL;
 use crate::enrol::record::{MAX_RECORD, Record, RecordError, registration_message};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem::{self, Item};
@@ -44,10 +45,10 @@ const SIGNATURE_HEADER: &str = "x-clusterctl-signature";
 const LIMIT: Duration = Duration::from_secs(10);
 /// The time limit of a whole connection.
 const LONGEST: Duration = Duration::from_secs(120);
+/// The largest head of a request, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
 /// The largest number of open connections.
 const CONNECTIONS: usize = 4096;
-/// The largest number of open connections of one address.
-const OF_ADDRESS: usize = 256;
 
 /// Errors of a bootstrap endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +94,8 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// Starts an endpoint with a certificate chain and its key, both PEM, and a folder with its lock.
+    /// Starts an endpoint with a certificate chain and its key, both PEM, and a folder with its lock. One address has at most
+    /// `of_address` connections.
     ///
     /// # Errors
     /// Returns an error if the certificate cannot be used, or the address cannot be listened on.
@@ -102,6 +104,7 @@ impl Bootstrap {
         chain: &[u8],
         key: &[u8],
         (folder, lock): (BootstrapFolder, Lock),
+        of_address: usize,
         clock: Clock,
     ) -> Result<Self, BootstrapError> {
         let acceptor = TlsAcceptor::from(Arc::new(config(chain, key).map_err(BootstrapError::Tls)?));
@@ -123,7 +126,7 @@ impl Bootstrap {
         let guard = runtime.enter();
         let listener = TcpListener::from_std(listener).map_err(failed)?;
         drop(guard);
-        runtime.spawn(accept(listener, acceptor, router(shared)));
+        runtime.spawn(accept(listener, acceptor, router(shared), of_address));
         Ok(Self { address, runtime: Some(runtime) })
     }
 }
@@ -151,13 +154,13 @@ fn config(chain: &[u8], key: &[u8]) -> Result<ServerConfig, String> {
         .with_no_client_auth()
         .with_single_cert(chain, der.clone_key())
         .map_err(|error| error.to_string())?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![PROTOCOL.to_vec()];
     Ok(config)
 }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router) {
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, of_address: usize) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    let sources = Sources::new(OF_ADDRESS);
+    let sources = Sources::new(of_address);
     loop {
         let Ok((stream, address)) = listener.accept().await else {
             // Probably the file descriptors are exhausted: wait until others are closed.
@@ -178,9 +181,8 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, router: Router) {
     // Answers are small; a failure only makes them slower.
     let _ = stream.set_nodelay(true);
     let Ok(Ok(tls)) = timeout(LIMIT, acceptor.accept(stream)).await else { return };
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(LIMIT).max_headers(64);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(16).max_header_list_size(16 * 1024);
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(LIMIT).max_buf_size(MAX_HEAD).max_headers(64);
     // The client may disconnect.
     let _ = builder.serve_connection(TokioIo::new(tls), TowerToHyperService::new(router)).await;
 }

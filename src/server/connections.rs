@@ -1,7 +1,7 @@
-//! Connections: their limits and deadlines, TLS, and then HTTP/1.1 or 2, as the client chose in the handshake.
+//! Connections: their limits and deadlines, TLS, and then HTTP/1.1.
 //!
 //! Ten thousand hosts may wait at the same time, so a connection keeps no memory that it does not need while it waits:
-//! the handshake and the service are allocated on their own, and a watch over HTTP/1.1 has no buffers of hyper.
+//! the handshake and the service are allocated on their own, and a watch has no buffers of hyper.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use hyper::body::{Body as _, Incoming};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper::{Method, Request, Response, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -35,8 +35,6 @@ use super::tls;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The time limit of a request's head, and of an idle connection.
 const HEAD: Duration = Duration::from_secs(60);
-/// The interval at which HTTP/2 connections are checked.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// The number of handshakes at once; more would only make all of them late.
@@ -124,13 +122,8 @@ async fn connection(
 ) {
     let Some(stream) = Box::pin(handshake(stream, &shared, &open.place)).await else { return };
     let session = stream.get_ref().1;
-    let is_http2 = session.alpn_protocol() == Some(b"h2");
     let client = Arc::new(Connection::new(address, tls::presented(session.peer_certificates())));
-    if is_http2 {
-        serve_http2(stream, shared, client, stopped).await;
-    } else {
-        serve_http1(stream, shared, client, stopped).await;
-    }
+    serve(stream, shared, client, stopped).await;
 }
 
 async fn handshake(mut stream: TcpStream, shared: &Shared, place: &Place) -> Option<Stream> {
@@ -175,7 +168,7 @@ async fn answer(
     Ok(response)
 }
 
-async fn serve_http1(stream: Stream, shared: Arc<Shared>, client: Arc<Connection>, mut stopped: watch::Receiver<bool>) {
+async fn serve(stream: Stream, shared: Arc<Shared>, client: Arc<Connection>, mut stopped: watch::Receiver<bool>) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD).max_headers(64);
     let (of_answers, of_client) = (shared.clone(), client.clone());
@@ -200,23 +193,4 @@ async fn serve_http1(stream: Stream, shared: Arc<Shared>, client: Arc<Connection
         let stream = Pin::into_inner(serving).into_parts().io.into_inner();
         lasting::write(stream, response, shared.state.now()).await;
     }
-}
-
-async fn serve_http2(stream: Stream, shared: Arc<Shared>, client: Arc<Connection>, mut stopped: watch::Receiver<bool>) {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
-        .max_concurrent_streams(64)
-        .max_header_list_size(MAX_HEAD as u32)
-        .max_send_buf_size(64 * 1024);
-    let service = service_fn(move |request| answer(shared.clone(), client.clone(), request));
-    let mut serving = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
-    // Errors are the client's.
-    tokio::select! {
-        _ = serving.as_mut() => return,
-        _ = stopped.changed() => serving.as_mut().graceful_shutdown(),
-    }
-    let _ = serving.await;
 }

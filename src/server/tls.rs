@@ -28,7 +28,11 @@ impl ResolvesServerCert for Present {
     }
 }
 
-/// Returns the configuration of TLS: 1.2 or later, HTTP/1.1 and 2.
+/// The only protocol in TLS (ALPN, RFC 7301): clients that offer HTTP/2 as well choose it, and others are refused in the
+/// handshake.
+pub(super) const PROTOCOL: &[u8] = b"http/1.1";
+
+/// Returns the configuration of TLS: 1.2 or later, HTTP/1.1.
 pub(super) fn configuration(site: Arc<dyn Site>) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider.clone())
@@ -36,7 +40,7 @@ pub(super) fn configuration(site: Arc<dyn Site>) -> Result<ServerConfig, TlsErro
         .map_err(|error| TlsError::new(&error))?
         .with_client_cert_verifier(Arc::new(AnyCertificate { provider }))
         .with_cert_resolver(Arc::new(Present(site)));
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![PROTOCOL.to_vec()];
     // A resumed session would keep the certificate of the first one; clients keep their connections.
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -115,8 +115,8 @@ fn option(page: &mut String, arg: &Arg) {
     };
     let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
     let item = |line: &'_ str| line.strip_prefix("  ").and_then(|line| line.split_once("  ")).is_some();
-    let (items, prose): (Vec<&str>, Vec<&str>) =
-        help.lines().filter(|line| !line.is_empty()).partition(|line| item(line));
+    let lines: Vec<&str> = help.lines().filter(|line| !line.is_empty()).collect();
+    let (prose, listed) = lines.split_at(lines.iter().position(|line| item(line)).unwrap_or(lines.len()));
     let mut text = sentence(&escaped(&prose.join(" ")));
     if arg.get_action().takes_values() && !arg.is_hide_possible_values_set() {
         let all = arg.get_possible_values();
@@ -134,8 +134,18 @@ fn option(page: &mut String, arg: &Arg) {
         let _ = write!(text, " Environment: `{}`.", variable.display());
     }
     let _ = writeln!(page, "- `{shown}`: {}", filled(text.trim()).replace('\n', "\n  "));
-    for (name, text) in items.iter().filter_map(|line| line.trim_start().split_once(' ')) {
-        let _ = writeln!(page, "  - `{name}`: {}", sentence(&escaped(text)));
+    let mut indent = "  ";
+    for line in listed {
+        match line.trim_start().split_once(' ') {
+            Some((name, text)) if item(line) => {
+                let _ = writeln!(page, "{indent}- `{name}`: {}", sentence(&escaped(text)));
+            }
+            // The head of further items.
+            _ => {
+                let _ = writeln!(page, "  - {}", sentence(&escaped(line)));
+                indent = "    ";
+            }
+        }
     }
 }
 

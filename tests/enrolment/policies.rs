@@ -1,13 +1,14 @@
 //! Policies: the three words, rules, and programs that judge.
 
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clusterctl::app::enrol::signer::SignerEvent;
 use clusterctl::enrol::request::State;
 use serde_json::Value;
 
 use super::site::{Ask, Site};
+use crate::support::PATIENCE;
 
 /// A site whose rule asks a program with this text.
 fn with_program(kind: &str, text: &str) -> Site {
@@ -98,7 +99,7 @@ fn a_program_that_hangs_floods_or_dies_denies_nothing_and_holds_up_nobody() {
         let start = Instant::now();
         let events = site.sign();
         assert_eq!((site.state("a"), site.state("b")), (State::Pending, State::Issued), "{name}: {events:?}");
-        assert!(start.elapsed() < Duration::from_secs(30), "{name}");
+        assert!(start.elapsed() < PATIENCE, "{name}");
         assert!(events.iter().any(|event| matches!(event, SignerEvent::Retry { .. })), "{name}: {events:?}");
     }
 }
@@ -129,7 +130,11 @@ fn the_example_programs_approve_only_what_they_check() {
     assert!(site.sign().iter().any(|event| matches!(event, SignerEvent::Retry { .. })), "there is no list");
     site.lab.write("expected.txt", "# hosts\non 2999-01-01T00:00:00Z\nworker-b1 2020-01-01T00:00:00Z\n");
     site.mailbox.put(Ask::client("b", "kubelet:worker-b1").make());
-    site.sign();
+    // On a slow machine the program may take longer than it has; then it is asked again.
+    let start = Instant::now();
+    while site.state("a") == State::Pending && start.elapsed() < PATIENCE {
+        site.sign();
+    }
     assert_eq!((site.state("a"), site.state("b")), (State::Issued, State::Pending));
     site.mailbox.put(Ask::client("c", "kubelet:on").make());
     site.sign();

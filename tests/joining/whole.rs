@@ -11,7 +11,7 @@ use super::proof::served;
 use crate::support::encryption::ssh_key;
 use crate::support::joining::Joinable;
 use crate::support::outside::needs;
-use crate::support::{Lab, Ran};
+use crate::support::{Lab, PATIENCE, Ran};
 
 /// A cluster whose own server takes the requests.
 struct Whole {
@@ -62,7 +62,7 @@ impl Whole {
             trust: Trust::Roots(&roots),
             certificate: Some(ClientCertificate { chain: &chain, key: &key }),
             now: self.on.lab.now,
-            limit: std::time::Duration::from_secs(20),
+            limit: PATIENCE,
         };
         let url = format!("{}/metrics", self.on.enrolment);
         let answer = Client::new(&options).and_then(|client| client.send(&Request::get(&url, 1 << 20)));
@@ -149,7 +149,7 @@ fn a_host_that_waits_watches_its_requests() {
     let mut join = lab.process(&args).spawn().expect("it starts");
     let began = std::time::Instant::now();
     while metric("clusterctl_enrolment_watches") < 1.0 {
-        assert!(began.elapsed().as_secs() < 40, "it does not watch");
+        assert!(began.elapsed() < PATIENCE, "it does not watch");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let answers = || metric("clusterctl_enrolment_http_requests_total{code=\"2xx\"}");

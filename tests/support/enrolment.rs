@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock, OnceLock};
-use std::time::{Duration, Instant};
 
 use clusterctl::cluster::key_kind::KeyKind;
 use clusterctl::cluster::profile::Usage;
@@ -15,6 +14,8 @@ use clusterctl::pki::pem::{self, Item};
 use clusterctl::pki::request::create_request;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
+
+use super::PATIENCE;
 
 /// The path of requests.
 pub(crate) const CSRS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -156,18 +157,17 @@ impl Served {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .no_proxy()
-            .timeout(Duration::from_secs(30))
+            .timeout(PATIENCE)
             .build()
             .expect("a client");
         Api { client, url: self.url.clone() }
     }
 
     /// Stops the server like systemd, and returns its exit status and the time that it took.
-    pub(crate) fn stop(mut self) -> (Option<i32>, Duration) {
-        let begun = Instant::now();
+    pub(crate) fn stop(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
-        (self.child.wait().expect("it ends").code(), begun.elapsed())
+        self.child.wait().expect("it ends").code()
     }
 }
 

@@ -53,7 +53,12 @@ pub(crate) fn write_announcer(lab: &Lab) {
 pub(crate) fn start_bootstrap(lab: &Lab, time: &Arc<AtomicI64>) -> Bootstrap {
     let env = Env { layout: Layout::new(lab.dir().to_owned()), now: lab.now, actor: "test".to_owned() };
     let listen = ([127, 0, 0, 1], 0).into();
-    let options = BootstrapOptions { listen, state: lab.path("boot"), credential: None };
+    let options = BootstrapOptions {
+        listen,
+        state: lab.path("boot"),
+        credential: None,
+        max_connections_per_address: bootstrap::MAX_CONNECTIONS_PER_ADDRESS,
+    };
     let time = time.clone();
     let now = move || OffsetDateTime::from_unix_timestamp(time.load(Ordering::Relaxed)).expect("a time");
     bootstrap::serve(&options, &env, Arc::new(now)).expect("a bootstrap endpoint")

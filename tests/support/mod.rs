@@ -198,6 +198,9 @@ impl Lab {
     }
 }
 
+/// How long a test waits for something that has to happen: more than a slow and busy machine needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+
 /// Returns the result of `work`, and fails the test if it takes more than ten minutes, which means unbounded work on
 /// any machine.
 pub(crate) fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

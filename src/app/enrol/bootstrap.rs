@@ -22,6 +22,8 @@ use crate::store::registrations::{BootstrapFolder, Registration};
 
 /// The port of the bootstrap endpoint.
 pub const PORT: u16 = 6445;
+/// The default of the largest number of open connections of one address.
+pub const MAX_CONNECTIONS_PER_ADDRESS: usize = 256;
 const LIMIT: u64 = 256 * 1024;
 /// How long a starting endpoint waits for the lock of one that is stopping.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -35,6 +37,8 @@ pub struct BootstrapOptions {
     pub state: PathBuf,
     /// The files of its certificate chain and key; `None` for a new self-signed one: hosts do not verify it.
     pub credential: Option<(PathBuf, PathBuf)>,
+    /// The largest number of open connections of one address.
+    pub max_connections_per_address: usize,
 }
 
 /// Starts a bootstrap endpoint, on threads of its own.
@@ -56,7 +60,8 @@ pub fn serve(options: &BootstrapOptions, env: &Env, clock: Clock) -> Result<Boot
         }
         None => self_signed(env)?,
     };
-    Ok(Bootstrap::start(options.listen, &chain, &key, (folder, lock), clock)?)
+    let of_address = options.max_connections_per_address;
+    Ok(Bootstrap::start(options.listen, &chain, &key, (folder, lock), of_address, clock)?)
 }
 
 fn registrations_error(error: StoreError) -> Error {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use time::OffsetDateTime;
 
-use crate::app::enrol::bootstrap::{self, BootstrapOptions, PORT};
+use crate::app::enrol::bootstrap::{self, BootstrapOptions, MAX_CONNECTIONS_PER_ADDRESS, PORT};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
@@ -32,6 +33,9 @@ pub(super) struct ServeBootstrapArgs {
     /// The private key of --cert
     #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
     key: Option<PathBuf>,
+    /// The largest number of open connections of one address (IPv6: of one /64 network)
+    #[arg(long, value_name = "NUMBER", default_value_t = MAX_CONNECTIONS_PER_ADDRESS, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    max_connections_per_address: usize,
     /// Create a token for registering one cluster, print it, and do not serve; it is not shown again
     #[arg(long)]
     create_token: bool,
@@ -63,7 +67,8 @@ pub(super) fn run(args: &ServeBootstrapArgs, context: &mut Context<'_>) -> Resul
         _ => None,
     };
     let listen = args.listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 0], PORT)));
-    let options = BootstrapOptions { listen, state, credential };
+    let max_connections_per_address = args.max_connections_per_address;
+    let options = BootstrapOptions { listen, state, credential, max_connections_per_address };
     // The injected clock only lives as long as the command, so the server keeps its distance from the system's.
     let ahead = (context.clock)() - OffsetDateTime::now_utc();
     let server = bootstrap::serve(&options, &context.env, Arc::new(move || OffsetDateTime::now_utc() + ahead))?;

@@ -99,7 +99,7 @@ fn killed(path: &Path) {
     let mut ledger = Ledger::open(path).expect("a ledger");
     log(&mut ledger, "a");
     log(&mut ledger, "b");
-    ledger.connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).expect("set");
+    ledger.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).expect("set");
     ledger.writes = false;
     drop(ledger);
     assert!(wal::beside(path, "-wal").exists());
