@@ -2,6 +2,7 @@
 //! takes its lock.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::directory_error::DirectoryError;
@@ -18,6 +19,7 @@ use crate::pki::trust_bundle::TrustBundle;
 use crate::store::ca;
 use crate::store::error::StoreError;
 use crate::store::files;
+use crate::store::identity::{Identity, identity};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::inventory::Inventory;
@@ -59,6 +61,32 @@ pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
         other => other?,
     };
     config::read(&bytes).map_err(|source| DirectoryError::ClusterFile { path, source }.into())
+}
+
+/// The cluster file as it was last read, for a process that needs it again and again.
+#[derive(Debug, Default)]
+pub struct KnownCluster(Mutex<Option<(Identity, Arc<Cluster>)>>);
+
+impl KnownCluster {
+    /// Reads and parses the cluster file, unless its inode, size, mtime and ctime are those of the last time.
+    ///
+    /// # Errors
+    /// Returns the errors of [`cluster`].
+    pub fn read(&self, layout: &Layout) -> Result<Arc<Cluster>, Error> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = identity(&layout.cluster_file());
+        if let Some((of, cluster)) = &*known
+            && found == Some(*of)
+        {
+            return Ok(Arc::clone(cluster));
+        }
+        *known = None;
+        let cluster = Arc::new(cluster(layout)?);
+        // A file that changed meanwhile is read again the next time.
+        let same = found.filter(|found| identity(&layout.cluster_file()) == Some(*found));
+        *known = same.map(|of| (of, Arc::clone(&cluster)));
+        Ok(cluster)
+    }
 }
 
 /// Reads and parses a cluster file at any path. Blocks on a pipe.
@@ -158,4 +186,31 @@ pub fn lock(env: &Env, purpose: &str, observer: &mut dyn Observer) -> Result<Loc
     })?;
     CaRole::ALL.into_iter().try_for_each(|role| ca::complete_trust(&env.layout, role))?;
     Ok(lock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_file_is_read_again_when_it_changed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(dir.path().to_owned());
+        let write = |node: &str| {
+            let text = format!(
+                "apiVersion: clusterctl/v1\nkind: Cluster\nname: prod\nendpoint: https://10.0.0.1:6443\n\
+                 masters: [{{name: m, addresses: [10.0.0.2]}}]\nnodes: [{{name: {node}, addresses: [10.0.0.3]}}]\n"
+            );
+            std::fs::write(layout.cluster_file(), text).expect("written");
+        };
+        let known = KnownCluster::default();
+        assert!(known.read(&layout).is_err(), "there is none");
+        write("one");
+        let first = known.read(&layout).expect("a cluster");
+        assert!(Arc::ptr_eq(&first, &known.read(&layout).expect("the same")));
+        write("another");
+        assert!(known.read(&layout).expect("a new one").node("another").is_some());
+        std::fs::write(layout.cluster_file(), "kind: ").expect("written");
+        assert!(known.read(&layout).is_err(), "what was known does not hide an error");
+    }
 }

@@ -17,6 +17,7 @@ use super::kubelet::{self, Setting};
 use super::kubernetes::{EtcdVersion, ImageRepository, Kubernetes, KubernetesError, Version};
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName};
+use super::node_index::NodeIndex;
 use super::spec::{
     API_SERVER_PORT, Cluster, DEFAULT_DOMAIN, DEFAULT_SERVICE_CIDR, Host, KUBELET_PORT, RawCluster, Validity,
 };
@@ -114,6 +115,7 @@ impl RawCluster {
                     kubelet,
                     masters,
                     nodes,
+                    node_index: NodeIndex::default(),
                 })
             }
             _ => Err(errors.0),

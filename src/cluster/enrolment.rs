@@ -75,6 +75,13 @@ impl Policy {
             Self::Rules(_) => None,
         }
     }
+
+    /// Returns true if a rule asks a program or a service.
+    #[must_use]
+    pub fn asks_others(&self) -> bool {
+        let Self::Rules(rules) = self else { return false };
+        rules.iter().flat_map(|rule| &rule.require).any(Requirement::asks_others)
+    }
 }
 
 /// A rule of a policy.
@@ -159,6 +166,12 @@ impl Requirement {
             Self::Webhook(_) => REQUIREMENT_KEYS[1],
             Self::PuppetAutosign(_) => REQUIREMENT_KEYS[2],
         }
+    }
+
+    /// Returns true if a program or a service has to be asked.
+    #[must_use]
+    pub fn asks_others(&self) -> bool {
+        matches!(self, Self::Exec(_) | Self::Webhook(_) | Self::PuppetAutosign(_))
     }
 
     /// Returns true if it is evidence of who asks, and not only of what is asked.

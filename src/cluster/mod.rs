@@ -22,6 +22,7 @@ pub mod kubelet_trust;
 pub mod kubernetes;
 pub mod lifetime;
 pub mod name;
+mod node_index;
 pub mod pkcs11_uri;
 pub mod profile;
 pub mod recipient;

@@ -13,6 +13,7 @@ use super::kubelet::{Setting, Written};
 use super::kubernetes::Kubernetes;
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
+use super::node_index::NodeIndex;
 use super::recipient::Recipient;
 use super::signer::{RawSigners, Signers};
 
@@ -145,6 +146,8 @@ pub struct Cluster {
     pub masters: Vec<Host>,
     /// The nodes, in the file's order.
     pub nodes: Vec<Host>,
+    /// Finds nodes by their names.
+    pub(super) node_index: NodeIndex,
 }
 
 /// The lifetime of each kind of certificate.
@@ -220,7 +223,7 @@ impl Cluster {
     /// Returns the node with this name.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&Host> {
-        self.nodes.iter().find(|host| host.name.as_str() == name)
+        self.node_index.find(&self.nodes, |host| host.name.as_str(), name)
     }
 
     /// Returns every host's name once, masters first, in the file's order.

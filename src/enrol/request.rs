@@ -391,7 +391,11 @@ pub struct EnrolmentRequest {
 /// Returns the state that the conditions and the certificate of a status imply.
 #[must_use]
 pub fn state_of(conditions: &[Condition], has_certificate: bool) -> State {
-    let has = |kind: &str| conditions.iter().any(|condition| condition.kind == kind);
+    state_by(|kind| conditions.iter().any(|condition| condition.kind == kind), has_certificate)
+}
+
+/// Like [`state_of`], by a function that returns true for the types of the conditions that there are.
+pub fn state_by(has: impl Fn(&str) -> bool, has_certificate: bool) -> State {
     match () {
         () if has("Denied") => State::Denied,
         () if has("Failed") => State::Failed,

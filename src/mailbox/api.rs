@@ -10,19 +10,20 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::PostParams;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::connect::{self, Connection};
-use super::convert::{annotate, arrived, ruled};
+use super::convert::{self, annotate, arrived, rule};
 use super::error::MailboxError;
 use super::known::Known;
 use super::lease::{LeaseTerms, Observed, released, taken};
 use super::reasons;
 use super::watch::{Event, Watch};
 use super::{Arrived, Change, Mailbox, Ruling};
-use crate::enrol::request::{EnrolmentRequest, State};
+use crate::enrol::request::{EnrolmentRequest, RequestContent, State};
 use crate::sanitize::sanitized;
 
 /// The largest number of concurrent writes.
@@ -165,6 +166,17 @@ impl ApiMailbox {
         })
     }
 
+    /// Reads what is new in objects, on all cores, because a signature is verified for each.
+    fn contents(&self, events: &[Event]) -> Vec<Option<RequestContent>> {
+        let objects = events.iter().flat_map(|event| match event {
+            Event::All(objects) => objects.as_slice(),
+            Event::One(object) => std::slice::from_ref(&**object),
+            Event::Gone(_) | Event::Failed(_) => &[],
+        });
+        let objects: Vec<&CertificateSigningRequest> = objects.collect();
+        objects.into_par_iter().map(|object| self.known.new_content(object)).collect()
+    }
+
     fn leases(&self, terms: &LeaseTerms) -> Api<Lease> {
         Api::namespaced(self.client.clone(), &terms.namespace)
     }
@@ -185,9 +197,9 @@ async fn write(
             Some(object) => object,
             None => api.get(&request.name).await.map_err(|error| explain(&error, server).about(&request.name))?,
         };
-        let (subresource, changed) = match changed(&object, request, change) {
-            Ok(Some(changed)) => changed,
-            Ok(None) => return readable(known, object),
+        let (subresource, changed) = match changed(object, request, change) {
+            Ok((Some(subresource), changed)) => (subresource, changed),
+            Ok((None, object)) => return readable(known, object),
             // The object that was seen may be outdated.
             Err(_) if !was_read => continue,
             Err(error) => return Err(error),
@@ -201,16 +213,21 @@ async fn write(
     Err(MailboxError::Conflict(request.name.clone()))
 }
 
-/// Returns the subresource and the changed object; `None` if the object has this certificate already.
+/// Returns true for a request that is issued or has failed. Nothing is done about it, so that it is not read.
+fn is_over(object: &CertificateSigningRequest) -> bool {
+    matches!(convert::state(object), State::Issued | State::Failed)
+}
+
+/// Returns the changed object and the subresource to write it to; `None` if it has this certificate already.
 fn changed(
-    object: &CertificateSigningRequest,
+    mut object: CertificateSigningRequest,
     request: &EnrolmentRequest,
     change: &Write,
-) -> Result<Option<(&'static str, CertificateSigningRequest)>, MailboxError> {
-    let now = request_of(arrived(object, Some(&request.content)), object)?;
-    if now.uid != request.uid || now.content.csr_digest != request.content.csr_digest {
+) -> Result<(Option<&'static str>, CertificateSigningRequest), MailboxError> {
+    if object.metadata.uid.as_deref() != Some(request.uid.as_str()) || !convert::is_same(&object, &request.content) {
         return Err(MailboxError::Gone(request.name.clone()));
     }
+    let state = convert::state(&object);
     let conflict = || Err(MailboxError::Conflict(request.name.clone()));
     match change {
         Write::Rule(ruling) => {
@@ -218,24 +235,28 @@ fn changed(
                 super::RulingKind::Failed => (State::Approved, "status"),
                 super::RulingKind::Approved | super::RulingKind::Denied => (State::Pending, "approval"),
             };
-            if now.state != expected {
+            if state != expected {
                 return conflict();
             }
-            Ok(Some((subresource, ruled(object, ruling, Timestamp::now()))))
+            rule(&mut object, ruling, Timestamp::now());
+            Ok((Some(subresource), object))
         }
         Write::Annotate(ruling) => {
-            let mut object = object.clone();
             annotate(&mut object, &ruling.annotations);
-            Ok(Some(("approval", object)))
+            Ok((Some("approval"), object))
         }
-        Write::Certificate(pem) if now.state == State::Approved => {
-            let mut object = object.clone();
+        Write::Certificate(pem) if state == State::Approved => {
             object.status.get_or_insert_default().certificate = Some(ByteString(pem.clone().into_bytes()));
-            Ok(Some(("status", object)))
+            Ok((Some("status"), object))
         }
-        Write::Certificate(pem) if now.certificate == pem.as_bytes() => Ok(None),
+        Write::Certificate(pem) if certificate_of(&object) == pem.as_bytes() => Ok((None, object)),
         Write::Certificate(_) => conflict(),
     }
+}
+
+fn certificate_of(object: &CertificateSigningRequest) -> &[u8] {
+    let certificate = object.status.as_ref().and_then(|status| status.certificate.as_ref());
+    certificate.map(|certificate| certificate.0.as_slice()).unwrap_or_default()
 }
 
 fn readable(known: &Known, object: CertificateSigningRequest) -> Written {
@@ -278,20 +299,30 @@ impl Mailbox for ApiMailbox {
 
     fn changes(&self, wait: Duration) -> Result<Vec<Change>, MailboxError> {
         let events = self.watch.next(wait, &self.runtime, &self.requests, explain, &self.name)?;
-        let change = |event| match event {
+        let mut contents = self.contents(&events).into_iter();
+        let mut change = |event| match event {
             Event::All(objects) => {
                 self.known.forget(None);
-                let read = objects.iter().filter_map(|object| self.known.arrived(object));
-                Some(Change::All(read.collect()))
+                let mut read = |object| self.known.arrived_with(object, contents.next().flatten());
+                let open = objects.iter().filter_map(|object| read(object).filter(|_| !is_over(object)));
+                Some(Change::All(open.collect()))
             }
-            Event::One(object) => self.known.arrived(&object).map(Change::One),
+            Event::One(object) => {
+                let content = contents.next().flatten();
+                if is_over(&object) {
+                    let name = object.metadata.name.unwrap_or_default();
+                    self.known.forget(Some(&name));
+                    return Some(Change::Gone(name));
+                }
+                self.known.arrived_with(&object, content).map(Change::One)
+            }
             Event::Gone(name) => {
                 self.known.forget(Some(&name));
                 Some(Change::Gone(name))
             }
             Event::Failed(_) => None,
         };
-        Ok(events.into_iter().filter_map(change).collect())
+        Ok(events.into_iter().filter_map(&mut change).collect())
     }
 
     fn rule(&self, rulings: &[(EnrolmentRequest, Ruling)]) -> Vec<Written> {

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::{Arrived, Ruling};
 use crate::enrol::request::{
-    Condition, EnrolmentRequest, RequestContent, RequestFields, Requester, SignerName, state_of,
+    Condition, EnrolmentRequest, RequestContent, RequestFields, Requester, SignerName, State, state_by, state_of,
 };
 use crate::sanitize::sanitized;
 
@@ -17,11 +17,9 @@ use crate::sanitize::sanitized;
 pub(super) fn arrived(object: &CertificateSigningRequest, before: Option<&RequestContent>) -> Option<Arrived> {
     SignerName::parse(&object.spec.signer_name)?;
     let name = object.metadata.name.clone().unwrap_or_default();
-    let usages = object.spec.usages.clone().unwrap_or_default();
-    let fields = RequestFields { signer: &object.spec.signer_name, usages: &usages, pem: &object.spec.request.0 };
-    let content = match before.filter(|before| before.was_read_from(fields)) {
+    let content = match before.filter(|before| is_same(object, before)) {
         Some(before) => before.clone(),
-        None => match RequestContent::read(fields) {
+        None => match RequestContent::read(fields(object)) {
             Ok(content) => content,
             Err(reason) => return Some(Arrived::Unreadable { name: sanitized(&name), reason }),
         },
@@ -63,9 +61,34 @@ fn time_of(time: &Time) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(time.0.as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// Returns the object with the condition and the annotations of a ruling added.
-pub(super) fn ruled(object: &CertificateSigningRequest, ruling: &Ruling, now: Timestamp) -> CertificateSigningRequest {
-    let mut object = object.clone();
+/// Returns what a request is read from.
+fn fields(object: &CertificateSigningRequest) -> RequestFields<'_> {
+    let usages = object.spec.usages.as_deref().unwrap_or_default();
+    RequestFields { signer: &object.spec.signer_name, usages, pem: &object.spec.request.0 }
+}
+
+/// Reads what an object asks for, and verifies its signature; `None` if it is for another signer, or is no request.
+pub(super) fn content(object: &CertificateSigningRequest) -> Option<RequestContent> {
+    SignerName::parse(&object.spec.signer_name)?;
+    RequestContent::read(fields(object)).ok()
+}
+
+/// Returns true if an object asks for the same, byte for byte.
+pub(super) fn is_same(object: &CertificateSigningRequest, content: &RequestContent) -> bool {
+    content.was_read_from(fields(object))
+}
+
+/// Returns the state of an object.
+pub(super) fn state(object: &CertificateSigningRequest) -> State {
+    let status = object.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let certificate = status.and_then(|status| status.certificate.as_ref());
+    let has = |kind: &str| conditions.iter().any(|condition| condition.type_ == kind);
+    state_by(has, certificate.is_some_and(|certificate| !certificate.0.is_empty()))
+}
+
+/// Adds the condition and the annotations of a ruling to an object.
+pub(super) fn rule(object: &mut CertificateSigningRequest, ruling: &Ruling, now: Timestamp) {
     let condition = CertificateSigningRequestCondition {
         type_: ruling.kind.as_str().to_owned(),
         status: "True".to_owned(),
@@ -75,8 +98,7 @@ pub(super) fn ruled(object: &CertificateSigningRequest, ruling: &Ruling, now: Ti
         last_transition_time: Some(Time(now)),
     };
     object.status.get_or_insert_default().conditions.get_or_insert_default().push(condition);
-    annotate(&mut object, &ruling.annotations);
-    object
+    annotate(object, &ruling.annotations);
 }
 
 /// Adds annotations to an object.

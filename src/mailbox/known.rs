@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 
 use super::Arrived;
-use super::convert::arrived;
+use super::convert::{self, arrived};
 use crate::enrol::request::{EnrolmentRequest, RequestContent};
 
 /// The largest number of cached requests.
@@ -29,8 +29,24 @@ impl Known {
 
     /// Reads an object, and caches it if it is open; `None` if it is for another signer.
     pub(super) fn arrived(&self, object: &CertificateSigningRequest) -> Option<Arrived> {
+        self.arrived_with(object, None)
+    }
+
+    /// Returns what an open object asks for, if that is not remembered yet. It verifies a signature.
+    pub(super) fn new_content(&self, object: &CertificateSigningRequest) -> Option<RequestContent> {
         let name = object.metadata.name.as_deref().unwrap_or_default();
-        let before = self.lock().get(name).map(|seen| seen.content.clone());
+        let is_known = self.lock().get(name).is_some_and(|seen| convert::is_same(object, &seen.content));
+        if is_known || !convert::state(object).is_open() { None } else { convert::content(object) }
+    }
+
+    /// Like [`Self::arrived`], with the result of [`Self::new_content`].
+    pub(super) fn arrived_with(
+        &self,
+        object: &CertificateSigningRequest,
+        content: Option<RequestContent>,
+    ) -> Option<Arrived> {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let before = content.or_else(|| self.lock().get(name).map(|seen| seen.content.clone()));
         // Without the lock: it may verify a signature.
         let read = arrived(object, before.as_ref());
         let mut all = self.lock();
@@ -137,6 +153,18 @@ mod tests {
         assert!(known.object(&EnrolmentRequest { uid: "another".to_owned(), ..first.clone() }).is_none());
         known.arrived(&object("12", pem, &["Approved", "Failed"]));
         assert!(known.object(&first).is_none(), "it is decided");
+    }
+
+    #[test]
+    fn a_signature_is_verified_only_for_what_is_open_and_new() {
+        let (known, text) = (Known::default(), pem());
+        let first = object("1", text.clone(), &[]);
+        let content = known.new_content(&first);
+        assert!(content.is_some());
+        known.arrived_with(&first, content);
+        assert!(known.new_content(&object("2", text.clone(), &["Approved"])).is_none(), "it was verified");
+        assert!(Known::default().new_content(&object("3", text, &["Approved", "Failed"])).is_none(), "it is over");
+        assert!(known.new_content(&object("4", pem(), &[])).is_some(), "another CSR of the same name");
     }
 
     #[test]

@@ -80,12 +80,14 @@ impl Watch {
         });
         let mut found = Vec::new();
         let deadline = Instant::now() + wait;
+        // Nothing is waited for while there is work.
+        let together = if wait.is_zero() { Duration::ZERO } else { TOGETHER };
         if let Ok(first) = current.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             found.push(first);
             let end = Instant::now() + LONGEST;
             while found.len() < MOST
                 && let Ok(more) =
-                    current.events.recv_timeout(TOGETHER.min(end.saturating_duration_since(Instant::now())))
+                    current.events.recv_timeout(together.min(end.saturating_duration_since(Instant::now())))
             {
                 found.push(more);
             }

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, statat};
 use time::OffsetDateTime;
@@ -31,6 +32,12 @@ impl Identity {
     pub(super) fn changed_before(&self, moment: OffsetDateTime) -> bool {
         self.changed < (moment.unix_timestamp(), i64::from(moment.nanosecond()))
     }
+}
+
+/// Returns the identity of the file at a path, links followed; `None` if it is missing or inaccessible.
+#[must_use]
+pub fn identity(path: &Path) -> Option<Identity> {
+    std::fs::metadata(path).ok().map(|metadata| Identity::of(&metadata))
 }
 
 /// Returns the identity of the file at a path below an open folder; `None` if it is missing or inaccessible.

@@ -1,5 +1,7 @@
 //! Writes certificates for keys that only their hosts have: first the ledger, then each host's folder atomically.
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
 use super::error::StoreError;
 use super::files::{self, PUBLIC};
 use super::issuance::IssuanceContext;
@@ -49,22 +51,24 @@ pub fn write(
         .flat_map(|one| one.certificates.iter().map(|(profile, made)| entry(one.host.as_str(), *profile, made.get())))
         .collect();
     ledger.record_signed(&entries, requests, &AuditContext { at: context.now, by: context.by })?;
-    let staged: Vec<StagedFolder> =
-        signed.iter().filter_map(|one| stage(layout, one, context).transpose()).collect::<Result<_, _>>()?;
+    let signed = signed.iter().filter_map(|one| Some((one, one.certificates.first()?.0)));
+    // Sequentially, because the kernel creates only one folder at a time in a parent folder, and waiting threads would
+    // only spin.
+    let begin = |(one, first): (_, Profile)| {
+        let one: &SignedHost = one;
+        StagedFolder::begin(&layout.holder_folder(first, Some(&one.host))).map(|folder| (folder, one))
+    };
+    let created: Vec<(StagedFolder, &SignedHost)> = signed.map(begin).collect::<Result<_, _>>()?;
+    let staged = created.into_par_iter().map(|(folder, one)| fill(folder, one, context));
+    let staged: Vec<StagedFolder> = staged.collect::<Result<_, _>>()?;
     // The content is durable before the names change.
     files::sync_all(&layout.pki())?;
     staged.into_iter().try_for_each(StagedFolder::publish)?;
     files::sync_all(&layout.pki())
 }
 
-/// Writes a host's folder under a temporary name; `None` for a host without certificates.
-fn stage(
-    layout: &Layout,
-    signed: &SignedHost,
-    context: &IssuanceContext<'_>,
-) -> Result<Option<StagedFolder>, StoreError> {
-    let Some((first, _)) = signed.certificates.first() else { return Ok(None) };
-    let staged = StagedFolder::begin(&layout.holder_folder(*first, Some(&signed.host)))?;
+/// Writes a host's certificates into its folder, which has a temporary name.
+fn fill(staged: StagedFolder, signed: &SignedHost, context: &IssuanceContext<'_>) -> Result<StagedFolder, StoreError> {
     for (profile, made) in &signed.certificates {
         let certificate = made.get();
         let chain = context.cas.of(profile.policy().signed_by).ca_of(certificate).chain();
@@ -76,5 +80,5 @@ fn stage(
         name.is_some_and(|name| signed.certificates.iter().any(|(profile, _)| profile.policy().name == name))
     };
     staged.keep_others(is_replaced)?;
-    Ok(Some(staged))
+    Ok(staged)
 }

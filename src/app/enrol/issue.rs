@@ -4,13 +4,14 @@
 //! request. The ledger records a certificate before anyone gets it, and a request that got one gets the same again.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::judge::{Inventory, Judge};
 use super::proofs;
-use crate::app::directory;
+use crate::app::directory::{self, KnownCluster};
 use crate::app::env::Env;
 use crate::app::error::{Error, with_causes};
 use crate::app::observer::Observer;
@@ -27,6 +28,9 @@ use crate::pki::issuer::Issuer;
 use crate::store::ledger::enrolments::{DENIED, EnrolmentRecord};
 use crate::store::ledger::records::CertificateRecord;
 use crate::store::tokens;
+
+/// What killed processes left is removed again after this time.
+const SWEPT_FOR: Duration = Duration::minutes(1);
 
 /// An approved request, to be signed.
 #[derive(Debug, Clone)]
@@ -67,6 +71,28 @@ pub struct IssuedChain {
     pub again: bool,
 }
 
+/// What a signer keeps between calls of [`issue`].
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The cluster file.
+    pub(super) cluster: KnownCluster,
+    /// When it last removed what killed processes left.
+    swept: Mutex<Option<OffsetDateTime>>,
+}
+
+impl Kept {
+    /// Returns true if what killed processes left has to be removed now: listing the hosts' folders takes long in a large
+    /// cluster.
+    fn sweeps(&self, now: OffsetDateTime) -> bool {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = swept.is_none_or(|swept| !(swept..swept + SWEPT_FOR).contains(&now));
+        if is_due {
+            *swept = Some(now);
+        }
+        is_due
+    }
+}
+
 /// Issues certificates for approved requests; the outcomes are in the order of the requests. A request that cannot have
 /// one does not affect the others.
 ///
@@ -76,10 +102,11 @@ pub fn issue(
     orders: &[Order],
     issuers: &[Issuer],
     env: &Env,
+    kept: &Kept,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Outcome>, Error> {
     let _lock = directory::lock(env, "signer", observer)?;
-    let mut judge = Judge::open(env)?;
+    let mut judge = Judge::open_with(env, &kept.cluster)?;
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(orders.len());
     let mut work: Vec<(usize, CertificateSpec)> = Vec::new();
     let (mut holders, mut keys) = (HashSet::new(), HashSet::new());
@@ -120,7 +147,7 @@ pub fn issue(
         // Before the ledger, so that no certificate exists for a token that another key could use. If this process is
         // killed in between, the same key may use the token again.
         use_tokens(orders, &made, &judge, env)?;
-        certify::write(made, &records, env, &mut judge.ledger, &judge.cas)?;
+        certify::write(made, &records, env, &mut judge.ledger, &judge.cas, kept.sweeps(env.now))?;
     }
     let missing = || Outcome::NotNow("no result was computed for it".to_owned());
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect())
@@ -128,12 +155,14 @@ pub fn issue(
 
 /// Records the use of one-time tokens.
 fn use_tokens(orders: &[Order], made: &[Made], judge: &Judge, env: &Env) -> Result<(), Error> {
-    let is_made = |order: &&Order| {
-        let content = &order.request.content;
-        made.iter().any(|one| one.certificate.get().spki_fingerprint() == content.key())
-    };
+    if judge.tokens.all().next().is_none() {
+        return Ok(());
+    }
+    let made: HashSet<Fingerprint> = made.iter().map(|one| one.certificate.get().spki_fingerprint()).collect();
+    let is_made = |order: &&Order| made.contains(&order.request.content.key());
     let used = orders.iter().filter(is_made).filter_map(|order| {
-        let record = proofs::proven_token(&order.request, &judge.tokens, &judge.cas).ok()?;
+        let evidence = proofs::evidence(&order.request);
+        let record = proofs::proven_token(&order.request, evidence, &judge.tokens, &judge.cas).ok()?;
         let content = &order.request.content;
         Some((record.token.id, TokenUse { profile: content.profile(), key: content.key(), at: env.now }))
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::app::directory;
+use crate::app::directory::{self, KnownCluster};
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::revoke::check_ledger_is_current;
@@ -37,7 +37,7 @@ const HISTORY: usize = 20;
 /// The cluster file, the CAs and the ledger, as they are now.
 #[derive(Debug)]
 pub struct Judge {
-    pub(super) cluster: Cluster,
+    pub(super) cluster: Arc<Cluster>,
     pub(super) policy: Arc<Policy>,
     pub(super) cas: CaSet,
     pub(super) ledger: Ledger,
@@ -53,7 +53,15 @@ impl Judge {
     /// # Errors
     /// Returns an error if the cluster file cannot be read, there is no CA, or the ledger is not current.
     pub fn open(env: &Env) -> Result<Self, Error> {
-        let cluster = directory::cluster(&env.layout)?;
+        Self::open_with(env, &KnownCluster::default())
+    }
+
+    /// Like [`Self::open`]; the cluster file is read only if it changed since it was read last.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::open`].
+    pub fn open_with(env: &Env, known: &KnownCluster) -> Result<Self, Error> {
+        let cluster = known.read(&env.layout)?;
         let (ledger, cas) = directory::cas(&env.layout, &cluster)?;
         check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
         let policy = cluster.enrolment.as_ref().map_or(Policy::Queue, |enrolment| enrolment.policy.clone());
@@ -139,14 +147,15 @@ impl Judge {
         let of_host = self.ledger.by_host(request.content.host.as_str())?.all()?;
         let same_host = proofs::same_host(request, &self.ledger, now)?;
         let kind = if same_host.is_ok() { RequestKind::Renewal } else { RequestKind::First };
+        let evidence = proofs::evidence(request);
         let proofs = Proofs {
             same_host,
-            ssh_host_key: proofs::ssh_host_key(request, &self.cluster, &self.cas, now),
-            token: proofs::token(request, &self.tokens, &self.cas, now),
+            ssh_host_key: proofs::ssh_host_key(request, &evidence, &self.cluster, &self.cas, now),
+            token: proofs::token(request, evidence, &self.tokens, &self.cas, now),
             source_address: proofs::source_address(request, &self.cluster),
         };
         let revoked_since = revoked_since(&of_host, request);
-        let review = self.review(request, kind, &inventory, of_host);
+        let review = if self.policy.asks_others() { self.review(request, kind, &inventory, of_host) } else { None };
         Ok(Prepared {
             request: request.clone(),
             policy: Arc::clone(&self.policy),

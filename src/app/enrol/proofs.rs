@@ -76,20 +76,27 @@ pub(super) fn same_host(
     Ok(Ok(format!("certificate with serial {serial}, valid until {}", stamp(issued.not_after))))
 }
 
-fn evidence(request: &EnrolmentRequest) -> Result<Evidence, String> {
+/// Reads the evidence in a request.
+pub(super) fn evidence(request: &EnrolmentRequest) -> Result<Evidence, String> {
     let items = pem::read_all(&request.content.pem).map_err(|error| error.to_string())?;
     let Some(Item::Csr(der)) = items.into_iter().next() else { return Err("it has no request".to_owned()) };
     evidence::read(&request.content.pem, &der).map_err(|error| error.to_string())
 }
 
 /// Judges whether the host's SSH key signed a request.
-pub(super) fn ssh_host_key(request: &EnrolmentRequest, cluster: &Cluster, cas: &CaSet, now: OffsetDateTime) -> Answer {
+pub(super) fn ssh_host_key(
+    request: &EnrolmentRequest,
+    evidence: &Result<Evidence, String>,
+    cluster: &Cluster,
+    cas: &CaSet,
+    now: OffsetDateTime,
+) -> Answer {
     let host = &request.content.host;
-    let evidence = match evidence(request) {
+    let evidence = match evidence {
         Ok(evidence) => evidence,
-        Err(reason) => return Answer::Failed(reason),
+        Err(reason) => return Answer::Failed(reason.clone()),
     };
-    let (Some(statement), Some(ssh)) = (evidence.statement, evidence.ssh) else {
+    let (Some(statement), Some(ssh)) = (&evidence.statement, &evidence.ssh) else {
         return Answer::Failed("no SSH key signed it".to_owned());
     };
     let known = keys_of(cluster, host.as_str());
@@ -129,8 +136,13 @@ fn keys_of(cluster: &Cluster, name: &str) -> Vec<String> {
 
 /// Returns the record of the token with whose secret the HMAC in a request was made. Its statement must be about this request,
 /// its host and this cluster. Whether the token is valid is not checked.
-pub(super) fn proven_token(request: &EnrolmentRequest, tokens: &Tokens, cas: &CaSet) -> Result<TokenRecord, String> {
-    let evidence = evidence(request)?;
+pub(super) fn proven_token(
+    request: &EnrolmentRequest,
+    evidence: Result<Evidence, String>,
+    tokens: &Tokens,
+    cas: &CaSet,
+) -> Result<TokenRecord, String> {
+    let evidence = evidence?;
     let (Some(statement), Some(claim)) = (evidence.statement, evidence.token) else {
         return Err("it has no token".to_owned());
     };
@@ -148,8 +160,14 @@ pub(super) fn proven_token(request: &EnrolmentRequest, tokens: &Tokens, cas: &Ca
 }
 
 /// Judges whether a request has a valid one-time token of its host.
-pub(super) fn token(request: &EnrolmentRequest, tokens: &Tokens, cas: &CaSet, now: OffsetDateTime) -> Answer {
-    let record = match proven_token(request, tokens, cas) {
+pub(super) fn token(
+    request: &EnrolmentRequest,
+    evidence: Result<Evidence, String>,
+    tokens: &Tokens,
+    cas: &CaSet,
+    now: OffsetDateTime,
+) -> Answer {
+    let record = match proven_token(request, evidence, tokens, cas) {
         Ok(record) => record,
         Err(reason) => return Answer::Failed(reason),
     };

@@ -49,7 +49,8 @@ pub(in crate::app) fn make(
     }
 }
 
-/// Records certificates and the requests that they were issued for, and then writes each host's folder without keys.
+/// Records certificates and the requests that they were issued for, and then writes each host's folder without keys. With
+/// `sweeps`, what killed processes left beside hosts' folders is removed first.
 ///
 /// Only the holder of the lock may call this.
 ///
@@ -61,6 +62,7 @@ pub(in crate::app) fn write(
     env: &Env,
     ledger: &mut Ledger,
     cas: &CaSet,
+    sweeps: bool,
 ) -> Result<(), Error> {
     let (mut hosts, mut deleted_keys): (Vec<SignedHost>, Vec<_>) = (Vec::new(), Vec::new());
     for Made { host, spec, certificate } in made {
@@ -76,7 +78,9 @@ pub(in crate::app) fn write(
         }
     }
     issuance::prepare(&env.layout)?;
-    issuance::sweep(&env.layout)?;
+    if sweeps {
+        issuance::sweep(&env.layout)?;
+    }
     let context = IssuanceContext { cas, now: env.now, by: &env.actor };
     if !deleted_keys.is_empty() {
         ledger.record_discarded_keys(&deleted_keys, &env.audit())?;

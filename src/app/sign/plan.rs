@@ -118,7 +118,7 @@ impl SignPlan<'_> {
             made.push(Made { host: row.host.clone(), spec: accepted.spec, certificate });
             rows.push(row);
         }
-        certify::write(made, &[], env, &mut ledger, &cas)?;
+        certify::write(made, &[], env, &mut ledger, &cas, true)?;
         Ok(SignReport { certificates: rows })
     }
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
 use tempfile::TempDir;
 
@@ -270,6 +271,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        // Otherwise SQLite prepares a query again for each value, in case another plan is better for that value.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // In WAL mode this equals FULL: each commit is synced. Without WAL, while an older ledger is migrated, FULL
         // would not sync the folder after the journal is unlinked. After a power failure the journal could reappear and
         // undo the last transaction.

@@ -10,14 +10,14 @@ use serde_json::json;
 use super::event::{Counts, SignerEvent};
 use super::metrics::Turn;
 use super::options::SignerOptions;
+use super::pipeline::{Batch, Done, Running, Stages, cut};
 use super::waiting::{TRIES, Waiting};
-use crate::app::enrol::issue::{Order, Outcome, issue};
+use crate::app::enrol::issue::{Kept, Order};
 use crate::app::enrol::judge::Judge;
 use crate::app::enrol::persons::{BY_POLICY, Persons, by_persons};
 use crate::app::enrol::prepared::{Prepared, Reviewers};
 use crate::app::env::Env;
 use crate::app::error::Error;
-use crate::app::observer::Silent;
 use crate::cluster::enrolment::Policy;
 use crate::cluster::lifetime::Lifetime;
 use crate::enrol::policy::{Decision, Verdict};
@@ -27,13 +27,15 @@ use crate::sanitize::sanitized;
 use crate::store::ledger::enrolments::DENIED;
 
 /// The number of requests that are judged and signed together.
-const BATCH: usize = 500;
+const BATCH: usize = 250;
+/// The number of requests that one round takes.
+const MOST: usize = 5_000;
+/// A round takes nothing more after this time.
+const LONGEST: Duration = Duration::from_secs(2);
 /// The number of programs and services that are asked at the same time.
 const REVIEWS: usize = 8;
 /// The annotation of an approved or denied request with the rule that decided and the evidence.
 const DECISION: &str = "clusterctl.io/decision";
-/// The longest reason in a condition, in bytes.
-const LONGEST_MESSAGE: usize = 1_024;
 
 /// A signer at one mailbox.
 pub(super) struct Worker<'a> {
@@ -44,6 +46,15 @@ pub(super) struct Worker<'a> {
     pub(super) lease_until: Option<Instant>,
     reviews: Reviews,
     insecure: Option<String>,
+    kept: Arc<Kept>,
+}
+
+/// What a round did.
+#[derive(Default)]
+struct Tally {
+    counts: Counts,
+    /// Hosts and details of what was denied, for the ledger.
+    denied: Vec<(String, String)>,
 }
 
 /// The next step for a request.
@@ -58,7 +69,15 @@ enum Step {
 impl<'a> Worker<'a> {
     pub(super) fn new(mailbox: &'a dyn Mailbox, options: &'a SignerOptions<'a>) -> Self {
         let reviews = Reviews::new(Arc::clone(&options.reviewers));
-        Self { mailbox, options, waiting: Waiting::default(), lease_until: None, reviews, insecure: None }
+        Self {
+            mailbox,
+            options,
+            waiting: Waiting::default(),
+            lease_until: None,
+            reviews,
+            insecure: None,
+            kept: Arc::default(),
+        }
     }
 
     /// Returns the result of a round that succeeded, for the metrics.
@@ -76,13 +95,13 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// Returns an error if the cluster directory cannot be used; nothing is denied then.
     pub(super) fn round(&mut self) -> Result<Counts, Error> {
-        let due = self.waiting.due(BATCH);
+        let due = self.waiting.due(MOST);
         let reviewed = self.reviews.finished();
         if due.is_empty() && reviewed.is_empty() && !self.waiting.has_denied() {
             return Ok(Counts::default());
         }
         let env = self.options.env();
-        let mut judge = Judge::open(&env)?;
+        let mut judge = Judge::open_with(&env, &self.kept.cluster)?;
         self.log_denied(&mut judge, &env)?;
         self.warn_of_insecurity(&judge, &env);
         let mut decided: Vec<(Prepared, Decision)> = Vec::new();
@@ -92,22 +111,72 @@ impl<'a> Worker<'a> {
                 decided.push((prepared, decision));
             }
         }
-        for request in due {
-            if !judge.signs_for(request.content.signer) {
-                self.waiting.remove(&request.name);
-                continue;
+        let (mailbox, options, kept) = (self.mailbox, self.options, Arc::clone(&self.kept));
+        let stages = Stages { mailbox, options, kept, lease_until: self.lease_until };
+        let mut tally = Tally::default();
+        let result = std::thread::scope(|scope| {
+            let mut running = None;
+            let result = self.feed(due, decided, &judge, &env, &mut tally, &mut |batch| {
+                let stages = || stages.clone().start(scope);
+                let Running { batches, done } = match &mut running {
+                    Some(running) => running,
+                    none => none.insert(stages()?),
+                };
+                // The receiver is a thread that ends when no more batches can come.
+                let _ = batches.send(batch);
+                Ok(done.try_iter().collect())
+            });
+            let Some(Running { batches, done }) = running else { return result };
+            drop(batches);
+            let results = done.into_iter().map(|done| self.note(done, &mut tally));
+            // What was done counts, even if something failed.
+            results.fold(result, Result::and)
+        });
+        if !tally.denied.is_empty() {
+            judge.ledger.log_events(DENIED, &tally.denied, &env.audit())?;
+        }
+        result.map(|()| tally.counts)
+    }
+
+    /// Judges what is due, part by part, and passes each on with `work`, which returns what was done meanwhile.
+    fn feed(
+        &mut self,
+        due: Vec<EnrolmentRequest>,
+        mut decided: Vec<(Prepared, Decision)>,
+        judge: &Judge,
+        env: &Env,
+        tally: &mut Tally,
+        work: &mut dyn FnMut(Batch) -> Result<Vec<Done>, Error>,
+    ) -> Result<(), Error> {
+        let persons = Persons::read(judge, env);
+        let start = Instant::now();
+        let mut due = due.into_iter();
+        loop {
+            for request in due.by_ref().take(BATCH) {
+                if !judge.signs_for(request.content.signer) {
+                    self.waiting.remove(&request.name);
+                    continue;
+                }
+                if decided.iter().any(|(prepared, _)| prepared.request.uid == request.uid) {
+                    continue;
+                }
+                let prepared = judge.prepare(&request)?;
+                match prepared.decide_alone() {
+                    Some(decision) => decided.push((prepared, decision)),
+                    None if self.reviews.start(prepared) => self.waiting.hold(&request),
+                    None => self.waiting.postpone(&request),
+                }
             }
-            if decided.iter().any(|(prepared, _)| prepared.request.uid == request.uid) {
-                continue;
+            let batch = self.settle(std::mem::take(&mut decided), &persons, env, tally);
+            if !batch.is_empty() {
+                let results = work(batch)?.into_iter().map(|done| self.note(done, tally));
+                results.fold(Ok(()), Result::and)?;
             }
-            let prepared = judge.prepare(&request)?;
-            match prepared.decide_alone() {
-                Some(decision) => decided.push((prepared, decision)),
-                None if self.reviews.start(prepared) => self.waiting.hold(&request),
-                None => self.waiting.postpone(&request),
+            // The Lease has to be extended in time; the others are due in the next round.
+            if due.len() == 0 || start.elapsed() >= LONGEST {
+                return Ok(());
             }
         }
-        self.settle(decided, &mut judge, &env)
     }
 
     /// Records in the ledger which requests persons denied at the mailbox, each once.
@@ -128,41 +197,37 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn settle(&mut self, decided: Vec<(Prepared, Decision)>, judge: &mut Judge, env: &Env) -> Result<Counts, Error> {
-        let persons = Persons::read(judge, env);
-        let (mut counts, mut rulings, mut orders) = (Counts::default(), Vec::new(), Vec::new());
+    /// Turns decisions into what is written and signed.
+    fn settle(&mut self, decided: Vec<(Prepared, Decision)>, persons: &Persons, env: &Env, tally: &mut Tally) -> Batch {
+        let mut batch = Batch::default();
         for (prepared, decision) in decided {
-            let step = self.step(&prepared, &decision, &persons, env);
+            let step = self.step(&prepared, &decision, persons, env);
             let request = prepared.request;
             match step {
                 Step::Deny(reason) => {
                     let kind = if request.state == State::Approved { RulingKind::Failed } else { RulingKind::Denied };
-                    rulings.push((request, ruling(kind, &decision, reason), None));
+                    batch.rulings.push((request, ruling(kind, &decision, reason), None));
                 }
                 Step::Sign(order) if request.state == State::Pending => {
                     let ruling = ruling(RulingKind::Approved, &decision, order.approved_by.clone());
-                    rulings.push((request, ruling, Some(*order)));
+                    batch.rulings.push((request, ruling, Some(*order)));
                 }
-                Step::Sign(order) => orders.push(*order),
+                Step::Sign(order) => batch.orders.push(*order),
                 Step::Queue(reason) => {
-                    counts.queued += 1;
+                    tally.counts.queued += 1;
                     if self.waiting.queue(&request) {
                         let host = request.content.host.clone();
                         self.report(SignerEvent::Queued { request: request.name, host, reason });
                     }
                 }
                 Step::Retry(reason) => {
-                    counts.retried += 1;
+                    tally.counts.retried += 1;
                     self.waiting.fail(&request);
                     self.report(SignerEvent::Retry { subject: request.name, reason });
                 }
             }
         }
-        self.rule(rulings, &mut orders, &mut counts, judge, env)?;
-        if !orders.is_empty() {
-            self.sign(&orders, &mut counts)?;
-        }
-        Ok(counts)
+        batch
     }
 
     fn step(&self, prepared: &Prepared, decision: &Decision, persons: &Persons, env: &Env) -> Step {
@@ -187,121 +252,54 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Writes decisions to the mailbox, and adds the requests that it approves to `orders`.
-    fn rule(
-        &mut self,
-        rulings: Vec<(EnrolmentRequest, Ruling, Option<Order>)>,
-        orders: &mut Vec<Order>,
-        counts: &mut Counts,
-        judge: &mut Judge,
-        env: &Env,
-    ) -> Result<(), Error> {
-        if rulings.is_empty() {
-            return Ok(());
-        }
-        let (work, follow): (Vec<_>, Vec<_>) =
-            rulings.into_iter().map(|(request, ruling, order)| ((request, ruling), order)).unzip();
-        let results = self.mailbox.rule(&work);
-        let mut denied = Vec::new();
-        for (((request, ruling), order), result) in work.into_iter().zip(follow).zip(results) {
-            let (name, host) = (request.name.clone(), request.content.host.clone());
-            match (result, order) {
-                (Err(error), _) => self.failed(&request, &error, counts),
-                (Ok(approved), Some(order)) => {
-                    self.report(SignerEvent::Approved { request: name, host, reason: ruling.message });
-                    orders.push(Order { request: approved, ..order });
-                }
-                (Ok(_), None) => {
-                    counts.denied += 1;
-                    self.waiting.remove(&name);
-                    denied.push((host.to_string(), format!("request {name}: {}", ruling.message)));
-                    self.report(SignerEvent::Denied { request: name, host, reason: ruling.message });
-                }
+    /// Notes what was done.
+    ///
+    /// # Errors
+    /// Returns an error if the cluster directory cannot be used.
+    fn note(&mut self, done: Done, tally: &mut Tally) -> Result<(), Error> {
+        match done {
+            Done::Approved(request, reason) => {
+                let host = request.content.host;
+                self.report(SignerEvent::Approved { request: request.name, host, reason });
             }
-        }
-        if !denied.is_empty() {
-            judge.ledger.log_events(DENIED, &denied, &env.audit())?;
+            Done::Denied(request, reason) => {
+                let detail = format!("request {}: {reason}", request.name);
+                tally.denied.push((request.content.host.to_string(), detail));
+                self.denied(request, reason, tally);
+            }
+            Done::Refused(request, reason) => self.denied(request, reason, tally),
+            Done::Issued(request, chain) => {
+                tally.counts.issued += 1;
+                self.waiting.remove(&request.name);
+                self.report(SignerEvent::Issued {
+                    profile: request.content.profile(),
+                    request: request.name,
+                    host: request.content.host,
+                    serial: chain.serial,
+                    not_after: chain.not_after,
+                    again: chain.again,
+                });
+            }
+            Done::Postponed(request) => self.waiting.postpone(&request),
+            Done::NotNow(request, reason) => self.retry(&request, reason, tally),
+            Done::Unwritten(request, MailboxError::Gone(_)) => self.waiting.remove(&request.name),
+            Done::Unwritten(request, error) => self.retry(&request, error.to_string(), tally),
+            Done::Failed(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// Issues and delivers certificates.
-    fn sign(&mut self, orders: &[Order], counts: &mut Counts) -> Result<(), Error> {
-        // If the API took so long that another signer may hold the Lease, the requests stay approved until the next round.
-        if self.lease_until.is_none_or(|until| Instant::now() >= until) {
-            return Ok(());
-        }
-        // With a new time: reviewers and the API may have taken long.
-        let env = self.options.env();
-        let outcomes = self.options.alone(|| issue(orders, self.options.issuers, &env, &mut Silent))?;
-        let (mut deliveries, mut chains, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
-        for (order, outcome) in orders.iter().zip(outcomes) {
-            let request = order.request.clone();
-            match outcome {
-                Outcome::Issued(chain) => {
-                    deliveries.push((request, chain.pem.clone()));
-                    chains.push(chain);
-                }
-                Outcome::Refused(problems) => {
-                    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                    let message = cut(problems.join("; "));
-                    let annotations = BTreeMap::new();
-                    refusals.push((
-                        request,
-                        Ruling { kind: RulingKind::Failed, reason: "Refused".to_owned(), message, annotations },
-                    ));
-                }
-                Outcome::NextRound => self.waiting.postpone(&request),
-                Outcome::NotNow(reason) => {
-                    counts.retried += 1;
-                    self.waiting.fail(&request);
-                    self.report(SignerEvent::Retry { subject: request.name, reason });
-                }
-            }
-        }
-        for ((request, _), (chain, result)) in
-            deliveries.iter().zip(chains.into_iter().zip(self.mailbox.deliver(&deliveries)))
-        {
-            match result {
-                // Another signer delivered it, or it is gone; the ledger has the certificate.
-                Err(error) => self.failed(request, &error, counts),
-                Ok(_) => {
-                    counts.issued += 1;
-                    self.waiting.remove(&request.name);
-                    self.report(SignerEvent::Issued {
-                        request: request.name.clone(),
-                        host: request.content.host.clone(),
-                        profile: request.content.profile(),
-                        serial: chain.serial,
-                        not_after: chain.not_after,
-                        again: chain.again,
-                    });
-                }
-            }
-        }
-        for ((request, ruling), result) in refusals.iter().zip(self.mailbox.rule(&refusals)) {
-            match result {
-                Err(error) => self.failed(request, &error, counts),
-                Ok(_) => {
-                    counts.denied += 1;
-                    self.waiting.remove(&request.name);
-                    let (host, reason) = (request.content.host.clone(), ruling.message.clone());
-                    self.report(SignerEvent::Denied { request: request.name.clone(), host, reason });
-                }
-            }
-        }
-        Ok(())
+    fn denied(&mut self, request: EnrolmentRequest, reason: String, tally: &mut Tally) {
+        tally.counts.denied += 1;
+        self.waiting.remove(&request.name);
+        self.report(SignerEvent::Denied { request: request.name, host: request.content.host, reason });
     }
 
-    /// Handles a decision or a certificate that could not be written: the request is tried again later, unless it is gone.
-    fn failed(&mut self, request: &EnrolmentRequest, error: &MailboxError, counts: &mut Counts) {
-        if matches!(error, MailboxError::Gone(_)) {
-            self.waiting.remove(&request.name);
-            return;
-        }
-        counts.retried += 1;
+    /// Tries a request again later.
+    fn retry(&mut self, request: &EnrolmentRequest, reason: String, tally: &mut Tally) {
+        tally.counts.retried += 1;
         self.waiting.fail(request);
-        self.report(SignerEvent::Retry { subject: request.name.clone(), reason: error.to_string() });
+        self.report(SignerEvent::Retry { subject: request.name.clone(), reason });
     }
 
     fn warn_of_insecurity(&mut self, judge: &Judge, env: &Env) {
@@ -342,17 +340,7 @@ fn ruling(kind: RulingKind, decision: &Decision, message: String) -> Ruling {
     Ruling { kind, reason: BY_POLICY.to_owned(), message: cut(message), annotations }
 }
 
-/// Cuts a text to [`LONGEST_MESSAGE`].
-fn cut(mut text: String) -> String {
-    if text.len() > LONGEST_MESSAGE {
-        let end = (0..=LONGEST_MESSAGE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
-/// Decisions that need programs or services, each in its own thread, so that a slow one does not delay others.
+/// Decisions that need programs or services, each in its own thread, so that one does not hold up others.
 struct Reviews {
     reviewers: Arc<dyn Reviewers + Send + Sync>,
     sender: Sender<(Prepared, Decision)>,

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::error::SignerError;
 use super::event::{Counts, SignerEvent};
 use super::metrics::Turn;
 use super::options::SignerOptions;
 use super::round::Worker;
-use crate::app::enrol::remedy::ReviewRemedy;
 use crate::app::error::{Error, with_causes};
-use crate::mailbox::{LeaseTerms, Mailbox, MailboxError};
+use crate::mailbox::{LeaseTerms, Mailbox};
 
 /// How long to wait for changes of a mailbox when there is nothing to do.
 const WAIT: Duration = Duration::from_millis(500);
@@ -18,36 +18,6 @@ const SHORT_WAIT: Duration = Duration::from_millis(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// Errors of a signer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SignerError {
-    /// A mailbox cannot be used.
-    #[error(transparent)]
-    Mailbox(#[from] MailboxError),
-    /// Another signer holds the Lease.
-    #[error("another signer works at {0}")]
-    Standby(String),
-    /// The cluster file has no key `enrolment`.
-    #[error("the cluster file has no enrolment")]
-    NotEnabled,
-    /// A thread cannot be started.
-    #[error("a thread cannot be started: {0}")]
-    Thread(String),
-}
-
-impl SignerError {
-    pub(in crate::app) fn remedy(&self) -> ReviewRemedy {
-        match self {
-            Self::NotEnabled => ReviewRemedy::EnableEnrolment,
-            Self::Standby(_) => ReviewRemedy::EndTheOtherSigner,
-            Self::Mailbox(MailboxError::Kubeconfig(_)) => ReviewRemedy::CorrectKubeconfig,
-            Self::Mailbox(error) if error.is_forbidden() => ReviewRemedy::GrantRights,
-            Self::Mailbox(MailboxError::Gone(_) | MailboxError::Unreadable { .. }) => ReviewRemedy::ListRequests,
-            Self::Mailbox(_) | Self::Thread(_) => ReviewRemedy::CheckConnection,
-        }
-    }
-}
 
 /// Works at all mailboxes, each in its own thread, until it is stopped; with `once`, until no request can be decided or signed.
 ///
@@ -163,7 +133,11 @@ fn turn(
             (options.report)(SignerEvent::Working { mailbox: mailbox.name().to_owned() });
         }
     }
-    let wait = if worker.is_idle() { WAIT } else { SHORT_WAIT };
+    let wait = match () {
+        () if worker.waiting.has_due() => Duration::ZERO,
+        () if worker.is_idle() => WAIT,
+        () => SHORT_WAIT,
+    };
     // The first list may be long.
     let wait = if *has_listed { wait } else { third };
     let changes = mailbox.changes(wait).map_err(SignerError::from)?;

@@ -151,3 +151,14 @@ fn a_torn_wal_belongs_to_its_ledger() {
         .expect("cut");
     assert!(Ledger::open(&path).is_ok());
 }
+
+#[test]
+fn a_query_is_prepared_once_for_all_values() {
+    let (_folder, path) = ledger();
+    let ledger = Ledger::open(&path).expect("a ledger");
+    for host in ["on", "worker-1", "worker-2"] {
+        let query = ledger.by_host(host).expect("a query");
+        assert_eq!(query.statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{host}");
+        assert_eq!(query.all(), Ok(Vec::new()));
+    }
+}
