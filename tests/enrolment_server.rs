@@ -246,6 +246,22 @@ fn a_watch_begins_with_everything_and_misses_nothing() {
     assert_eq!(alice.get(&format!("{CSRS}?watch=1&resourceVersion=99999")).0, 410, "list again");
 }
 
+#[test]
+fn a_watch_of_a_revoked_client_ends_and_gets_nothing_more() {
+    let dir = directory();
+    let served = Served::start(dir.path());
+    let (host, alice) = (served.api(None), served.api(Some("alice")));
+    host.post(CSRS, &request("one", "node-1"));
+    let url = format!("{}{CSRS}?watch=1&timeoutSeconds=600", alice.url);
+    let mut watch = runtime().block_on(async { alice.client.get(url).send().await }).expect("an answer");
+    let mut next = || runtime().block_on(async { watch.chunk().await }).expect("it ends in order");
+    assert!(next().is_some(), "the first request");
+    clusterctl(dir.path(), &["revoke", "alice", "--reason", "keyCompromise", "--yes"]);
+    eventually("the approver is rejected", || alice.get(CSRS).0 == 401);
+    assert_eq!(host.post(CSRS, &request("two", "node-2")).0, 201);
+    assert_eq!(next(), None, "the watch has ended");
+}
+
 /// Opens a watch, does something after the first event, and returns a number of events.
 fn watch(api: &Api, path: &str, count: usize, then: impl FnOnce()) -> Vec<Value> {
     let url = format!("{}{path}", api.url);

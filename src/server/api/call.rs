@@ -18,6 +18,7 @@ use crate::server::state::{Connection, State};
 pub(super) struct Call {
     pub(super) state: Arc<State>,
     pub(super) client: Client,
+    pub(super) connection: Arc<Connection>,
     pub(super) query: HashMap<String, String>,
     pub(super) headers: HeaderMap,
     pub(super) path: String,
@@ -39,6 +40,7 @@ impl FromRequest<Arc<State>> for Call {
         Ok(Self {
             state: state.clone(),
             client,
+            connection: connection.clone(),
             query: query.0,
             headers: parts.headers,
             path: parts.uri.path().to_owned(),

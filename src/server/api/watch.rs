@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::body::Body;
 use hyper::StatusCode;
 use hyper::body::{Body as HttpBody, Bytes, Frame};
+use hyper::header::AUTHORIZATION;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc::Receiver;
@@ -23,7 +24,7 @@ use super::object::{self, IncludeObject};
 use super::status::{Failed, response};
 use crate::server::client::Client;
 use crate::server::lasting::Lasting;
-use crate::server::state::State;
+use crate::server::state::{Connection, State};
 use crate::server::watchers::Event;
 use crate::store::queue::read::Selection;
 use crate::store::queue::{Kind, StoredRequest};
@@ -69,8 +70,11 @@ pub(super) fn watch(call: Call, selection: Selection) -> Answer {
     let bookmarks = call.flag("allowWatchBookmarks");
     let wake = start + if bookmarks { duration.min(BOOKMARKS) } else { duration };
     call.state.figures.watches.fetch_add(1, Ordering::Relaxed);
+    let authorization = Some(call.header(AUTHORIZATION)).filter(|text| !text.is_empty()).map(Into::into);
     let body = Watch {
         state: call.state,
+        connection: call.connection,
+        authorization,
         client: call.client,
         selection,
         form,
@@ -154,6 +158,8 @@ fn bookmark(version: i64, ends_initial: bool, form: Option<IncludeObject>) -> By
 /// The body of a watch.
 struct Watch {
     state: Arc<State>,
+    connection: Arc<Connection>,
+    authorization: Option<Box<str>>,
     client: Client,
     selection: Selection,
     form: Option<IncludeObject>,
@@ -173,19 +179,25 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    /// Returns the line of an event, if it is for this watch and new to it.
-    fn received(&mut self, event: &Event) -> Option<Bytes> {
+    /// Returns true if the client would still be accepted: its certificate was not revoked and has not expired, and its token, too.
+    fn is_authenticated(&self) -> bool {
+        self.state.client(&self.connection, self.authorization.as_deref()).is_ok()
+    }
+
+    /// Returns true if an event is for this watch and new to it.
+    fn is_new(&mut self, event: &Event) -> bool {
         if event.version <= self.version {
-            return None;
+            return false;
         }
         self.version = event.version;
-        if !self.selection.has(&event.request) || !self.client.may_see(&event.request) {
-            return None;
-        }
-        Some(match self.form {
+        self.selection.has(&event.request) && self.client.may_see(&event.request)
+    }
+
+    fn line(&self, event: &Event) -> Bytes {
+        match self.form {
             None => event.line.get_or_init(|| line(event.kind, &event.request, None, event.request.created)).clone(),
             Some(_) => line(event.kind, &event.request, self.form, self.state.now()),
-        })
+        }
     }
 }
 
@@ -206,10 +218,12 @@ impl HttpBody for Watch {
             }
             match self.receiver.poll_recv(context) {
                 Poll::Ready(Some(event)) => {
-                    if let Some(line) = self.received(&event) {
-                        return Poll::Ready(Some(Ok(Frame::data(line))));
+                    if !self.is_new(&event) {
+                        continue;
                     }
-                    continue;
+                    // A client that was revoked since gets nothing more.
+                    let line = self.is_authenticated().then(|| Ok(Frame::data(self.line(&event))));
+                    return Poll::Ready(line);
                 }
                 // Too far behind, or the server stops: the client lists again.
                 Poll::Ready(None) => return Poll::Ready(None),
@@ -219,7 +233,7 @@ impl HttpBody for Watch {
                 return Poll::Pending;
             }
             let now = Instant::now();
-            if now >= self.end {
+            if now >= self.end || !self.is_authenticated() {
                 return Poll::Ready(None);
             }
             let next = if self.bookmarks { (now + BOOKMARKS).min(self.end) } else { self.end };
