@@ -24,6 +24,7 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::inventory::Inventory;
 use crate::store::lock::Lock;
+use crate::store::recorded_cas;
 
 /// The time limit for waiting for another process that holds the lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(600);
@@ -112,14 +113,15 @@ pub fn ledger(layout: &Layout) -> Result<Ledger, Error> {
 
 /// Opens the ledger and reads the CAs' certificates, which must belong to this cluster and be recorded in the ledger.
 ///
-/// The cluster's name must not change once CAs contain it. A CA's certificate in place of another CA's could give every
-/// node access to etcd.
+/// The cluster's name must not change once CAs contain it.
 ///
 /// # Errors
 /// Returns an error if a certificate is missing, belongs to another cluster, or is not in the ledger, or if the ledger
 /// cannot be used.
 pub fn cas(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, CaSet), Error> {
-    in_ledger(layout, CaSet::try_from_fn(|role| trust_of(layout, cluster, role))?)
+    let cas = CaSet::try_from_fn(|role| trust_of(layout, cluster, role))?;
+    let ledger = recorded_cas::open_ledger(layout, &cas)?;
+    Ok((ledger, cas))
 }
 
 /// Like [`cas`], but also reads every certificate in the ledger, which is slow for large clusters.
@@ -130,14 +132,6 @@ pub fn trust(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, Inventory, C
     let (ledger, cas) = cas(layout, cluster)?;
     let known = ledger.inventory()?;
     Ok((ledger, known, cas))
-}
-
-/// Like [`cas`], without a check of the cluster name in the certificates.
-///
-/// # Errors
-/// Returns an error if a certificate is missing or not in the ledger, or the ledger cannot be used.
-pub fn cas_of_any_cluster(layout: &Layout) -> Result<(Ledger, CaSet), Error> {
-    in_ledger(layout, CaSet::try_from_fn(|role| ca::trust(layout, role))?)
 }
 
 /// Reads the certificates of the cluster's CA, which must belong to this cluster. It needs neither the ledger nor the other CAs.
@@ -158,18 +152,6 @@ fn trust_of(layout: &Layout, cluster: &Cluster, role: CaRole) -> Result<TrustBun
             Err(DirectoryError::CaOfAnotherCluster { path, role, cluster, violation }.into())
         }
     }
-}
-
-fn in_ledger(layout: &Layout, cas: CaSet) -> Result<(Ledger, CaSet), Error> {
-    let ledger = Ledger::open(&layout.ledger())?;
-    for role in CaRole::ALL {
-        for (ca, _) in cas.of(role).all() {
-            if !ledger.has_ca(ca.certificate().fingerprint(), role)? {
-                return Err(DirectoryError::CaNotInLedger { path: layout.root_certificate(role), role }.into());
-            }
-        }
-    }
-    Ok((ledger, cas))
 }
 
 /// Takes the lock of the cluster directory, after waiting for another process that holds it.

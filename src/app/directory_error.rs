@@ -56,14 +56,6 @@ pub enum DirectoryError {
         /// What differs.
         violation: Violation,
     },
-    /// A CA's certificate is not the one in the ledger.
-    #[error("the {} {} differs from the one in the ledger", role.as_str(), path.display())]
-    CaNotInLedger {
-        /// The certificate.
-        path: PathBuf,
-        /// The role that it should have.
-        role: CaRole,
-    },
 }
 
 impl DirectoryError {
@@ -74,7 +66,6 @@ impl DirectoryError {
             Self::ClusterFile { source, .. } => Remedy::CorrectClusterFile(source.clone()),
             Self::AnotherOwner { .. } => Remedy::ChangeOwner,
             Self::CaOfAnotherCluster { .. } => Remedy::RestoreClusterName,
-            Self::CaNotInLedger { .. } => Remedy::RestoreCaAndLedger,
         })
     }
 }

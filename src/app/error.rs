@@ -136,7 +136,7 @@ pub enum Error {
     Status(#[from] StatusError),
     /// A CA's certificate or key cannot be used.
     #[error(transparent)]
-    Ca(#[from] CaError),
+    Ca(CaError),
     /// A certificate or a CRL cannot be signed.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -156,6 +156,15 @@ pub enum Error {
     /// A file or the ledger cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<CaError> for Error {
+    fn from(error: CaError) -> Self {
+        match error {
+            CaError::Store(error) => Self::Store(error),
+            error => Self::Ca(error),
+        }
+    }
 }
 
 impl Error {

@@ -32,8 +32,6 @@ pub enum Remedy {
     GiveEachCaItsKey,
     /// Use the passphrase of the other CAs' keys.
     UseTheSamePassphrase,
-    /// Restore the certificates, keys and ledger of one directory, from a backup.
-    RestoreCaAndLedger,
     /// Check the ledger, or record the revocations that a restored ledger lacks.
     CheckLedger,
     /// Restore a ledger that a check accepts, and find out who changed this one.

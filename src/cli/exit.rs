@@ -197,9 +197,7 @@ fn of_directory(error: &DirectoryError) -> Exit {
         DirectoryError::NoClusterFile { .. }
         | DirectoryError::ClusterFileTooLarge { .. }
         | DirectoryError::ClusterFile { .. } => Exit::Usage,
-        DirectoryError::AnotherOwner { .. }
-        | DirectoryError::CaOfAnotherCluster { .. }
-        | DirectoryError::CaNotInLedger { .. } => Exit::Refused,
+        DirectoryError::AnotherOwner { .. } | DirectoryError::CaOfAnotherCluster { .. } => Exit::Refused,
     }
 }
 
@@ -408,6 +406,7 @@ fn of_ca(error: &CaError) -> Exit {
         | CaError::Several { .. }
         | CaError::TrustFile { .. }
         | CaError::OtherRoots { .. }
+        | CaError::NotInLedger { .. }
         | CaError::Certificate { .. } => Exit::Refused,
     }
 }

@@ -90,9 +90,6 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::UseTheSamePassphrase => {
             "use the passphrase of that key: a command opens all CAs of a directory with one passphrase".to_owned()
         }
-        Remedy::RestoreCaAndLedger => {
-            "restore ca.crt, ca.key and the ledger of the same directory from a backup".to_owned()
-        }
         Remedy::CheckLedger => {
             "clusterctl ledger check finds no fault in it. If it is from a backup, record the revocations that it \
              lacks with: clusterctl revoke --from FILE"
@@ -181,6 +178,9 @@ fn of_ca(error: &CaError) -> Option<String> {
         )),
         CaError::Pem { path, .. } | CaError::Certificate { path, .. } | CaError::Several { path, .. } => {
             Some(format!("restore the root's own certificate in {path} from a backup or a bundle"))
+        }
+        CaError::NotInLedger { .. } => {
+            Some("restore ca.crt, ca.key and the ledger of the same directory from a backup".to_owned())
         }
     }
 }

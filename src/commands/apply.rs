@@ -105,7 +105,7 @@ impl PlanArgs {
         cluster: &'c Cluster,
         context: &mut Context<'_>,
     ) -> Result<(PackageOptions<'c>, Vec<MissingRecipient>)> {
-        let (hosts, recipients) = (Selection::all(cluster), self.encryption.recipients(context)?);
+        let (hosts, recipients) = (Selection::all(cluster), self.encryption.recipients(context.dir)?);
         let (encryption, left_out) = Encryption::plan_partly(&hosts, cluster, self.format, &recipients)?;
         let is_left_out: HashSet<&HostName> = left_out.iter().map(|one| &one.host).collect();
         let options = PackageOptions {

@@ -7,9 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::app;
 use crate::app::package::encryption::Encryption;
-use crate::app::package::verifier::is_verifier_bundle_stale;
 use crate::app::package::{PackageError, PackageOptions, Packager, Selection, templates, versions};
 use crate::bundle::format::Format;
 use crate::cli::args::encryption::EncryptionArgs;
@@ -21,7 +19,7 @@ use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::bundles;
 use crate::cluster::spec::Cluster;
-use crate::pki::ssh::SshKey;
+use crate::ui::Screen;
 
 /// The arguments of `bundle`.
 #[derive(Debug, Args)]
@@ -75,7 +73,7 @@ pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
 /// not be packed.
 pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
     if let Some(folder) = &args.eject_templates {
-        return eject(&context.path(folder), context);
+        return eject(&context.path(folder), &mut context.screen);
     }
     let packager = Packager { cluster: context.cluster()?, env: context.env.clone() };
     let templates = args.templates.as_ref().map(|folder| context.path(folder));
@@ -90,38 +88,16 @@ fn pack(args: &BundleArgs, packager: &Packager, templates: Option<PathBuf>, cont
     let key = options.signing_key.clone();
     let began = Instant::now();
     let report = packager.plan(options, &mut context.observer())?.apply(&mut context.observer())?;
-    bundles::show(&report, args.output, began.elapsed().as_secs_f64(), context);
+    bundles::show(&report, args.output, began.elapsed().as_secs_f64(), &packager.env.layout, &mut context.screen);
     if args.all {
-        refresh_verifier(packager, templates.as_deref(), key.as_deref(), context)?;
+        let refreshed =
+            packager.refresh_verifier_bundle(templates.as_deref(), key.as_deref(), &mut context.observer())?;
+        bundles::show_refreshed(&refreshed, &packager.env.layout, &mut context.screen);
     }
     match report.refusal() {
         Some(refusal) => Err(PackageError::Refused(refusal).into()),
         None => Ok(Exit::Done),
     }
-}
-
-/// Packs the verifier bundle again, if there is one that is not up to date.
-fn refresh_verifier(
-    packager: &Packager,
-    templates: Option<&Path>,
-    key: Option<&SshKey>,
-    context: &mut Context<'_>,
-) -> Result<()> {
-    let Packager { env, cluster } = packager;
-    match is_verifier_bundle_stale(env, cluster, templates) {
-        Ok(false) => return Ok(()),
-        Err(app::Error::Package(error @ PackageError::VerifierCredential { .. })) => {
-            context.screen.warn(format_args!("{} stays as it is: {error}", env.layout.verifier_bundle().display()));
-            return Ok(());
-        }
-        other => other?,
-    };
-    let report = packager.verifier_bundle(templates, key, &mut context.observer())?;
-    context.screen.step(format_args!("packed {} again", report.path.display()));
-    for warning in &report.warnings {
-        bundles::warn(warning, &env.layout, &mut context.screen);
-    }
-    Ok(())
 }
 
 fn options<'c>(
@@ -137,7 +113,7 @@ fn options<'c>(
             Selection::named(cluster, &expanded(&args.hosts, known)?)?
         }
     };
-    let encryption = Encryption::plan(&hosts, cluster, args.format, &args.encryption.recipients(context)?)?;
+    let encryption = Encryption::plan(&hosts, cluster, args.format, &args.encryption.recipients(context.dir)?)?;
     Ok(PackageOptions {
         hosts,
         format: args.format,
@@ -168,11 +144,11 @@ fn pack_verifier(
     Ok(Exit::Done)
 }
 
-fn eject(folder: &Path, context: &mut Context<'_>) -> Result<Exit> {
+fn eject(folder: &Path, screen: &mut Screen<'_>) -> Result<Exit> {
     for path in templates::eject(folder)? {
-        context.screen.answer(path.display());
+        screen.answer(path.display());
     }
     let folder = folder.display();
-    context.screen.step(format_args!("Change what you need, and use it with: clusterctl bundle --templates {folder}"));
+    screen.step(format_args!("Change what you need, and use it with: clusterctl bundle --templates {folder}"));
     Ok(Exit::Done)
 }

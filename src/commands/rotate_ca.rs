@@ -233,7 +233,7 @@ pub fn run(args: &RotateCaArgs, context: &mut Context<'_>) -> Result<Exit> {
                 return Ok(Exit::Done);
             };
             let report = match rotate::abort_needs_proof(role, &cluster, &env)? {
-                true => Some(args.proof.report(role != CaRole::Cluster, &cluster, context)?),
+                true => Some(args.proof.report(role != CaRole::Cluster, context)?),
                 false => None,
             };
             let report = rotate::abort(role, report.as_ref(), &cluster, &env, &mut context.observer())?;
@@ -316,7 +316,7 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
     // A command that was killed already had the proof.
     let is_recorded = rotate::is_recorded(role, cluster, &env)?;
     if !is_recorded {
-        options.report = Some(args.proof.report(role != CaRole::Cluster, cluster, context)?);
+        options.report = Some(args.proof.report(role != CaRole::Cluster, context)?);
     }
     if rotate::deletes_key(role, cluster, &env)? && !args.keep_old_key && !args.yes {
         options.confirmed = confirm(context)?;
@@ -372,7 +372,7 @@ fn next_tokens(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) ->
     };
     // A command that was killed already had the proof.
     if !tokens::is_recorded(&env)? {
-        options.report = Some(args.proof.report(true, cluster, context)?);
+        options.report = Some(args.proof.report(true, context)?);
     }
     if preview.then.is_none() && !args.keep_old_key && !args.yes {
         options.confirmed = confirm(context)?;
@@ -384,23 +384,23 @@ fn next_tokens(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) ->
 
 impl ProofArgs {
     /// Returns the report that was given, or that of a new run of `verify`: its name and its content.
-    fn report(&self, masters_only: bool, cluster: &Cluster, context: &mut Context<'_>) -> Result<(PathBuf, Vec<u8>)> {
+    fn report(&self, masters_only: bool, context: &mut Context<'_>) -> Result<(PathBuf, Vec<u8>)> {
         match &self.report {
             Some(path) => {
                 let path = context.input(path);
                 let json = read_given(&path, LIMIT, "report of verify")?;
                 Ok((path, json))
             }
-            None => Ok((PathBuf::from("the report of this run"), prove(self, masters_only, cluster, context)?)),
+            None => Ok((PathBuf::from("the report of this run"), prove(self, masters_only, context)?)),
         }
     }
 }
 
 /// Runs `verify --phase`, and returns its report as JSON.
-fn prove(args: &ProofArgs, masters_only: bool, cluster: &Cluster, context: &mut Context<'_>) -> Result<Vec<u8>> {
+fn prove(args: &ProofArgs, masters_only: bool, context: &mut Context<'_>) -> Result<Vec<u8>> {
     let (env, clock) = (context.env.clone(), context.clock);
     let options = TargetOptions {
-        source: TargetSource::Directory(Box::new(cluster.clone())),
+        source: TargetSource::Directory,
         nodes: Vec::new(),
         // Nodes have certificates of the cluster's CA alone.
         masters_only,

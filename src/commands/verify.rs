@@ -12,13 +12,14 @@ pub use args::{FailOn, ReportFormat, VerifyArgs};
 use crate::app::audit::{AuditOptions, audit};
 use crate::app::enrol::prove::prove;
 use crate::app::status::{self, StatusOptions};
-use crate::app::verify;
+use crate::app::{Env, verify};
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::finding_remedies::words;
 use crate::cli::output::status::DirectoryCertificates;
 use crate::cluster::duration::stamp;
+use crate::cluster::spec::Cluster;
 use crate::ui::Screen;
 use crate::verify::certificate_map::CertificateMap;
 use crate::verify::checks::Detail;
@@ -31,43 +32,21 @@ use crate::verify::verdict::Verdict;
 /// # Errors
 /// Returns an error if the target cannot be assembled, there is no network at all, or a recording cannot be used.
 pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Exit> {
-    let detail = args.detail(context.screen.verbose());
-    let is_page = args.output == ReportFormat::Html;
-    if let Some(endpoint) = &args.enrolment {
-        let cluster = context.cluster()?;
-        let report = prove(endpoint, &cluster, &context.env, args.strictness())?;
-        return Ok(show(&report, args.output, CertificateDrawings::default(), &mut context.screen));
+    if args.reads_directory() {
+        context.check_owner()?;
     }
-    let (report, certificates) = match &args.replay {
-        None if args.offline => {
-            let report = offline(args, detail, context)?;
-            (report, if is_page { directory_certificates(context)?.drawings() } else { CertificateDrawings::default() })
-        }
-        replayed => {
-            let recording = match replayed {
-                Some(file) => replay(args, &context.path(file), &mut context.screen)?,
-                None => online(args, context)?,
-            };
-            // Before the observations are dropped.
-            let certificates = if is_page { recording.certificates() } else { CertificateMap::default() };
-            (recording.into_report(detail), CertificateDrawings::of(&certificates, context.env.now))
-        }
+    let (report, drawings) = match &args.enrolment {
+        Some(endpoint) => (prove(endpoint, &context.env, args.strictness())?, CertificateDrawings::default()),
+        None if args.offline => offline(args, context)?,
+        None => observed(args, context)?,
     };
-    Ok(show(&report, args.output, certificates, &mut context.screen))
-}
-
-/// Returns the certificates that the ledger and the directory have.
-fn directory_certificates(context: &Context<'_>) -> Result<DirectoryCertificates> {
-    let mut certificates = DirectoryCertificates::new(context.env.now);
-    let options = StatusOptions::default();
-    status::of_directory(&context.env, &context.cluster()?, &options, &mut |row| certificates.add(&row))?;
-    Ok(certificates)
+    Ok(show(&report, args.output, drawings, &mut context.screen))
 }
 
 /// Audits the cluster directory.
-fn offline(args: &VerifyArgs, detail: Detail, context: &mut Context<'_>) -> Result<Report> {
-    context.check_owner()?;
+fn offline(args: &VerifyArgs, context: &mut Context<'_>) -> Result<(Report, CertificateDrawings)> {
     let (env, clock) = (context.env.clone(), context.clock);
+    let detail = args.detail(context.screen.verbose());
     let options = AuditOptions { expires_within: args.expires_within(), problems_only: detail == Detail::ProblemsOnly };
     let started = Instant::now();
     let found = audit(&env, &options, &context.observer())?;
@@ -77,13 +56,37 @@ fn offline(args: &VerifyArgs, detail: Detail, context: &mut Context<'_>) -> Resu
         found.hosts,
         count as f64 / seconds.max(0.001),
     ));
-    Ok(found.into_report(args.strictness(), env.now, clock()))
+    let finished = clock();
+    let drawings = match args.is_page() {
+        true => drawings_of_directory(&env, &found.cluster)?,
+        false => CertificateDrawings::default(),
+    };
+    Ok((found.into_report(args.strictness(), env.now, finished), drawings))
+}
+
+/// Returns drawings of the certificates that the ledger and the directory have.
+fn drawings_of_directory(env: &Env, cluster: &Cluster) -> Result<CertificateDrawings> {
+    let mut certificates = DirectoryCertificates::new(env.now);
+    status::of_directory(env, cluster, &StatusOptions::default(), &mut |row| certificates.add(&row))?;
+    Ok(certificates.drawings())
+}
+
+/// Judges what is observed now, or what was recorded.
+fn observed(args: &VerifyArgs, context: &mut Context<'_>) -> Result<(Report, CertificateDrawings)> {
+    let detail = args.detail(context.screen.verbose());
+    let recording = match &args.replay {
+        Some(file) => replay(args, &context.path(file), &mut context.screen)?,
+        None => online(args, context)?,
+    };
+    // Before the observations are dropped.
+    let certificates = if args.is_page() { recording.certificates() } else { CertificateMap::default() };
+    Ok((recording.into_report(detail), CertificateDrawings::of(&certificates, context.env.now)))
 }
 
 /// Verifies the live cluster, and records it with `--record`.
 fn online(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Recording> {
     let (env, clock) = (context.env.clone(), context.clock);
-    let target = verify::assemble(&env, &args.target(context)?)?;
+    let target = verify::assemble(&env, &args.target(context.dir))?;
     let record = args.record.as_ref().map(|given| context.path(given));
     if let Some(path) = &record {
         verify::check_writable(path)?;

@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+pub use super::ca_error::CaError;
 use super::error::StoreError;
 use super::files;
 use super::layout::{Layout, PENDING_TRUST_FILE, TRUST_FILE};
 use super::ledger::certificates::Entry;
 use super::ledger::{AuditContext, Ledger};
 use super::staged::StagedFolder;
-use super::trust_file::{self, TrustFileError};
+use super::trust_file;
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_certificate::{CaCertificate, Origin};
-use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::certificate::Certificate;
 use crate::pki::issuer::{IssueError, Issuer};
-use crate::pki::key::KeyError;
 use crate::pki::local_key::LocalKey;
 use crate::pki::passphrase::Passphrase;
-use crate::pki::pem::{self, PemError};
+use crate::pki::pem;
 use crate::pki::service_account_key::ServiceAccountKey;
 use crate::pki::signing_key::SigningKey;
 use crate::pki::trust_bundle::TrustBundle;
@@ -28,69 +28,6 @@ use crate::pki::verified::Verified;
 
 /// The largest size of a CA's certificate or key, in bytes.
 const LIMIT: u64 = 256 * 1024;
-
-/// Errors of reading and using a CA.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CaError {
-    /// A file cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// There is no CA yet.
-    #[error("there is no root in {0}")]
-    None(String),
-    /// The certificate's file is not PEM.
-    #[error("{path} is not a PEM certificate: {source}")]
-    Pem {
-        /// The file.
-        path: String,
-        /// The reason.
-        source: PemError,
-    },
-    /// The certificate's file has more than one certificate.
-    #[error("{path} holds {count} certificates; a root's file holds one")]
-    Several {
-        /// The file.
-        path: String,
-        /// The number of certificates.
-        count: usize,
-    },
-    /// The certificate cannot be parsed.
-    #[error("{path}: {source}")]
-    Certificate {
-        /// The file.
-        path: String,
-        /// The reason.
-        source: CertificateError,
-    },
-    /// `trust.json` cannot be used.
-    #[error("{path}: {source}")]
-    TrustFile {
-        /// The file.
-        path: String,
-        /// The reason.
-        source: TrustFileError,
-    },
-    /// `ca.crt` does not contain the roots that `trust.json` trusts, in its order.
-    #[error("{path} does not hold the roots that trust.json beside it trusts")]
-    OtherRoots {
-        /// The file.
-        path: String,
-    },
-    /// There are CAs, but this one's certificate is missing.
-    #[error("the root's certificate {0} is not there")]
-    CertificateMissing(String),
-    /// The certificate exists, but its key is missing.
-    #[error("the root's key {0} is not there")]
-    KeyMissing(String),
-    /// The key cannot be read or decrypted.
-    #[error("{path}: {source}")]
-    Key {
-        /// The file.
-        path: String,
-        /// The reason.
-        source: KeyError,
-    },
-}
 
 /// Reads the CAs of a role with their states: those of `trust.json`, else the one root in `ca.crt`.
 ///

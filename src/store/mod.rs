@@ -4,6 +4,7 @@
 
 pub mod backup_source;
 pub mod ca;
+mod ca_error;
 pub mod credentials;
 pub mod error;
 pub mod files;
@@ -14,6 +15,7 @@ pub mod layout;
 pub mod ledger;
 pub mod lock;
 pub mod queue;
+pub mod recorded_cas;
 pub mod registrations;
 pub mod restored;
 pub mod rotation;

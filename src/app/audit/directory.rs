@@ -40,6 +40,8 @@ pub struct AuditReport {
     pub hosts: usize,
     /// The findings.
     pub findings: Vec<Finding>,
+    /// The cluster file that was read.
+    pub cluster: Cluster,
     target: Target,
 }
 
@@ -47,7 +49,10 @@ impl AuditReport {
     /// Returns the report of the findings.
     #[must_use]
     pub fn into_report(self, strictness: Strictness, started: OffsetDateTime, finished: OffsetDateTime) -> Report {
-        Report::new(&self.target, self.findings, strictness, started, finished)
+        let Self { findings, cluster, target, .. } = self;
+        // Not needed while the report of a large cluster is built.
+        drop(cluster);
+        Report::new(&target, findings, strictness, started, finished)
     }
 }
 
@@ -87,7 +92,7 @@ pub fn audit(env: &Env, options: &AuditOptions, observer: &dyn Observer) -> Resu
     findings.extend(removed_hosts::findings(layout, &cluster, &ledger, env.now)?);
     findings.extend(superseded::finding(&cluster, &ledger, env)?);
     findings.extend(super::denials::findings(&cluster, &denials, &ledger, &root, env)?);
-    Ok(AuditReport { hosts, findings, target })
+    Ok(AuditReport { hosts, findings, cluster, target })
 }
 
 type Recorded = Result<(Inventory, Ledger), StoreError>;

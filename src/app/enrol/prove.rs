@@ -45,16 +45,17 @@ struct Target<'a> {
     endpoint: &'a Endpoint,
     roots: Vec<Certificate>,
     id: Fingerprint,
-    cluster: &'a Cluster,
+    cluster: Cluster,
     env: &'a Env,
 }
 
-/// Proves an enrolment endpoint, and returns the report.
+/// Proves the enrolment endpoint of the cluster directory, and returns the report.
 ///
 /// # Errors
-/// Returns an error if there is no CA, or a test certificate cannot be made.
-pub fn prove(endpoint: &Endpoint, cluster: &Cluster, env: &Env, strictness: Strictness) -> Result<Report, Error> {
-    let (_, cas) = directory::cas(&env.layout, cluster)?;
+/// Returns an error if the cluster file cannot be used, there is no CA, or a test certificate cannot be made.
+pub fn prove(endpoint: &Endpoint, env: &Env, strictness: Strictness) -> Result<Report, Error> {
+    let cluster = directory::cluster(&env.layout)?;
+    let (_, cas) = directory::cas(&env.layout, &cluster)?;
     let roots: Vec<Certificate> = cas.cluster.anchors().into_iter().cloned().collect();
     let target = Target { endpoint, roots, id: cas.cluster.pin(), cluster, env };
     let mut findings = Vec::new();
@@ -70,7 +71,7 @@ pub fn prove(endpoint: &Endpoint, cluster: &Cluster, env: &Env, strictness: Stri
     });
     Ok(Report {
         rotation: None,
-        cluster: cluster.name.to_string(),
+        cluster: target.cluster.name.to_string(),
         kind: TargetKind::Directory,
         roots: roots.collect(),
         started: env.now,

@@ -40,6 +40,22 @@ pub struct VerifierReport {
     pub warnings: Vec<Warning>,
 }
 
+/// What became of the verifier bundle after other bundles were packed.
+#[derive(Debug)]
+pub enum VerifierRefresh {
+    /// There is none, or it is up to date.
+    Current,
+    /// It was packed again.
+    Packed(VerifierReport),
+    /// It is not up to date, and stays as it is.
+    Kept {
+        /// Its file.
+        path: PathBuf,
+        /// The credential that cannot be used.
+        reason: PackageError,
+    },
+}
+
 impl Packager {
     /// Packs the verifier bundle: the cluster file, the CA, the expected rules and denials, and the client credentials of
     /// the verifier and of API servers.
@@ -53,6 +69,27 @@ impl Packager {
         observer: &mut dyn Observer,
     ) -> Result<VerifierReport, Error> {
         pack_verifier(&self.env, &self.cluster, templates, signing_key, observer)
+    }
+
+    /// Packs the verifier bundle again, if there is one that is not up to date.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Packager::verifier_bundle`]. If it is not known whether the bundle is up to date, because
+    /// a credential cannot be used, the bundle is kept.
+    pub fn refresh_verifier_bundle(
+        &self,
+        templates: Option<&Path>,
+        signing_key: Option<&SshKey>,
+        observer: &mut dyn Observer,
+    ) -> Result<VerifierRefresh, Error> {
+        match is_verifier_bundle_stale(&self.env, &self.cluster, templates) {
+            Ok(false) => Ok(VerifierRefresh::Current),
+            Ok(true) => self.verifier_bundle(templates, signing_key, observer).map(VerifierRefresh::Packed),
+            Err(Error::Package(reason @ PackageError::VerifierCredential { .. })) => {
+                Ok(VerifierRefresh::Kept { path: self.env.layout.verifier_bundle(), reason })
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -92,7 +129,11 @@ pub(in crate::app) fn pack_verifier(
 ///
 /// # Errors
 /// Returns an error if one of the credentials cannot be used, or a template fails.
-pub fn is_verifier_bundle_stale(env: &Env, cluster: &Cluster, templates: Option<&Path>) -> Result<bool, Error> {
+pub(in crate::app) fn is_verifier_bundle_stale(
+    env: &Env,
+    cluster: &Cluster,
+    templates: Option<&Path>,
+) -> Result<bool, Error> {
     let path = env.layout.verifier_bundle();
     if !files::is_plain_file(&path) {
         return Ok(false);

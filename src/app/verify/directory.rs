@@ -1,7 +1,9 @@
 //! Assembles the target that a cluster directory describes: all hosts, with the credentials in the directory.
 
+use super::assembled::narrow;
 use super::error::{TargetError, VerifyError};
-use crate::app::Error;
+use super::options::TargetOptions;
+use crate::app::{self, Error};
 use crate::cluster::etcd;
 use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
 use crate::cluster::spec::Cluster;
@@ -14,21 +16,40 @@ use crate::verify::phase::ExpectedPhase;
 use crate::verify::target::{EtcdMembers, Identity, KnownCredential, Peer, Target};
 use crate::verify::token_keys::ExpectedTokenKeys;
 
-/// Returns the target.
+/// Returns the target, with what the phase of the rotation requires if `options.phase` is set.
 ///
 /// # Errors
-/// Returns an error if the CAs' certificates cannot be read.
-pub(super) fn target(cluster: &Cluster, layout: &Layout) -> Result<Target, Error> {
+/// Returns an error if the cluster file or the CAs' certificates cannot be read, or a node or the rotation does not exist.
+pub(super) fn target(layout: &Layout, options: &TargetOptions) -> Result<Target, Error> {
+    let cluster = app::directory::cluster(layout)?;
     let trust = ca::trust(layout, CaRole::Cluster)?;
     let roots = trust.anchors().into_iter().cloned().collect();
-    Ok(Target::of(cluster, roots, |spec: &CertificateSpec| stored(spec, layout)))
+    let mut target = Target::of(&cluster, roots, |spec: &CertificateSpec| stored(spec, layout));
+    narrow(&mut target, &options.nodes).map_err(VerifyError::Target)?;
+    if options.phase {
+        add_phase(&mut target, &cluster, layout)?;
+    }
+    Ok(target)
+}
+
+/// Adds what the phase of the rotation that is under way requires.
+fn add_phase(target: &mut Target, cluster: &Cluster, layout: &Layout) -> Result<(), Error> {
+    target.token_keys = token_keys(layout)?;
+    if target.token_keys.is_none() {
+        let phase = phase(layout)?;
+        if phase.role == CaRole::Etcd {
+            target.etcd = Some(etcd_members(cluster, layout)?);
+        }
+        target.phase = Some(phase);
+    }
+    Ok(())
 }
 
 /// Returns what the phase of the rotation that is under way requires.
 ///
 /// # Errors
 /// Returns [`TargetError::NoRotation`] if none is, or an error if the CAs' certificates cannot be read.
-pub(super) fn phase(layout: &Layout) -> Result<ExpectedPhase, Error> {
+fn phase(layout: &Layout) -> Result<ExpectedPhase, Error> {
     for role in CaRole::ALL {
         let trust = ca::trust(layout, role)?;
         let Some(rotation) = trust.rotation() else { continue };
@@ -52,7 +73,7 @@ pub(super) fn phase(layout: &Layout) -> Result<ExpectedPhase, Error> {
 ///
 /// # Errors
 /// Returns an error if the state of the rotation cannot be read.
-pub(super) fn token_keys(layout: &Layout) -> Result<Option<ExpectedTokenKeys>, Error> {
+fn token_keys(layout: &Layout) -> Result<Option<ExpectedTokenKeys>, Error> {
     Ok(token_rotation::state(layout)?.as_ref().map(ExpectedTokenKeys::of))
 }
 
@@ -60,7 +81,7 @@ pub(super) fn token_keys(layout: &Layout) -> Result<Option<ExpectedTokenKeys>, E
 ///
 /// # Errors
 /// Returns an error if the CAs' certificates cannot be read.
-pub(super) fn etcd_members(cluster: &Cluster, layout: &Layout) -> Result<EtcdMembers, Error> {
+fn etcd_members(cluster: &Cluster, layout: &Layout) -> Result<EtcdMembers, Error> {
     let trust = ca::trust(layout, CaRole::Etcd)?;
     let mut sockets = Vec::new();
     for master in &cluster.masters {

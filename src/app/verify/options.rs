@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::cluster::spec::Cluster;
-
 /// The source of a target.
 #[derive(Debug)]
 pub enum TargetSource {
-    /// The cluster directory with this cluster file.
-    Directory(Box<Cluster>),
+    /// The cluster directory.
+    Directory,
     /// A verifier bundle or a node's bundle.
     Bundle(PathBuf),
     /// Single files and addresses.

@@ -20,7 +20,7 @@ use crate::verify::target::Target;
 ///
 /// A file that is not a CRL is kept, because the report has to state that it was not used.
 pub(super) fn add(target: &mut Target, env: &Env, options: &TargetOptions) -> Result<(), Error> {
-    let in_directory = matches!(options.source, TargetSource::Directory(_));
+    let in_directory = matches!(options.source, TargetSource::Directory);
     let own = env.layout.revocation_list(CaRole::Cluster);
     let own = (in_directory && files::exists(&own)).then_some(&own);
     for path in options.crls.iter().chain(own) {

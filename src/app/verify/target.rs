@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::assembled::{AssembledTarget, narrow};
+use super::assembled::AssembledTarget;
 use super::error::{TargetError, VerifyError};
 use super::options::{TargetOptions, TargetSource};
 use super::{bundle, directory, files, revocations};
 use crate::app::{Env, Error};
-use crate::cluster::profile::CaRole;
 use crate::verify::finding::{Aspect, CheckId, Finding, Severity, Status};
 use crate::verify::remedy::VerifierRemedy;
 use crate::verify::target::{Place, Target};
@@ -19,11 +18,8 @@ use crate::verify::target::{Place, Target};
 /// read.
 pub fn assemble(env: &Env, options: &TargetOptions) -> Result<AssembledTarget, Error> {
     let mut assembled = match &options.source {
-        TargetSource::Directory(cluster) => {
-            let mut target = directory::target(cluster, &env.layout)?;
-            narrow(&mut target, &options.nodes).map_err(VerifyError::Target)?;
-            target.into()
-        }
+        TargetSource::Directory => directory::target(&env.layout, options)?.into(),
+        _ if options.phase => return Err(VerifyError::Target(TargetError::PhaseWithoutDirectory).into()),
         TargetSource::Bundle(path) => bundle::target(path, &options.nodes)?,
         TargetSource::Files(named) => files::target(named, &options.nodes)?,
     };
@@ -32,19 +28,6 @@ pub fn assemble(env: &Env, options: &TargetOptions) -> Result<AssembledTarget, E
     }
     if let Some(count) = options.sample {
         assembled.findings.extend(sample(&mut assembled.target, count));
-    }
-    if options.phase {
-        let TargetSource::Directory(cluster) = &options.source else {
-            return Err(VerifyError::Target(TargetError::PhaseWithoutDirectory).into());
-        };
-        assembled.target.token_keys = directory::token_keys(&env.layout)?;
-        if assembled.target.token_keys.is_none() {
-            let phase = directory::phase(&env.layout)?;
-            if phase.role == CaRole::Etcd {
-                assembled.target.etcd = Some(directory::etcd_members(cluster, &env.layout)?);
-            }
-            assembled.target.phase = Some(phase);
-        }
     }
     revocations::add(&mut assembled.target, env, options)?;
     Ok(assembled)

@@ -48,7 +48,7 @@ impl BackupEncryptionArgs {
         }
         let mut recipients = Vec::new();
         for text in &self.encrypt_to {
-            recipients.extend(recipients_named(text, context)?);
+            recipients.extend(recipients_named(text, context.dir)?);
         }
         Encryptor::new(&recipients).map_err(|error: EncryptError| {
             CliError::new(Exit::Usage, "the backup cannot be encrypted to these recipients").because(error)

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::secrets;
 use crate::app::package::encryption::Recipients;
-use crate::cli::context::{Context, read_given};
+use crate::cli::context::read_given;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::recipient::{Recipient, RecipientError, may_be_secret};
@@ -38,19 +38,19 @@ pub(crate) struct EncryptionArgs {
 }
 
 impl EncryptionArgs {
-    /// Reads the recipients that are given.
+    /// Reads the recipients that are given, with paths resolved from the folder `dir`.
     ///
     /// # Errors
     /// Returns a usage error if a file cannot be read, or something in it or on the command line is not a recipient.
-    pub(crate) fn recipients(&self, context: &Context<'_>) -> Result<Recipients> {
+    pub(crate) fn recipients(&self, dir: &Path) -> Result<Recipients> {
         if self.unencrypted {
             return Ok(Recipients::None);
         }
         let mut everyone = Vec::new();
         for text in &self.encrypt_to {
-            everyone.extend(recipients_named(text, context)?);
+            everyone.extend(recipients_named(text, dir)?);
         }
-        let known_hosts = self.known_hosts.as_ref().map(|path| known_hosts(&context.path(path))).transpose()?;
+        let known_hosts = self.known_hosts.as_ref().map(|path| known_hosts(&dir.join(path))).transpose()?;
         Ok(match (everyone.is_empty(), &known_hosts) {
             (true, None) => Recipients::OfClusterFile,
             _ => Recipients::Given { everyone, known_hosts },
@@ -58,12 +58,12 @@ impl EncryptionArgs {
     }
 }
 
-/// Returns the recipients that one `--encrypt-to` names.
-pub(crate) fn recipients_named(text: &str, context: &Context<'_>) -> Result<Vec<Recipient>> {
+/// Returns the recipients that one `--encrypt-to` names; a file is resolved from the folder `dir`.
+pub(crate) fn recipients_named(text: &str, dir: &Path) -> Result<Vec<Recipient>> {
     match Recipient::parse(text) {
         Ok(recipient) => Ok(vec![recipient]),
         // Text that does not look like a recipient is the name of a file.
-        Err(RecipientError::Unknown) => recipients_in(text, &context.path(Path::new(text))),
+        Err(RecipientError::Unknown) => recipients_in(text, &dir.join(text)),
         Err(error) => {
             let what = match may_be_secret(text) {
                 true => "--encrypt-to cannot be used".to_owned(),

@@ -4,10 +4,10 @@ use std::fmt::Display;
 
 use serde_json::json;
 
+use crate::app::package::verifier::VerifierRefresh;
 use crate::app::package::{PackageReport, PackedBundle, Warning};
 use crate::bundle::format::Format;
 use crate::cli::args::output::OutputFormat;
-use crate::cli::context::Context;
 use crate::store::layout::Layout;
 use crate::ui::Screen;
 
@@ -19,11 +19,16 @@ const NAMED_IN_WARNING: usize = 5;
 const EC2_LIMIT: u64 = 16 << 10;
 
 /// Shows the report of packing; `seconds` is its duration.
-pub(crate) fn show(report: &PackageReport, output: OutputFormat, seconds: f64, context: &mut Context<'_>) {
+pub(crate) fn show(
+    report: &PackageReport,
+    output: OutputFormat,
+    seconds: f64,
+    layout: &Layout,
+    screen: &mut Screen<'_>,
+) {
     for warning in &report.warnings {
-        warn(warning, &context.env.layout, &mut context.screen);
+        warn(warning, layout, screen);
     }
-    let screen = &mut context.screen;
     show_kept(report.kept.len(), screen);
     if let Some(count) = report.discarded {
         screen.step(format_args!(
@@ -80,6 +85,22 @@ fn json(report: &PackageReport) -> serde_json::Value {
         "unchanged": report.hosts(false),
         "refused": report.refused.iter().map(|refused| refused.host.as_str()).collect::<Vec<_>>(),
     })
+}
+
+/// Shows what became of the verifier bundle after other bundles were packed.
+pub(crate) fn show_refreshed(refreshed: &VerifierRefresh, layout: &Layout, screen: &mut Screen<'_>) {
+    match refreshed {
+        VerifierRefresh::Current => {}
+        VerifierRefresh::Packed(report) => {
+            screen.step(format_args!("packed {} again", report.path.display()));
+            for warning in &report.warnings {
+                warn(warning, layout, screen);
+            }
+        }
+        VerifierRefresh::Kept { path, reason } => {
+            screen.warn(format_args!("{} stays as it is: {reason}", path.display()));
+        }
+    }
 }
 
 /// Shows the number of hosts that keep their encrypted bundle.

@@ -1,14 +1,12 @@
 //! The arguments of `verify`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::target_args::TargetArgs;
-use crate::app::verify::{RunOptions, TargetOptions, TargetSource};
-use crate::cli::context::Context;
-use crate::cli::error::Result;
+use crate::app::verify::{RunOptions, TargetOptions};
 use crate::cluster::duration;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::lifetime::Lifetime;
@@ -149,23 +147,16 @@ pub enum FailOn {
 }
 
 impl VerifyArgs {
-    /// Returns what is verified.
-    ///
-    /// # Errors
-    /// Returns an error if the cluster file cannot be used.
-    pub(super) fn target(&self, context: &Context<'_>) -> Result<TargetOptions> {
-        let source = match self.target.source(context) {
-            Some(source) => source,
-            None => TargetSource::Directory(Box::new(context.cluster()?)),
-        };
-        Ok(TargetOptions {
-            source,
+    /// Returns what is verified, with paths resolved from the folder `dir`.
+    pub(super) fn target(&self, dir: &Path) -> TargetOptions {
+        TargetOptions {
+            source: self.target.source(dir),
             nodes: self.nodes.clone(),
             masters_only: self.masters_only,
             sample: self.sample.map(|count| count as usize),
             phase: self.phase,
-            crls: self.crls.iter().map(|path| context.path(path)).collect(),
-        })
+            crls: self.crls.iter().map(|path| dir.join(path)).collect(),
+        }
     }
 
     /// Returns the limits of the run.
@@ -192,6 +183,15 @@ impl VerifyArgs {
 
     pub(super) fn expires_within(&self) -> time::Duration {
         self.given_expires_within().unwrap_or(time::Duration::days(EXPIRES_WITHIN))
+    }
+
+    /// Returns true if the cluster directory is read, whose owner then decides what is trusted.
+    pub(super) fn reads_directory(&self) -> bool {
+        self.replay.is_none() && !self.target.is_given()
+    }
+
+    pub(super) fn is_page(&self) -> bool {
+        self.output == ReportFormat::Html
     }
 
     /// Returns the detail that the report needs: without `--verbose`, the text report has only problems.

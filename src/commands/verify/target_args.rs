@@ -1,11 +1,10 @@
 //! The arguments that describe a target without a cluster directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::app::verify::{CredentialFiles, TargetFiles, TargetSource};
-use crate::cli::context::Context;
 
 /// A target without a cluster directory.
 #[derive(Debug, Args)]
@@ -41,28 +40,31 @@ pub(super) struct TargetArgs {
 }
 
 impl TargetArgs {
-    /// Returns the source of the target; `None` for the cluster directory.
-    pub(super) fn source(&self, context: &Context<'_>) -> Option<TargetSource> {
-        let path = |given: &Option<PathBuf>| given.as_ref().map(|given| context.path(given));
+    /// Returns true if a target is given, so that the cluster directory is not read.
+    pub(super) fn is_given(&self) -> bool {
+        let files = [&self.from, &self.ca, &self.kubeconfig, &self.master_cert, &self.node_cert];
+        self.endpoint.is_some() || files.iter().any(|file| file.is_some())
+    }
+
+    /// Returns the source of the target, with paths resolved from the folder `dir`.
+    pub(super) fn source(&self, dir: &Path) -> TargetSource {
+        let path = |given: &Option<PathBuf>| given.as_ref().map(|given| dir.join(given));
+        if !self.is_given() {
+            return TargetSource::Directory;
+        }
         if let Some(bundle) = path(&self.from) {
-            return Some(TargetSource::Bundle(bundle));
+            return TargetSource::Bundle(bundle);
         }
         let pair = |certificate: &Option<PathBuf>, key: &Option<PathBuf>| {
             Some(CredentialFiles { certificate: path(certificate)?, key: path(key)? })
         };
-        let files = TargetFiles {
+        TargetSource::Files(Box::new(TargetFiles {
             kubeconfig: path(&self.kubeconfig),
             context: self.context.clone(),
             ca: path(&self.ca),
             endpoint: self.endpoint.clone(),
             master: pair(&self.master_cert, &self.master_key),
             node: pair(&self.node_cert, &self.node_key),
-        };
-        let given = files.ca.is_some()
-            || files.endpoint.is_some()
-            || files.kubeconfig.is_some()
-            || files.master.is_some()
-            || files.node.is_some();
-        given.then(|| TargetSource::Files(Box::new(files)))
+        }))
     }
 }
