@@ -248,6 +248,14 @@ fn every_fuzz_target_is_replayed() {
     for target in targets {
         assert!(here.contains(&format!("hold(\"{target}\", entrances::{target}, ")), "{target} is not replayed");
     }
+    // A feature that the targets' own manifest lacks would leave entry points out.
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("a file");
+    let manifest = read("fuzz/Cargo.toml");
+    let on = manifest.lines().find_map(|line| line.strip_prefix("default = ")).expect("default features");
+    let source = read("fuzz/src/lib.rs");
+    for feature in source.split("cfg(feature = ").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(on.contains(feature), "{feature} is off");
+    }
 }
 
 /// The packages of a lock file: the name of each with its versions, and the names of the program's dependencies.
