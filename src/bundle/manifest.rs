@@ -14,18 +14,55 @@ use crate::cluster::name::{ClusterName, HostName};
 use crate::cluster::spec::Role;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::rotation::Phase;
+use crate::pki::token_rotation::TokenPhase;
 
 /// The version that is written, and the newest that is read. It increases when an older reader would misinterpret the
 /// manifest.
 pub const SCHEMA_VERSION: u64 = 1;
 
-/// The phase of a rotation of a CA.
+/// The phase of a rotation of a CA, or of the key that signs service account tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotationMark {
     /// The role that is rotated, as `rotate-ca --role` has it.
     pub role: String,
     /// The phase.
-    pub phase: Phase,
+    pub phase: MarkedPhase,
+}
+
+/// A phase of either kind of rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkedPhase {
+    /// Of a CA's.
+    Ca(Phase),
+    /// Of the key that signs service account tokens.
+    Tokens(TokenPhase),
+}
+
+impl MarkedPhase {
+    /// Returns the number of the phase.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Ca(phase) => phase.number(),
+            Self::Tokens(phase) => phase.number(),
+        }
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ca(phase) => phase.as_str(),
+            Self::Tokens(phase) => phase.as_str(),
+        }
+    }
+
+    /// Reads a name with its number.
+    fn parse(text: &str, number: u8) -> Option<Self> {
+        let of_ca = Phase::parse(text).map(Self::Ca);
+        let all = [of_ca, TokenPhase::parse(text).map(Self::Tokens)];
+        all.into_iter().flatten().find(|phase| phase.number() == number)
+    }
 }
 
 /// The manifest of a bundle.
@@ -292,8 +329,7 @@ impl ManifestJson<'_> {
 impl RotationJson {
     fn read(self) -> Result<RotationMark, ManifestError> {
         let is_name = |c: char| c.is_ascii_lowercase() || c == '-';
-        let phase = Phase::parse(&self.phase).filter(|phase| phase.number() == self.number);
-        match phase {
+        match MarkedPhase::parse(&self.phase, self.number) {
             Some(phase) if self.role.chars().all(is_name) => Ok(RotationMark { role: self.role, phase }),
             _ => Err(unusable("rotation", &format!("{} {}", self.role, self.phase))),
         }
@@ -365,13 +401,18 @@ mod tests {
         assert!(!json.contains("otherPins"), "{json}");
         let several = Manifest { other_pins: vec![Fingerprint::of(b"def")], ..manifest() };
         assert_eq!(Manifest::parse(several.to_json().as_bytes()), Ok(several));
-        let mark = RotationMark { role: "cluster".into(), phase: Phase::TrustBoth };
+        let mark = RotationMark { role: "cluster".into(), phase: MarkedPhase::Ca(Phase::TrustBoth) };
         let rotating = Manifest { rotation: Some(mark), restarts: Vec::new(), ..manifest() };
         let text = rotating.to_json();
         let line = "\n  \"rotation\": {\"role\":\"cluster\",\"phase\":\"trust-both\",\"number\":1},\n";
         assert!(text.contains(line), "{text}");
         assert_eq!(Manifest::parse(text.as_bytes()), Ok(rotating));
         assert!(Manifest::parse(text.replace("\"number\":1", "\"number\":2").as_bytes()).is_err());
+        for phase in TokenPhase::ALL.into_iter().skip(1) {
+            let mark = RotationMark { role: "service-account".into(), phase: MarkedPhase::Tokens(phase) };
+            let rotating = Manifest { rotation: Some(mark), ..manifest() };
+            assert_eq!(Manifest::parse(rotating.to_json().as_bytes()), Ok(rotating));
+        }
         assert!(
             json.contains("\n    {\"path\":\"etc/kubernetes/kubelet.conf\",\"mode\":\"0600\",\"sha256\":\"ba7816bf"),
             "{json}"

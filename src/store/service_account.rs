@@ -98,13 +98,24 @@ fn read_pair(layout: &Layout) -> Result<KeyPairState, CredentialProblem> {
 }
 
 /// Returns the SHA-256 of the public key's SubjectPublicKeyInfo, if its file can be read.
-#[must_use]
-pub fn public_key(layout: &Layout) -> Option<Fingerprint> {
+fn public_key(layout: &Layout) -> Option<Fingerprint> {
     let public = files::read(&layout.service_account_public(), LIMIT).ok()?;
     pem::read_all(&public).ok()?.iter().find_map(|item| match item {
         Item::PublicKey(spki) => Some(Fingerprint::of(spki)),
         _ => None,
     })
+}
+
+/// Returns the SHA-256 of the SubjectPublicKeyInfo of every key of service accounts: of the pair, if its public key can be
+/// read, and while it is rotated, of both keys.
+///
+/// # Errors
+/// Returns an error if the state of a rotation cannot be read.
+pub fn public_keys(layout: &Layout) -> Result<Vec<Fingerprint>, StoreError> {
+    let mut keys: Vec<Fingerprint> = public_key(layout).into_iter().collect();
+    keys.extend(token_rotation::state(layout)?.into_iter().flat_map(|rotation| [rotation.old, rotation.new]));
+    keys.dedup();
+    Ok(keys)
 }
 
 fn read_file(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProblem> {

@@ -326,4 +326,11 @@ fn the_key_of_service_accounts_is_not_a_hosts() {
     let path = |name: &str| lab.path(name).display().to_string();
     good_tool("openssl", &["req", "-new", "-key", &path("pki/sa.key"), "-subj", "/CN=on", "-out", &path("sa.csr")]);
     assert_eq!(problems(&lab, "sa.csr"), [RequestProblem::KeyOfServiceAccounts]);
+    // While it is rotated, both keys are.
+    lab.good(&["rotate-ca", "start", "--role", "service-account"]);
+    let new = path("pki/sa-rotation/new.key");
+    good_tool("openssl", &["req", "-new", "-key", &new, "-subj", "/CN=on", "-out", &path("new.csr")]);
+    for csr in ["sa.csr", "new.csr"] {
+        assert_eq!(problems(&lab, csr), [RequestProblem::KeyOfServiceAccounts], "{csr}");
+    }
 }

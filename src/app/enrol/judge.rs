@@ -42,7 +42,7 @@ pub struct Judge {
     pub(super) cas: CaSet,
     pub(super) ledger: Ledger,
     discarded: HashSet<Fingerprint>,
-    service_accounts: Option<Fingerprint>,
+    service_accounts: Vec<Fingerprint>,
     pub(super) tokens: Tokens,
     env: Env,
 }
@@ -68,7 +68,7 @@ impl Judge {
         Ok(Self {
             policy: Arc::new(policy),
             discarded: ledger.discarded_keys()?,
-            service_accounts: service_account::public_key(&env.layout),
+            service_accounts: service_account::public_keys(&env.layout)?,
             tokens: tokens::read(&env.layout)?,
             cluster,
             cas,
@@ -119,7 +119,7 @@ impl Judge {
             ledger: &self.ledger,
             layout: &self.env.layout,
             discarded: &self.discarded,
-            service_accounts: self.service_accounts,
+            service_accounts: &self.service_accounts,
         };
         let problems = problems_of(content.csr.request(), &spec, &self.cluster, &records)?;
         Ok(if problems.is_empty() { Inventory::Granted(Box::new(spec)) } else { Inventory::Refused(problems) })

@@ -1,5 +1,7 @@
 //! The inputs of rendering bundles: the cluster file, the CAs, the ledger, and the credentials in the directory.
 
+use std::collections::HashSet;
+
 use zeroize::Zeroizing;
 
 use super::error::PackageError;
@@ -13,6 +15,7 @@ use crate::bundle::restarts::ReadAtStart;
 use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
+use crate::pki::fingerprint::Fingerprint;
 use crate::rbac::denials::Denials;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::layout::Layout;
@@ -35,6 +38,8 @@ pub(super) struct Inputs<'c> {
     pub(super) marks: Vec<Option<RotationMark>>,
     pub(super) read_at_start: Vec<ReadAtStart>,
     pub(super) known: Inventory,
+    /// The certificates that are packed without their keys, which were deleted here before trust files changed.
+    pub(super) without_keys: HashSet<Fingerprint>,
     pub(super) snapshots: Snapshots,
     pub(super) cache: VerificationCache,
     /// Filled while credentials are read.
@@ -67,7 +72,7 @@ impl Inputs<'_> {
                 let (keys, issuer) = (self.cluster.keys, self.cas.issuer_of(spec));
                 match credentials::read_good(layout, spec, keys, issuer, &self.known, now) {
                     Ok(loaded) => verified.push(loaded.credential.certificate),
-                    Err(problems) if matches!(problems.as_slice(), [CredentialProblem::KeyOnHost { .. }]) => {}
+                    Err(problems) if self.is_packed_without_key(spec, &problems) => {}
                     Err(problems) => return Err(self.refused(spec, roles, problems)),
                 }
             }
@@ -78,10 +83,34 @@ impl Inputs<'_> {
         Ok(entries)
     }
 
+    /// Returns true if a certificate without its key goes into a bundle.
+    ///
+    /// That is so if only the host ever had the key, or if it was deleted here before trust files changed: the host has it, and
+    /// needs the new roots alone. `install.sh` refuses the bundle on a host that has another key, or none.
+    fn is_packed_without_key(&self, spec: &CertificateSpec, problems: &[CredentialProblem]) -> bool {
+        match problems {
+            [CredentialProblem::KeyOnHost { .. }] => true,
+            [CredentialProblem::KeyDiscarded { .. }] => self.is_key_left_out(spec),
+            _ => false,
+        }
+    }
+
+    fn is_key_left_out(&self, spec: &CertificateSpec) -> bool {
+        let stored = credentials::read_certificates(&self.env.layout, spec);
+        stored.is_ok_and(|(certificate, chain)| {
+            let expected = self.cas.issuer_of(spec).ca_of(&certificate).chain();
+            self.without_keys.contains(&certificate.fingerprint()) && chain == expected
+        })
+    }
+
     /// Returns true if a host's bundle lacks keys that only the host has.
     pub(super) fn lacks_keys(&self, roles: &Roles<'_>) -> bool {
-        let is_on_host = |spec: &CertificateSpec| credentials::is_key_on_host(&self.env.layout, spec, &self.known);
-        self.known.has_keys_on_hosts() && self.specs(roles).iter().any(is_on_host)
+        let layout = &self.env.layout;
+        let is_left_out = |spec: &CertificateSpec| !credentials::has_key(layout, spec) && self.is_key_left_out(spec);
+        let is_on_host =
+            |spec: &CertificateSpec| credentials::is_key_on_host(layout, spec, &self.known) || is_left_out(spec);
+        let has_any = self.known.has_keys_on_hosts() || !self.without_keys.is_empty();
+        has_any && self.specs(roles).iter().any(is_on_host)
     }
 
     fn refused(&self, spec: &CertificateSpec, roles: &Roles<'_>, problems: Vec<CredentialProblem>) -> RefusedHost {
@@ -100,7 +129,7 @@ impl Inputs<'_> {
             let changed = |problems| PackageError::CredentialChanged(self.refused(&spec, roles, problems));
             let loaded = match credentials::read_issued(layout, &spec, keys, issuer, &self.known, self.env.now) {
                 Ok(loaded) => loaded,
-                Err(problems) if matches!(problems.as_slice(), [CredentialProblem::KeyOnHost { .. }]) => {
+                Err(problems) if self.is_packed_without_key(&spec, &problems) => {
                     let (certificate, chain) =
                         credentials::read_certificates(layout, &spec).map_err(|problem| changed(vec![problem]))?;
                     found.push(HostCredential { profile: spec.profile, certificate, chain, key: None });

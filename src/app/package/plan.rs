@@ -1,5 +1,7 @@
 //! Checks everything that packing needs, before anything is written.
 
+use std::collections::HashSet;
+
 use super::error::PackageError;
 use super::finalize::Finalizer;
 use super::inputs::{Inputs, other_token_keys, service_account_key};
@@ -25,6 +27,7 @@ use crate::store::issuance::{self, HostFolders};
 use crate::store::ledger::Ledger;
 use crate::store::ledger::inventory::Inventory;
 use crate::store::lock::Lock;
+use crate::store::token_rotation;
 use crate::store::verification_cache::{CacheKey, Snapshots};
 
 /// The plan for packing bundles. It holds the lock of the cluster directory.
@@ -121,8 +124,13 @@ pub(super) fn inputs<'c>(
         other_token_keys: other_token_keys(options.hosts.hosts(), &env.layout)?,
         settings: options.settings.clone(),
         denials: denials::of_ledger(ledger, &cas.cluster, env.now)?,
-        marks: rotate::marks(&cas, ledger)?,
+        marks: rotate::marks(&cas, token_rotation::state(&env.layout)?.as_ref(), ledger)?,
         read_at_start: rotate::read_at_start(cluster),
+        // Only an encrypted bundle had the keys, and a bundle of another form would not replace it.
+        without_keys: match options.encryption.is_on() {
+            true => rotate::keys_on_hosts_only(ledger)?,
+            false => HashSet::new(),
+        },
         known,
         snapshots: Snapshots::new(&env.layout, cache_key, env.now),
         cache: ledger.verification_cache()?,

@@ -1,30 +1,40 @@
 //! The phase of a rotation in the manifests of bundles.
 
+use time::OffsetDateTime;
+
 use super::state::ROTATED;
-use crate::bundle::manifest::RotationMark;
+use crate::bundle::manifest::{MarkedPhase, RotationMark};
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_set::CaSet;
 use crate::pki::rotation::Phase;
+use crate::pki::token_rotation::{TokenPhase, TokenRotation};
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
+use crate::verify::token_keys::TOKEN_ROLE;
 
 /// Returns the phase for which bundles are packed now, `None` without a rotation, and then those for which earlier bundles
-/// may have been packed, each once and the latest first.
+/// may have been packed, each once and the latest first. `tokens` is the rotation of the token key that is under way.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.
-pub(in crate::app) fn marks(cas: &CaSet, ledger: &Ledger) -> Result<Vec<Option<RotationMark>>, StoreError> {
-    let mut marks = Vec::new();
-    let mut earlier = Vec::new();
+pub(in crate::app) fn marks(
+    cas: &CaSet,
+    tokens: Option<&TokenRotation>,
+    ledger: &Ledger,
+) -> Result<Vec<Option<RotationMark>>, StoreError> {
+    let mut marks: Vec<Option<RotationMark>> = Vec::new();
+    let mut earlier: Vec<(OffsetDateTime, RotationMark)> = Vec::new();
     for role in CaRole::ALL {
-        let mark = |phase: Phase| RotationMark { role: role.name().to_owned(), phase };
-        let phase = cas.of(role).rotation().map(|rotation| rotation.phase).filter(|phase| phase.trusts_new());
-        marks.extend(phase.map(|phase| Some(mark(phase))));
-        for (at, text) in ledger.events_about(ROTATED, role.name())? {
-            let phase = text.split(',').next().and_then(Phase::parse).filter(|phase| phase.trusts_new());
-            earlier.extend(phase.map(|phase| (at, mark(phase))));
-        }
+        let shipped = |phase: Phase| phase.trusts_new().then(|| mark(role.name(), MarkedPhase::Ca(phase)));
+        marks.extend(cas.of(role).rotation().and_then(|rotation| shipped(rotation.phase)).map(Some));
+        let steps = ledger.events_about(ROTATED, role.name())?.into_iter();
+        earlier.extend(steps.filter_map(|(at, text)| Some((at, shipped(Phase::parse(name_in(&text))?)?))));
     }
+    let shipped =
+        |phase: TokenPhase| (phase > TokenPhase::Prepare).then(|| mark(TOKEN_ROLE, MarkedPhase::Tokens(phase)));
+    marks.extend(tokens.and_then(|rotation| shipped(rotation.phase)).map(Some));
+    let steps = ledger.events_about(ROTATED, TOKEN_ROLE)?.into_iter();
+    earlier.extend(steps.filter_map(|(at, text)| Some((at, shipped(TokenPhase::parse(name_in(&text))?)?))));
     earlier.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     marks.truncate(1);
     if marks.is_empty() {
@@ -36,4 +46,13 @@ pub(in crate::app) fn marks(cas: &CaSet, ledger: &Ledger) -> Result<Vec<Option<R
         }
     }
     Ok(marks)
+}
+
+fn mark(role: &str, phase: MarkedPhase) -> RotationMark {
+    RotationMark { role: role.to_owned(), phase }
+}
+
+/// Returns the name of the step in the text of its event.
+fn name_in(text: &str) -> &str {
+    text.split(',').next().unwrap_or_default()
 }

@@ -180,8 +180,8 @@ pub(in crate::app) struct Records<'a> {
     pub(in crate::app) layout: &'a Layout,
     /// The certificates whose keys were generated in the directory and deleted on purpose.
     pub(in crate::app) discarded: &'a HashSet<Fingerprint>,
-    /// The public key that verifies service account tokens, if there is one.
-    pub(in crate::app) service_accounts: Option<Fingerprint>,
+    /// The keys that sign or verify service account tokens, by their public keys.
+    pub(in crate::app) service_accounts: &'a [Fingerprint],
 }
 
 impl Records<'_> {
@@ -198,7 +198,7 @@ impl Records<'_> {
             stored.is_some_and(|stored| stored.credential.key.fingerprint() == request.spki_fingerprint)
         };
         let mut problems = Vec::new();
-        if self.service_accounts == Some(request.spki_fingerprint) {
+        if self.service_accounts.contains(&request.spki_fingerprint) {
             problems.push(RequestProblem::KeyOfServiceAccounts);
         }
         for issued in self.ledger.by_public_key(request.spki_fingerprint)? {

@@ -46,12 +46,9 @@ fn judged(options: &SignOptions, cluster: &Cluster, env: &Env) -> Result<(SignPr
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
     let (found, mut refused) = read::read(&options.files)?;
     let discarded = ledger.discarded_keys()?;
-    let records = Records {
-        ledger: &ledger,
-        layout: &env.layout,
-        discarded: &discarded,
-        service_accounts: service_account::public_key(&env.layout),
-    };
+    let service_accounts = service_account::public_keys(&env.layout)?;
+    let records =
+        Records { ledger: &ledger, layout: &env.layout, discarded: &discarded, service_accounts: &service_accounts };
     let (accepted, others) = judge::judge(found, options, cluster, &records, &cas)?;
     refused.extend(others);
     if !refused.is_empty() {

@@ -98,6 +98,19 @@ impl Ledger {
         })
     }
 
+    /// Like [`Self::events_about`], with the position of each event in the log instead of its time.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails.
+    pub fn numbered_events_about(&self, kind: &str, subject: &str) -> Result<Vec<(u64, String)>, StoreError> {
+        self.read(|connection| {
+            let query = "SELECT seq, detail FROM events WHERE kind = ?1 AND subject = ?2 ORDER BY seq";
+            let mut select = connection.prepare(query)?;
+            let event = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?));
+            select.query_map([kind, subject], event)?.collect()
+        })
+    }
+
     /// Returns the position of the last certificate in the order of issue; 0 if there is none.
     ///
     /// # Errors
@@ -157,6 +170,19 @@ impl Ledger {
     /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
     pub fn keys_on_hosts(&self) -> Result<HashSet<Fingerprint>, StoreError> {
         self.certificates_of(KEY_ON_HOST)
+    }
+
+    /// Returns the certificates whose keys were deleted on purpose, and not again after this position in the log.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails, or a row has a value that clusterctl never writes.
+    pub fn keys_discarded_before(&self, number: u64) -> Result<HashSet<Fingerprint>, StoreError> {
+        self.read(|connection| {
+            let query = "SELECT detail FROM events WHERE kind = ?1 GROUP BY detail HAVING max(seq) < ?2";
+            let mut select = connection.prepare(query)?;
+            let certificate = |row: &Row<'_>| row.get::<_, Column<Fingerprint>>(0).map(|column| column.0);
+            select.query_map(params![KEY_DISCARDED, number.cast_signed()], certificate)?.collect()
+        })
     }
 
     /// Returns the certificates whose keys were deleted on purpose before the directory was restored from a backup last.
