@@ -2,8 +2,6 @@
 //! hosts all the time.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
 
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::config;
@@ -11,14 +9,12 @@ use clusterctl::fake_cluster::cluster::{FakeCluster, Reserved, reserve};
 use clusterctl::pki::rotation::Phase;
 use clusterctl::store::ca;
 use clusterctl::store::layout::Layout;
-use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
+use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use crate::support::live::serve;
-use crate::support::outside::needs;
 use crate::support::rotation::{Files, Hosts, bundle_files, roots_in};
-use crate::support::{Lab, Ran, forms, good_tool};
+use crate::support::{Lab, Ran, forms};
 
 /// A cluster directory, the running cluster, and what is installed on its hosts.
 pub(super) struct Fleet {
@@ -306,119 +302,74 @@ fn older_readers_refuse_the_trust_file_of_a_rotation() {
     }
 }
 
-/// Returns a report that proves the phase.
-pub(crate) fn proof(lab: &Lab) -> String {
-    let trust = ca::trust(&Layout::new(lab.dir().to_owned()), CaRole::Cluster).expect("the CAs");
-    let rotation = trust.rotation().expect("a rotation");
-    let (masters, nodes) = (["master-1", "master-2"], ["worker-a1.fra1.example.net", "on", "worker-b1"]);
-    let checks = ["connect", "new-root", "old-root", "served-root", "installed"];
-    let of = |kind: &str, host: &str| checks.map(|check| json!({"id": format!("{kind}.{check}"), "host": host}));
-    let of_masters = masters.iter().flat_map(|host| of("master", host));
-    let results = of_masters.chain(nodes.iter().flat_map(|host| of("node", host))).map(|mut result| {
-        result["status"] = "pass".into();
-        result["severity"] = "error".into();
-        result["observed"] = "as expected".into();
-        result
-    });
-    let now = OffsetDateTime::now_utc().format(&Rfc3339).expect("a time");
-    let document = json!({
-        "schemaVersion": 1, "cluster": "prod", "started": now, "finished": now, "lookedAt": "wire", "verdict": "proven",
-        "rotation": {"role": "cluster", "phase": rotation.phase.as_str(), "new": rotation.new.to_string()},
-        "results": results.collect::<Vec<Value>>(),
-    });
-    document.to_string()
-}
-
-/// Runs a command and kills it at its `nth` system call that changes names of files or syncs them. Returns false if it
-/// ended before.
-pub(crate) fn killed(lab: &Lab, args: &[&str], nth: usize) -> bool {
-    const CALLS: &str =
-        "rename,renameat,renameat2,unlink,unlinkat,rmdir,fsync,fdatasync,syncfs,link,linkat,mkdir,mkdirat";
-    let (trace, inject) = (format!("trace={CALLS}"), format!("inject={CALLS}:signal=SIGKILL:when={nth}"));
-    let strace = ["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, env!("CARGO_BIN_EXE_clusterctl")];
-    let mut command = Command::new("strace");
-    command.args(strace).args(args).current_dir(lab.dir()).env_remove("CLUSTERCTL_DIR").envs(&lab.env);
-    let ran = command.output().expect("strace runs");
-    match ran.status.code() {
-        Some(0) => false,
-        None => true,
-        Some(137) => true,
-        Some(other) => panic!("{args:?}: {other}: {}", String::from_utf8_lossy(&ran.stderr)),
-    }
-}
-
-/// Kills a command at every write, one after the other, each time from the state before, and returns how often. After
-/// each, the same command has to do what it would have done.
-fn kill_everywhere(lab: &mut Lab, args: &[&str], expected: Option<Phase>) -> usize {
-    // Links of the many files of credentials are alike.
-    const STEP: usize = 3;
-    let phase = |lab: &Lab| {
-        let trust = ca::trust(&Layout::new(lab.dir().to_owned()), CaRole::Cluster).expect("readable at any time");
-        trust.rotation().map(|rotation| rotation.phase)
+#[test]
+fn checks_that_another_failure_prevents_are_not_named_beside_it() {
+    let mut fleet = Fleet::start(1, 2);
+    fleet.good(&["rotate-ca", "start"]);
+    fleet.backup();
+    assert_eq!(fleet.next().status, 0);
+    fleet.good(&["apply"]);
+    fleet.install(|_| true);
+    let mut report = report(&mut fleet, &[]);
+    let mut set = |host: &str, id: &str, status: &str| {
+        let results = report["results"].as_array_mut().expect("results");
+        let found = results.iter_mut().filter(|one| one["host"] == host && one["id"] == id);
+        let changed = found.map(|one| one["status"] = status.into()).count();
+        assert_eq!(changed, 1, "{host} {id}");
     };
-    let before = phase(lab);
-    let saved = tempfile::tempdir().expect("a folder");
-    let copy = |from: &Path, to: &Path| {
-        let _ = std::fs::remove_dir_all(to);
-        good_tool("cp", &["-a", &from.display().to_string(), &to.display().to_string()]);
-    };
-    copy(&lab.path("pki"), &saved.path().join("pki"));
-    for nth in (1..).step_by(STEP) {
-        copy(&saved.path().join("pki"), &lab.path("pki"));
-        lab.now = OffsetDateTime::now_utc();
-        if !killed(lab, args, nth) {
-            return nth / STEP;
-        }
-        // Readers see one of the two states, and other commands can work.
-        let now = phase(lab);
-        assert!(now == before || now == expected, "{args:?}, {nth}: {now:?}");
-        assert_eq!(lab.run(&["plan"]).status, 0, "{args:?}, {nth}");
-        if now != expected || lab.path("pki/rotation").exists() != expected.is_some() {
-            lab.good(args);
-        }
-        assert_eq!(phase(lab), expected, "{args:?}, {nth}");
-        assert_eq!(lab.path("pki/rotation").exists(), expected.is_some(), "{args:?}, {nth}");
-        lab.good(&["ledger", "check"]);
-    }
-    unreachable!("the command ends")
+    set("node-1", "node.new-root", "fail");
+    set("node-1", "node.old-root", "skipped");
+    set("node-2", "node.installed", "skipped");
+    report["verdict"] = "failed".into();
+    fleet.lab.write("red.json", &report.to_string());
+    let ran = fleet.run(&["rotate-ca", "next", "--no-wait", "--report", "red.json"]);
+    assert_eq!((ran.status, names(&ran, &fleet.names)), (1, vec!["node-1", "node-2"]), "{ran}");
+    let named = |check: &str| ran.err.contains(check);
+    assert!(named("node-1 node.new-root:") && named("node-2 node.installed:"), "{ran}");
+    assert!(!named("node.old-root"), "{ran}");
 }
 
 #[test]
-fn a_step_that_was_killed_at_any_write_is_continued() {
-    needs!("strace");
-    let mut lab = Lab::issued();
-    lab.now = OffsetDateTime::now_utc();
-    lab.write("passphrase", "eleven plain words of a backup that nobody will ever guess\n");
-    let mut kills = kill_everywhere(&mut lab, &["rotate-ca", "start"], Some(Phase::Prepare));
-    lab.now = OffsetDateTime::now_utc();
-    lab.good(&["backup", "1.age", "--passphrase-file", "passphrase"]);
-    let next = ["rotate-ca", "next", "--no-wait", "--yes", "--report", "proof.json"];
-    let phases = [Phase::TrustBoth, Phase::Canary, Phase::Servers, Phase::Clients, Phase::DropOld];
-    for phase in phases {
-        lab.now = OffsetDateTime::now_utc();
-        lab.write("proof.json", &proof(&lab));
+fn a_host_with_keys_of_its_own_that_does_not_follow_is_named() {
+    let mut fleet = Fleet::start(1, 2);
+    let root = fleet.lab.path("hosts/node-2");
+    std::fs::create_dir_all(&root).expect("made");
+    let request = |fleet: &mut Fleet| {
+        fleet.good(&["request", "node-2", "--root", "hosts/node-2"]);
+        fleet.good(&["sign", "node-2.request"]);
+        fleet.good(&["apply"]);
+    };
+    // Its bundle lacks the keys, which stay on the host.
+    let install = |fleet: &Fleet| {
+        let mut files = bundle_files(&fleet.lab, "node-2");
+        for name in ["client", "server"].map(|name| format!("var/lib/kubelet/pki/kubelet-{name}.key")) {
+            assert!(files.insert(name.clone(), std::fs::read(root.join(&name)).expect("a key")).is_none());
+        }
+        fleet.hosts.install(&fleet.running, "node-2", &files);
+    };
+    request(&mut fleet);
+    install(&fleet);
+    let next = ["rotate-ca", "next", "--no-wait", "--yes", "--allow-skipped"];
+    fleet.good(&["rotate-ca", "start"]);
+    fleet.backup();
+    for phase in [Phase::TrustBoth, Phase::Canary, Phase::Servers, Phase::Clients, Phase::DropOld] {
+        let ran = fleet.run(&next);
+        assert_eq!((ran.status, fleet.phase()), (0, Some(phase)), "{ran}");
+        let applied = fleet.good(&["apply", "--output", "json"]).out;
+        let applied: Value = serde_json::from_str(&applied).expect("JSON");
+        let asks = matches!(phase, Phase::Servers | Phase::Clients);
+        let asked = applied["hostsToRequest"].as_array().expect("hosts").iter().any(|host| *host == "node-2");
+        assert_eq!(asked, asks, "{phase:?}: {applied:#}");
+        fleet.install(|name| name != "node-2");
         if phase != Phase::Canary {
-            // They write as little as the abort below.
-            lab.good(&next);
-        } else {
-            kills += kill_everywhere(&mut lab, &next, Some(phase));
+            let ran = fleet.run(&next);
+            assert_eq!((ran.status, names(&ran, &fleet.names)), (1, vec!["node-2"]), "{phase:?}: {ran}");
         }
-        lab.now = OffsetDateTime::now_utc();
-        lab.good(&["apply"]);
-        if phase == Phase::Servers {
-            let saved = tempfile::tempdir().expect("a folder");
-            let (pki, copy) = (lab.path("pki").display().to_string(), saved.path().join("pki").display().to_string());
-            good_tool("cp", &["-a", &pki, &copy]);
-            kills += kill_everywhere(&mut lab, &["rotate-ca", "abort"], Some(Phase::TrustBoth));
-            lab.write("proof.json", &proof(&lab));
-            kills += kill_everywhere(&mut lab, &["rotate-ca", "abort", "--report", "proof.json"], None);
-            std::fs::remove_dir_all(&pki).expect("removed");
-            good_tool("cp", &["-a", &copy, &pki]);
+        if asks {
+            request(&mut fleet);
         }
+        install(&fleet);
     }
-    lab.write("proof.json", &proof(&lab));
-    kills += kill_everywhere(&mut lab, &next, None);
-    assert!(kills > 10, "{kills}");
-    lab.good(&["apply"]);
-    lab.good(&["verify", "--offline"]);
+    let ran = fleet.run(&next);
+    assert_eq!((ran.status, fleet.phase()), (0, None), "{ran}");
 }

@@ -9,9 +9,11 @@ use clusterctl::store::layout::Layout;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::rotating::proof;
 use crate::support::outside::needs;
+use crate::support::phases::Rotated;
 use crate::support::{Lab, Ran, forms, good_tool};
+
+const CLUSTER: Rotated = Rotated::Ca(CaRole::Cluster);
 
 fn trust(lab: &Lab) -> TrustBundle {
     ca::trust(&Layout::new(lab.dir().to_owned()), CaRole::Cluster).expect("the CAs")
@@ -39,7 +41,7 @@ fn start(lab: &mut Lab) {
 
 fn next(lab: &mut Lab) -> Ran {
     lab.now = OffsetDateTime::now_utc();
-    lab.write("proof.json", &proof(lab));
+    lab.write("proof.json", &CLUSTER.proof(lab));
     lab.run(&["rotate-ca", "next", "--no-wait", "--yes", "--report", "proof.json"])
 }
 
@@ -168,7 +170,7 @@ fn both_cas_sign_their_crls_from_phase_2_on() {
 }
 
 /// Returns the phase in the manifest of a host's bundle.
-fn phase_of(lab: &Lab, host: &str) -> Value {
+pub(crate) fn phase_of(lab: &Lab, host: &str) -> Value {
     let bytes = std::fs::read(lab.path(&format!("bundles/{host}.tar.gz"))).expect("a bundle");
     let bundle = clusterctl::bundle::archive::read(&bytes).expect("a bundle");
     let text = bundle.file("manifest.json").expect("a manifest");
@@ -206,7 +208,7 @@ fn kubeconfigs_of_an_aborted_rotation_are_issued_by_the_old_root() {
     lab.good(&["issue-admin", "alice", "--reissue"]);
     lab.good(&["rotate-ca", "abort"]);
     lab.now = OffsetDateTime::now_utc();
-    lab.write("proof.json", &proof(&lab));
+    lab.write("proof.json", &CLUSTER.proof(&lab));
     let abort = ["rotate-ca", "abort", "--report", "proof.json"];
     let ran = lab.run(&abort);
     assert!(ran.status == 3 && ran.err.contains("alice"), "{ran}");

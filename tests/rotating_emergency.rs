@@ -15,8 +15,9 @@ use clusterctl::store::layout::Layout;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::rotating::{Fleet, killed};
+use crate::rotating::Fleet;
 use crate::support::outside::needs;
+use crate::support::phases::killed;
 use crate::support::rotation::Outsider;
 use crate::support::{Lab, forms, good_tool};
 
@@ -56,6 +57,15 @@ fn a_thief_is_refused_at_every_api_server_when_the_masters_are_installed() {
     // Ten certificates of each master and two of each node are of other roots, too: those of this one are revoked.
     assert!(started["revoked"].as_u64().is_some_and(|count| count > 10), "{started:#}");
     assert_eq!(started["accounts"], serde_json::json!(["alice"]));
+    // One command issues and packs for all hosts, whose certificates are revoked.
+    let status = json(&fleet.run(&["status", "--output", "json"]).out);
+    let rows = status["rows"].as_array().expect("rows");
+    let of_hosts: Vec<&Value> =
+        rows.iter().filter(|row| row["host"].is_string() && row["state"] == "revoked").collect();
+    assert!(of_hosts.len() >= 16 && of_hosts.iter().all(|row| row["remedy"] == "apply"), "{of_hosts:#?}");
+    let shown = fleet.run(&["status"]);
+    let shown = [shown.out, shown.err].concat();
+    assert!(shown.contains("clusterctl apply") && !shown.contains("clusterctl issue-"), "{shown}");
     let applied = json(&fleet.good(&["apply", "--output", "json"]).out);
     assert_eq!(applied["kubeconfigs"][0]["name"], "alice", "{applied:#}");
 

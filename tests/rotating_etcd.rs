@@ -345,3 +345,48 @@ fn a_phase_is_not_proven_without_a_quorum() {
     fleet.good(&NEXT);
     assert_eq!(phase(&fleet), Some(Phase::TrustBoth));
 }
+
+#[test]
+fn a_thief_of_etcds_key_is_refused_after_one_restart_of_all_members() {
+    needs!("etcd", "etcdctl");
+    let (mut fleet, mut etcd) = start();
+    let (is_written, said) = etcd.ctl("master-1", &["put", "/registry/kept", "x"]);
+    assert!(is_written, "{said}");
+    let thief = etcd.folder.join("thief");
+    std::fs::create_dir_all(&thief).expect("made");
+    for end in ["crt", "key"] {
+        let from = etcd.path("master-1", &format!("{CLIENT}.{end}"));
+        std::fs::copy(from, thief.join(format!("client.{end}"))).expect("copied");
+    }
+    let thief = thief.join("client").display().to_string();
+    let stolen = |etcd: &Etcd| {
+        let ca = etcd.path("master-1", CA);
+        let asks =
+            |endpoint: &String| etcdctl(std::slice::from_ref(endpoint), &ca, &thief, &["get", "/registry/kept"]).0;
+        etcd.endpoints().iter().filter(|endpoint| asks(endpoint)).count()
+    };
+    assert_eq!(stolen(&etcd), 3);
+    let started = fleet.good(&["rotate-ca", "start", "--role", "etcd", "--emergency", "--yes", "--output", "json"]);
+    forms::conforms("rotation", &started.out);
+    let started: Value = serde_json::from_str(&started.out).expect("JSON");
+    assert_eq!(phase(&fleet), Some(Phase::DropOld));
+    assert!(started["revoked"].as_u64().is_some_and(|count| count >= 9), "{started:#}");
+    let restarts = started["plan"]["restarts"].as_array().expect("restarts");
+    assert!(restarts.iter().all(|one| one["oneByOne"] == false) && restarts.len() == 2, "{started:#}");
+    fleet.good(&["apply"]);
+    for host in etcd.hosts() {
+        etcd.install(&fleet, &host);
+        restart_api_server(&etcd, &host);
+    }
+    for host in etcd.hosts() {
+        etcd.restart(&host);
+    }
+    etcd.wait_for_quorum();
+    assert_eq!(stolen(&etcd), 0);
+    let (is_there, said) = etcd.ctl("master-2", &["get", "/registry/kept"]);
+    assert!(is_there && said.contains("/registry/kept"), "{said}");
+    let ran = fleet.run(&NEXT);
+    assert_eq!((ran.status, phase(&fleet)), (0, None), "{ran}");
+    fleet.good(&["apply"]);
+    fleet.good(&["verify", "--offline"]);
+}

@@ -105,3 +105,35 @@ fn the_plan_of_the_front_proxy_has_no_phase_of_servers_and_no_restart() {
     let again: Vec<Files> = fleet.names.iter().map(|name| bundle_files(&fleet.lab, name)).collect();
     assert!(again == bundles);
 }
+
+#[test]
+fn a_thief_of_the_front_proxys_key_is_not_believed_when_the_masters_are_installed() {
+    let mut fleet = Fleet::start(3, 1);
+    let mut installed = Installed::new();
+    install(&fleet, &mut installed, |_| true);
+    // What the thief signs is not in the ledger; API servers believe any certificate of this root with the right name.
+    let thief = installed["master-1"].clone();
+    let believing =
+        |fleet: &Fleet| fleet.running.addresses.masters.iter().filter(|to| is_believed(&thief, PROXY, **to)).count();
+    assert_eq!(believing(&fleet), 3);
+    let start = ["rotate-ca", "start", "--role", "front-proxy", "--emergency"];
+    assert_eq!(fleet.run(&start).status, 3, "it is not confirmed");
+    let started = fleet.good(&[&start[..], &["--yes", "--output", "json"]].concat());
+    forms::conforms("rotation", &started.out);
+    let started: Value = serde_json::from_str(&started.out).expect("JSON");
+    assert_eq!((phase(&fleet), &started["accounts"]), (Some(Phase::DropOld), &serde_json::json!([])));
+    assert_eq!(started["revoked"], 3, "one of each master");
+    fleet.good(&["apply"]);
+    for (number, master) in ["master-1", "master-2", "master-3"].into_iter().enumerate() {
+        assert_eq!(believing(&fleet), 3 - number);
+        install(&fleet, &mut installed, |name| name == master);
+    }
+    assert_eq!(believing(&fleet), 0);
+    assert_believed(&fleet, &installed, "after the emergency");
+    let ran = fleet.run(&NEXT);
+    assert_eq!((ran.status, phase(&fleet)), (0, None), "{ran}");
+    fleet.good(&["crl", "show"]);
+    fleet.good(&["verify"]);
+    let tokens = ["rotate-ca", "start", "--role", "service-account", "--emergency", "--yes"];
+    assert_eq!(fleet.run(&tokens).status, 2, "it is no CA");
+}

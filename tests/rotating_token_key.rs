@@ -11,11 +11,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime};
 
-use super::rotating::{Fleet, killed, names};
+use super::rotating::{Fleet, names};
+use super::rotating_accounts::phase_of;
 use crate::support::forms;
-use crate::support::outside::needs;
 use crate::support::rotation::{Files, bundle_files};
-use crate::support::{Lab, good_tool};
 
 const ROLE: [&str; 2] = ["--role", "service-account"];
 const PRIVATE: &str = "etc/kubernetes/pki/sa.key";
@@ -92,7 +91,12 @@ fn api_servers_accept_each_others_tokens_in_every_phase() {
     ] {
         let ran = next(&mut fleet, more);
         assert_eq!((ran.status, phase(&fleet)), (0, Some(present)), "{ran}");
+        assert_eq!(fleet.run(&["plan", "--exit-code"]).status, 1, "{present:?}: masters get other keys");
         fleet.good(&["apply"]);
+        assert_eq!(fleet.run(&["plan", "--exit-code"]).status, 0, "{present:?}");
+        let mark = json!({"role": "service-account", "phase": present.as_str(), "number": present.number()});
+        assert_eq!(phase_of(&fleet.lab, "master-1"), mark);
+        assert_eq!(phase_of(&fleet.lab, "node-1"), Value::Null, "nodes get nothing");
         restart(&fleet, &mut started, |name| name == "master-1");
         restart(&fleet, &mut started, |name| name == "master-2");
         let ran = next(&mut fleet, &["--no-wait", "--tokens-replaced", "--yes"]);
@@ -172,90 +176,4 @@ fn a_token_key_that_signs_nothing_yet_is_given_up() {
     fleet.lab.good(&[&["rotate-ca", "next", "--keep-old-key", "--report", "later.json"], &ROLE[..]].concat());
     let kept = std::fs::read_dir(fleet.lab.path("pki")).expect("pki").map(|entry| entry.expect("an entry").file_name());
     assert_eq!(kept.filter(|name| name.to_string_lossy().starts_with("sa-")).count(), 1);
-}
-
-fn phase_in(lab: &Lab) -> Option<TokenPhase> {
-    let layout = Layout::new(lab.dir().to_owned());
-    token_rotation::state(&layout).expect("readable at any time").map(|rotation| rotation.phase)
-}
-
-/// Writes a report that proves the phase.
-fn write_proof(lab: &Lab) {
-    let layout = Layout::new(lab.dir().to_owned());
-    let rotation = token_rotation::state(&layout).expect("a state").expect("a rotation");
-    let results = ["master-1", "master-2"].into_iter().flat_map(|host| {
-        ["master.connect", "master.token-keys"]
-            .map(|id| json!({"id": id, "host": host, "status": "pass", "severity": "error", "observed": "as expected"}))
-    });
-    let now = OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).expect("a time");
-    let document = json!({
-        "schemaVersion": 1, "cluster": "prod", "started": now, "finished": now, "lookedAt": "wire", "verdict": "proven",
-        "rotation": {"role": "service-account", "phase": rotation.phase.as_str(), "new": rotation.new.to_string()},
-        "results": results.collect::<Vec<Value>>(),
-    });
-    lab.write("proof.json", &document.to_string());
-}
-
-/// Kills a command at every write, one after the other, each time from the state before, and returns how often. After
-/// each, the same command has to do what it would have done.
-fn kill_everywhere(lab: &mut Lab, args: &[&str], expected: Option<TokenPhase>) -> usize {
-    let before = phase_in(lab);
-    let saved = tempfile::tempdir().expect("a folder");
-    let (pki, copy) = (lab.path("pki").display().to_string(), saved.path().join("pki").display().to_string());
-    good_tool("cp", &["-a", &pki, &copy]);
-    for nth in 1.. {
-        std::fs::remove_dir_all(&pki).expect("removed");
-        good_tool("cp", &["-a", &copy, &pki]);
-        lab.now = OffsetDateTime::now_utc();
-        if !killed(lab, args, nth) {
-            assert_eq!(phase_in(lab), expected, "{args:?}");
-            return nth - 1;
-        }
-        let now = phase_in(lab);
-        assert!(now == before || now == expected, "{args:?}, {nth}: {now:?}");
-        assert_eq!(lab.run(&["plan"]).status, 0, "{args:?}, {nth}");
-        if now != expected {
-            lab.good(args);
-        }
-        assert_eq!(phase_in(lab), expected, "{args:?}, {nth}");
-        lab.good(&["ledger", "check"]);
-    }
-    unreachable!("the command ends")
-}
-
-#[test]
-fn a_step_of_the_token_key_that_was_killed_at_any_write_is_continued() {
-    needs!("strace");
-    let mut lab = Lab::issued();
-    lab.now = OffsetDateTime::now_utc();
-    lab.write("passphrase", "eleven plain words of a backup that nobody will ever guess\n");
-    let old = ServiceAccountKey::from_pem(lab.read("pki/sa.key").as_bytes()).expect("a key").fingerprint();
-    let mut kills = kill_everywhere(&mut lab, &["rotate-ca", "start", ROLE[0], ROLE[1]], Some(TokenPhase::Prepare));
-    lab.now = OffsetDateTime::now_utc();
-    lab.good(&["backup", "1.age", "--passphrase-file", "passphrase"]);
-    let next = [
-        "rotate-ca",
-        "next",
-        ROLE[0],
-        ROLE[1],
-        "--no-wait",
-        "--tokens-replaced",
-        "--keep-old-key",
-        "--report",
-        "proof.json",
-    ];
-    for present in [TokenPhase::Add, TokenPhase::Sign, TokenPhase::Drop] {
-        write_proof(&lab);
-        kills += kill_everywhere(&mut lab, &next, Some(present));
-        lab.now = OffsetDateTime::now_utc();
-        lab.good(&["apply"]);
-    }
-    write_proof(&lab);
-    kills += kill_everywhere(&mut lab, &next, None);
-    let new = ServiceAccountKey::from_pem(lab.read("pki/sa.key").as_bytes()).expect("a key").fingerprint();
-    let kept = lab.read(&format!("pki/sa-{}.key", &old.to_string()[..16]));
-    assert_eq!(ServiceAccountKey::from_pem(kept.as_bytes()).expect("a key").fingerprint(), old);
-    assert!(new != old && kills > 10, "{kills}");
-    lab.good(&["apply"]);
-    lab.good(&["verify", "--offline"]);
 }

@@ -246,7 +246,6 @@ pub fn run(args: &RotateCaArgs, context: &mut Context<'_>) -> Result<Exit> {
 fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
     let env = context.env.clone();
     let Some(role) = args.role.of_ca() else { return start_tokens(args, cluster, context) };
-    check_emergency(args.emergency, Some(role))?;
     if args.emergency {
         let output = args.output;
         let emergency = Emergency { role, passphrase: &args.passphrase, is_confirmed: args.yes, output };
@@ -295,7 +294,6 @@ fn make(args: &StartArgs, role: CaRole, cluster: &Cluster, context: &mut Context
 fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
     let env = context.env.clone();
     let Some(role) = args.role.of_ca() else { return next_tokens(args, cluster, context) };
-    check_emergency(args.emergency, Some(role))?;
     if args.emergency {
         let (is_confirmed, output) = (args.yes, args.output);
         let emergency = Emergency { role, passphrase: &args.passphrase, is_confirmed, output };
@@ -323,7 +321,7 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
     }
     let env = context.env.clone();
     let old = match rotate::needs_last_crl(role, cluster, &env)? && !is_recorded {
-        true => args.passphrase.outgoing(role, context)?,
+        true => args.passphrase.outgoing(role, cluster, context)?,
         false => None,
     };
     let report = rotate::next(&options, old.as_ref(), cluster, &env, &mut context.observer())?;
@@ -331,18 +329,18 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
     Ok(Exit::Done)
 }
 
-/// Refuses an emergency for anything but the cluster's CA: its steps lock an attacker out in the order of that CA's clients.
-fn check_emergency(is_emergency: bool, role: Option<CaRole>) -> Result<()> {
-    let why = "--emergency is for the cluster's CA; what else was stolen is rotated phase by phase";
-    match is_emergency && role != Some(CaRole::Cluster) {
-        true => Err(CliError::new(Exit::Usage, why)),
+/// Refuses an emergency of the key of service accounts, which no host trusts as it does a root.
+fn refuse_emergency_of_tokens(is_emergency: bool) -> Result<()> {
+    match is_emergency {
+        true => Err(CliError::new(Exit::Usage, "--emergency is for CAs, and service accounts have a key")
+            .hint("go through its phases at once: clusterctl rotate-ca next --role service-account --no-wait --tokens-replaced")),
         false => Ok(()),
     }
 }
 
 /// Begins the rotation of the key of service accounts.
 fn start_tokens(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
-    check_emergency(args.emergency, None)?;
+    refuse_emergency_of_tokens(args.emergency)?;
     if args.key_kind.is_some() || args.cert.is_some() || !args.canaries.is_empty() {
         let why =
             "--key-kind, --cert and --canary are for CAs; the key of service accounts is of the kind of cluster.yaml";
@@ -356,7 +354,7 @@ fn start_tokens(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) 
 
 /// Begins the next phase of the rotation of the key of service accounts.
 fn next_tokens(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
-    check_emergency(args.emergency, None)?;
+    refuse_emergency_of_tokens(args.emergency)?;
     let env = context.env.clone();
     let preview = tokens::preview(cluster, &env)?;
     if args.dry_run {

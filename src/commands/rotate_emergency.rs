@@ -74,7 +74,7 @@ impl Emergency<'_> {
         // The new CA has not revoked anything: only the old one signs its CRL.
         let old = match plan.signers().is_empty() {
             true => None,
-            false => self.passphrase.outgoing(self.role, context)?,
+            false => self.passphrase.outgoing(self.role, cluster, context)?,
         };
         Ok(plan.apply(old.as_slice(), &mut context.observer())?)
     }

@@ -230,16 +230,12 @@ pub fn adopt_key(layout: &Layout, role: CaRole, keep: Option<&str>) -> Result<()
     files::sync_all(&layout.root_folder(role))
 }
 
-/// Removes the folder of a rotation, if there is one.
+/// Removes the folder of a rotation in one step, if there is one.
 ///
 /// # Errors
 /// Returns the system's error.
 pub fn remove(layout: &Layout, role: CaRole) -> Result<(), StoreError> {
-    let folder = layout.rotation(role);
-    match files::exists(&folder) {
-        true => files::remove_all(&layout.root_folder(role), &["rotation".into()]),
-        false => Ok(()),
-    }
+    files::remove_folder(&layout.rotation(role))
 }
 
 /// Opens the CA that a rotation replaces, which still signs its own CRL; `None` if there is none, or its key is not here.

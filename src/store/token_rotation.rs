@@ -112,16 +112,13 @@ pub fn adopt(layout: &Layout, new: &ServiceAccountKey) -> Result<(), StoreError>
     files::replace(&layout.service_account_public(), new.public_pem().as_bytes(), PUBLIC)
 }
 
-/// Removes the folder, if there is one.
+/// Removes the folder in one step, if there is one: a state without its key, or a key without its state, would stand in
+/// the way of the next rotation.
 ///
 /// # Errors
 /// Returns the system's error.
 pub fn remove(layout: &Layout) -> Result<(), StoreError> {
-    let folder = layout.token_rotation();
-    match (files::exists(&folder), folder.file_name()) {
-        (true, Some(name)) => files::remove_all(&layout.pki(), &[name.into()]),
-        _ => Ok(()),
-    }
+    files::remove_folder(&layout.token_rotation())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub(crate) mod openssl;
 pub(crate) mod outside;
 pub(crate) mod packages;
 pub(crate) mod pages;
+pub(crate) mod phases;
 pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod rotation;

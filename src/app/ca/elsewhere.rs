@@ -54,6 +54,27 @@ impl<'c> Holder<'c> {
         Some(Self::new(cluster.next_signer(role)?, role, cluster, env, surroundings))
     }
 
+    /// Returns the holder of the key of the CA that a rotation replaces; `None` if there is none, or the key is a file.
+    ///
+    /// That is the cluster file's entry of the role, until it is replaced by that of the new CA: [`Self::key`] tells.
+    #[must_use]
+    pub fn of_outgoing(role: CaRole, cluster: &'c Cluster, env: &Env, surroundings: &Surroundings) -> Option<Self> {
+        let trust = ca::trust(&env.layout, role).ok()?;
+        trust.outgoing().filter(|old| old.certificate().can_sign_crls())?;
+        Some(Self::new(cluster.signer(role)?, role, cluster, env, surroundings))
+    }
+
+    /// Opens the CA that a rotation replaces, which still signs its own CRL; `None` if the holder has another key.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::key`].
+    pub fn open_outgoing(self, env: &Env, pins: &mut dyn Pins) -> Result<Option<OpenedCa>, Error> {
+        let trust = ca::trust(&env.layout, self.role())?;
+        let Some(old) = trust.outgoing().cloned() else { return Ok(None) };
+        let key = self.key(None, pins)?;
+        Ok((key.public_key() == old.certificate().spki).then_some(OpenedCa { ca: old, key }))
+    }
+
     fn new(signer: &'c Signer, role: CaRole, cluster: &Cluster, env: &Env, surroundings: &Surroundings) -> Self {
         let (folder, cluster) = (env.layout.dir().to_owned(), cluster.name.clone());
         Self { signer, access: Access { folder, cluster, role, surroundings: surroundings.clone() } }

@@ -1,6 +1,6 @@
 //! Decides, from the report of a run of `verify --phase`, whether a phase is proven, and which hosts are behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -214,7 +214,7 @@ impl GateReport {
 }
 
 fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document) -> Vec<Behind> {
-    let mut behind: Vec<Behind> = Vec::new();
+    let (mut behind, mut skipped) = (Vec::new(), Vec::new());
     let mut passed: BTreeMap<(&str, &str), bool> = BTreeMap::new();
     let is_proven = document.verdict == "proven";
     for line in &document.results {
@@ -226,9 +226,13 @@ fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document)
         let is_forgiven = is_proven && line.status == "skipped" && !is_of_gate;
         if !is_good && (is_of_gate || line.severity == "error") && !is_forgiven {
             let (host, check) = (sanitized(&line.host), sanitized(&line.id));
-            behind.push(Behind { host, check, observed: sanitized(&line.observed) });
+            let all = if line.status == "skipped" { &mut skipped } else { &mut behind };
+            all.push(Behind { host, check, observed: sanitized(&line.observed) });
         }
     }
+    // What failed on a host is the reason for which the other checks could not be made there.
+    let failed: BTreeSet<String> = behind.iter().map(|one| one.host.clone()).collect();
+    behind.extend(skipped.into_iter().filter(|one| !failed.contains(&one.host)));
     for (id, host) in &expectation.required {
         if !passed.contains_key(&(*id, *host)) {
             let observed = "the run did not verify it".to_owned();

@@ -28,6 +28,9 @@ use crate::verify::target::Place;
 pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(), StoreError> {
     let row = |state| StatusRow::new(Subject::Cluster, Credential::Leaf(Profile::Verifier), state);
     let issue = || {
+        if cas.is_rotating(CaRole::Cluster) {
+            return DirectoryRemedy::Apply;
+        }
         let server = Server { place: Place::Cluster, host: Profile::Verifier.policy().name.to_owned() };
         DirectoryRemedy::Issue { server, reissue: false }
     };

@@ -50,6 +50,12 @@ impl Cas {
         })
     }
 
+    /// Returns true if the CA of a role is being rotated.
+    pub(super) fn is_rotating(&self, role: CaRole) -> bool {
+        let trust = self.0.iter().find(|(of, _)| *of == role).and_then(|(_, trust)| trust.as_ref().ok());
+        trust.is_some_and(|trust| trust.rotation().is_some())
+    }
+
     /// Returns the expiry of a role's active CA; `None` if the CA cannot be read.
     pub(super) fn active_not_after(&self, role: CaRole) -> Option<OffsetDateTime> {
         let (_, trust) = self.0.iter().find(|(of, _)| *of == role)?;

@@ -167,7 +167,7 @@ impl PassphraseArgs {
     ) -> Result<Vec<Issuer>> {
         let mut issuers = self.issuers(roles, cluster, context)?;
         for role in roles {
-            issuers.extend(self.outgoing(*role, context)?);
+            issuers.extend(self.outgoing(*role, cluster, context)?);
         }
         Ok(issuers)
     }
@@ -176,7 +176,12 @@ impl PassphraseArgs {
     ///
     /// # Errors
     /// Returns the errors of [`Self::issuers`].
-    pub(crate) fn outgoing(&self, role: CaRole, context: &mut Context<'_>) -> Result<Option<Issuer>> {
+    pub(crate) fn outgoing(
+        &self,
+        role: CaRole,
+        cluster: &Cluster,
+        context: &mut Context<'_>,
+    ) -> Result<Option<Issuer>> {
         let layout = context.env.layout.clone();
         let opened = match rotation::open_outgoing(&layout, role, None) {
             Err(CaError::Key { source: KeyError::PassphraseNeeded, .. }) => {
@@ -187,6 +192,14 @@ impl PassphraseArgs {
                 rotation::open_outgoing(&layout, role, Some(&passphrase))?
             }
             other => other?,
+        };
+        let opened = match opened {
+            Some(here) => Some(here),
+            None => {
+                let env = context.env.clone();
+                let holder = Holder::of_outgoing(role, cluster, &env, &surroundings(context));
+                holder.map(|holder| holder.open_outgoing(&env, &mut PinsOf(context))).transpose()?.flatten()
+            }
         };
         // One that has expired signs nothing any more.
         let is_valid = |opened: &OpenedCa| opened.ca.not_after() > context.env.now;

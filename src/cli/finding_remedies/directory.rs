@@ -43,6 +43,7 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
         DirectoryRemedy::ReissueBoth => "reissue both with --reissue: a holder of the key can impersonate the other",
         DirectoryRemedy::RestoreRoot => "restore the root's files from a backup",
         DirectoryRemedy::ContinueRotation => "clusterctl rotate-ca status says what to do next",
+        DirectoryRemedy::Apply => "clusterctl apply issues and packs what the phase of the rotation requires",
         DirectoryRemedy::PlanNewRoots => {
             "replace the root before it expires (clusterctl rotate-ca start): what it signed expires with it, at the latest"
         }

@@ -8,6 +8,7 @@ use crate::app::count::{certificates, counted};
 use crate::app::rotate::{EmergencyPlan, EmergencyReport};
 use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::stamp;
+use crate::cluster::profile::CaRole;
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
 
@@ -28,19 +29,38 @@ pub(crate) fn show_plan(plan: &EmergencyPlan, output: OutputFormat, screen: &mut
 /// Warns of what an emergency breaks.
 pub(crate) fn say_what_breaks(plan: &EmergencyPlan, screen: &mut Screen<'_>) {
     let (masters, nodes) = plan.hosts;
-    for line in [
-        format!(
-            "hosts are cut off until they have their new bundles: {} and {}",
-            counted(masters, "master"),
-            counted(nodes, "node")
-        ),
-        "from the masters' installation to its own, each node is NotReady, and logs, exec and metrics of its pods fail. Its pods \
-         keep running; after five minutes, Kubernetes evicts them"
-            .to_owned(),
-        "kubeconfigs of administrators, approvers, signers and announcers are refused until they are issued again".to_owned(),
-        "pods that read ca.crt only when they start refuse the API servers until they are restarted".to_owned(),
-        format!("{} of the old root are revoked, which cannot be undone; there is no abort", certificates(plan.certificates)),
-    ] {
+    let of_role: Vec<String> = match plan.role {
+        CaRole::Cluster => vec![
+            format!(
+                "hosts are cut off until they have their new bundles: {} and {}",
+                counted(masters, "master"),
+                counted(nodes, "node")
+            ),
+            "from the masters' installation to its own, each node is NotReady, and logs, exec and metrics of its pods fail. Its \
+             pods keep running; after five minutes, Kubernetes evicts them"
+                .to_owned(),
+            "kubeconfigs of administrators, approvers, signers and announcers are refused until they are issued again".to_owned(),
+            "pods that read ca.crt only when they start refuse the API servers until they are restarted".to_owned(),
+        ],
+        CaRole::Etcd => vec![
+            format!(
+                "members with the new root and members with the old one refuse each other: from the first restart on, etcd has no \
+                 quorum until most of {} have their new bundles and were restarted",
+                counted(masters, "master")
+            ),
+            "without etcd, API servers answer nothing. Pods keep running".to_owned(),
+        ],
+        CaRole::FrontProxy => vec![
+            format!(
+                "until {} have their new bundles, API servers believe the attacker, and not each other",
+                counted(masters, "master")
+            ),
+            "extension API servers, such as metrics-server, refuse API servers until they have read the new root".to_owned(),
+        ],
+    };
+    let revoked = certificates(plan.certificates);
+    let last = format!("{revoked} of the old root are revoked, which cannot be undone; there is no abort");
+    for line in of_role.into_iter().chain([last]) {
         screen.warn(line);
     }
 }
@@ -70,19 +90,35 @@ pub(crate) fn show(report: &EmergencyReport, revoked: Option<usize>, output: Out
     for account in accounts {
         screen.answer(format_args!("account  {}, until {}", sanitized(&account.name), stamp(account.not_after)));
     }
-    show_next(screen);
+    show_next(*role, screen);
 }
 
 /// Shows the next steps, in the order that locks an attacker out soonest.
-fn show_next(screen: &mut Screen<'_>) {
-    for step in [
-        "1. back the directory up (clusterctl backup FILE), and pack: clusterctl apply",
-        "2. all masters at once, which locks the attacker out: install.sh --replace --restart. Then restart each kube-apiserver that was not \
-         restarted: that ends the attacker's open connections",
-        "3. prove it: clusterctl verify --phase --masters-only",
-        "4. all nodes, as many at a time as you can: install.sh --replace --restart",
-        "5. prove and finish it: clusterctl rotate-ca next",
-    ] {
-        screen.step(step);
+fn show_next(role: CaRole, screen: &mut Screen<'_>) {
+    let steps: &[&str] = match role {
+        CaRole::Cluster => &[
+            "all masters at once, which locks the attacker out: install.sh --replace --restart. Then restart each kube-apiserver that was not \
+             restarted: it ends the attacker's open connections",
+            "prove it: clusterctl verify --phase --masters-only",
+            "all nodes, as many at a time as you can: install.sh --replace --restart",
+            "prove and finish it: clusterctl rotate-ca next",
+        ],
+        CaRole::Etcd => &[
+            "all masters at once, which locks the attacker out: install.sh --restart. A member is ready only when most of them are \
+             restarted",
+            "prove it: clusterctl verify --phase --masters-only",
+            "prove and finish it: clusterctl rotate-ca next --role etcd",
+        ],
+        CaRole::FrontProxy => &[
+            "all masters at once: install.sh. API servers read the files again within a minute",
+            "lock the attacker out of extension API servers: kubectl -n kube-system delete configmap \
+             extension-apiserver-authentication, then restart those that do not read it again",
+            "prove it: clusterctl verify --phase --masters-only",
+            "prove and finish it: clusterctl rotate-ca next --role front-proxy",
+        ],
+    };
+    let first = "back the directory up (clusterctl backup FILE), and pack: clusterctl apply";
+    for (number, step) in (1..).zip([first].iter().chain(steps)) {
+        screen.step(format_args!("{number}. {step}"));
     }
 }

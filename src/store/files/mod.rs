@@ -19,7 +19,7 @@ pub use new_file::NewFile;
 pub use read::{
     Input, begins_with, digest_of_private, holds, holds_exactly, open, read, read_named, read_one_of_many, read_or_wait,
 };
-pub use remove::{remove_all, sweep};
+pub use remove::{remove_all, remove_folder, sweep};
 pub use sync::sync_all;
 pub use write::{FOLDER, PRIVATE, PUBLIC, create_folder, create_folders_below, create_open_folder, replace, write_new};
 

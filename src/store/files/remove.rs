@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, RenameFlags};
 
 use super::FOLDER;
 use super::list::{Listing, Unfinished, list};
-use super::sync::sync_all;
+use super::sync::{sync_all, sync_folder};
+use super::write::{parent, rename, unfinished_sibling};
 use crate::store::error::StoreError;
 
 /// The number of threads that delete at the same time, independent of the number of cores: on a file system that
@@ -41,6 +42,21 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
         }
     }
     if removed { sync_all(folder) } else { Ok(()) }
+}
+
+/// Deletes a folder in one step, if it exists. Durable on return. A process that is killed leaves it complete, or under a
+/// temporary name, for [`sweep`].
+///
+/// # Errors
+/// Returns the system's error.
+pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
+    if !is_itself_a_folder(path) {
+        return Ok(());
+    }
+    let gone = unfinished_sibling(path);
+    rename(path, &gone, RenameFlags::empty())?;
+    sync_folder(parent(path))?;
+    remove_own_folder(&gone).map_err(|error| StoreError::io("remove", &gone, &error))
 }
 
 /// Deletes a folder and its content, even if its owner, who runs this program, has no write permission.

@@ -43,6 +43,8 @@ pub enum DirectoryRemedy {
     RestoreRoot,
     /// Continue the rotation of a CA.
     ContinueRotation,
+    /// Issue and pack what the phase of a rotation requires.
+    Apply,
     /// Plan for new roots.
     PlanNewRoots,
     /// Generate the service account key pair.

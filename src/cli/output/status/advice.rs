@@ -19,6 +19,8 @@ pub(super) struct Advice {
     masters: Hosts,
     nodes: Hosts,
     bundles: Hosts,
+    /// Whether a rotation requires certificates: one command issues and packs all of them.
+    applies: bool,
     /// Remedies that are not combined.
     others: BTreeSet<String>,
     /// Whether there are more remedies than are shown.
@@ -66,6 +68,7 @@ impl Advice {
             Remedy::OfFinding(finding::Remedy::File(FileRemedy::PackBundle { host, format: None })) => {
                 self.bundles.add(host);
             }
+            Remedy::OfFinding(finding::Remedy::Directory(DirectoryRemedy::Apply)) => self.applies = true,
             other if self.others.len() < OTHERS => drop(self.others.insert(sanitized(&remedies::of_status(other)))),
             _ => self.has_more = true,
         }
@@ -74,6 +77,11 @@ impl Advice {
     /// Returns the steps in the order in which to take them; empty if there is nothing to do.
     pub(super) fn steps(&self) -> Vec<String> {
         let mut steps = Vec::new();
+        if self.applies {
+            steps.push("clusterctl apply   # then install what changed on its host".to_owned());
+            steps.extend(self.rest());
+            return steps;
+        }
         let (masters, nodes) = (self.masters.arguments(), self.nodes.arguments());
         let is_issued = masters.is_some() || nodes.is_some();
         steps.extend(masters.map(|hosts| format!("clusterctl issue-master {hosts}")));
@@ -82,10 +90,13 @@ impl Advice {
         steps.extend(
             bundles.map(|hosts| format!("clusterctl bundle {hosts}   # then install what changed on its host")),
         );
-        steps.extend(self.others.iter().cloned());
-        if self.has_more {
-            steps.push("more is in the answer as JSON (--output json)".to_owned());
-        }
+        steps.extend(self.rest());
         steps
+    }
+
+    /// Returns the remedies that are not combined.
+    fn rest(&self) -> impl Iterator<Item = String> {
+        let more = self.has_more.then(|| "more is in the answer as JSON (--output json)".to_owned());
+        self.others.iter().cloned().chain(more)
     }
 }
