@@ -4,16 +4,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use clusterctl::app;
-use clusterctl::app::ca::{CreateCaError, check_root_out};
+use clusterctl::app::ca::{CreateCaError, check_root_out, renewable};
+use clusterctl::app::rotate::RotateError;
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::ca_certificate::Origin;
 use clusterctl::pki::key::PrivateKey;
+use clusterctl::pki::rotation::Phase;
 use clusterctl::store::ca;
 use clusterctl::store::error::StoreError;
 use clusterctl::store::layout::Layout;
 
 use crate::support::live::Live;
 use crate::support::outside::{needs, tree};
+use crate::support::packages::env;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 fn init(lab: &Lab, out: &Path, more: &[&str]) -> u8 {
@@ -185,6 +188,25 @@ fn an_intermediate_is_replaced_below_its_offline_root() {
     lab.good(&[&renew[..], &with[..]].concat());
     assert_ne!(active(&lab, CaRole::Cluster).spki, after.spki);
     lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn an_intermediate_is_not_replaced_while_its_role_is_rotated() {
+    let (lab, safe) = (Lab::with(CLUSTER), tempfile::tempdir().expect("a folder"));
+    let out = safe.path().join("roots");
+    assert_eq!(init(&lab, &out, &["--plaintext-ca-key"]), 0);
+    lab.good(&["rotate-ca", "start"]);
+    let env = env(&lab);
+    let under_way = |error: &app::Error| {
+        matches!(error, app::Error::Rotate(RotateError::UnderWay { role: CaRole::Cluster, phase: Phase::Prepare }))
+    };
+    // That is found before a key of the folder is read, or a passphrase is asked for.
+    let refused = renewable(&out, &env).expect_err("a rotation is under way");
+    assert!(under_way(&refused), "{refused:?}");
+    std::fs::write(out.join("cluster/ca.key"), "not a key").expect("written");
+    let folder = out.display().to_string();
+    let args = ["init-ca", "--intermediate", "--renew", "--root-in", &folder, "--plaintext-ca-key"];
+    assert_eq!(lab.run(&args).status, 3);
 }
 
 #[test]

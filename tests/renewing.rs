@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use clusterctl::app::Silent;
+use clusterctl::app::renew::{self, RenewOptions};
+use clusterctl::store::ca;
 use serde_json::Value;
 use time::Duration;
 
+use crate::support::packages::{cluster, env};
 use crate::support::{CLUSTER, Lab, NOW, forms};
 
 /// Runs `renew` with JSON output.
@@ -142,4 +146,29 @@ fn a_limit_beyond_the_lifetime_of_certificates_gives_a_warning() {
     let lab = Lab::issued();
     let warned = |within: &str| lab.good(&["renew", "on", "--within", within, "--dry-run"]).err.contains("--within");
     assert_eq!(["364d", "365d", "400d"].map(warned), [false, true, true]);
+}
+
+#[test]
+fn a_renewal_reports_what_it_renewed_itself() {
+    let mut lab = Lab::issued();
+    lab.now += Duration::days(300);
+    let (env, cluster) = (env(&lab), cluster(&lab));
+    let options = || RenewOptions {
+        masters: cluster.masters.iter().collect(),
+        nodes: cluster.nodes.iter().collect(),
+        ..RenewOptions::default()
+    };
+    let plan = renew::plan(options(), &cluster, &env, &mut Silent).expect("a plan");
+    assert_eq!(plan.certificates().count(), 25);
+    let issuers: Vec<_> = plan
+        .signers()
+        .into_iter()
+        .map(|role| ca::open(&env.layout, role, None).expect("a CA").into_issuer(env.now).expect("it signs"))
+        .collect();
+    // Another run renews two hosts before this one has the lock.
+    lab.good(&["renew", "on", "worker-b1"]);
+    let report = plan.apply(&issuers, &mut Silent).expect("renewed");
+    assert_eq!(report.certificates.len(), 21);
+    let hosts: Vec<&str> = report.hosts().into_iter().map(|host| host.as_str()).collect();
+    assert_eq!(hosts, ["master-1", "master-2", "worker-a1.fra1.example.net"]);
 }

@@ -11,7 +11,7 @@ use clusterctl::app::package::{PackageError, Warning, versions};
 use clusterctl::cluster::name::HostName;
 
 use crate::support::outside::needs;
-use crate::support::packages::{cluster, package, warnings, warnings_with};
+use crate::support::packages::{cluster, package, planned_warnings, warnings, warnings_with};
 use crate::support::{CLUSTER, Lab, forms, good_tool};
 
 fn lab(more: &str) -> Lab {
@@ -68,6 +68,19 @@ fn a_changed_version_gives_a_warning() {
     }
     // Nodes have no images.
     assert_eq!(warnings_with(&lab, &["on"], &overrides), []);
+}
+
+#[test]
+fn a_plan_has_the_warnings_of_packing() {
+    let lab = lab("");
+    lab.good(&["apply"]);
+    for overrides in [&["kubernetesVersion=v1.36.5"][..], &["kubernetesVersion=v1.34.1"], &[]] {
+        let planned = planned_warnings(&lab, overrides);
+        let is_of_policy = |one: &Warning| matches!(one, Warning::PolicyOfOtherVersion { .. });
+        let is_other_minor = overrides.iter().any(|one| one.contains("v1.34"));
+        assert_eq!(planned.iter().any(is_of_policy), is_other_minor, "{planned:?}");
+        assert_eq!(planned, warnings_with(&lab, &[], overrides), "{overrides:?}");
+    }
 }
 
 #[test]

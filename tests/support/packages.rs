@@ -65,6 +65,24 @@ pub(crate) fn warnings(lab: &Lab, hosts: &[&str]) -> Vec<Warning> {
     warnings_with(lab, hosts, &[])
 }
 
+/// Returns the warnings of a plan to pack all hosts with other versions.
+pub(crate) fn planned_warnings(lab: &Lab, overrides: &[&str]) -> Vec<Warning> {
+    let overrides: Vec<String> = overrides.iter().map(|one| (*one).to_owned()).collect();
+    let (env, cluster) = (env(lab), cluster(lab));
+    let options = PackageOptions {
+        hosts: Selection::all(&cluster),
+        format: Format::TarGz,
+        templates: None,
+        settings: versions::settings(&cluster, &overrides, false).expect("versions"),
+        overrides_versions: !overrides.is_empty(),
+        encryption: Encryption::None { requested: false },
+        signing_key: None,
+        discard_keys: false,
+    };
+    let plan = app::apply::plan(options, Vec::new(), &cluster, &env, &mut Silent).expect("a plan");
+    plan.changes().warnings.clone()
+}
+
 fn of_packing(error: app::Error) -> PackageError {
     match error {
         app::Error::Package(error) => error,

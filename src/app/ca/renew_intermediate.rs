@@ -102,7 +102,7 @@ pub enum RenewCaError {
 /// Returns the roles whose roots are in a folder. The active CA of each is an intermediate below that root.
 ///
 /// # Errors
-/// Returns an error if there is no root, or one is not the root above the CA of its role.
+/// Returns an error if there is no root, one is not the root above the CA of its role, or that CA is being rotated.
 pub fn renewable(root_in: &Path, env: &Env) -> Result<Vec<CaRole>, Error> {
     let has_root = |role: &CaRole| files::exists(&ca::offline_root_files(root_in, *role).0);
     let roles: Vec<CaRole> = CaRole::ALL.into_iter().filter(has_root).collect();
@@ -110,7 +110,11 @@ pub fn renewable(root_in: &Path, env: &Env) -> Result<Vec<CaRole>, Error> {
         return Err(RenewCaError::NoRoots(root_in.to_owned()).into());
     }
     for role in &roles {
-        root_above(root_in, *role, &ca::trust(&env.layout, *role)?)?;
+        let trust = ca::trust(&env.layout, *role)?;
+        if let Some(rotation) = trust.rotation() {
+            return Err(RotateError::UnderWay { role: *role, phase: rotation.phase }.into());
+        }
+        root_above(root_in, *role, &trust)?;
     }
     Ok(roles)
 }
@@ -175,9 +179,6 @@ fn sign(role: CaRole, options: &RenewCaOptions<'_>, cluster: &Cluster, env: &Env
             (sign(&**key)?, None)
         }
     };
-    if let Some(rotation) = trust.rotation() {
-        return Err(RotateError::UnderWay { role, phase: rotation.phase }.into());
-    }
     let former = trust.all().map(|(ca, state)| match state {
         CaState::Active => (ca.clone(), CaState::Trusted),
         CaState::Trusted | CaState::Prepared | CaState::Retired => (ca.clone(), state),

@@ -98,6 +98,7 @@ pub(in crate::app) fn preview(
     let later = all.only(|host| skipped.contains(host));
     plan::check_form(&finalizer, &inputs, &[later.hosts(), &preflight.hosts].concat())?;
     older::check(&inputs, &preflight.hosts, &env.layout.bundles(), ledger.last_generation()?)?;
+    let overrides_versions = options.overrides_versions;
     let comparer = Comparer { inputs, finalizer, templates, discards_keys: options.discard_keys };
     let mut bundles = comparer.changed(&preflight.hosts, &ledger, observer)?;
     bundles.extend(comparer.left_to_discard(&preflight.kept));
@@ -108,7 +109,7 @@ pub(in crate::app) fn preview(
     Ok(PackagePreview {
         refused: preflight.refused,
         kept: preflight.kept.iter().map(|roles| roles.host().clone()).collect(),
-        warnings: warnings(&mut inputs, &finalizer, &ledger, packed.hosts())?,
+        warnings: warnings(&mut inputs, &finalizer, &ledger, packed.hosts(), overrides_versions)?,
         is_unrecorded,
         bundles,
     })
@@ -120,17 +121,19 @@ fn warnings(
     finalizer: &Finalizer<'_>,
     ledger: &Ledger,
     packed: &[Roles<'_>],
+    overrides_versions: bool,
 ) -> Result<Vec<Warning>, Error> {
     let mut warnings = Vec::from_iter(std::mem::take(&mut inputs.exposed).warning());
     if inputs.service_account.is_some() {
         warnings.extend(permissions::service_account_warning(&inputs.env.layout));
         warnings.extend(versions::unsupported(&inputs.settings, inputs.cluster.accounts, inputs.denials.count()));
     }
-    warnings.extend(versions::changes(ledger, packed, &inputs.settings, false)?);
+    warnings.extend(versions::changes(ledger, packed, &inputs.settings, overrides_versions)?);
     if finalizer.signing_key.is_none() {
         let hosts = signatures::signed_before(packed, &inputs.env.layout.bundles());
         warnings.extend((!hosts.is_empty()).then_some(Warning::SignatureRemoved { hosts }));
     }
+    warnings.extend(versions::differs_from_policy(packed, &inputs.settings, inputs.cluster));
     Ok(warnings)
 }
 

@@ -176,8 +176,8 @@ impl<'a> RenewPlan<'a> {
     /// Returns the errors of the use cases of each kind. What was renewed until then is complete; another run does the
     /// rest.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RenewReport, Error> {
-        let certificates: Vec<PlannedCertificate> = self.certificates().collect();
-        let to_request: Vec<PlannedCertificate> = self.to_request().collect();
+        // Another run may have renewed some of the planned certificates since: only those of this run are reported.
+        let (mut certificates, mut to_request) = (Vec::new(), Vec::new());
         let previews = std::mem::take(&mut self.credentials);
         // The first plan puts all of them into the verification cache, where the second plan finds its own.
         let mut verified: Vec<_> = previews.into_iter().flat_map(IssuePreview::into_verified).collect();
@@ -186,7 +186,9 @@ impl<'a> RenewPlan<'a> {
             let options = issue_options(subjects, self.options.within);
             let verified = std::mem::take(&mut verified);
             let plan = issue::plan_after(&verified, options, "renew", self.cluster, self.env, &mut observer)?;
+            to_request.extend(plan.preview().to_request());
             if !plan.preview().is_empty() {
+                certificates.extend(plan.preview().certificates());
                 plan.apply(issuers, &mut observer)?;
             }
         }
