@@ -1,10 +1,20 @@
 //! A rotation of the cluster's CA, as hosts that joined follow it: by the cluster's record, without `--force`.
 
 use std::fs;
+use std::process::Command;
 
+use base64ct::{Base64, Encoding};
+use clusterctl::bundle::manifest::{Manifest, MarkedPhase};
+use clusterctl::cluster::key_kind::KeyKind;
+use clusterctl::cluster::lifetime::Lifetime;
+use clusterctl::cluster::name::ClusterName;
 use clusterctl::cluster::profile::CaRole;
+use clusterctl::config;
+use clusterctl::enrol::handover::{HandedOver, Handover};
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::fingerprint::Fingerprint;
+use clusterctl::pki::issuer::{Issuer, create_root};
+use clusterctl::pki::local_key::LocalKey;
 use clusterctl::pki::pem;
 use clusterctl::pki::rotation::{Phase, Rotation};
 use clusterctl::pki::trust_bundle::{CaState, TrustBundle};
@@ -12,16 +22,17 @@ use clusterctl::store::layout::Layout;
 use clusterctl::store::ledger::Ledger;
 use clusterctl::store::{ca, rotation};
 use serde_json::Value;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::{CLIENT, SERVER, joined};
-use crate::support::Ran;
 use crate::support::encryption::ssh_key;
 use crate::support::joining::Joinable;
 use crate::support::outside::needs;
+use crate::support::{CLUSTER, Ran};
 
 const ROOTS: &str = "hosts/on/etc/kubernetes/pki/ca.crt";
 const STATE: &str = "hosts/on/etc/kubernetes/clusterctl/join.json";
+const MANIFEST: &str = "hosts/on/etc/kubernetes/clusterctl/manifest.json";
 
 fn trust(on: &Joinable) -> TrustBundle {
     ca::trust(&Layout::new(on.lab.dir().to_owned()), CaRole::Cluster).expect("the CAs")
@@ -86,6 +97,22 @@ fn replaced(ran: &Ran) -> Vec<String> {
     paths.map(|path| path.rsplit('/').next().expect("a name").to_owned()).collect()
 }
 
+/// Asserts that the host's manifest has the roots and files that are installed.
+fn assert_manifest(on: &Joinable) {
+    let manifest = Manifest::parse(on.lab.read(MANIFEST).as_bytes()).expect("a manifest");
+    assert_eq!(sorted(manifest.pins().collect()), installed(on));
+    let listed = |path: &str| {
+        let file = manifest.files.iter().find(|file| format!("hosts/on/{}", file.path) == path).expect("listed");
+        (file.sha256, Fingerprint::of(&fs::read(on.lab.path(path)).expect("there")))
+    };
+    for path in [ROOTS, &format!("{CLIENT}.crt"), &format!("{SERVER}.crt")] {
+        let (sha256, present) = listed(path);
+        assert_eq!(sha256, present, "{path}");
+    }
+    let leaf = certificates(on, &format!("{CLIENT}.crt")).remove(0);
+    assert!(manifest.not_after <= leaf.not_after && manifest.not_before >= leaf.not_before);
+}
+
 /// Renews: sends what the phase requires, lets it be signed, and fetches it. Only roots are replaced at once.
 fn renewed(on: &Joinable, expected: &[&str], args: &[&str]) {
     let mut ran = renew(on, args);
@@ -95,6 +122,7 @@ fn renewed(on: &Joinable, expected: &[&str], args: &[&str]) {
         ran = renew(on, args);
     }
     assert_eq!((ran.status, replaced(&ran)), (0, expected.iter().map(ToString::to_string).collect()), "{ran}");
+    assert_manifest(on);
 }
 
 #[test]
@@ -143,6 +171,51 @@ fn a_host_follows_every_phase_by_the_record() {
     let state: Value = serde_json::from_str(&on.lab.read(STATE)).expect("JSON");
     assert_eq!((state["cluster"].as_str(), state["root"].as_str()), (Some(&*old.as_pin()), Some(&*new.as_pin())));
     renewed(&on, &[], &[]);
+    // A bundle of the new root is one of this cluster for the installer.
+    let manifest = Manifest::parse(on.lab.read(MANIFEST).as_bytes()).expect("a manifest");
+    let mark = manifest.rotation.map(|mark| mark.phase);
+    assert_eq!((manifest.root_pin, mark), (new, Some(MarkedPhase::Ca(Phase::DropOld))));
+    on.lab.now += Duration::HOUR;
+    on.lab.good(&["bundle", "on", "--format", "dir"]);
+    let mut installer = Command::new("dash");
+    installer.arg(on.lab.path("bundles/on/install.sh")).arg("--force-host").env("DESTDIR", on.lab.path("hosts/on"));
+    let ran = installer.current_dir("/").output().expect("dash");
+    assert!(ran.status.success(), "{ran:?}");
+    assert_manifest(&on);
+}
+
+/// Returns lists of handovers that a host must not follow, each with what it is.
+fn forgeries(good: &Value, old: &Certificate, now: OffsetDateTime) -> Vec<(&'static str, Value)> {
+    let changed = |field: &str, value: Value| {
+        let mut handovers = good.clone();
+        handovers[0][field] = value;
+        handovers
+    };
+    let signature = good[0]["signature"].as_str().expect("base64");
+    let mut octets = Base64::decode_vec(signature).expect("base64");
+    *octets.last_mut().expect("octets") ^= 1;
+    // A thief's own CA with the name of the old one, and a certificate of the account that signs handovers.
+    let cluster = ClusterName::parse("prod").expect("a name");
+    let root = create_root(CaRole::Cluster, &cluster, KeyKind::default(), Lifetime::NINETY_DAYS, now).expect("a root");
+    let issuer = Issuer::open(CaRole::Cluster, root.get(), now).expect("a CA");
+    let spec = config::read(CLUSTER.as_bytes()).expect("a cluster").canary_spec(CaRole::Cluster);
+    let canary = issuer.issue_credential(&spec, KeyKind::default(), now).expect("issued").into_inner();
+    let key = LocalKey::open(&canary.key).expect("a key");
+    let thiefs = root.get().certificate.clone();
+    let signed = |old: &Certificate| {
+        let roots = HandedOver { old: old.clone(), new: thiefs.clone() };
+        let handover = Handover::sign(&roots, &key, &[&canary.certificate]).expect("signed");
+        serde_json::json!([serde_json::to_value(handover).expect("JSON")])
+    };
+    let by_thief = signed(old);
+    vec![
+        ("none", Value::Array(Vec::new())),
+        ("another signature", changed("signature", Base64::encode_string(&octets).into())),
+        ("another statement", changed("statement", by_thief[0]["statement"].clone())),
+        ("another signer", changed("chain", by_thief[0]["chain"].clone())),
+        ("a thief's handover of the old root", by_thief),
+        ("a thief's handover of a root of its own", signed(&thiefs)),
+    ]
 }
 
 #[test]
@@ -158,14 +231,20 @@ fn a_host_that_was_off_during_the_rotation_follows_by_the_handover() {
     }
     retire(&mut on);
     on.renew_masters();
-    // The record by the old id: without its handover nothing leads to the new root.
+    // The record by the old id: without its handover nothing leads to the new root, and a forged one leads nowhere.
     let id = on.cluster.split('@').next().and_then(|pin| pin.strip_prefix("sha256:")).expect("an id").to_owned();
     let file = format!("boot/clusters/{id}.json");
     let good = on.lab.read(&file);
-    let mut record: Value = serde_json::from_str(&good).expect("JSON");
-    record["handovers"] = Value::Array(Vec::new());
-    on.lab.write(&file, &record.to_string());
-    assert_eq!(renew(&on, &["--force"]).status, 4, "the host trusts no server of the new root");
+    let record: Value = serde_json::from_str(&good).expect("JSON");
+    let old = certificates(&on, ROOTS).remove(0);
+    for (what, handovers) in forgeries(&record["handovers"], &old, on.lab.now) {
+        let mut record = record.clone();
+        record["handovers"] = handovers;
+        on.lab.write(&file, &record.to_string());
+        let ran = renew(&on, &["--force"]);
+        assert_eq!(ran.status, 4, "the host trusts no server of the new root: {what}: {ran}");
+        assert_eq!(certificates(&on, ROOTS), [old.clone()], "{what}");
+    }
     on.lab.write(&file, &good);
     assert_eq!(renew(&on, &[]).status, 3, "its certificates are of a root that is not trusted");
     renewed(&on, &["ca.crt", "kubelet-client.crt", "kubelet-server.crt"], &["--ssh-host-key", "host_key"]);

@@ -159,7 +159,11 @@ pub(super) fn installed_roots(root: &Path) -> Vec<Certificate> {
     ders.into_iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
 }
 
-fn put_file(root: &Path, below: &str, bytes: &[u8]) -> Result<Option<PathBuf>, Error> {
+/// Writes a file into its place, atomically, unless it is there already. Returns its path if it was written.
+///
+/// # Errors
+/// Returns an error if it cannot be written.
+pub(super) fn put_file(root: &Path, below: &str, bytes: &[u8]) -> Result<Option<PathBuf>, Error> {
     let path = root.join(below);
     if files::holds(&path, bytes) {
         return Ok(None);

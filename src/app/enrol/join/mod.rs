@@ -9,6 +9,7 @@ mod certificates;
 mod discover;
 mod error;
 mod install;
+mod installed;
 mod notice;
 mod options;
 mod remedy;

@@ -9,6 +9,7 @@ use super::ask::ask;
 use super::certificates;
 use super::discover::discover;
 use super::error::JoinError;
+use super::installed;
 use super::options::{RenewOptions, Waiting};
 use super::report::{JoinedCertificate, RenewReport};
 use super::requests::{Asking, prepare};
@@ -60,6 +61,7 @@ pub fn renew(options: &RenewOptions, now: OffsetDateTime, observer: &mut dyn Obs
     // Only after a new record are roots removed that it does not have.
     if is_fresh {
         replaced.extend(put_roots(root, &record.roots)?);
+        installed::update(root, &record)?;
     }
     replaced.sort();
     replaced.dedup();
