@@ -21,7 +21,7 @@ fn moved(lab: &Lab, name: &str, to: &str) {
 }
 
 /// Makes kubeadm's `/etc/kubernetes/pki`, as far as CAs and the service accounts' key are concerned.
-fn kubeadm(lab: &Lab) {
+pub(crate) fn kubeadm(lab: &Lab) {
     for (name, file) in [("kubernetes", "ca"), ("front-proxy-ca", "front-proxy-ca"), ("etcd-ca", "etcd/ca")] {
         root(lab, "made", &format!("/CN={name}"), KUBEADM, RSA);
         moved(lab, "made", &format!("kubernetes/pki/{file}"));
