@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use clusterctl::cluster::profile::CaRole;
-use clusterctl::pki::token_key::TokenKey;
+use clusterctl::pki::service_account_key::ServiceAccountKey;
 use time::OffsetDateTime;
 
 use crate::support::outside::needs;
@@ -136,7 +136,7 @@ fn a_step_of_the_token_key_that_was_killed_at_any_write_is_continued() {
     let kept: Vec<PathBuf> = kept.filter(|path| path.display().to_string().contains("/sa-")).collect();
     let key = |path: &Path| {
         let pem = std::fs::read(path).expect("readable");
-        TokenKey::from_pem(&pem).expect("a key").fingerprint()
+        ServiceAccountKey::from_pem(&pem).expect("a key").fingerprint()
     };
     assert_eq!(kept.len(), 1, "{kept:?}");
     let name = kept[0].file_name().expect("a name").to_string_lossy().into_owned();

@@ -149,9 +149,10 @@ fn bundles_that_are_encrypted_to_each_hosts_key_go_through_all_phases() {
 #[test]
 fn a_cluster_that_was_imported_from_kubeadm_is_rotated() {
     needs!("openssl");
-    let mut fleet = fleet(|lab| {
+    let mut fleet = Fleet::with(hosts(), |lab| {
         kubeadm(lab);
         lab.good(&["import-ca", "--from-kubeadm", "kubernetes", "--plaintext-ca-key"]);
+        lab.good(&["apply"]);
     });
     rotate(&mut fleet, &[], &[]);
     let node = fleet.lab.path("pki/nodes/node-1/kubelet-server.crt").display().to_string();

@@ -226,13 +226,16 @@ fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document)
         let is_forgiven = is_proven && line.status == "skipped" && !is_of_gate;
         if !is_good && (is_of_gate || line.severity == "error") && !is_forgiven {
             let (host, check) = (sanitized(&line.host), sanitized(&line.id));
-            let all = if line.status == "skipped" { &mut skipped } else { &mut behind };
-            all.push(Behind { host, check, observed: sanitized(&line.observed) });
+            let one = Behind { host, check, observed: sanitized(&line.observed) };
+            if line.status == "skipped" { skipped.push((one, is_of_gate)) } else { behind.push(one) }
         }
     }
-    // What failed on a host is the reason for which the other checks could not be made there.
-    let failed: BTreeSet<String> = behind.iter().map(|one| one.host.clone()).collect();
-    behind.extend(skipped.into_iter().filter(|one| !failed.contains(&one.host)));
+    // What failed on a host is the reason for which other checks could not be made there. What does not belong to the phase is
+    // named only if nothing failed.
+    let failed: BTreeSet<String> = behind.iter().map(|one: &Behind| one.host.clone()).collect();
+    let is_named =
+        |(one, is_of_gate): &(Behind, bool)| !failed.contains(&one.host) && (*is_of_gate || failed.is_empty());
+    behind.extend(skipped.into_iter().filter(is_named).map(|(one, _)| one));
     for (id, host) in &expectation.required {
         if !passed.contains_key(&(*id, *host)) {
             let observed = "the run did not verify it".to_owned();

@@ -36,17 +36,19 @@ pub(super) fn update(root: &Path, record: &Record) -> Result<(), Error> {
         present.extend(certificates::present_chain(root, row.profile)?.unwrap_or_default());
         replaced.extend(certificates::place(row.profile));
     }
-    let mut pins = record.roots.iter().map(Certificate::spki_fingerprint);
+    let pins: Vec<Fingerprint> = record.roots.iter().map(Certificate::spki_fingerprint).collect();
+    // The phase stays when a rotation ends, as in bundles, unless that gave other roots.
+    let earlier = manifest.rotation.clone().filter(|_| manifest.pins().eq(pins.iter().copied()));
     let mut listed = manifest.files.clone();
     for file in listed.iter_mut().filter(|file| replaced.contains(&file.path)) {
         file.sha256 = Fingerprint::of(&files::read(&root.join(&file.path), LIMIT)?);
     }
     let current = Manifest {
-        root_pin: pins.next().unwrap_or(manifest.root_pin),
-        other_pins: pins.collect(),
+        root_pin: active.spki_fingerprint(),
+        other_pins: pins.into_iter().skip(1).collect(),
         not_before: present.iter().map(|one| one.not_before).fold(active.not_before, Ord::max),
         not_after: present.iter().map(|one| one.not_after).fold(active.not_after, Ord::min),
-        rotation: mark(record).or(manifest.rotation.clone()),
+        rotation: mark(record).or(earlier),
         files: listed,
         ..manifest.clone()
     };
