@@ -20,6 +20,11 @@ use crate::mailbox::{Mailbox, MailboxError, Ruling, RulingKind};
 /// The longest reason in a condition, in bytes.
 const LONGEST_MESSAGE: usize = 1_024;
 
+/// The number of batches that wait to be signed.
+const WAITING: usize = 3;
+/// No further batch is signed together with this many requests.
+const MOST: usize = 750;
+
 /// Requests that are decided and not signed yet.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -80,7 +85,7 @@ impl<'s> Stages<'s> {
         's: 'scope,
     {
         let (batches, decided) = sync_channel::<Batch>(1);
-        let (approved, orders) = sync_channel::<Vec<Order>>(1);
+        let (approved, orders) = sync_channel::<Vec<Order>>(WAITING);
         let (signed, outcomes) = sync_channel::<(Vec<Order>, Vec<Outcome>)>(1);
         let (done, report) = channel();
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send + 's>| {
@@ -129,7 +134,13 @@ impl<'s> Stages<'s> {
         done: &Sender<Done>,
     ) {
         let mut is_failed = false;
-        for orders in orders {
+        for mut next in orders {
+            // While the disk is slow with one batch, others arrive. Together they are synced once.
+            while next.len() < MOST
+                && let Ok(more) = orders.try_recv()
+            {
+                next.extend(more);
+            }
             // If the API took so long that another signer may hold the Lease, the requests stay approved until the next round.
             let has_lease = self.lease_until.is_some_and(|until| Instant::now() < until);
             if is_failed || !has_lease {
@@ -137,11 +148,11 @@ impl<'s> Stages<'s> {
             }
             // The time is read each time: reviewers and the API may have taken long.
             let env = self.options.env();
-            let sign = || issue(&orders, self.options.issuers, &env, &self.kept, &mut Silent);
+            let sign = || issue(&next, self.options.issuers, &env, &self.kept, &mut Silent);
             match self.options.alone(sign) {
                 Ok(outcomes) => {
                     // The receiver is a thread of the same scope, which ends after this one.
-                    let _ = signed.send((orders, outcomes));
+                    let _ = signed.send((next, outcomes));
                 }
                 Err(error) => {
                     is_failed = true;
