@@ -1073,7 +1073,8 @@ restart_one() {
     before=$(instance)
     case "$how" in
     systemd) systemctl daemon-reload && systemctl --no-block restart "$program" ;;
-    pod) crictl stop -t 30 "$before" >/dev/null ;;
+    # Two seconds more than the 30, crictl's own, are not enough where a killed program takes longer to be gone.
+    pod) crictl --timeout 30s stop -t 30 "$before" >/dev/null ;;
     *) false ;;
     esac </dev/null || return 1
     for _ in 1 2 3 4 5 6; do

@@ -37,7 +37,7 @@ const CRICTL: &str = r#"
 case "$*" in
 ps*) for word in "$@"; do case "$word" in ^*) name=${word#^} ;; esac; done
     cat "$UNITS/pod.${name%$}" 2>/dev/null || : ;;
-stop*) for id in "$@"; do :; done
+*stop*) for id in "$@"; do :; done
     echo "stop $id" >>"$UNITS/log"
     echo "$id-again" >"$UNITS/pod.${id%-again}" ;;
 esac"#;
