@@ -100,7 +100,8 @@ fn show_next(role: CaRole, screen: &mut Screen<'_>) {
             "all masters at once, which locks the attacker out: install.sh --replace --restart. Then restart each kube-apiserver that was not \
              restarted: it ends the attacker's open connections",
             "prove it: clusterctl verify --phase --masters-only",
-            "all nodes, as many at a time as you can: install.sh --replace --restart",
+            "all nodes, as many at a time as you can: install.sh --replace --restart. Then restart each kubelet that was not \
+             restarted: its node is NotReady until it has read the root again, within five minutes",
             "prove and finish it: clusterctl rotate-ca next",
         ],
         CaRole::Etcd => &[
