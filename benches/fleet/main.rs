@@ -144,9 +144,10 @@ impl Rows {
             }
         }
         fleet.run(&["issue-master", "--all"]);
-        match selection.has("issue") {
-            true => self.measure_issue(place, nodes, &fleet, golang),
-            false => drop(fleet.run(&["issue-node", "--all"])),
+        if selection.has("issue") {
+            self.measure_issue(place, nodes, &fleet, golang);
+        } else {
+            fleet.run(&["issue-node", "--all"]);
         }
         floors::settle(place);
         let nodes_folder = fleet.path("pki/nodes");
