@@ -12,7 +12,7 @@ use clusterctl::store::credentials::CredentialProblem;
 
 use crate::support::fleets::{fleet_of, run};
 use crate::support::outside::needs;
-use crate::support::plans::node_plan;
+use crate::support::plans::present_node_plan;
 use crate::support::{Lab, good_tool};
 
 const NODES: usize = 400;
@@ -61,7 +61,7 @@ fn assert_complete_and_valid(lab: &Lab, nodes: usize, what: &str) {
         assert_eq!(files, whole, "{host} {what}");
     }
     assert!(run(lab, &["issue-node", "--all", "--dry-run"]).status.success(), "{what}");
-    let plan = node_plan(lab, &[]);
+    let plan = present_node_plan(lab);
     for (name, reasons) in &plan.certificates {
         assert_eq!(*reasons, [IssueReason::Problem(CredentialProblem::NotThere)], "{what}: {name}");
     }

@@ -50,8 +50,8 @@ fn main() -> Result<(), String> {
     let ground = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the fleets");
     floors::spread(ground.path());
     let mut table = Table::new();
-    let golang = Golang::build(ground.path());
-    if let Err(why) = &golang {
+    let golang = selection.has("issue").then(|| Golang::build(ground.path()));
+    if let Some(Err(why)) = &golang {
         table.note(format!("The comparison with a plain Go program was left out: {why}"));
     }
     if !floors::caches_can_be_emptied() {
@@ -60,11 +60,11 @@ fn main() -> Result<(), String> {
                 .to_owned(),
         );
     }
-    let mut measured = Vec::new();
+    let (golang, mut measured) = (golang.and_then(Result::ok), Vec::new());
     for nodes in selection.sizes() {
         let mut rows = Rows::new(nodes);
         for round in 0..ROUNDS {
-            rows.measure(&ground.path().join(format!("{nodes}-{round}")), nodes, golang.as_ref().ok(), &selection);
+            rows.measure(&ground.path().join(format!("{nodes}-{round}")), nodes, golang.as_ref(), &selection);
         }
         measured.push((nodes, rows));
     }

@@ -1,9 +1,11 @@
 //! Plans of `issue-node` and `issue-master`, through the library, and the issued certificates, by the ledger.
 
+use clusterctl::app::Env;
 use clusterctl::app::Silent;
 use clusterctl::app::issue::{self, IssueOptions, IssueReason, ServiceAccountStep, Subjects};
 use clusterctl::cluster::spec::{Cluster, Host};
 use clusterctl::store::credentials::CredentialProblem;
+use time::OffsetDateTime;
 
 use super::packages::{cluster, env};
 use super::{Lab, Ran};
@@ -45,22 +47,28 @@ impl Plan {
 
 /// Returns the plan of `issue-node` for these nodes, or for all if none is given.
 pub(crate) fn node_plan(lab: &Lab, nodes: &[&str]) -> Plan {
-    plan(lab, |cluster| {
+    plan(lab, lab.now, |cluster| {
         let is_named = |host: &&Host| nodes.is_empty() || nodes.contains(&host.name.as_str());
         Subjects::Nodes(cluster.nodes.iter().filter(is_named).collect())
     })
 }
 
-/// Returns the plan of `issue-master --all`.
-pub(crate) fn master_plan(lab: &Lab) -> Plan {
-    plan(lab, |cluster| Subjects::Masters(cluster.masters.iter().collect()))
+/// Returns the plan of `issue-node --all` at the machine's time, for certificates that processes issued: a test that takes
+/// minutes would find them not yet valid at the time at which it began.
+pub(crate) fn present_node_plan(lab: &Lab) -> Plan {
+    plan(lab, OffsetDateTime::now_utc(), |cluster| Subjects::Nodes(cluster.nodes.iter().collect()))
 }
 
-fn plan(lab: &Lab, subjects: impl for<'c> FnOnce(&'c Cluster) -> Subjects<'c>) -> Plan {
+/// Returns the plan of `issue-master --all`.
+pub(crate) fn master_plan(lab: &Lab) -> Plan {
+    plan(lab, lab.now, |cluster| Subjects::Masters(cluster.masters.iter().collect()))
+}
+
+fn plan(lab: &Lab, now: OffsetDateTime, subjects: impl for<'c> FnOnce(&'c Cluster) -> Subjects<'c>) -> Plan {
     let cluster = cluster(lab);
     let options =
         IssueOptions { subjects: subjects(&cluster), reissue: false, renew_within: None, skips_unreadable: false };
-    let preview = issue::preview(options, &cluster, &env(lab), &mut Silent).expect("a plan");
+    let preview = issue::preview(options, &cluster, &Env { now, ..env(lab) }, &mut Silent).expect("a plan");
     let certificates = preview.certificates().map(|planned| (planned.credential.to_string(), planned.reasons));
     Plan { certificates: certificates.collect(), kept: preview.kept(), service_account: preview.service_account() }
 }
