@@ -84,7 +84,7 @@ fn a_restored_pki_does_not_undo_a_revocation() {
     let found = offline(&lab, &[]);
     assert_eq!(found.status, 1);
     let remedies: Vec<&str> = found.ids().iter().filter_map(|ids| ids.rsplit(' ').next()).collect();
-    assert_eq!(remedies, ["compare-bundle", "compare-bundle", "record-forgotten", "record-forgotten"], "{found:?}");
+    assert_eq!(remedies, ["compare-bundle", "compare-bundle", "record-missing", "record-missing"], "{found:?}");
     assert_eq!(before, lab.snapshot(), "nothing was changed");
 
     let ran = lab.good(&["revoke", "--from", RULES]);

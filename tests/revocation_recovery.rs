@@ -45,7 +45,7 @@ fn a_ledger_from_a_backup_undoes_no_revocation() {
     exit status 1
     fail store.credential CRL of the root renew-crl
       it lists 2 certificates that the ledger does not record as revoked
-    fail store.credential API servers' rules record-forgotten
+    fail store.credential API servers' rules record-missing
       it is newer than the ledger: it revokes 2 certificates that the ledger does not record as revoked
     ");
     for command in [&["policy"][..], &["issue-node", "--all"], &["bundle", "--all"]] {
@@ -99,7 +99,7 @@ fn certificates_that_the_ledger_lacks_stay_in_the_crl() {
     exit status 1
     warn store.credential CRL of the root restore-ledger
       it lists 1 certificate that the ledger does not have
-    fail store.credential API servers' rules record-forgotten
+    fail store.credential API servers' rules record-missing
       it is newer than the ledger: it revokes 1 certificate that the ledger does not record as revoked
     ");
     let ran = revoke(&lab, &["--renew"]);

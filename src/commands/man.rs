@@ -61,7 +61,27 @@ fn render(name: &str, mut command: clap::Command, page: &mut Vec<u8>) -> io::Res
     if has_subcommands {
         man.render_subcommands_section(page)?;
     }
-    man.render_extra_section(page)
+    let mut extra = Vec::new();
+    man.render_extra_section(&mut extra)?;
+    page.extend(without_filling_examples(&String::from_utf8_lossy(&extra)).into_bytes());
+    Ok(())
+}
+
+/// Returns a section in which roff neither joins nor breaks the lines of examples: some have words that are longer than a line.
+fn without_filling_examples(section: &str) -> String {
+    let (mut text, mut is_example) = (String::new(), false);
+    for line in section.lines() {
+        if line.starts_with("  ") != is_example {
+            is_example = !is_example;
+            text.push_str(if is_example { ".nf\n" } else { ".fi\n" });
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    if is_example {
+        text.push_str(".fi\n");
+    }
+    text
 }
 
 const PROGRAM: &str = "clusterctl";

@@ -13,7 +13,7 @@ use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::bundle::policy::AUTHORIZATION;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{CANARY, CaRole};
+use crate::cluster::profile::CaRole;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
@@ -59,7 +59,7 @@ impl Changes {
     pub(super) fn of_replaced(role: CaRole, cas: &CaSet, ledger: &Ledger, env: &Env) -> Result<Self, StoreError> {
         let Some(old) = cas.of(role).outgoing() else { return Ok(Self { is_settled: true, ..Self::default() }) };
         let mut revoked = ledger.valid_of_issuer(old.certificate().fingerprint(), env.now)?.all()?;
-        revoked.retain(|one| one.account != CANARY);
+        revoked.retain(|one| !one.is_canary());
         let crls = if old.certificate().can_sign_crls() { vec![role] } else { Vec::new() };
         Ok(Self { revoked, ..Self::of_crls(crls) })
     }

@@ -9,7 +9,7 @@ use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::observer::Observer;
-use crate::cluster::profile::{CANARY, CaRole};
+use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::rotation::{Phase, Rotation};
 use crate::pki::trust_bundle::TrustBundle;
@@ -63,7 +63,7 @@ fn signed_by_old(trust: &TrustBundle, ledger: &Ledger, env: &Env) -> Result<usiz
     let active = trust.active().certificate().fingerprint();
     let old = trust.rotation().map_or(active, |rotation| rotation.old);
     let valid = ledger.valid_of_issuer(old, env.now)?.all()?;
-    Ok(valid.iter().filter(|one| one.account != CANARY).count())
+    Ok(valid.iter().filter(|one| !one.is_canary()).count())
 }
 
 /// Begins the last phase of a rotation without any proof: hosts get the new root alone, and new certificates.

@@ -75,7 +75,7 @@ pub enum RotateError {
     #[error("certificates of {0} are due within 30 days, and would be renewed in the middle of the rotation")]
     Due(String),
     /// Certificates of the root that is being retired are still in use.
-    #[error("{} still {} a certificate of the root that goes", some(left), if left.len() == 1 { "has" } else { "have" })]
+    #[error("{} still {} a certificate of the old root", some(left), if left.len() == 1 { "has" } else { "have" })]
     Left {
         /// The phase.
         phase: Phase,

@@ -32,12 +32,9 @@ use crate::sanitize::sanitized;
 use crate::store::ca;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
-use crate::store::ledger::certificates::Entry;
+use crate::store::ledger::certificates::{CANARY_PROFILE, Entry};
 use crate::store::rotation::{self, CanaryOf};
 use crate::store::token_rotation;
-
-/// The profile of canaries in the ledger.
-const CANARY: &str = "canary";
 
 /// The source of the new CA.
 pub enum NewCa {
@@ -253,8 +250,12 @@ fn record_certificates(ledger: &mut Ledger, new: &CaCertificate, old: &Issuer, e
         let Some(canary) = rotation::canary(&env.layout, role, of) else { continue };
         let fingerprint: Fingerprint = canary.certificate.fingerprint();
         if ledger.by_fingerprint(fingerprint)?.is_none() {
-            let entry =
-                Entry { certificate: &canary.certificate, profile: CANARY, host: None, issuer: issuer.certificate() };
+            let entry = Entry {
+                certificate: &canary.certificate,
+                profile: CANARY_PROFILE,
+                host: None,
+                issuer: issuer.certificate(),
+            };
             ledger.record(&[entry], &env.audit())?;
         }
     }

@@ -12,11 +12,14 @@ use super::query::RowQuery;
 use super::revocations::Revocation;
 use super::{AuditContext, Ledger, cache, enrolments, events};
 use crate::cluster::duration::stamp;
-use crate::cluster::profile::CaRole;
+use crate::cluster::profile::{CANARY, CaRole};
 use crate::pki::certificate::{Certificate, Serial};
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::verification_cache::CacheEntry;
+
+/// The profile of the client certificates by which a rotation is proven.
+pub const CANARY_PROFILE: &str = "canary";
 
 /// A certificate to be recorded.
 #[derive(Debug)]
@@ -57,6 +60,15 @@ impl IssuedCertificate {
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.issuer == self.fingerprint
+    }
+
+    /// Returns true for a certificate by which a rotation is proven.
+    ///
+    /// The account alone does not tell: a canary of the front proxy's CA has that of the front proxies. The profile alone does not
+    /// either: a ledger that was made anew has none of it.
+    #[must_use]
+    pub fn is_canary(&self) -> bool {
+        self.profile == CANARY_PROFILE || self.account == CANARY
     }
 
     /// Reads the columns of [`columns`].
