@@ -1,12 +1,12 @@
 //! Results are durable: checks the order of system calls, and the files that remain after a kill at a chosen call.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::support::encryption::ssh_key;
 use crate::support::fleets::{calls_of, fleet_of, kill_at, run};
 use crate::support::offline::offline;
 use crate::support::outside::needs;
-use crate::support::plans::{issued_by, node_plan, present_node_plan};
+use crate::support::plans::{issued_by, node_plan};
 use crate::support::{Lab, good_tool};
 
 #[test]
@@ -30,19 +30,17 @@ fn success_is_reported_only_after_the_data_is_synced() {
     );
 }
 
-/// Returns the name of the first temporary folder in a line of strace.
-fn staged_folder(line: &str) -> Option<String> {
-    let from = line.find("/.unfinished-")? + 1;
-    let length = line[from..].find(['/', '"', '>'])?;
-    Some(line[from..from + length].to_owned())
-}
-
 /// The next batch is written while one is committed, but no folder is renamed before its own contents are synced.
 #[test]
 fn each_folder_is_renamed_after_a_sync_of_its_complete_content() {
     needs!("strace");
     let lab = fleet_of(700);
     let calls = calls_of(&lab, "write,syncfs,fsync,fdatasync,renameat2,mkdir", &["issue-node", "--all"]);
+    let staged_folder = |line: &str| {
+        let from = line.find("/.unfinished-")? + 1;
+        let length = line[from..].find(['/', '"', '>'])?;
+        Some(line[from..from + length].to_owned())
+    };
     // By folder: the number of the line that creates it, and of the last line that writes to it.
     let (mut created, mut last_written) = (BTreeMap::new(), BTreeMap::new());
     // The lines where each sync of contents begins and ends, and where the ledger is synced; the number of renames.
@@ -109,57 +107,6 @@ fn replaced_folders_are_deleted_after_all_renames() {
     assert_eq!(exchanged, 300);
     assert!(last_exchange.expect("an exchange") < first_deletion.expect("a deletion"));
     assert_eq!(std::fs::read_dir(lab.path("pki/nodes")).expect("a folder").count(), 300, "nothing replaced is left");
-}
-
-/// A batch overwrites the files that the batch before it replaced.
-#[test]
-fn replaced_files_are_overwritten_only_after_their_replacement_is_synced() {
-    needs!("strace");
-    let lab = fleet_of(300);
-    assert!(run(&lab, &["issue-master", "--all"]).status.success());
-    assert!(run(&lab, &["issue-node", "--all"]).status.success());
-    let links = [0, 150, 299].map(|node| (lab.path(&format!("pki/nodes/node-{node}/kubelet-client.key")), node));
-    let links = links.map(|(key, node)| (std::fs::read(&key).expect("a key"), key, lab.path(&format!("kept-{node}"))));
-    for (_, key, link) in &links {
-        std::fs::hard_link(key, link).expect("linked");
-    }
-    let calls = calls_of(&lab, "rename,renameat2,syncfs", &["issue-node", "--all", "--reissue"]);
-    let (mut replaced, mut synced, mut overwritten) = (BTreeSet::new(), BTreeSet::new(), 0);
-    for line in calls.lines() {
-        if line.contains("RENAME_EXCHANGE") {
-            replaced.extend(staged_folder(line));
-        } else if line.contains("syncfs") && line.ends_with("= 0") {
-            synced.append(&mut replaced);
-        } else if line.contains(" rename(") && line.contains("/kubelet-") {
-            let folder = staged_folder(line).unwrap_or_else(|| panic!("a file in its place is moved: {line}"));
-            assert!(synced.contains(&folder), "{line}");
-            overwritten += 1;
-        }
-    }
-    assert!(overwritten > 300, "{overwritten} files");
-    for (old, key, link) in links {
-        assert!(std::fs::read(link).expect("a key") == old, "another name of a replaced file keeps its content");
-        assert!(std::fs::read(key).expect("a key") != old);
-    }
-    assert!(run(&lab, &["verify", "--offline"]).status.success());
-}
-
-#[test]
-fn a_reissue_killed_while_it_reuses_files_leaves_each_host_complete() {
-    needs!("strace");
-    let lab = fleet_of(300);
-    assert!(run(&lab, &["issue-master", "--all"]).status.success());
-    assert!(run(&lab, &["issue-node", "--all"]).status.success());
-    for nth in [1, 90] {
-        kill_at(&lab, "rename", nth, None, &["issue-node", "--all", "--reissue"]);
-        let folders = || std::fs::read_dir(lab.path("pki/nodes")).expect("a folder").count();
-        assert!(folders() > 300, "replaced and unfinished folders are left");
-        let plan = present_node_plan(&lab);
-        assert!(plan.names().is_empty() && plan.kept == 600, "{plan:?}");
-        assert!(run(&lab, &["issue-node", "--all"]).status.success());
-        assert_eq!(folders(), 300);
-        assert!(run(&lab, &["verify", "--offline"]).status.success());
-    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The bare work under each command, as simple as possible, on all cores where it can be divided.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compress, Compression, FlushCompress};
@@ -23,9 +22,6 @@ const MESSAGE: [u8; 400] = [7; 400];
 
 /// The names of a folder's files.
 const FILES: [&str; 4] = ["a", "b", "c", "d"];
-
-/// The folders that are replaced between two syncs.
-const BATCH: usize = 1024;
 
 /// The threads that delete at the same time; most of the time they wait for the disk.
 const DELETING_THREADS: usize = 64;
@@ -95,48 +91,28 @@ fn create_folder(folder: &Path, sample: &Credentials) {
     }
 }
 
-/// For each folder of [`create_folders`] a new one with as many files, put in its place after a sync. A batch overwrites the
-/// files that the batch before it replaced. What is left is deleted at the end, by many threads.
+/// For each folder of [`create_folders`] a new one with as many files, put in its place after a sync. What was replaced is
+/// deleted at the end, by many threads.
 pub(crate) fn replace_folders(place: &Path, count: usize, sample: &Credentials) {
     let new = |i: usize| place.join(format!(".{i}"));
-    let replace = |i: usize| match i.checked_sub(BATCH) {
-        Some(replaced) => reuse_folder(&new(replaced), &new(i), sample),
-        None => create_folder(&new(i), sample),
-    };
-    for from in (0..count).step_by(BATCH) {
-        let batch = from..count.min(from + BATCH);
-        batch.clone().into_par_iter().for_each(replace);
-        settle(place);
-        for i in batch {
-            renameat_with(CWD, new(i), CWD, place.join(i.to_string()), RenameFlags::EXCHANGE).expect("exchanged");
-        }
-        settle(place);
+    (0..count).into_par_iter().for_each(|i| create_folder(&new(i), sample));
+    settle(place);
+    for i in 0..count {
+        renameat_with(CWD, new(i), CWD, place.join(i.to_string()), RenameFlags::EXCHANGE).expect("exchanged");
     }
+    settle(place);
     let delete = |i: usize| {
         let folder = new(i);
         // Open until its name is gone, so that it is not freed under the lock of its parent folder.
         let open = File::open(&folder).expect("the folder");
-        if i + BATCH >= count {
-            FILES.iter().for_each(|name| fs::remove_file(folder.join(name)).expect("deleted"));
+        for name in FILES {
+            fs::remove_file(folder.join(name)).expect("deleted");
         }
         fs::remove_dir(&folder).expect("deleted");
         drop(open);
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(DELETING_THREADS).build().expect("threads");
     pool.install(|| (0..count).into_par_iter().for_each(delete));
-}
-
-/// A new folder with the files of a replaced one, overwritten.
-fn reuse_folder(replaced: &Path, folder: &Path, sample: &Credentials) {
-    fs::create_dir(folder).expect("a new folder");
-    for (name, size) in FILES.iter().zip(&sample.sizes) {
-        let path = folder.join(name);
-        fs::rename(replaced.join(name), &path).expect("moved");
-        // A whole page, so that the old content need not be read.
-        let mut file = fs::OpenOptions::new().write(true).open(&path).expect("the file");
-        file.write_all(&[b'x'; 4096]).expect("written");
-        file.set_len(*size as u64).expect("cut");
-    }
 }
 
 /// Makes ext4 put each folder in `place` into block groups of its own, as it does with the users' folders in `/home`.

@@ -115,7 +115,7 @@ impl Rows {
             reissue: row("issue-node --all --reissue", "issue-node --all, the first time", Some(1.5)),
             reissue_bare: row(
                 "the same",
-                "ring's keys, signatures, verifications + files with syncfs, exchanged, reused + SQLite",
+                "ring's keys, signatures, verifications + files with syncfs, exchanged, deleted + SQLite",
                 None,
             ),
             renew: row("renew --all, all due", "issue-node --all, the first time", Some(1.5)),

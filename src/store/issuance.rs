@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::layout::Layout;
 use super::ledger::certificates::Entry;
 use super::ledger::{AuditContext, Ledger};
-use super::staged::{ReplacedFolder, StagedFolder};
+use super::staged::StagedFolder;
 use super::verification_cache::{self, CacheEntry};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, Policy, Profile, TABLE};
@@ -147,15 +147,6 @@ pub fn record(
     ledger.record_with_cache(&entries, verified, &AuditContext { at: issuer.now, by: issuer.by })
 }
 
-/// A batch that is on the disk.
-#[derive(Debug)]
-pub struct CommittedBatch {
-    /// The cache entries of its files.
-    pub cache_entries: Vec<CacheEntry>,
-    /// The folders that it replaced.
-    pub replaced: Vec<ReplacedFolder>,
-}
-
 /// A batch of folders under temporary names. They are removed on drop unless they are committed.
 #[derive(Debug)]
 pub struct StagedBatch {
@@ -165,21 +156,12 @@ pub struct StagedBatch {
 
 /// Writes the folders of a recorded batch under temporary names, without syncing them.
 ///
-/// The files of folders that an earlier batch replaced are overwritten, as far as there are enough of them. Otherwise, as
-/// many files would be created as are deleted at the end of the run.
-///
 /// # Errors
 /// Returns the system's error. In that case, the ledger has certificates that are in no file; nothing else remains.
-pub fn stage(
-    layout: &Layout,
-    batch: &[StagedCredentials],
-    replaced: Vec<ReplacedFolder>,
-) -> Result<StagedBatch, StoreError> {
-    let mut replaced = replaced.into_iter();
+pub fn stage(layout: &Layout, batch: &[StagedCredentials]) -> Result<StagedBatch, StoreError> {
     // Sequentially, because the kernel creates only one folder at a time in a parent folder, and waiting threads would
     // only spin.
-    let begin = |credentials| begin(layout, credentials).map(|folder| folder.reusing(replaced.next()));
-    let created = batch.iter().map(begin).collect::<Result<Vec<_>, _>>()?;
+    let created = batch.iter().map(|credentials| begin(layout, credentials)).collect::<Result<Vec<_>, _>>()?;
     let staged = created.into_par_iter().zip(batch).map(|(folder, credentials)| fill(folder, credentials));
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
     let (staged, cache_entries): (Vec<StagedFolder>, Vec<CacheEntry>) = staged.into_iter().unzip();
@@ -187,21 +169,20 @@ pub fn stage(
 }
 
 impl StagedBatch {
-    /// Syncs the batch to the disk, then renames each folder to its final name. Durable on return.
+    /// Syncs the batch to the disk, then renames each folder to its final name. Returns the cache entries. Durable on
+    /// return.
     ///
     /// If this fails or the machine crashes, the ledger has certificates that are in no file, and every folder is
     /// either the old or the new one. Replaced folders are left for [`sweep`].
     ///
     /// # Errors
     /// Returns the system's error.
-    pub fn commit(self, layout: &Layout) -> Result<CommittedBatch, StoreError> {
+    pub fn commit(self, layout: &Layout) -> Result<Vec<CacheEntry>, StoreError> {
         // Contents are synced before names change, because after a power failure an existing folder must be complete.
         files::sync_all(&layout.pki())?;
-        let published = self.staged.into_iter().map(StagedFolder::publish_leaving_replaced);
-        let published = published.collect::<Result<Vec<_>, _>>()?;
+        self.staged.into_iter().try_for_each(StagedFolder::publish_leaving_replaced)?;
         files::sync_all(&layout.pki())?;
-        let replaced = published.into_iter().flatten().collect();
-        Ok(CommittedBatch { cache_entries: self.cache_entries, replaced })
+        Ok(self.cache_entries)
     }
 }
 

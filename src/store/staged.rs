@@ -9,8 +9,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::StoreError;
 use super::files::{
-    Durable, FOLDER, create_folder, exists, give_folder, parent, remove_own_folder, rename, reuse, sync_all,
-    sync_folder, unfinished_sibling, write_file,
+    Durable, FOLDER, create_folder, exists, give_folder, parent, remove_own_folder, rename, sync_all, sync_folder,
+    unfinished_sibling, write_file,
 };
 use super::identity::Identity;
 
@@ -80,13 +80,7 @@ pub struct StagedFolder {
     unfinished: PathBuf,
     place: PathBuf,
     published: bool,
-    /// A replaced folder whose files are reused.
-    replaced: Option<ReplacedFolder>,
 }
-
-/// A folder that was replaced, under a temporary name. [`super::files::sweep`] removes it.
-#[derive(Debug)]
-pub struct ReplacedFolder(PathBuf);
 
 impl StagedFolder {
     /// Creates a temporary folder that will be renamed to `place`, whose parent must exist.
@@ -100,15 +94,7 @@ impl StagedFolder {
             .create(&unfinished)
             .map_err(|error| StoreError::io("create", &unfinished, &error))?;
         give_folder(&unfinished);
-        Ok(Self { unfinished, place: place.to_owned(), published: false, replaced: None })
-    }
-
-    /// Reuses the files of a folder that was replaced: [`StagedFolder::add`] overwrites the file of the same name
-    /// instead of creating one. That the folder was replaced must already be on the disk.
-    #[must_use]
-    pub fn reusing(mut self, replaced: Option<ReplacedFolder>) -> Self {
-        self.replaced = replaced;
-        self
+        Ok(Self { unfinished, place: place.to_owned(), published: false })
     }
 
     /// Adds a file, and returns its identity. It is on the disk only after [`sync_all`].
@@ -117,11 +103,7 @@ impl StagedFolder {
     /// Returns the system's error.
     pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<Identity, StoreError> {
         let path = self.unfinished.join(name);
-        let reused = match &self.replaced {
-            Some(ReplacedFolder(folder)) => reuse(&folder.join(name), &path, bytes, mode)?,
-            None => None,
-        };
-        let file = reused.map_or_else(|| write_file(&path, bytes, mode, Durable::WithTheBatch), Ok)?;
+        let file = write_file(&path, bytes, mode, Durable::WithTheBatch)?;
         let metadata = file.metadata().map_err(|error| StoreError::io("write", &path, &error))?;
         Ok(Identity::of(&metadata))
     }
@@ -206,20 +188,16 @@ impl StagedFolder {
         self.exchange().map(drop)
     }
 
-    /// Like [`StagedFolder::publish`], but leaves the replaced folder under a temporary name, and returns it, if there was
-    /// one.
+    /// Like [`StagedFolder::publish`], but leaves the replaced folder under a temporary name, for
+    /// [`super::files::sweep`].
     ///
     /// A file system may be slow to create files while others are being deleted: ext4 does not reuse an inode that was
-    /// just freed, and searches for another. Therefore a run that replaces many folders reuses their files, and deletes
-    /// all folders at the end.
+    /// just freed, and searches for another. Therefore a run that replaces many folders deletes all of them at the end.
     ///
     /// # Errors
     /// Returns the errors of [`StagedFolder::publish`].
-    pub fn publish_leaving_replaced(self) -> Result<Option<ReplacedFolder>, StoreError> {
-        let mut folder = self.exchange()?;
-        let replaced = (!folder.published).then(|| ReplacedFolder(folder.unfinished.clone()));
-        folder.published = true;
-        Ok(replaced)
+    pub fn publish_leaving_replaced(self) -> Result<(), StoreError> {
+        self.exchange().map(|mut replaced| replaced.published = true)
     }
 
     /// Renames the folder to its final path, and returns the replaced folder under a temporary name, if there was one.
@@ -276,18 +254,10 @@ mod tests {
         assert_eq!(names_in(&place), Ok(vec!["b".to_owned()]));
         let third = StagedFolder::begin(&place).expect("created");
         third.add("c", b"3", PUBLIC).expect("added");
-        let replaced = third.publish_leaving_replaced().expect("exchanged");
+        third.publish_leaving_replaced().expect("exchanged");
         assert_eq!(names_in(&place), Ok(vec!["c".to_owned()]));
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 2, "the replaced folder waits to be swept");
-        let other = dir.path().join("worker-2");
-        let fourth = StagedFolder::begin(&other).expect("created").reusing(replaced);
-        fourth.add("b", b"4", PUBLIC).expect("reused");
-        fourth.add("d", b"4", PUBLIC).expect("added");
-        assert!(fourth.publish_leaving_replaced().expect("published").is_none(), "it replaces nothing");
-        assert_eq!(names_in(&other), Ok(vec!["b".to_owned(), "d".to_owned()]));
-        assert_eq!((names_in(&place), read(&other.join("b"), 9)), (Ok(vec!["c".to_owned()]), Ok(b"4".to_vec())));
         sweep(dir.path()).expect("swept");
-        fs::remove_dir_all(&other).expect("removed");
         let dropped = StagedFolder::begin(&place).expect("created");
         drop(dropped);
         std::mem::forget(StagedFolder::begin(&place).expect("a killed process's"));

@@ -90,20 +90,14 @@ impl Signing<'_> {
             lock_unpoisoned(&written).recorded += entries.len();
             Ok(made)
         };
-        let mut replaced = Vec::new();
         let commit = |batch: &[&SubjectPlan], made: Vec<StagedCredentials>| {
             // Files are created only here: while the disk commits a batch, creating them would block.
-            let unused = std::mem::take(&mut replaced);
-            let stage = || issuance::stage(&self.env.layout, &made, unused);
-            let staged = match &writers {
-                Some(writers) => writers.install(stage),
-                None => stage(),
-            }?;
+            let stage = || issuance::stage(&self.env.layout, &made);
+            let staged = writers.as_ref().map_or_else(stage, |writers| writers.install(stage))?;
             // The keys are wiped, and their memory is free for the next batch, while the disk is synced.
             drop(made);
-            let committed = staged.commit(&self.env.layout)?;
-            replaced = committed.replaced;
-            lock_unpoisoned(&written).all.extend(committed.cache_entries);
+            let entries = staged.commit(&self.env.layout)?;
+            lock_unpoisoned(&written).all.extend(entries);
             progress.add(certificates_in(batch) as u64);
             Ok(())
         };
@@ -121,7 +115,7 @@ impl Signing<'_> {
             // the files again.
             let _ = ledger.cache_verified(written.not_recorded());
         }
-        // Replaced folders are deleted at the end, because deleting slows down creating.
+        // Replaced files are deleted at the end, because deleting files slows down creating others.
         let swept = issuance::sweep(&self.env.layout);
         done?;
         swept?;

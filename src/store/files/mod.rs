@@ -6,7 +6,6 @@ mod new_file;
 mod owner;
 mod read;
 mod remove;
-mod reuse;
 mod sync;
 mod write;
 
@@ -27,6 +26,5 @@ pub(super) use list::list;
 pub(super) use metadata::is_empty;
 pub(super) use owner::{give_file, give_folder};
 pub(super) use remove::remove_own_folder;
-pub(super) use reuse::reuse;
 pub(super) use sync::sync_folder;
 pub(super) use write::{Durable, parent, rename, unfinished_sibling, write_file, write_with_the_batch};

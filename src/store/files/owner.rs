@@ -21,11 +21,6 @@ pub(in crate::store) fn give_folder(path: &Path) {
     }
 }
 
-/// Returns the owner and the group of a file that this process creates at `path`.
-pub(super) fn owner_of_new(path: &Path) -> (u32, u32) {
-    other_owner(path).unwrap_or_else(|| (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()))
-}
-
 /// Returns the owner and the group of the folder of `path`, if this process runs as root and the folder is another
 /// user's.
 fn other_owner(path: &Path) -> Option<(u32, u32)> {

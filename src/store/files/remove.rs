@@ -66,8 +66,7 @@ pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
 pub(in crate::store) fn remove_own_folder(path: &Path) -> io::Result<()> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
     let open = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
-    // Most are empty after a run that reused the files in them.
-    let removed = fs::remove_dir(path).or_else(|_| fs::remove_dir_all(path)).or_else(|error| {
+    let removed = fs::remove_dir_all(path).or_else(|error| {
         if error.kind() != io::ErrorKind::PermissionDenied {
             return Err(error);
         }
