@@ -33,7 +33,7 @@ use crate::store::rotation;
 pub struct NextOptions {
     /// The role.
     pub role: CaRole,
-    /// The report of a run of `verify --phase`: the file and its content.
+    /// The report of a run of `verify --phase`: the file and its content. `None` to complete what a killed command recorded.
     pub report: Option<(PathBuf, Vec<u8>)>,
     /// Whether to begin before programs must have read their files again.
     pub no_wait: bool,
@@ -122,6 +122,9 @@ pub fn next(
     let target = Target::after(present.phase, role);
     let fingerprints = (present.old, present.new);
     if !state::is_recorded(&ledger, role, target.as_str(), fingerprints)? {
+        if options.report.is_none() {
+            return Err(begun_meanwhile().into());
+        }
         let evidence = evidence(options.report.as_ref(), (role, present), (cluster, env))?;
         check_gate(options, present, evidence, &mut ledger, (cluster, env), observer)?;
         if target == Target::Retire && !options.keep_old_key && !options.confirmed {
@@ -177,6 +180,12 @@ fn retire(keep_old_key: bool, trust: &TrustBundle, present: &Rotation, env: &Env
     let over = trust.with_states((present.old, present.new), (CaState::Retired, CaState::Active));
     ca::write_trust(&env.layout, &over.map_err(|error| inconsistent(&env.layout, role, error))?)?;
     Ok(rotation::remove(&env.layout, role)?)
+}
+
+/// Returns the error of a command that is to complete what another one recorded, if that has been completed meanwhile.
+pub(super) fn begun_meanwhile() -> RotateError {
+    let path = PathBuf::from("the proof of the phase before");
+    RotateError::Report { path, why: "another command has begun this phase meanwhile".to_owned() }
 }
 
 /// Reads the report of the options, if there is one, as the proof of the present phase.
