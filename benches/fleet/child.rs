@@ -19,7 +19,7 @@ pub(crate) struct Run {
 
 /// Runs `program` in `dir`. It has to succeed.
 pub(crate) fn run(program: &Path, args: &[&str], dir: &Path) -> Run {
-    let (begun, used) = (Instant::now(), cost::of_children());
+    let (start, used) = (Instant::now(), cost::of_children());
     let mut child = Command::new(program)
         .args(args)
         .current_dir(dir)
@@ -39,7 +39,7 @@ pub(crate) fn run(program: &Path, args: &[&str], dir: &Path) -> Run {
         peak
     });
     let ended = child.wait().expect("the program ends");
-    let cost = Cost { elapsed: begun.elapsed(), processor: cost::of_children() - used };
+    let cost = Cost { elapsed: start.elapsed(), processor: cost::of_children() - used };
     assert!(ended.success(), "{} {}: {ended}", program.display(), args.join(" "));
     Run { cost, peak: looked.join().expect("the watch ends") }
 }

@@ -27,9 +27,9 @@ impl Sum for Cost {
 
 /// Returns the time that the work of this process took.
 pub(crate) fn of<T>(work: impl FnOnce() -> T) -> Cost {
-    let (begun, used) = (Instant::now(), processor_time(OWN));
+    let (start, used) = (Instant::now(), processor_time(OWN));
     std::hint::black_box(work());
-    Cost { elapsed: begun.elapsed(), processor: processor_time(OWN) - used }
+    Cost { elapsed: start.elapsed(), processor: processor_time(OWN) - used }
 }
 
 /// Returns the processor time of all children that ended.

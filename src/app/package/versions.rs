@@ -74,7 +74,7 @@ pub(super) fn record(ledger: &mut Ledger, hosts: &[Roles<'_>], settings: &Settin
     if settings.with_units || !ledger.hosts_with_units()?.is_empty() {
         ledger.record_units(names(), settings.with_units)?;
     }
-    // Each transaction waits for the disk, so one that would change nothing is not begun.
+    // Each transaction waits for the disk, so none is started that would change nothing.
     let (known, images) = (ledger.images()?, settings.to_string());
     let changed: Vec<&HostName> = masters(hosts).filter(|name| known.get(name.as_str()) != Some(&images)).collect();
     if changed.is_empty() {

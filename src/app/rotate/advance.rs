@@ -123,7 +123,7 @@ pub fn next(
     let fingerprints = (present.old, present.new);
     if !state::is_recorded(&ledger, role, target.as_str(), fingerprints)? {
         if options.report.is_none() {
-            return Err(begun_meanwhile().into());
+            return Err(completed_by_another().into());
         }
         let evidence = evidence(options.report.as_ref(), (role, present), (cluster, env))?;
         check_gate(options, present, evidence, &mut ledger, (cluster, env), observer)?;
@@ -183,9 +183,9 @@ fn retire(keep_old_key: bool, trust: &TrustBundle, present: &Rotation, env: &Env
 }
 
 /// Returns the error of a command that is to complete what another one recorded, if that has been completed meanwhile.
-pub(super) fn begun_meanwhile() -> RotateError {
+pub(super) fn completed_by_another() -> RotateError {
     let path = PathBuf::from("the proof of the phase before");
-    RotateError::Report { path, why: "another command has begun this phase meanwhile".to_owned() }
+    RotateError::Report { path, why: "another command began this phase meanwhile".to_owned() }
 }
 
 /// Reads the report of the options, if there is one, as the proof of the present phase.

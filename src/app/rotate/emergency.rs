@@ -39,7 +39,7 @@ pub struct EmergencyReport {
     pub role: CaRole,
     /// The rotation, which is in its last phase.
     pub rotation: Rotation,
-    /// The phase before it; the last phase if a killed command had already begun it.
+    /// The phase before it; the last phase if a killed command already started it.
     pub from: Phase,
     /// What changes on hosts, and what has to be restarted.
     pub plan: PhasePlan,

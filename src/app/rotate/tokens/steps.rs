@@ -12,7 +12,7 @@ use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::issue::IssuanceError;
 use crate::app::observer::Observer;
-use crate::app::rotate::advance::begun_meanwhile;
+use crate::app::rotate::advance::completed_by_another;
 use crate::app::rotate::gate::{Expectation, GateReport, parse_for};
 use crate::app::rotate::state::{PROVEN, is_recorded_of, record_of};
 use crate::cluster::spec::Cluster;
@@ -165,7 +165,7 @@ pub fn next(
     let fingerprints = (present.old, present.new);
     if !is_recorded_of(&ledger, TOKEN_ROLE, target.as_str(), fingerprints)? {
         if options.report.is_none() {
-            return Err(begun_meanwhile().into());
+            return Err(completed_by_another().into());
         }
         check_gate(options, &present, &mut ledger, (cluster, env))?;
         if target == TokenTarget::Retire && !options.keep_old_key && !options.confirmed {
