@@ -1,4 +1,4 @@
-//! Responds to dry-run writes of nodes according to the admission policies.
+//! Responds to dry-run writes of kubelets as the admission policies decide.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -10,13 +10,15 @@ use super::state::{AuthenticatedClient, ServerState};
 /// The UID of every Node.
 const NODE_UID: &str = "6d1b3c1e-0000-4000-8000-000000000000";
 
-/// A dry-run write of a node.
+/// A dry-run write of a kubelet, with the name of its node.
 pub(super) enum DryRun<'a> {
+    /// A patch of its own Node.
     Node(&'a str),
+    /// A new pod.
     Pod(&'a str),
 }
 
-/// Returns the dry-run write of a request; other writes are not simulated.
+/// Returns the dry-run write that a request is; `None` for all other requests.
 pub(super) fn of_request<'a>(
     state: &'a ServerState,
     client: &AuthenticatedClient,
@@ -33,9 +35,9 @@ pub(super) fn of_request<'a>(
 }
 
 impl DryRun<'_> {
-    /// Responds like the admission policies of `accounts: kubelet`.
+    /// Responds like the admission policies for `accounts: kubelet`.
     pub(super) fn respond(&self, state: &ServerState, body: &Value) -> HttpResponse {
-        let admits = state.fault == Some(InjectedFault::NoAdmission);
+        let admits_all = state.fault == Some(InjectedFault::NoAdmission);
         let refused = |what: &str, policy: &str, message: &str| {
             let message = format!(
                 "{what} is forbidden: ValidatingAdmissionPolicy 'clusterctl-kubelets-{policy}' with binding \
@@ -45,8 +47,8 @@ impl DryRun<'_> {
         };
         let metadata = |name: &str| json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": name, "uid": NODE_UID}});
         match self {
-            Self::Node(own) if !admits && body.pointer("/spec/taints").is_some() => {
-                refused(&format!("nodes \"{own}\""), "nodes", "a node does not change its taints")
+            Self::Node(own) if !admits_all && body.pointer("/spec/taints").is_some() => {
+                refused(&format!("nodes \"{own}\""), "nodes", "a node must not change its taints")
             }
             Self::Node(own) => response::object(state, StatusCode::OK, &metadata(own)),
             Self::Pod(own) => {
@@ -54,13 +56,13 @@ impl DryRun<'_> {
                 let on = body.pointer("/spec/nodeName").and_then(Value::as_str);
                 let owner = body.pointer("/metadata/ownerReferences/0/uid").and_then(Value::as_str);
                 let pod = format!("pods \"{name}\"");
-                match (admits, on == Some(*own), owner == Some(NODE_UID)) {
+                match (admits_all, on == Some(*own), owner == Some(NODE_UID)) {
                     (true, ..) | (_, true, true) => response::object(state, StatusCode::CREATED, &metadata(name)),
                     (_, false, _) => {
-                        let words = "a node writes the pods alone whose spec.nodeName is its own";
+                        let words = "a node may only write pods whose spec.nodeName is its own";
                         refused(&pod, "pods", words)
                     }
-                    _ => refused(&pod, "pods", "a node creates mirror pods alone, owned by its own Node"),
+                    _ => refused(&pod, "pods", "a node may only create mirror pods that its own Node owns"),
                 }
             }
         }
