@@ -117,7 +117,7 @@ impl fmt::Display for CredentialProblem {
                 )
             }
             Self::KeyOnHost { not_after } => {
-                write!(f, "its key is on its host alone; valid until {}", stamp(*not_after))
+                write!(f, "only its host has its key; valid until {}", stamp(*not_after))
             }
             Self::Unreadable(error) => error.fmt(f),
             Self::NotPem(path, error) => write!(f, "{}: {error}", path.display()),

@@ -1,4 +1,4 @@
-//! The state of a bootstrap endpoint: registration tokens by their public halves, and one signed record per cluster.
+//! The state of a bootstrap endpoint: the public keys of registration tokens, and one signed record per cluster.
 //! Nothing in it is secret.
 
 use std::path::{Path, PathBuf};
@@ -15,18 +15,19 @@ use crate::cluster::duration::stamp;
 use crate::enrol::record::MAX_RECORD;
 use crate::pki::fingerprint::Fingerprint;
 
+/// The largest file of registration tokens, in bytes.
 const LIMIT: u64 = 4 << 20;
 
-/// A registration token, as its endpoint knows it.
+/// A registration token as the endpoint stores it, without the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
     /// The token's id.
     pub id: String,
-    /// The public key that is derived from its secret, as SubjectPublicKeyInfo.
+    /// The public key that is derived from the token's secret, as SubjectPublicKeyInfo.
     pub public_key: Vec<u8>,
-    /// The end of its validity, for a cluster that is not registered yet.
+    /// The time until which a cluster can be registered with it.
     pub expires: OffsetDateTime,
-    /// The cluster that was registered with it.
+    /// The cluster that was registered with it, if any.
     pub cluster: Option<Fingerprint>,
 }
 
@@ -39,10 +40,10 @@ struct Row {
     cluster: Option<Fingerprint>,
 }
 
-/// The time that a change of the registration tokens waits for another one.
+/// How long a change of the registration tokens waits for another process that changes them.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The folder of a bootstrap endpoint.
+/// The folder of a bootstrap endpoint's state.
 #[derive(Debug, Clone)]
 pub struct BootstrapFolder(PathBuf);
 
@@ -91,7 +92,7 @@ impl BootstrapFolder {
         rows.into_iter().map(parse).collect()
     }
 
-    /// Takes the lock that one server of this folder has, waiting up to `patience` for another one.
+    /// Takes the lock that allows one server at a time to use this folder, waiting up to `patience` for another server.
     ///
     /// # Errors
     /// Returns [`StoreError::Locked`] if another server has it.
@@ -125,7 +126,7 @@ impl BootstrapFolder {
             cluster: one.cluster,
         };
         let rows: Vec<Row> = all.iter().map(row).collect();
-        // Texts and numbers always have a JSON form.
+        // Strings and numbers can always be serialized.
         let json = serde_json::to_vec_pretty(&rows).unwrap_or_default();
         files::replace(&self.registrations_file(), &json, files::PRIVATE)
     }

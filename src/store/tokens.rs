@@ -1,4 +1,4 @@
-//! The file of one-time tokens, readable by its owner alone: `pki/tokens.json`.
+//! The file of one-time tokens, readable only by its owner: `pki/tokens.json`.
 
 use std::path::Path;
 

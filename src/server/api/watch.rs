@@ -190,7 +190,7 @@ impl Watch {
             return false;
         }
         self.version = event.version;
-        self.selection.has(&event.request) && self.client.may_see(&event.request)
+        self.selection.includes(&event.request) && self.client.may_see(&event.request)
     }
 
     fn line(&self, event: &Event) -> Bytes {

@@ -244,7 +244,7 @@ impl Ledger {
             // Immediate, because a transaction that reads before it writes fails if another process wrote in between.
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
-            wal::count(&transaction)?;
+            wal::increment(&transaction)?;
             transaction.commit().map(|()| done)
         };
         run(&mut self.connection).map_err(|error| store_error(&self.path, &error))
@@ -261,7 +261,7 @@ impl Drop for Ledger {
     fn drop(&mut self) {
         if self.writes {
             // Pages that a reader still needs stay in the log. That reader or the next command moves them.
-            let _ = wal::empty(&self.connection);
+            let _ = wal::checkpoint(&self.connection);
         }
     }
 }

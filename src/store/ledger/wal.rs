@@ -22,11 +22,11 @@ use crate::store::error::StoreError;
 const NUMBER: usize = 68;
 /// The bytes of the first page that are read.
 const PREFIX: usize = 100;
-/// The sizes of the log's header, and of the header of each page in it (sqlite.org/fileformat2.html, § 4.1).
+/// The sizes of the log's header, and of the header of each frame, a page in the log (sqlite.org/fileformat2.html, § 4.1).
 const WAL_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-/// The number of attempts: if the log and the database do not match, both are read again, because a running command may
-/// have moved pages in between.
+/// The number of attempts. If the log and the database do not match, both are read again, because a running command may
+/// have moved pages from the log to the database in between.
 const ATTEMPTS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -38,7 +38,7 @@ pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
 }
 
 /// Increments the number in the first page, as a part of a transaction.
-pub(super) fn count(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+pub(super) fn increment(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let number: i32 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
     transaction.pragma_update(None, "application_id", number.wrapping_add(1))
 }
@@ -74,8 +74,8 @@ fn belongs(database: &Path, log: &Path) -> io::Result<bool> {
     Ok(number.wrapping_sub(*numbers.start()) <= numbers.end().wrapping_sub(*numbers.start()))
 }
 
-/// Returns the numbers of the databases that a log belongs to; `None` if it has no first page, and therefore no
-/// transaction of clusterctl.
+/// Returns the numbers of the databases to which a log belongs; `None` if the log has no copy of the first page, and
+/// therefore no transaction of clusterctl.
 fn numbers_in(log: &File) -> io::Result<Option<RangeInclusive<u32>>> {
     let Some(header) = read::<WAL_HEADER>(log, 0)? else { return Ok(None) };
     let (page_size, salts) = (u64::from(u32_at(&header, 8)), &header[16..24]);
@@ -110,8 +110,10 @@ fn read<const N: usize>(file: &File, offset: u64) -> io::Result<Option<[u8; N]>>
     }
 }
 
-/// Moves the log into the database and empties it, except for pages that a reader needs.
-pub(super) fn empty(connection: &Connection) -> rusqlite::Result<()> {
+/// Moves the log into the database and empties it (a checkpoint), except for pages that a reader still needs.
+///
+/// Does not wait for readers.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::ZERO)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }

@@ -18,7 +18,7 @@ use crate::store::files::PRIVATE;
 
 /// The time after which a transaction fails while another process locks the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The number of pages in the log after which it is moved into the database.
+/// The number of pages in the write-ahead log that starts a checkpoint.
 const LOG_PAGES: u32 = 4096;
 /// The number of prepared statements that are kept.
 const STATEMENTS: usize = 64;
@@ -28,7 +28,8 @@ const STATEMENTS: usize = 64;
 pub struct Queue {
     connection: Connection,
     path: PathBuf,
-    /// The open requests that this connection changed lately, by name. They are read from here, as nothing else changes them.
+    /// The open requests that this connection changed last, by name: a cache, which stays current because no other
+    /// connection makes changes.
     recent: Recent,
 }
 
@@ -42,7 +43,7 @@ impl Queue {
     /// Returns an error if it cannot be opened, is damaged, or was written by a later version.
     pub fn open(path: &Path) -> Result<Self, QueueError> {
         let failed = |cause, reason| QueueError::Database { path: path.to_owned(), cause, reason };
-        // SQLite would create it readable by all users. The log inherits the mode.
+        // SQLite would create a file that all users can read. The write-ahead log gets the mode of the database.
         OpenOptions::new()
             .create(true)
             .append(true)
@@ -65,7 +66,7 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Opens an existing queue for reading, beside the process that changes it.
+    /// Opens an existing queue for reading, while another process may change it.
     ///
     /// # Errors
     /// Returns an error if it cannot be opened or is damaged.
@@ -102,8 +103,8 @@ impl Queue {
 
     /// Makes changes in one transaction, which is durable on return, and returns a result for each and the events.
     ///
-    /// If the database fails, the changes are made one by one, so that one that cannot be written does not hold up the
-    /// others.
+    /// If the database fails for another reason than a lock, the changes are made one by one, so that one that cannot be
+    /// written does not prevent the others.
     pub fn commit(&mut self, changes: &[Change], now: OffsetDateTime) -> (Vec<Outcome>, Vec<Published>) {
         match self.transact(changes, now) {
             Ok(done) => done,
@@ -129,7 +130,7 @@ impl Queue {
         changes: &[Change],
         now: OffsetDateTime,
     ) -> Result<(Vec<Outcome>, Vec<Published>), QueueError> {
-        // If the transaction fails, nothing of it is kept.
+        // If the transaction fails, the cache stays empty.
         let recent = std::mem::take(&mut self.recent);
         let run = |connection: &mut Connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -1,4 +1,4 @@
-//! The events of requests, with who caused each and why.
+//! The history of requests: their events, with the user who caused each, and the reason.
 
 use rusqlite::{Connection, Row};
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub struct QueueEvent {
     pub kind: String,
     /// The request's name.
     pub request: String,
-    /// The host that it is for.
+    /// The host that the request is for.
     pub host: String,
     /// The reason of a decision; empty for other events.
     pub reason: String,
@@ -41,7 +41,7 @@ impl QueueEvent {
     }
 }
 
-/// Returns the reason of a condition in the text of conditions; empty if there is no such condition.
+/// Returns the reason of a condition from the stored conditions (JSON); empty if there is no such condition.
 fn reason_of(conditions: &str, kind: &str) -> String {
     let all: Value = serde_json::from_str(conditions).unwrap_or_default();
     let found = all.as_array().into_iter().flatten().find(|one| one["kind"] == kind);
@@ -53,8 +53,9 @@ fn reason_of(conditions: &str, kind: &str) -> String {
     }
 }
 
-/// Returns a number that precedes those of all requests since a time. They arrive in the order of their numbers, so that not
-/// every row has to be read.
+/// Returns an id that is smaller than those of all requests since a time.
+///
+/// Ids grow with the time of creation, so a binary search finds it.
 fn last_before(connection: &Connection, since: i64) -> rusqlite::Result<i64> {
     let ends = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM requests";
     let (mut low, mut high): (i64, i64) = connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -71,10 +72,11 @@ fn last_before(connection: &Connection, since: i64) -> rusqlite::Result<i64> {
 }
 
 impl Queue {
-    /// Returns the events of requests, in the order in which they were recorded: those of `hosts`, or of all hosts if there
-    /// are none, from `since` on.
+    /// Returns the events of requests since `since`, in the order in which they were recorded, for `hosts`, or for all hosts
+    /// if `hosts` is empty.
     ///
-    /// Certificates that were delivered are left out: the ledger has them.
+    /// Events that certificates were issued are left out, because the ledger has them, and so are those that only change
+    /// annotations or archive a request.
     ///
     /// # Errors
     /// Returns an error if the database fails.
@@ -88,8 +90,8 @@ impl Queue {
         self.read(|connection| connection.prepare(query)?.query_map((since, hosts), QueueEvent::read)?.collect())
     }
 
-    /// Returns requests in the order of their arrival, with those that are no longer listed: those that were created at `since`
-    /// or later, and have a larger number than `after`. The flag tells whether there are more.
+    /// Returns requests that were created at `since` or later and have a larger id than `after`, in the order of arrival,
+    /// including those that are no longer listed. The flag is true if there are more than `limit`.
     ///
     /// # Errors
     /// Returns an error if the database fails.

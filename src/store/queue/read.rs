@@ -22,18 +22,18 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Returns true if the selection has a request.
+    /// Returns true if the selection includes a request.
     #[must_use]
-    pub fn has(&self, request: &StoredRequest) -> bool {
+    pub fn includes(&self, request: &StoredRequest) -> bool {
         self.name.as_ref().is_none_or(|name| *name == request.name)
             && self.signer.as_ref().is_none_or(|signer| *signer == request.signer)
     }
 }
 
-/// A part of the list.
+/// A page of the list of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// The requests, by name.
+    /// The requests, sorted by name.
     pub requests: Vec<StoredRequest>,
     /// The resource version of the whole list.
     pub version: i64,
@@ -58,7 +58,7 @@ impl Queue {
         if let Some(name) = &selection.name {
             return self.in_snapshot(|connection| {
                 let found = by_name(connection, name)?;
-                let found = found.filter(|row| selection.has(row) && row.name.as_str() > after && limit > 0);
+                let found = found.filter(|row| selection.includes(row) && row.name.as_str() > after && limit > 0);
                 Ok(Page { requests: found.into_iter().collect(), version: version(connection)?, has_more: false })
             });
         }
@@ -80,7 +80,8 @@ impl Queue {
 
     /// Returns the requests that changed after a version, with the kind of the change, and the present version.
     ///
-    /// A request that was added and changed meanwhile is returned once, as it is now. At most `limit` are returned.
+    /// A request that was added and changed since then is returned once, as it is now. At most `limit` listed requests and
+    /// `limit` removed ones are read; the selection applies to these.
     ///
     /// # Errors
     /// Returns an error if the database fails.
@@ -92,7 +93,7 @@ impl Queue {
     ) -> Result<(Vec<(Kind, StoredRequest)>, i64), QueueError> {
         let live =
             format!("SELECT {COLUMNS} FROM requests WHERE archived = 0 AND version > ?1 ORDER BY version LIMIT ?2");
-        // Those that are no longer listed have an event of their last version.
+        // A request that is no longer listed has an event with its last version.
         let gone = format!(
             "SELECT {COLUMNS} FROM requests WHERE archived = 1 AND born <= ?1 AND id IN \
              (SELECT request FROM events WHERE version > ?1 AND kind IN ('deleted', 'archived')) \
@@ -103,8 +104,8 @@ impl Queue {
             if let Some(name) = &selection.name
                 && let Some(row) = by_name(connection, name)?.filter(|row| row.born <= after)
             {
-                // The client knows it, and it was not removed: its last change is the only event.
-                let is_new = row.version > after && selection.has(&row);
+                // The client knows this request, and it was not removed, so its last change is the only event.
+                let is_new = row.version > after && selection.includes(&row);
                 return Ok((is_new.then_some((Kind::Modified, row)).into_iter().collect(), version));
             }
             let mut found = Vec::new();
@@ -118,7 +119,7 @@ impl Queue {
                         () if row.born > after => Kind::Added,
                         () => Kind::Modified,
                     };
-                    if selection.has(&row) {
+                    if selection.includes(&row) {
                         found.push((kind, row));
                     }
                 }
