@@ -42,7 +42,7 @@ impl Property {
         match self {
             Self::P1i => "masters find nodes",
             Self::P1ii => "nodes prove who they are",
-            Self::P1iii => "nodes accept masters alone",
+            Self::P1iii => "nodes accept only masters",
             Self::P2i => "nodes find masters",
             Self::P2ii => "masters prove who they are",
             Self::P2iii => "masters know each node",

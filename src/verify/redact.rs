@@ -34,7 +34,7 @@ pub(super) fn configuration(body: &str) -> Option<String> {
     Some(Value::Object(found.collect()).to_string())
 }
 
-/// Returns a key set with the ids of its keys alone; `None` if it is not a key set.
+/// Returns a key set with only the ids of its keys; `None` if it is not a key set.
 pub(super) fn token_keys(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     let ids = body.get("keys")?.as_array()?.iter().map(|key| json!({"kid": key.get("kid")}));

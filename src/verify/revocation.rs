@@ -14,7 +14,7 @@ pub(super) struct Crls<'a> {
     parsed: Vec<Result<Crl, String>>,
 }
 
-/// Whether a path is revoked.
+/// The result of checking whether a path is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Revocation {
     /// A certificate of the path is revoked: the certificate and the evidence.
@@ -74,8 +74,7 @@ impl<'a> Crls<'a> {
     /// Checks a certificate of a path against the CRLs of its own issuer (RFC 5280 § 6.3.3).
     ///
     /// # Errors
-    /// Returns the reason why none of the CRLs is usable; `None` if all of them are from other CAs of the path or the
-    /// target.
+    /// Returns the reasons why none of the CRLs is usable; none if all of them are from other CAs of the path or the target.
     fn judge_certificate(
         &self,
         certificate: &Certificate,

@@ -1,5 +1,5 @@
-//! Pure functions that evaluate the reports of kubelets and API servers: configuration, flags, rights, the list of
-//! nodes. [`super::checks`] turns them into findings.
+//! Pure functions that evaluate what kubelets and API servers report: configuration, flags, rights, the list of nodes.
+//! [`super::checks`] turns the results into findings.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,11 +12,11 @@ use super::remedy::{AuthenticationRemedy, AuthorizationRemedy, ConnectionRemedy,
 use super::target::Peer;
 use crate::cluster::address::Address;
 
-/// A status with its observation and remedy.
+/// The result of an evaluation: a status with its observation and remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Judgement {
     pub(super) status: Status,
-    /// Whether it does not fail the run, even if the check's severity is an error.
+    /// Whether the finding is only a warning, although the check's severity is an error.
     pub(super) warning_only: bool,
     pub(super) observed: String,
     pub(super) remedy: Option<Remedy>,
@@ -32,7 +32,7 @@ impl Judgement {
     }
 }
 
-/// Evaluates a kubelet's configuration, the excerpt of its `/configz`; `None` if it is something else.
+/// Evaluates a kubelet's configuration, an excerpt of its `/configz`; `None` if the answer is something else.
 pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
     let found: Map<String, Value> = serde_json::from_str(&answer.body).ok()?;
     let value = |path: &str| found.get(&format!("/kubeletconfig/{path}"));
@@ -44,7 +44,7 @@ pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
     let webhook = value("authentication/webhook/enabled");
     let client_ca = value("authentication/x509/clientCAFile");
     let mode = value("authorization/mode");
-    // Kubernetes leaves out a port of 0.
+    // The kubelet omits a port of 0.
     let readonly = value("readOnlyPort");
     let file = client_ca.and_then(Value::as_str).is_some_and(|file| !file.is_empty());
     let wrong = [
@@ -54,22 +54,22 @@ pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
         (mode.and_then(Value::as_str) != Some("Webhook"), "authorization.mode", mode),
         (readonly.is_some_and(|port| port.as_u64() != Some(0)), "readOnlyPort", readonly),
     ];
-    let said: Vec<String> = wrong
+    let deviations: Vec<String> = wrong
         .iter()
         .filter(|(wrong, ..)| *wrong)
         .map(|(_, key, value)| format!("{key} is {}", shown(*value)))
         .collect();
-    if said.is_empty() {
+    if deviations.is_empty() {
         let file = shown(client_ca);
         return Some(Judgement::new(Status::Pass, format!("as expected, with the client CA in {file}")));
     }
-    Some(Judgement::new(Status::Warn, said.join("; ")).remedy(AuthenticationRemedy::KubeletSettings))
+    Some(Judgement::new(Status::Warn, deviations.join("; ")).remedy(AuthenticationRemedy::KubeletSettings))
 }
 
-/// Evaluates an API server's flags, the excerpt of its `/flagz`; empty if it is something else.
+/// Evaluates an API server's flags, an excerpt of its `/flagz`; returns nothing if the answer is something else.
 ///
-/// Returns one judgement, or one for each violated property. `by_restriction` is true if NodeRestriction
-/// is what separates nodes.
+/// Returns one judgement, or one for each violated property. `by_restriction` is true if nodes have accounts of the
+/// group `system:nodes`, which only NodeRestriction limits to their own objects.
 pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Property>, Judgement)> {
     let value = |flag: &str| answer.body.lines().find_map(|line| flag_value(line, flag));
     let empty = |flag: &str| value(flag).is_none_or(str::is_empty);
@@ -108,7 +108,7 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
             fails(Property::P2iii, "--authorization-mode is AlwaysAllow, which is also the default");
         }
     }
-    // Anonymous clients may still have no rights, which master.anonymous checks.
+    // Only a warning: whether anonymous clients have any rights is checked by master.anonymous.
     if !wrong.is_empty() {
         let judgement = Judgement::new(Status::Warn, wrong.join("; ")).remedy(AuthenticationRemedy::ApiServerFlags);
         judged.push((Some(Property::P2iii), judgement));
@@ -135,19 +135,24 @@ pub(super) fn restricts_nodes(answer: &Answer) -> Option<bool> {
     let plugins = |flag| answer.body.lines().find_map(|line| flag_value(line, flag));
     let named = |plugins: &str| plugins.trim_matches(['[', ']']).split([',', ' ']).any(|p| p == "NodeRestriction");
     let enabled = plugins("enable-admission-plugins").map(named);
-    // The older flag names all plugins.
+    // The deprecated --admission-control, used in place of the newer flag, lists all plugins that run.
     if plugins("admission-control").is_some_and(named) { Some(true) } else { enabled }
 }
 
-/// Evaluates an account's rights. `groups` are the account's; `restricted` is whether NodeRestriction is known to run.
+/// Evaluates the rights of a node's account. `groups` are the account's groups; `restricted` is whether NodeRestriction
+/// runs, `None` if unknown.
 pub(super) fn rights(decisions: &[(Access, AccessDecision)], groups: &[String], restricted: Option<bool>) -> Judgement {
     let decisions: HashMap<Access, &AccessDecision> =
-        decisions.iter().map(|(access, ruling)| (*access, ruling)).collect();
+        decisions.iter().map(|(access, decision)| (*access, decision)).collect();
     let named = |list: &[Access]| list.iter().map(|access| access.as_str()).collect::<Vec<_>>().join(", ");
     let with = |wanted: &AccessDecision, list: &[Access]| -> Vec<Access> {
-        list.iter().copied().filter(|access| decisions.get(access).is_some_and(|ruling| *ruling == wanted)).collect()
+        list.iter()
+            .copied()
+            .filter(|access| decisions.get(access).is_some_and(|decision| *decision == wanted))
+            .collect()
     };
-    let too_little = with(&AccessDecision::Denied, &Access::ALL[..7]);
+    // The first seven are those that a kubelet needs.
+    let lacking = with(&AccessDecision::Denied, &Access::ALL[..7]);
     let mut others = with(&AccessDecision::Allowed, &[Access::OtherStatusPatch, Access::OtherLeaseUpdate]);
     let wide = with(&AccessDecision::Allowed, &[Access::AllPodsList, Access::SecretsList]);
     // The Node authorizer allows every node's status to every node, and leaves it to the admission plugin to stop that
@@ -170,22 +175,22 @@ pub(super) fn rights(decisions: &[(Access, AccessDecision)], groups: &[String], 
         let observed = format!("both allowed and denied: {}", named(&contradictory));
         return Judgement::new(Status::Fail, observed).remedy(AuthorizationRemedy::FindContradictoryAuthorizer);
     }
-    if !too_little.is_empty() || !others.is_empty() {
-        let mut said = Vec::new();
-        if !too_little.is_empty() {
-            said.push(format!("it may not {}", named(&too_little)));
+    if !lacking.is_empty() || !others.is_empty() {
+        let mut wrong = Vec::new();
+        if !lacking.is_empty() {
+            wrong.push(format!("it may not {}", named(&lacking)));
         }
         if !others.is_empty() {
-            said.push(format!("it may {}", named(&others)));
+            wrong.push(format!("it may {}", named(&others)));
         }
         let remedy = if others.is_empty() { AuthorizationRemedy::GrantNodes } else { AuthorizationRemedy::NarrowNodes };
-        return Judgement::new(Status::Fail, said.join("; ")).remedy(remedy);
+        return Judgement::new(Status::Fail, wrong.join("; ")).remedy(remedy);
     }
     if let Some(first) = unclear.first() {
         let more = if unclear.len() > 1 { format!(" (and {} more)", unclear.len() - 1) } else { String::new() };
         let judgement = Judgement::new(Status::NotProven, format!("{first}{more}"));
-        let late = decisions.values().any(|ruling| ruling.is_late());
-        if decisions.values().any(|ruling| ruling.is_of_a_failed_authorizer()) {
+        let late = decisions.values().any(|decision| decision.is_late());
+        if decisions.values().any(|decision| decision.is_of_a_failed_authorizer()) {
             return judgement.remedy(AuthorizationRemedy::RepairAuthorizer);
         }
         return if late { judgement.remedy(ConnectionRemedy::RaiseTimeout) } else { judgement };
@@ -209,7 +214,9 @@ pub(super) fn rights(decisions: &[(Access, AccessDecision)], groups: &[String], 
     Judgement::new(Status::Pass, observed)
 }
 
-/// Compares the list of nodes with each node of the target, in its order, and reports other nodes.
+/// Compares each node of the target, in the target's order, with the API server's list of nodes.
+///
+/// The second result is about listed nodes that the target does not have; `None` if there are none.
 pub(super) fn listed(nodes: &[Peer], list: &[ListedNode]) -> (Vec<Judgement>, Option<Judgement>) {
     let by_name: BTreeMap<&str, &ListedNode> = list.iter().map(|node| (node.name.as_str(), node)).collect();
     let judge = |node: &Peer| match by_name.get(node.name.as_str()) {
@@ -230,7 +237,7 @@ pub(super) fn listed(nodes: &[Peer], list: &[ListedNode]) -> (Vec<Judgement>, Op
     (nodes.iter().map(judge).collect(), more)
 }
 
-/// Compares a node's declared addresses with those that it reports, by type.
+/// Compares a node's declared addresses with those that the API server lists, by type.
 fn addresses(node: &Peer, listed: &ListedNode) -> Judgement {
     let of = |kinds: &[&str]| -> BTreeSet<Address> {
         let wanted = listed.addresses.iter().filter(|(kind, _)| kinds.contains(&kind.as_str()));
@@ -343,14 +350,14 @@ mod tests {
         assert_eq!(restricts("anonymous-auth: false"), None);
     }
 
-    fn ruled(change: &[(Access, AccessDecision)]) -> Vec<(Access, AccessDecision)> {
+    fn decided(change: &[(Access, AccessDecision)]) -> Vec<(Access, AccessDecision)> {
         let good = Access::ALL
             .into_iter()
             .enumerate()
             .map(|(i, access)| (access, if i < 7 { AccessDecision::Allowed } else { AccessDecision::Denied }));
-        let changed = |(access, ruling)| {
+        let changed = |(access, decision)| {
             let other = change.iter().find(|(other, _)| *other == access);
-            (access, other.map_or(ruling, |(_, ruling)| ruling.clone()))
+            (access, other.map_or(decision, |(_, decision)| decision.clone()))
         };
         good.map(changed).collect()
     }
@@ -358,7 +365,7 @@ mod tests {
     #[test]
     fn too_little_and_others_fail_and_wide_reads_warn() {
         let kubelets = ["kubelets".to_owned()];
-        let judge = |change: &[(Access, AccessDecision)]| rights(&ruled(change), &kubelets, None);
+        let judge = |change: &[(Access, AccessDecision)]| rights(&decided(change), &kubelets, None);
         assert_eq!(judge(&[]).status, Status::Pass);
         for access in Access::ALL {
             let wrong =
@@ -372,20 +379,20 @@ mod tests {
             assert_eq!(judged.status, Status::NotProven, "{access:?}");
         }
         assert_eq!(rights(&[], &kubelets, None).status, Status::NotProven);
-        assert_eq!(rights(&ruled(&[])[..10], &kubelets, None).status, Status::NotProven);
+        assert_eq!(rights(&decided(&[])[..10], &kubelets, None).status, Status::NotProven);
     }
 
     #[test]
     fn requests_left_to_admission_are_not_failures_of_the_node_authorizer() {
         let nodes = ["system:nodes".to_owned()];
-        let status = ruled(&[(Access::OtherStatusPatch, AccessDecision::Allowed)]);
+        let status = decided(&[(Access::OtherStatusPatch, AccessDecision::Allowed)]);
         assert_eq!(rights(&status, &nodes, Some(true)).status, Status::Pass);
         let unseen = rights(&status, &nodes, None);
         assert_eq!((unseen.status, unseen.warning_only), (Status::Warn, true));
         let off = rights(&status, &nodes, Some(false));
         assert_eq!((off.status, off.warning_only), (Status::Fail, false));
         assert_eq!(
-            rights(&ruled(&[(Access::OtherLeaseUpdate, AccessDecision::Allowed)]), &nodes, Some(true)).status,
+            rights(&decided(&[(Access::OtherLeaseUpdate, AccessDecision::Allowed)]), &nodes, Some(true)).status,
             Status::Fail
         );
     }

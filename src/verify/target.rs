@@ -328,8 +328,8 @@ impl Target {
 
     /// Returns the tool that created a cluster, given only its files and addresses.
     ///
-    /// kubeadm's CA is CN=kubernetes, and its administrators are called kubernetes-admin. EKS also names its CA so, but
-    /// its users cannot renew its control plane.
+    /// kubeadm's CA is CN=kubernetes, and its administrators are called kubernetes-admin. EKS gives its CA
+    /// the same name, but its users cannot renew its control plane.
     #[must_use]
     pub fn by_another_tool(&self) -> TargetKind {
         let endpoint = self.endpoint.iter().flat_map(|peer| &peer.addresses).map(ToString::to_string);
@@ -364,8 +364,9 @@ impl Target {
         self.nodes.iter().enumerate().filter(|(_, node)| node.account_checked)
     }
 
-    /// Returns the node that calls each API server as its kubelet does: the first one whose client certificate is here, for
-    /// the keys of hosts that made their own are not.
+    /// Returns the node as whose kubelet the run connects to each API server.
+    ///
+    /// It is the first one whose client certificate and key are here, which hosts that made their own keys keep.
     pub(super) fn calling_node(&self) -> Option<usize> {
         let with_client = self.accounts().find(|(_, node)| node.client.is_some());
         with_client.or_else(|| self.accounts().next()).map(|(at, _)| at)

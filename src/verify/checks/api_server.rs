@@ -78,6 +78,7 @@ fn verifier_acceptance(exchange: &Exchange, proven: Result<(), String>) -> Accep
     }
 }
 
+/// Returns the findings `caller` and `whoami` about a node's self review, and whether the API server accepted the node.
 fn api_caller(
     location: &Location<'_>,
     exchange: &Exchange,
@@ -109,7 +110,7 @@ fn api_caller(
         }
         (Outcome::Answer(answer), Ok(())) => match answer.status {
             200 | 201 => match read_review(answer) {
-                // The server authenticates no certificate.
+                // The server does not authenticate clients by certificates.
                 Some(review) if review.user == ANONYMOUS => {
                     client.status = Status::Fail;
                     client.observed = format!("{asked}: {} as {}", answer.status, review.user);

@@ -1,5 +1,5 @@
-//! `node.heartbeat`: whether each node itself has reached an API server; only its Lease proves that. The other checks
-//! of 2.i and 2.iii are made from this machine, with the directory's keys.
+//! `node.heartbeat`: whether each node itself has reached an API server, which only its Lease proves. The other checks of
+//! the properties 2.i and 2.iii are made from this machine, with the directory's keys.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,7 +29,7 @@ impl CheckContext<'_> {
         };
         // A recording of an earlier version has none.
         let Some(listing) = &self.seen.leases else {
-            findings.push(skipped(whole(Status::Skipped, NOT_OBSERVED.to_owned())));
+            findings.push(as_warning(whole(Status::Skipped, NOT_OBSERVED.to_owned())));
             return nothing;
         };
         let proven = self.proven_by(&listing.server_chain);
@@ -49,8 +49,9 @@ impl CheckContext<'_> {
                 let observed = format!("GET leases in kube-node-lease: {}", describe_outcome(outcome));
                 findings.push(match outcome {
                     Outcome::Answer(answer) if answer.status == 403 => {
+                        // A warning, because the cluster's RBAC rules may be older than this check.
                         let remedy = VerifierRemedy::GrantVerifier { right: VerifierRight::Leases };
-                        skipped(whole(Status::Skipped, observed)).remedy(remedy)
+                        as_warning(whole(Status::Skipped, observed)).remedy(remedy)
                     }
                     _ => whole(Status::NotProven, observed),
                 });
@@ -75,8 +76,8 @@ impl CheckContext<'_> {
     }
 }
 
-/// Marks a finding as skipped. It does not fail the run, because the cluster's RBAC rules may be older than this check.
-fn skipped(mut finding: Finding) -> Finding {
+/// Makes a finding a warning, which does not fail the run.
+fn as_warning(mut finding: Finding) -> Finding {
     finding.severity = Severity::Warning;
     finding
 }
@@ -86,6 +87,7 @@ pub(super) fn is_stale(finding: &Finding) -> bool {
     finding.id == ID && finding.status == Status::Fail && finding.remedy == Some(HealthRemedy::ReachApiServer.into())
 }
 
+/// Returns the finding about one node. `again` has the Leases that looked stale and were renewed during the run.
 fn judged(
     finding: impl Fn(Status) -> Finding,
     name: &str,
@@ -101,7 +103,7 @@ fn judged(
         if let Some(at) = heartbeat.filter(|at| since(at, served).is_some_and(|age| age.abs() <= LEASE_DURATION)) {
             let observed = format!("it reported its status at {at}, and has no Lease yet");
             let finding = finding(Status::Warn).saw(observed, expected);
-            return skipped(finding.remedy(HealthRemedy::VerifyAgain));
+            return as_warning(finding.remedy(HealthRemedy::VerifyAgain));
         }
         let observed = format!("{name} has no Lease in kube-node-lease: it has never reached an API server");
         return finding(Status::Fail).saw(observed, expected).remedy(HealthRemedy::ReachApiServer);
@@ -141,7 +143,7 @@ fn judged(
                 let side = if age.is_negative() { "ahead of" } else { "behind" };
                 let observed = format!("it renews its Lease, with a clock that is {off} {side} the API server's");
                 let finding = finding(Status::Warn).saw(with_note(observed), expected);
-                skipped(finding.remedy(HealthRemedy::SetNodeClock))
+                as_warning(finding.remedy(HealthRemedy::SetNodeClock))
             }
             None => {
                 let when = if age.is_negative() { format!("{off} ahead") } else { format!("{off} ago") };
@@ -155,7 +157,7 @@ fn judged(
     match &note {
         // The kubelet reaches an API server; the reason why it is not ready is unrelated to trust.
         Some(_) => {
-            skipped(finding(Status::Warn).saw(with_note(observed), expected)).remedy(HealthRemedy::ReadNodeStatus)
+            as_warning(finding(Status::Warn).saw(with_note(observed), expected)).remedy(HealthRemedy::ReadNodeStatus)
         }
         None => finding(Status::Pass).saw(observed, expected),
     }

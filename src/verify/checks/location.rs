@@ -47,6 +47,7 @@ impl Location<'_> {
     }
 }
 
+/// Returns the text of what a check expects.
 pub(in crate::verify) fn expectation(place: Place, aspect: Aspect) -> &'static str {
     match aspect {
         Aspect::Resolve => "the name resolves",
@@ -84,12 +85,12 @@ pub(in crate::verify) fn expectation(place: Place, aspect: Aspect) -> &'static s
         Aspect::OldRoot => "a client certificate of the old root is accepted, until it is dropped",
         Aspect::ServedRoot => "a chain to the new root",
         Aspect::Installed => "the certificate that was issued last for this host",
-        Aspect::TokenKeys => "exactly the public keys of the phase, that which signs first",
+        Aspect::TokenKeys => "exactly the public keys of the phase, the signing one first",
         Aspect::Health => "the member answers, and has a quorum",
         _ => "",
     }
 }
 
-/// The checks that need a handshake, except for those of clients, in the catalogue's order.
+/// The checks that need a handshake, except for those of clients, in the order of all checks.
 pub(super) const TARGET_CHECKS: [Aspect; 7] =
     [Aspect::Protocol, Aspect::Chain, Aspect::Possession, Aspect::Dates, Aspect::Expiry, Aspect::Name, Aspect::Usage];

@@ -1,4 +1,4 @@
-//! Probes one host: names, connections, handshakes.
+//! Probes one address of a host: resolves it, connects, and makes handshakes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::verify::target::Peer;
 pub(super) const MAX_ADDRESSES: usize = 16;
 
 impl Run {
+    /// Probes the address with the index `j` of the peer with the index `i`.
     pub(super) async fn location(self: &Arc<Self>, i: usize, j: usize) -> Option<LocationObservation> {
         let (_, peer) = self.target.peer(i)?;
         let address = peer.addresses.get(j)?;
@@ -29,11 +30,12 @@ impl Run {
         };
         let dials = in_order(ips.into_iter().take(MAX_ADDRESSES).map(dial), MAX_ADDRESSES, &|| ()).await;
         let mut dials: Vec<Dial> = dials.into_iter().flatten().flatten().collect();
-        // Most hosts have one address.
+        // Saves memory: most hosts have one address, and there may be thousands of hosts.
         dials.shrink_to_fit();
         Some(LocationObservation { address: address.to_string(), port: peer.port, resolution, dials })
     }
 
+    /// Returns the IP addresses of a name, and their source.
     pub(super) async fn resolve(&self, address: &Address) -> (Resolution, Vec<IpAddr>) {
         let name = match address {
             Address::Ip(ip) => return (Resolution::Literal, vec![*ip]),
@@ -47,7 +49,7 @@ impl Run {
             return (Resolution::Failed(DEADLINE_PASSED.to_owned()), Vec::new());
         }
         let lookup = async {
-            // tokio's resolver needs a thread.
+            // tokio's resolver uses another thread.
             match self.one_thread {
                 true => std::net::ToSocketAddrs::to_socket_addrs(&(name, 0)).map(Vec::from_iter),
                 false => tokio::net::lookup_host((name, 0)).await.map(Vec::from_iter),
@@ -96,13 +98,14 @@ impl Run {
             }
         };
         dial.elapsed_ms = millis(started.elapsed());
-        let first = match place {
+        // A client that the server has to accept.
+        let client = match place {
             Place::Node => self.plan.first_master.and_then(|at| self.target.masters[at].client.as_ref()),
             _ => self.plan.first_node.and_then(|at| self.target.nodes[at].client.as_ref()),
         };
         let handshake = self.limiter.run(|| async {
             let began = Instant::now();
-            (self.dialer.handshake(stream, &socket, first).await, millis(began.elapsed()))
+            (self.dialer.handshake(stream, &socket, client).await, millis(began.elapsed()))
         });
         let Some((tls, elapsed_ms)) = self.before_deadline(handshake).await else {
             dial.tls = Some(Tls {
@@ -116,14 +119,14 @@ impl Run {
             return dial;
         };
         dial.elapsed_ms += elapsed_ms;
-        let spoken = tls.outcome == Handshake::Done || !tls.server_chain.is_empty();
+        let spoke_tls = tls.outcome == Handshake::Done || !tls.server_chain.is_empty();
         let in_time = !matches!(tls.outcome, Handshake::TimedOut(_));
-        if spoken && in_time {
-            let other = self.limiter.run(|| self.dialer.with_another_key(&socket, first, &tls));
+        if spoke_tls && in_time {
+            let other = self.limiter.run(|| self.dialer.with_another_key(&socket, client, &tls));
             dial.other_key = self.before_deadline(other).await.flatten();
         }
         dial.tls = Some(tls);
-        if spoken && in_time {
+        if spoke_tls && in_time {
             self.exchanges(place, peer, i, &socket, &mut dial.exchanges).await;
             if place != Place::Node {
                 self.denials(&socket, &mut dial.exchanges).await;

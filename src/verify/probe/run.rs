@@ -1,4 +1,4 @@
-//! A run from its first connection to its last.
+//! Probes all hosts of a target: the steps of a run, from the first connection to the last.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::verify::target::{Peer, Target};
 /// Errors of starting a run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No threads or no event queue.
+    /// The asynchronous runtime could not be started.
     #[error("the network cannot be used: {0}")]
     Runtime(#[from] std::io::Error),
     /// TLS could not be set up.
@@ -36,7 +36,7 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// Dials every peer of `target` and records what it observes, in the target's order.
 ///
-/// `now` is only used to choose another node with a valid certificate.
+/// `now` is only used to choose nodes with valid certificates, which connect to other nodes.
 ///
 /// # Errors
 /// Returns an error if no network can be used at all. A misbehaving peer is an observation, never an error.
@@ -72,22 +72,22 @@ pub fn run(
         limiter: Limiter::new(options.timeout),
     });
     let seen = runtime.block_on(observe(&context, progress));
-    // A resolver that hangs blocks a thread, which is not waited for.
+    // A resolver that hangs blocks a thread; the run does not wait for it.
     runtime.shutdown_timeout(Duration::from_millis(50));
     let mut certificates = context.dialer.certificates();
     certificates.extend(presented_certificates(target, &seen));
     Ok(Observations { certificates, ..seen })
 }
 
-/// Returns the presented certificates of the target's own clients, because their dates are also checked.
+/// Returns the certificates of the target's own clients that were presented, because their dates are checked, too.
 fn presented_certificates(target: &Target, seen: &Observations) -> Vec<(Fingerprint, Der)> {
     let locations = seen.peers.iter().flat_map(|peer| &peer.locations);
     let exchanges = locations.flat_map(|location| &location.dials).flat_map(|dial| &dial.exchanges);
-    let server_chain: HashSet<Fingerprint> = exchanges.filter_map(|exchange| exchange.presented).collect();
+    let presented: HashSet<Fingerprint> = exchanges.filter_map(|exchange| exchange.presented).collect();
     let clients = target.peers().filter_map(|(_, peer)| peer.client.as_ref()).chain(&target.verifier);
     let certificates = clients.map(|identity| &identity.certificate);
-    let server_chain = certificates.filter(|certificate| server_chain.contains(&certificate.fingerprint()));
-    server_chain.map(|certificate| (certificate.fingerprint(), Der(certificate.der().to_vec()))).collect()
+    let certificates = certificates.filter(|certificate| presented.contains(&certificate.fingerprint()));
+    certificates.map(|certificate| (certificate.fingerprint(), Der(certificate.der().to_vec()))).collect()
 }
 
 async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
@@ -101,18 +101,19 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
         done.set((done.get() + 1).min(steps));
         progress(done.get(), steps);
     };
-    let mut places = Vec::new();
+    // Each address to dial, as the index of its peer and its own.
+    let mut addresses = Vec::new();
     let mut seen: Vec<PeerObservation> = Vec::with_capacity(peers.len());
     for (i, (place, peer)) in peers.iter().enumerate() {
         seen.push(PeerObservation { place: *place, host: peer.name.clone(), locations: Vec::new() });
-        places.extend((0..dialled(peer)).map(|j| (i, j)));
+        addresses.extend((0..dialled(peer)).map(|j| (i, j)));
     }
     let locate = |(i, j): (usize, usize)| {
         let run = run.clone();
         async move { run.location(i, j).await }
     };
     for ((i, _), location) in
-        places.iter().zip(in_order(places.iter().copied().map(locate), run.concurrency, &step).await)
+        addresses.iter().zip(in_order(addresses.iter().copied().map(locate), run.concurrency, &step).await)
     {
         seen[*i].locations.extend(location.flatten());
     }
