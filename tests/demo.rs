@@ -1,4 +1,4 @@
-//! `demo`: succeeds without a fault, and finds every fault.
+//! `demo`: succeeds without a fault, and finds every injected fault.
 
 use crate::support::Lab;
 
@@ -120,7 +120,7 @@ fn a_stopped_demo_leaves_no_folder() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     let id = rustix::process::Pid::from_child(&demo);
-    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("told");
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("a signal");
     demo.wait().expect("ended");
     assert_eq!(listed(), 0);
 }

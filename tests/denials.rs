@@ -10,7 +10,7 @@ use super::support::live::Live;
 use super::support::{Lab, Ran, good_tool};
 use crate::support::outside::needs;
 
-/// Returns the statuses of the check, and all observations.
+/// Returns the statuses of the findings `master.denials`, and their observations.
 fn denials(ran: &Ran) -> (BTreeSet<String>, String) {
     let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{ran}"));
     let results = report["results"].as_array().expect("results").iter().filter(|r| r["id"] == "master.denials");
@@ -36,7 +36,7 @@ fn denied(lab: &Lab) -> Fingerprint {
 }
 
 #[test]
-fn api_servers_that_do_not_deny_a_revoked_certificate_yet_are_warned_of() {
+fn verify_warns_of_api_servers_that_do_not_deny_a_revoked_certificate_yet() {
     let live = Live::start(None);
     let lab = &live.lab;
     assert_eq!(verified(lab, &[]).0, BTreeSet::new(), "nothing has to be denied");
@@ -73,7 +73,7 @@ fn a_ledger_from_a_backup_hides_no_certificate_to_deny() {
 #[test]
 fn an_expired_certificate_need_not_be_denied() {
     let mut live = Live::start(None);
-    live.lab.good(&["issue-admin", "--for", "1h"]);
+    live.lab.good(&["issue-admin", "--validity", "1h"]);
     live.lab.good(&["revoke", "kubernetes-admin", "--yes"]);
     assert_eq!(verified(&live.lab, &[]).0, all("warn"));
     live.lab.now += time::Duration::hours(2);

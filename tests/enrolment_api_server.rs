@@ -1,4 +1,4 @@
-//! The signer at a real API server of Kubernetes.
+//! The signer against a real API server of Kubernetes.
 //!
 //! Ignored by default. It needs etcd, and the folder that `KUBE_BIN` names, with kube-apiserver and kubectl:
 //! `KUBE_BIN=… cargo test --test suite -- --ignored enrolment_api_server::`
@@ -27,9 +27,10 @@ fn binary(name: &str) -> PathBuf {
     Path::new(&std::env::var_os("KUBE_BIN").expect("KUBE_BIN names the folder")).join(name)
 }
 
-struct Killed(Child);
+/// A child process that is killed when this is dropped.
+struct KillOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -40,11 +41,12 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
-fn started(command: &mut Command, log: &Path) -> Killed {
+fn started(command: &mut Command, log: &Path) -> KillOnDrop {
     let log = fs::File::create(log).expect("a log");
-    Killed(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("it starts"))
+    KillOnDrop(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("it starts"))
 }
 
+/// Waits until `found` returns a value; panics with `what` after `seconds`.
 #[track_caller]
 fn wait<T>(what: &str, seconds: u64, found: impl Fn() -> Option<T>) -> T {
     let start = Instant::now();
@@ -60,7 +62,7 @@ fn wait<T>(what: &str, seconds: u64, found: impl Fn() -> Option<T>) -> T {
 struct ApiServer {
     dir: tempfile::TempDir,
     url: String,
-    _running: [Killed; 2],
+    _running: [KillOnDrop; 2],
 }
 
 impl ApiServer {
@@ -98,7 +100,7 @@ impl ApiServer {
             || this.kubectl("root", &["get", "--raw", "/readyz"]).output().ok().filter(|out| out.status.success());
         wait("the API server is ready", 60, ready);
         let rights = this.dir.path().join("policy/15-enrolment.yaml").display().to_string();
-        // The schemas that kubectl validates by are served a little later.
+        // kubectl needs schemas for its validation, which the API server serves only after it is ready.
         let apply = || {
             this.kubectl("root", &["apply", "--validate=false", "-f", &rights])
                 .output()
@@ -122,7 +124,7 @@ impl ApiServer {
         command
     }
 
-    /// Sends a request as an administrator does.
+    /// Sends a request as the administrator `root`.
     fn ask(&self, name: &str, signer: &str, user: &str, usage: Usage) {
         let key = PrivateKey::generate(KeyKind::EcdsaP256).expect("a key");
         let key = LocalKey::open(&key).expect("a key");
@@ -152,7 +154,7 @@ impl ApiServer {
         Some(Certificate::from_der(der).expect("a certificate"))
     }
 
-    fn signer(&self, log: &str) -> Killed {
+    fn signer(&self, log: &str) -> KillOnDrop {
         let mut command = program(self.dir.path());
         command.arg("signer").arg("--kubeconfig").arg(self.kubeconfig("office"));
         started(&mut command, &self.dir.path().join(log))

@@ -1,4 +1,4 @@
-//! Real Kubernetes at the enrolment CA's server: the kubelet's own bootstrap, and kubeadm's discovery.
+//! Programs of Kubernetes against the enrolment CA's server: the kubelet's own bootstrap, and kubeadm's discovery.
 //!
 //! Ignored by default. They need the folder that `KUBE_BIN` names, with kubelet, kubeadm and kubectl:
 //! `KUBE_BIN=… cargo test --test suite -- --ignored enrolment_kubernetes::`
@@ -18,9 +18,10 @@ fn binary(name: &str) -> PathBuf {
     Path::new(&std::env::var_os("KUBE_BIN").expect("KUBE_BIN names the folder")).join(name)
 }
 
-struct Killed(Child);
+/// A child process that is killed when this is dropped.
+struct KillOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -28,7 +29,7 @@ impl Drop for Killed {
 }
 
 /// Starts a kubelet that bootstraps at the server, with this user in its bootstrap kubeconfig.
-fn kubelet(served: &Served, user: &str) -> Killed {
+fn kubelet(served: &Served, user: &str) -> KillOnDrop {
     let dir = &served.dir;
     let ca = dir.join("pki/ca.crt").display().to_string();
     let kubeconfig = format!(
@@ -48,10 +49,10 @@ fn kubelet(served: &Served, user: &str) -> Killed {
     command.arg("--kubeconfig").arg(dir.join("kubelet.conf")).arg("--cert-dir").arg(dir.join("kubelet-pki"));
     command.arg("--root-dir").arg(dir.join("kubelet-root")).args(["--hostname-override", "node-1"]);
     let log = std::fs::File::create(dir.join("kubelet.log")).expect("created");
-    Killed(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("it starts"))
+    KillOnDrop(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("it starts"))
 }
 
-/// Waits for a value.
+/// Waits until `found` returns a value; panics with `what` after `seconds`.
 #[track_caller]
 fn wait<T>(what: &str, seconds: u64, found: impl Fn() -> Option<T>) -> T {
     let start = Instant::now();
@@ -64,6 +65,7 @@ fn wait<T>(what: &str, seconds: u64, found: impl Fn() -> Option<T>) -> T {
     }
 }
 
+/// Checks that a kubelet gets a certificate by a request of the user `requester`.
 fn bootstraps(served: &Served, user: &str, requester: &str) {
     let start = Instant::now();
     let _kubelet = kubelet(served, user);
@@ -102,7 +104,7 @@ fn a_kubelet_with_a_bootstrap_token_bootstraps() {
     bootstraps(&Served::start(dir.path()), &format!("{{token: \"{token}\"}}"), &format!("system:bootstrap:{id}"));
 }
 
-/// Runs the phase of `kubeadm join` that begins with the discovery, and returns what it says.
+/// Runs the phase of `kubeadm join` that begins with the discovery, and returns its output.
 fn kubeadm(served: &Served, token: &str, pin: &str) -> String {
     let mut command = Command::new("timeout");
     command.arg("20").arg(binary("kubeadm")).args(["join", "phase", "preflight", "-v", "5", "--token", token]);

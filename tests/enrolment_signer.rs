@@ -17,7 +17,7 @@ use crate::support::PATIENCE;
 use crate::support::enrolment::{CSRS, Served, clusterctl, csr, directory, object, program};
 use crate::support::forms;
 
-/// Writes a policy into the cluster file, and returns the kubeconfig of an account for the server.
+/// Replaces the policy in the cluster file.
 fn with_policy(dir: &Path, policy: &str) {
     let file = dir.join("cluster.yaml");
     let text = fs::read_to_string(&file).expect("a cluster file");
@@ -28,6 +28,7 @@ fn with_policy(dir: &Path, policy: &str) {
     clusterctl(dir, &["issue-master", "--all"]);
 }
 
+/// Returns the kubeconfig of an account, changed to connect to the server.
 fn kubeconfig(served: &Served, admin: &str) -> PathBuf {
     let text = fs::read_to_string(served.dir.join(format!("pki/admins/{admin}.conf"))).expect("a kubeconfig");
     let path = served.dir.join(format!("{admin}-at-the-server.conf"));
@@ -35,6 +36,7 @@ fn kubeconfig(served: &Served, admin: &str) -> PathBuf {
     path
 }
 
+/// Runs the signer once, with the account `office`, and returns its output.
 fn sign(served: &Served) -> String {
     let office = kubeconfig(served, "office").display().to_string();
     clusterctl(&served.dir, &["signer", "--kubeconfig", &office, "--once"])
@@ -46,6 +48,7 @@ fn certificate(object: &Value) -> Certificate {
     Certificate::from_der(pem::certificates(&pem_text).expect("PEM").swap_remove(0)).expect("a certificate")
 }
 
+/// Returns the fingerprints of a host's certificates in the ledger.
 fn issued(dir: &Path, host: &str) -> Vec<String> {
     let ledger = Ledger::open_read_only(&dir.join("pki/ledger.sqlite3")).expect("a ledger");
     let all = ledger.by_host(host).and_then(CertificateQuery::all).expect("rows");
@@ -95,7 +98,7 @@ fn requests_are_reviewed_approved_and_signed() {
     assert!(replay.contains("deny (always-reject)"), "{replay}");
 }
 
-/// A dry run is answered with the rule, to clients that prove themselves.
+/// The response to a dry run has the rule, but only for authenticated clients.
 #[test]
 fn a_dry_run_says_which_rule_would_decide() {
     let dir = directory();
@@ -123,7 +126,7 @@ fn a_dry_run_says_which_rule_would_decide() {
     let other = ask(&served.api(Some("alice")), "node-2");
     assert_eq!((&other["decision"]["verdict"], &other["proven"]), (&"queue".into(), &false.into()), "{other}");
     assert!(other["decision"]["rules"][0]["isAboutAnother"].is_string(), "{other}");
-    assert!(ask(&served.api(None), "node-2")["decision"].is_null(), "the policy is not for everybody");
+    assert!(ask(&served.api(None), "node-2")["decision"].is_null(), "anonymous clients do not see the policy");
     assert_eq!(served.api(Some("alice")).get(CSRS).1["items"], Value::Array(Vec::new()), "nothing is written");
 }
 
@@ -141,7 +144,7 @@ fn another_policy_is_replayed_on_the_past() {
     assert_eq!(node.post(CSRS, &object("renewal", &csr("kubelet:node-1").0)).0, 201);
     sign(&served);
     served.api(Some("alice")).send("DELETE", &format!("{CSRS}/renewal"), "", Vec::new());
-    // The certificate that proved the renewal does not count any more, but it did.
+    // The certificate that proved the renewal is revoked now, but was valid then.
     clusterctl(dir.path(), &["revoke", "node-1", "--reason", "superseded", "--yes"]);
     let other = dir.path().join("other.yaml");
     let text = fs::read_to_string(dir.path().join("cluster.yaml")).expect("a file");
@@ -228,7 +231,7 @@ fn a_signer_that_runs_once_takes_over_from_one_that_was_killed() {
     certificate(&node.get(&format!("{CSRS}/one")).1);
 }
 
-/// How often the signer is killed; more by `CLUSTERCTL_KILLS`.
+/// Returns how often the signer is killed, which `CLUSTERCTL_KILLS` can change.
 fn kills() -> u64 {
     std::env::var("CLUSTERCTL_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
 }
@@ -245,7 +248,7 @@ fn a_signer_that_is_killed_at_any_moment_issues_nothing_twice() {
     for round in 0..kills() {
         for (api, host) in nodes.iter().zip(["node-1", "node-2"]) {
             let name = format!("r{round}-{host}");
-            // The host's places may be taken by what was not signed yet.
+            // A host with too many open requests is refused.
             if api.post(CSRS, &object(&name, &csr(&format!("kubelet:{host}")).0)).0 == 201 {
                 sent.push((name, host));
             }
@@ -256,7 +259,7 @@ fn a_signer_that_is_killed_at_any_moment_issues_nothing_twice() {
             .stderr(Stdio::null())
             .spawn()
             .expect("it starts");
-        // From before the first connection until after the delivery.
+        // Kills it at different times, from before its first connection until after the delivery.
         std::thread::sleep(Duration::from_millis(40 + (round * 97) % 500));
         signer.kill().expect("killed");
         signer.wait().expect("ended");
@@ -268,7 +271,7 @@ fn a_signer_that_is_killed_at_any_moment_issues_nothing_twice() {
         let (status, object) = api.get(&format!("{CSRS}/{name}"));
         assert_eq!(status, 200, "{name}");
         let conditions = &object["status"]["conditions"];
-        // The server closes the oldest of a host that has too many open ones.
+        // A later request may have superseded it, if the host had too many open ones.
         if conditions[0]["reason"] == "Superseded" {
             assert!(object["status"]["certificate"].is_null(), "{name}");
             continue;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::importing::lives_with_all;
+use crate::importing::full_lifecycle_with_all_cas;
 use crate::support::openssl::{CLIENT, ED25519, GOOD, KUBEADM, P256, RSA, SERVER, key, kubeconfig, leaf, root};
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, forms, good_tool};
@@ -171,7 +171,7 @@ fn public(path: &Path) -> String {
 #[test]
 fn kubeadms_control_plane_is_imported_and_lives() {
     needs!("openssl");
-    let live = lives_with_all(
+    let live = full_lifecycle_with_all_cas(
         |lab| {
             kubeadm(lab);
             let report = import(lab, "--from-kubeadm", "kubernetes");
@@ -195,7 +195,7 @@ fn kubeadms_control_plane_is_imported_and_lives() {
 #[test]
 fn the_control_plane_of_k3s_is_imported_and_lives() {
     needs!("openssl");
-    let live = lives_with_all(
+    let live = full_lifecycle_with_all_cas(
         |lab| {
             k3s(lab);
             let report = import(lab, "--from-k3s", "server");

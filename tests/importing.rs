@@ -32,18 +32,18 @@ fn import(lab: &Lab, role: &str, name: &str, more: &[&str]) -> Value {
     serde_json::from_str(&report).expect("JSON")
 }
 
-/// Issues, packs, verifies a running cluster, renews and revokes with the CA that `prepare` imports; `crl` is whether
+/// Issues, packs, verifies, renews and revokes with the CA that `prepare` imports, in a running cluster. `crl` is whether
 /// this CA signs CRLs. The other CAs are generated.
-fn lives(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
+fn full_lifecycle(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
     let prepare = |lab: &Lab| {
         prepare(lab);
         lab.good(&["init-ca", "--plaintext-ca-key"]);
     };
-    lives_with_all(prepare, crl)
+    full_lifecycle_with_all_cas(prepare, crl)
 }
 
-/// Like [`lives`], but `prepare` makes all CAs.
-pub(crate) fn lives_with_all(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
+/// Like [`full_lifecycle`], but `prepare` makes all CAs.
+pub(crate) fn full_lifecycle_with_all_cas(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
     let live = Live::with_cas(1, 2, |lab| {
         std::fs::remove_dir_all(lab.path("pki")).expect("removed");
         prepare(lab);
@@ -73,7 +73,7 @@ pub(crate) fn lives_with_all(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
 #[test]
 fn the_hard_ways_root_signs_for_the_cluster() {
     needs!("openssl");
-    lives(
+    full_lifecycle(
         |lab| {
             root(lab, "ca", "/C=US/L=Portland/O=Kubernetes/CN=Kubernetes", GOOD, RSA);
             let report = import(lab, "cluster", "ca", &["--plaintext-ca-key"]);
@@ -87,7 +87,7 @@ fn the_hard_ways_root_signs_for_the_cluster() {
 #[test]
 fn a_kubeadm_root_without_crl_sign_issues_and_revokes_without_a_crl() {
     needs!("openssl");
-    lives(
+    full_lifecycle(
         |lab| {
             root(lab, "ca", "/CN=kubernetes", KUBEADM, RSA);
             let report = import(lab, "cluster", "ca", &["--plaintext-ca-key"]);
@@ -186,7 +186,7 @@ fn encryption_that_asks_for_too_much_is_not_begun() {
     assert!(!lab.path("pki").exists());
 }
 
-/// An encrypted key as PEM.
+/// Returns an encrypted key as PEM.
 fn pem(base64: &str) -> String {
     let lines: Vec<&str> = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).expect("ASCII")).collect();
     format!("-----BEGIN ENCRYPTED PRIVATE KEY-----\n{}\n-----END ENCRYPTED PRIVATE KEY-----\n", lines.join("\n"))
@@ -195,7 +195,7 @@ fn pem(base64: &str) -> String {
 #[test]
 fn talos_ed25519_root_signs_for_the_cluster() {
     needs!("openssl");
-    lives(
+    full_lifecycle(
         |lab| {
             root(lab, "ca", "/O=kubernetes", GOOD, ED25519);
             import(lab, "cluster", "ca", &["--plaintext-ca-key"]);
@@ -207,7 +207,7 @@ fn talos_ed25519_root_signs_for_the_cluster() {
 #[test]
 fn a_companys_intermediate_signs_and_its_root_alone_is_trusted() {
     needs!("openssl");
-    let live = lives(
+    let live = full_lifecycle(
         |lab| {
             root(lab, "root", "/O=Example/CN=Example Root", GOOD, P384);
             key(lab, "below", P256);
@@ -302,7 +302,7 @@ fn every_role_is_imported_and_nothing_is_replaced() {
     lab.good(&["verify", "--offline"]);
 }
 
-/// Commands ask for only one passphrase.
+/// Because commands ask for only one passphrase.
 #[test]
 fn all_cas_of_a_directory_have_one_passphrase() {
     needs!("openssl");
@@ -365,17 +365,17 @@ fn encrypted_keys_are_opened_and_encrypted_again() {
     }
 }
 
-/// Returns the error of importing `NAME.crt` and its key.
-fn refusal(lab: &Lab, name: &str, with: &str) -> ImportCaError {
+/// Returns the error of importing `NAME.crt` with `KEY.key`.
+fn refusal(lab: &Lab, name: &str, key: &str) -> ImportCaError {
     let layout = Layout::new(lab.dir().to_owned());
     let env = Env { layout, now: lab.now, actor: "admin@laptop".to_owned() };
     let options = ImportOptions {
         certificate: lab.path(&format!("{name}.crt")),
-        key: Some(lab.path(&format!("{with}.key"))),
+        key: Some(lab.path(&format!("{key}.key"))),
         chain: Some(lab.path("root.crt")),
         role: CaRole::Cluster,
     };
-    let (cert, key) = (format!("{name}.crt"), format!("{with}.key"));
+    let (cert, key) = (format!("{name}.crt"), format!("{key}.key"));
     let args = ["import-ca", "--as", "cluster", "--cert", &cert, "--key", &key, "--chain", "root.crt"];
     let ran = lab.run(&[&args[..], &["--plaintext-ca-key"]].concat());
     assert!(ran.status == 3 && !lab.path("pki").exists(), "{ran}");

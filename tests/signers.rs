@@ -1,4 +1,4 @@
-//! Keys of CAs that are not in the cluster directory: programs around openssl that sign, and programs that do not.
+//! Keys of CAs that a program holds: programs that sign by openssl, and programs that fail.
 
 mod failures;
 
@@ -9,7 +9,7 @@ use crate::support::openssl::{GOOD, certificate};
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, forms, good_tool, tool};
 
-/// A program that has the key in the file of its first argument, by openssl alone.
+/// A program whose first argument names the file of its key; it only needs openssl.
 const PROGRAM: &str = r#"#!/bin/sh
 set -eu
 IFS= read -r header
@@ -54,8 +54,8 @@ fn openssl_accepts(lab: &Lab, certificate: &str) -> bool {
     tool("openssl", &args).status.success()
 }
 
-/// Issues, packs, verifies, revokes and renews with keys that no file of the directory has, and asks for no passphrase.
-fn lives(prepare: impl FnOnce(&Lab)) {
+/// Issues, packs, verifies, revokes and renews with keys that are not in the directory, without a passphrase.
+fn full_lifecycle(prepare: impl FnOnce(&Lab)) {
     let live = Live::with_cas(1, 2, |lab| {
         std::fs::remove_dir_all(lab.path("pki")).expect("removed");
         prepare(lab);
@@ -86,7 +86,7 @@ fn lives(prepare: impl FnOnce(&Lab)) {
 #[test]
 fn programs_hold_the_keys_of_new_cas() {
     needs!("openssl");
-    lives(|lab| {
+    full_lifecycle(|lab| {
         with_program(lab, [P256, P384, ED25519]);
         lab.good(&["init-ca"]);
         let asked = lab.read("asked");
@@ -99,7 +99,7 @@ fn programs_hold_the_keys_of_new_cas() {
 #[test]
 fn a_program_holds_an_rsa_key_of_a_new_ca() {
     needs!("openssl");
-    lives(|lab| {
+    full_lifecycle(|lab| {
         with_program(lab, [RSA, P256, P256]);
         lab.good(&["init-ca"]);
     });
@@ -113,7 +113,7 @@ fn root(lab: &Lab, name: &str) {
 #[test]
 fn a_ca_is_imported_without_its_key() {
     needs!("openssl");
-    lives(|lab| {
+    full_lifecycle(|lab| {
         with_program(lab, [RSA, P256, P384]);
         for role in ["cluster", "etcd", "front-proxy"] {
             root(lab, role);

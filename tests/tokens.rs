@@ -79,7 +79,7 @@ fn openssl_accepts(lab: &Lab, certificate: &str) -> bool {
 }
 
 /// Issues, packs, revokes and renews with keys in the token.
-fn lives(lab: &Lab) {
+fn full_lifecycle(lab: &Lab) {
     good(lab, &["init-ca"]);
     for role in ["", "etcd/", "front-proxy/"] {
         assert!(lab.path(&format!("pki/{role}ca.crt")).exists() && !lab.path(&format!("pki/{role}ca.key")).exists());
@@ -104,7 +104,7 @@ fn lives(lab: &Lab) {
 fn keys_are_made_in_a_token_and_stay_there() {
     needs!("softhsm2-util", "pkcs11-tool", "openssl");
     let lab = with_token();
-    lives(&lab);
+    full_lifecycle(&lab);
     let objects = pkcs11_tool(&lab, &["--list-objects", "--type", "privkey"]);
     assert_eq!(objects.matches("never extractable").count(), 3, "{objects}");
     assert_eq!(objects.matches("EC").count(), 3, "{objects}");
@@ -119,7 +119,7 @@ fn keys_that_a_token_has_are_used() {
     {
         pkcs11_tool(&lab, &["--keypairgen", "--key-type", kind, "--label", label, "--id", id]);
     }
-    lives(&lab);
+    full_lifecycle(&lab);
     let objects = pkcs11_tool(&lab, &["--list-objects", "--type", "privkey"]);
     assert_eq!(objects.matches("label:").count(), 3, "none was made: {objects}");
 }
@@ -203,7 +203,7 @@ fn ed25519_keys_are_made_in_a_token_and_stay_there() {
     needs!("softhsm2-util", "pkcs11-tool", "openssl");
     let lab = with_token();
     lab.write("cluster.yaml", &format!("{}keys: ed25519\n", lab.read("cluster.yaml")));
-    lives(&lab);
+    full_lifecycle(&lab);
     let objects = pkcs11_tool(&lab, &["--list-objects", "--type", "privkey"]);
     assert_eq!(objects.matches("EC_EDWARDS").count(), 3, "{objects}");
     assert_eq!(objects.matches("never extractable").count(), 3, "{objects}");
@@ -218,7 +218,7 @@ fn an_ed25519_key_that_a_token_has_is_used() {
     for (label, id) in [("ca", "01"), ("etcd", "02"), ("proxy", "03")] {
         pkcs11_tool(&lab, &["--keypairgen", "--key-type", "EC:edwards25519", "--label", label, "--id", id]);
     }
-    lives(&lab);
+    full_lifecycle(&lab);
     let objects = pkcs11_tool(&lab, &["--list-objects", "--type", "privkey"]);
     assert_eq!(objects.matches("label:").count(), 3, "none was made: {objects}");
 }

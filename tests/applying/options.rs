@@ -54,7 +54,7 @@ fn another_form_is_a_reason_of_its_own() {
     run(&lab, "apply", encrypted);
     converged(&lab, encrypted);
     assert_eq!(folder_of(&lab, "bundles").len(), 5, "no unencrypted bundle is left");
-    // As a run that was killed before it had removed it.
+    // Simulates a run that was killed before it removed the unencrypted bundle.
     lab.write("bundles/on.tar.gz", "unencrypted");
     assert_eq!(bundles(&run(&lab, "apply", encrypted)), [("on", "other-form")]);
     assert!(!lab.path("bundles/on.tar.gz").exists());
@@ -79,7 +79,7 @@ fn seal_to_in_the_cluster_file_is_used() {
     assert!(folder_of(&lab, "bundles").iter().all(|name| name.ends_with(".age")));
     assert!(age_opens(&lab, "bundles/on.tar.gz.age", "age").is_some());
     converged(&lab, &[]);
-    // Some hosts have no recipient: they are named, and everything else is done.
+    // Some hosts have no recipient: the report names them, and everything else is done.
     lab.write("cluster.yaml", &cluster_with(&recipient).replace("10.20.4.1]", "10.20.4.7]"));
     for command in ["plan", "apply"] {
         let ran = lab.run(&[command, "--output", "json"]);
@@ -108,7 +108,7 @@ fn the_verifier_bundle_is_packed_again_where_there_is_one() {
     assert_eq!(done["verifierBundle"], plan["verifierBundle"]);
     assert_ne!(fs::read(lab.path("verifier.tar.gz")).expect("a bundle"), before);
     converged(&lab, &[]);
-    // So does bundle --all, and new certificates are a reason, too.
+    // `bundle --all` packs it again, too; here because of new certificates.
     lab.good(&["issue-master", "--all", "--reissue"]);
     let stale = fs::read(lab.path("verifier.tar.gz")).expect("a bundle");
     lab.good(&["bundle", "--all"]);
@@ -168,7 +168,7 @@ fn keys_are_discarded_once() {
     converged(&lab, options);
     let kept = run(&lab, "plan", options);
     assert_eq!(texts(&kept, "hostsThatKeepTheirBundles"), ["worker-a1.fra1.example.net", "on", "worker-b1"]);
-    // As a run that was killed before it had deleted it.
+    // Simulates a run that was killed before it deleted the keys.
     let encrypt = &options[..2];
     lab.good(&["issue-node", "on", "--reissue"]);
     run(&lab, "apply", encrypt);
@@ -191,7 +191,7 @@ fn changed_templates_and_versions_are_packed() {
     converged(&lab, &[]);
 }
 
-/// Returns the path of a template of every node's bundle.
+/// Returns the path of a template that is in every node's bundle.
 fn template(lab: &Lab) -> String {
     fn find(folder: &std::path::Path) -> Option<std::path::PathBuf> {
         fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).find_map(|path| match path

@@ -1,4 +1,4 @@
-//! Generates the inputs of the fuzz corpora with the program and with openssl. Their keys protect nothing.
+//! Generates the inputs of the fuzz corpora with clusterctl and openssl. The private keys in them are not secret.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use crate::support::live::Live;
 use crate::support::{CLUSTER, Lab, tool};
 
-/// Inputs by `corpus/file`.
+/// The inputs by their paths, `corpus/file`.
 type Files = BTreeMap<String, Vec<u8>>;
 
 /// Returns all generated inputs.

@@ -1,4 +1,4 @@
-//! A mailbox in memory, with faults.
+//! A mailbox in memory, whose calls can be made to fail.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,11 +19,11 @@ struct Inner {
     lease: Option<(String, Instant)>,
     listed: bool,
     changed: Vec<String>,
-    /// The calls left until one fails; `None` for no faults.
+    /// Chooses the calls that fail; `None` if all succeed.
     faults: Option<Faults>,
 }
 
-/// Fails calls, by a sequence of numbers.
+/// Chooses calls that fail, by pseudo-random numbers.
 struct Faults {
     seed: u64,
     /// One call in this many fails.
@@ -31,7 +31,7 @@ struct Faults {
 }
 
 impl Faults {
-    fn hits(&mut self) -> bool {
+    fn fails(&mut self) -> bool {
         // A linear congruential generator (Knuth, MMIX).
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.seed >> 33).is_multiple_of(self.one_in)
@@ -54,7 +54,7 @@ impl Memory {
         self.lock().requests.get(name).cloned().unwrap_or_else(|| panic!("no request {name}"))
     }
 
-    /// Returns who holds the Lease.
+    /// Returns the holder of the Lease.
     pub(super) fn holder(&self) -> Option<String> {
         self.lock().lease.as_ref().map(|(holder, _)| holder.clone())
     }
@@ -63,23 +63,24 @@ impl Memory {
         self.lock().requests.remove(name);
     }
 
-    /// The next signer lists everything again.
+    /// Makes the next call list everything again, as after a restart of the signer.
     pub(super) fn restart(&self) {
         let mut inner = self.lock();
         inner.listed = false;
         inner.changed.clear();
     }
 
-    /// From now on, one call in `one_in` fails: half of them after the change was made.
+    /// Makes calls fail from now on: each with a chance of 1 in `one_in` before its change, and again after it, so that the
+    /// reply is lost.
     pub(super) fn fail(&self, seed: u64, one_in: u64) {
         self.lock().faults = Some(Faults { seed, one_in });
     }
 
-    pub(super) fn heal(&self) {
+    pub(super) fn stop_failing(&self) {
         self.lock().faults = None;
     }
 
-    /// Changes a request as an approver does.
+    /// Adds a condition to a request, as an approver does.
     pub(super) fn condition(&self, name: &str, kind: &str) {
         let mut inner = self.lock();
         let request = inner.requests.get_mut(name).expect("a request");
@@ -105,13 +106,13 @@ fn lost() -> MailboxError {
 }
 
 impl Inner {
-    /// Changes a request, unless a fault comes before it; a fault after it loses the reply.
+    /// Changes a request. A fault before the change prevents it; a fault after it loses the reply.
     fn change(
         &mut self,
         request: &EnrolmentRequest,
         change: impl FnOnce(&mut EnrolmentRequest) -> Result<(), MailboxError>,
     ) -> Result<EnrolmentRequest, MailboxError> {
-        if self.faults.as_mut().is_some_and(Faults::hits) {
+        if self.faults.as_mut().is_some_and(Faults::fails) {
             return Err(lost());
         }
         let name = request.name.clone();
@@ -121,7 +122,7 @@ impl Inner {
         found.state = state_of(&found.conditions, !found.certificate.is_empty());
         let changed = found.clone();
         self.changed.push(name);
-        if self.faults.as_mut().is_some_and(Faults::hits) { Err(lost()) } else { Ok(changed) }
+        if self.faults.as_mut().is_some_and(Faults::fails) { Err(lost()) } else { Ok(changed) }
     }
 }
 
@@ -135,7 +136,7 @@ impl Mailbox for Memory {
         loop {
             {
                 let mut inner = self.lock();
-                if inner.faults.as_mut().is_some_and(Faults::hits) {
+                if inner.faults.as_mut().is_some_and(Faults::fails) {
                     inner.listed = false;
                     return Err(lost());
                 }
