@@ -64,11 +64,11 @@ pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
     config::read(&bytes).map_err(|source| DirectoryError::ClusterFile { path, source }.into())
 }
 
-/// The cluster file as it was last read, for a process that needs it again and again.
+/// A cache of the parsed cluster file, for a process that needs it repeatedly.
 #[derive(Debug, Default)]
-pub struct KnownCluster(Mutex<Option<(Identity, Arc<Cluster>)>>);
+pub struct ClusterFileCache(Mutex<Option<(Identity, Arc<Cluster>)>>);
 
-impl KnownCluster {
+impl ClusterFileCache {
     /// Reads and parses the cluster file, unless its inode, size, mtime and ctime are those of the last time.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl KnownCluster {
         }
         *known = None;
         let cluster = Arc::new(cluster(layout)?);
-        // A file that changed meanwhile is read again the next time.
+        // If the file changed while it was read, the next call reads it again.
         let same = found.filter(|found| identity(&layout.cluster_file()) == Some(*found));
         *known = same.map(|of| (of, Arc::clone(&cluster)));
         Ok(cluster)
@@ -124,14 +124,14 @@ pub fn cas(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, CaSet), Error>
     Ok((ledger, cas))
 }
 
-/// Like [`cas`], but also reads every certificate in the ledger, which is slow for large clusters.
+/// Like [`cas`], but also reads the inventory, every certificate in the ledger, which is slow for large clusters.
 ///
 /// # Errors
 /// Returns the errors of [`cas`].
-pub fn trust(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet), Error> {
+pub fn cas_and_inventory(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet), Error> {
     let (ledger, cas) = cas(layout, cluster)?;
-    let known = ledger.inventory()?;
-    Ok((ledger, known, cas))
+    let inventory = ledger.inventory()?;
+    Ok((ledger, inventory, cas))
 }
 
 /// Reads the certificates of the cluster's CA, which must belong to this cluster. It needs neither the ledger nor the other CAs.
@@ -185,14 +185,14 @@ mod tests {
             );
             std::fs::write(layout.cluster_file(), text).expect("written");
         };
-        let known = KnownCluster::default();
-        assert!(known.read(&layout).is_err(), "there is none");
+        let cache = ClusterFileCache::default();
+        assert!(cache.read(&layout).is_err(), "there is none");
         write("one");
-        let first = known.read(&layout).expect("a cluster");
-        assert!(Arc::ptr_eq(&first, &known.read(&layout).expect("the same")));
+        let first = cache.read(&layout).expect("a cluster");
+        assert!(Arc::ptr_eq(&first, &cache.read(&layout).expect("the same")));
         write("another");
-        assert!(known.read(&layout).expect("a new one").node("another").is_some());
+        assert!(cache.read(&layout).expect("a new one").node("another").is_some());
         std::fs::write(layout.cluster_file(), "kind: ").expect("written");
-        assert!(known.read(&layout).is_err(), "what was known does not hide an error");
+        assert!(cache.read(&layout).is_err(), "the cached cluster does not hide an error");
     }
 }

@@ -228,7 +228,7 @@ fn of_import_ca(error: &ImportCaError) -> Exit {
         ImportCaError::Pem { .. }
         | ImportCaError::Certificate { .. }
         | ImportCaError::NoKey { .. }
-        | ImportCaError::KeyIsElsewhere { .. } => Exit::Usage,
+        | ImportCaError::KeyIsHeld { .. } => Exit::Usage,
         ImportCaError::Path { .. }
         | ImportCaError::CannotSign { .. }
         | ImportCaError::UnsupportedKey { .. }

@@ -114,7 +114,7 @@ impl Cluster {
             CaRole::Etcd => Profile::EtcdHealthcheckClient,
             CaRole::FrontProxy => Profile::FrontProxyClient,
         };
-        // API servers trust the headers of this name alone.
+        // API servers trust the headers only of a client with this name.
         let user = if role == CaRole::FrontProxy { FRONT_PROXY_CLIENT } else { CANARY };
         CertificateSpec {
             profile,

@@ -122,7 +122,7 @@ pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
         Some(holder) => plan.hold(holder.key(None, &mut PinsOf(context))?)?,
         None => open(&|passphrase| plan.open(passphrase), args, context)?,
     };
-    let protection = match plan.is_elsewhere() {
+    let protection = match plan.is_held() {
         true => KeyProtection::None,
         false => args.passphrase.protection(cluster.name.as_str(), context)?,
     };

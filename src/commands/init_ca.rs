@@ -64,11 +64,11 @@ pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
         true => args.passphrase.protection(cluster.name.as_str(), context)?,
         false => KeyProtection::None,
     };
-    let mut elsewhere = Vec::new();
+    let mut held_keys = Vec::new();
     for holder in holders(&missing, &cluster, context) {
-        elsewhere.push((holder.role(), holder.key(Some(cluster.keys), &mut PinsOf(context))?));
+        held_keys.push((holder.role(), holder.key(Some(cluster.keys), &mut PinsOf(context))?));
     }
-    let options = CreateOptions { protection, elsewhere, root_out };
+    let options = CreateOptions { protection, held_keys, root_out };
     show(&ca::create(&context.env, &cluster, &options)?, context);
     Ok(Exit::Done)
 }
@@ -83,9 +83,9 @@ fn renew(args: &InitCaArgs, root_in: &Path, cluster: &Cluster, context: &mut Con
         Some(path) => Some(passphrase_of_file(path, context)?),
         None => None,
     };
-    let mut elsewhere = Vec::new();
+    let mut held_keys = Vec::new();
     for holder in holders(&roles, cluster, context) {
-        elsewhere.push((holder.role(), holder.key(Some(cluster.keys), &mut PinsOf(context))?));
+        held_keys.push((holder.role(), holder.key(Some(cluster.keys), &mut PinsOf(context))?));
     }
     let of_new = match &protection {
         KeyProtection::Passphrase(passphrase) => Some(passphrase),
@@ -95,7 +95,7 @@ fn renew(args: &InitCaArgs, root_in: &Path, cluster: &Cluster, context: &mut Con
         root_in: root_in.to_owned(),
         root_passphrase: given.as_ref().or(of_new),
         protection: &protection,
-        elsewhere,
+        held_keys,
     };
     let created = ca::renew(&options, cluster, &env)?;
     show(&CaReport { created, offline_roots: None }, context);
@@ -110,7 +110,7 @@ fn show(report: &CaReport, context: &mut Context<'_>) {
     for ca in &report.created {
         let held = match &ca.key {
             KeyStorage::Encrypted | KeyStorage::Plaintext => String::new(),
-            KeyStorage::Elsewhere(signer) => format!("\n  key          {}", signers::words(signer)),
+            KeyStorage::Held(signer) => format!("\n  key          {}", signers::words(signer)),
         };
         context.screen.answer(format_args!(
             "{}\n  file         {}\n  valid until  {}\n  pin          {}\n  fingerprint  {}{held}",

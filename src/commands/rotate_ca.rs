@@ -7,14 +7,14 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::rotate_emergency::Emergency;
 use super::verify::parse_time;
-use crate::app::ca::Holder;
+use crate::app::ca::KeyHolder;
 use crate::app::rotate::tokens::{self, TokenNextOptions};
 use crate::app::rotate::{self, NewCa, NextOptions, StartOptions, StartReport};
 use crate::app::verify::{self, RunOptions, TargetOptions, TargetSource};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::args::output::OutputFormat;
 use crate::cli::args::passphrase_file::passphrase_of_file;
-use crate::cli::args::pins::{PinsOf, surroundings};
+use crate::cli::args::pins::{PinsOf, signer_env};
 use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
@@ -266,7 +266,7 @@ fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Resu
 fn make(args: &StartArgs, role: CaRole, cluster: &Cluster, context: &mut Context<'_>) -> Result<StartReport> {
     let env = context.env.clone();
     rotate::check(role, &args.canaries, cluster, &env.layout)?;
-    let held = match Holder::of_next(role, cluster, &env, &surroundings(context)) {
+    let held = match KeyHolder::of_next(role, cluster, &env, &signer_env(context)) {
         Some(_) if args.cert.is_some() => {
             let what = "the key of the CA that is imported is given, and cluster.yaml has signers.next-cluster";
             return Err(CliError::new(Exit::Usage, what).hint("leave one of the two out"));

@@ -27,7 +27,7 @@ use crate::pki::signing_key::{SigningError, SigningKey};
 pub const MAX_RECORD: usize = 64 * 1024;
 /// How far in the future the time of a record may be, by the clock of the host.
 pub const SKEW: Duration = Duration::minutes(5);
-/// The largest number of roots, and of addresses of the enrolment endpoint.
+/// The largest number of roots, of enrolment endpoints, and of certificates in the announcer's chain.
 const MOST: usize = 8;
 /// Precedes the signed bytes, so that a signature made for other purposes is not accepted.
 const CONTEXT: &[u8] = b"clusterctl-record 1\n";
@@ -98,7 +98,8 @@ struct Envelope {
 pub struct VerifiedRecord {
     /// The record.
     pub record: Record,
-    /// The pin of the newest of its roots that is proven. Hosts that know this pin need no handover.
+    /// The pin of the newest root of the record to which handovers lead from the known pin. Hosts that know this pin need no
+    /// handover.
     pub newest: Fingerprint,
 }
 
@@ -262,7 +263,8 @@ impl Record {
         Ok(VerifiedRecord { record, newest })
     }
 
-    /// Returns a record that was verified before, even if it has expired; `None` if it is another cluster's or damaged.
+    /// Reads a record and verifies it as of the time of its signature, so that it may have expired since; `None` if it is not
+    /// valid.
     #[must_use]
     pub fn known(bytes: &[u8], id: Fingerprint) -> Option<Self> {
         Self::known_from(bytes, id, id)
@@ -272,7 +274,6 @@ impl Record {
     #[must_use]
     pub fn known_from(bytes: &[u8], id: Fingerprint, known: Fingerprint) -> Option<Self> {
         let (record, ..) = Self::read(bytes).ok()?;
-        // Verified as of the time of its signature.
         Self::verify_from(bytes, id, known, record.issued).ok().map(|verified| verified.record)
     }
 

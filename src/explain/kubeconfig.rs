@@ -45,7 +45,7 @@ pub struct CertificatePart<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     /// A cluster's CA.
-    Issuer,
+    Ca,
     /// A user's certificate.
     Certificate,
     /// A user's key.
@@ -66,7 +66,7 @@ pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -
         parts.push(Part { of: of.to_owned(), field, place, is_embedded, pieces });
     };
     for cluster in &config.clusters {
-        follow(&cluster.name, Field::Issuer, &cluster.ca);
+        follow(&cluster.name, Field::Ca, &cluster.ca);
     }
     for user in &config.users {
         follow(&user.name, Field::Certificate, &user.certificate);
@@ -113,7 +113,7 @@ impl ReadKubeconfig {
         let mut card = Card::new("kubeconfig")
             .data("currentContext", config.current_context.clone())
             .line("context", config.current_context.clone().unwrap_or_else(|| "none".to_owned()));
-        let dangling = config.used(None).err().filter(|why| !matches!(why, ContextError::NoneChosen));
+        let dangling = config.resolve(None).err().filter(|why| !matches!(why, ContextError::NoneChosen));
         card = card.problem_if_any(dangling.map(|why| why.to_string()));
         let servers: Vec<&str> = config.clusters.iter().map(|cluster| cluster.server.as_str()).collect();
         let users: Vec<&str> = config.users.iter().map(|user| user.name.as_str()).collect();
@@ -127,7 +127,7 @@ impl ReadKubeconfig {
                 card = card.problem("insecure-skip-tls-verify: the server is not authenticated");
             }
             card = match &cluster.ca {
-                Some(ca) => card.line("trusts", self.where_is(ca, &cluster.name, Field::Issuer)),
+                Some(ca) => card.line("trusts", self.where_is(ca, &cluster.name, Field::Ca)),
                 None => {
                     card.problem(format!("{}: no certificate authority, so the system's are trusted", cluster.name))
                 }

@@ -1,4 +1,4 @@
-//! Watches requests in the background, and collects their changes.
+//! Watches CertificateSigningRequests in the background, and collects their changes.
 
 use std::pin::{Pin, pin};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::error::MailboxError;
 
-/// The number of requests in one answer of a list.
+/// The page size of a list.
 const PAGE: u32 = 500;
 /// The duration of one watch, in seconds; the server then ends it.
 const WATCH_SECONDS: u32 = 240;
@@ -27,11 +27,15 @@ const LONGEST: Duration = Duration::from_millis(100);
 /// The largest number of changes that are returned together.
 const MOST: usize = 5_000;
 
-/// A change of an object.
+/// An event of a watch.
 pub(super) enum Event {
+    /// The list with which a watch begins.
     All(Vec<CertificateSigningRequest>),
+    /// A request was added or changed.
     One(Box<CertificateSigningRequest>),
+    /// The request of this name was deleted.
     Gone(String),
+    /// The watch failed, and has ended.
     Failed(MailboxError),
 }
 
@@ -56,8 +60,9 @@ impl Watch {
         Self { running: Mutex::new(None) }
     }
 
-    /// Returns the changes since the last call, after waiting for one. A watch that failed is started again by the next
-    /// call, with a list of everything.
+    /// Returns the changes since the last call; waits up to `wait` for the first one.
+    ///
+    /// The first call starts the watch. If it fails, the next call starts another one, which begins with a list.
     pub(super) fn next(
         &self,
         wait: Duration,
@@ -72,7 +77,7 @@ impl Watch {
             let (api, server) = (api.clone(), server.to_owned());
             let task = runtime.spawn(async move {
                 if let Err(error) = follow(&api, &sender).await {
-                    // The receiver may be gone.
+                    // Fails only if the watch was dropped.
                     let _ = sender.send(Event::Failed(explain(&error, &server)));
                 }
             });
@@ -80,7 +85,7 @@ impl Watch {
         });
         let mut found = Vec::new();
         let deadline = Instant::now() + wait;
-        // Nothing is waited for while there is work.
+        // A caller that does not wait has other work to do.
         let together = if wait.is_zero() { Duration::ZERO } else { TOGETHER };
         if let Ok(first) = current.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             found.push(first);
@@ -114,6 +119,7 @@ async fn follow(api: &Api<CertificateSigningRequest>, sender: &Sender<Event>) ->
             match tokio::time::timeout(LIMIT, follow_from(api, &mut version, sender)).await {
                 Ok(Ok(true)) => {}
                 Err(_) | Ok(Ok(false)) => break,
+                // Gone: the server no longer has this version.
                 Ok(Err(kube::Error::Api(status))) if status.code == 410 => break,
                 Ok(Err(error)) => return Err(error),
             }
@@ -133,7 +139,10 @@ async fn list(api: &Api<CertificateSigningRequest>) -> Result<(Vec<CertificateSi
     }
 }
 
-/// Sends the changes since `version`. Returns false if everything has to be listed again, because that version is too old.
+/// Sends the changes since `version`, until the server ends the watch.
+///
+/// Returns false if the watch cannot go on from `version`: the server reports an error in the watch (such as 410, the
+/// version is too old), or the receiver is gone.
 async fn follow_from(
     api: &Api<CertificateSigningRequest>,
     version: &mut String,

@@ -152,7 +152,7 @@ fn of_der(der: &[u8]) -> Result<Vec<Found>, MaterialError> {
         Form::Signed => Item::Certificate(der.to_vec()),
     };
     let remark = matches!(item, Item::Certificate(_) | Item::Key(..))
-        .then_some("it is DER: Kubernetes reads certificates and keys from files as PEM alone");
+        .then_some("it is DER: Kubernetes only reads certificates and keys from files as PEM");
     Ok(vec![Found { item, remark }])
 }
 

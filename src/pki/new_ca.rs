@@ -49,7 +49,7 @@ pub fn numbered_root(
     checked(CaCertificate::own_root(role, certificate.clone()), key, own_root_violations(&certificate, now))
 }
 
-/// Makes a root whose key is kept offline: as [`root`], with path length 1. It signs intermediates alone.
+/// Makes a root whose key is kept offline: as [`root`], with path length 1. It only signs intermediates.
 ///
 /// # Errors
 /// Returns an error if the key does not sign, or the root breaks a rule of its profile.

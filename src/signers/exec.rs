@@ -86,7 +86,7 @@ fn ask(program: &ExecSigner, access: &Access, request: Vec<u8>) -> Result<Vec<u8
         program: &program.program,
         args: &program.args,
         folder: &access.folder,
-        own_group: !access.surroundings.has_terminal,
+        own_group: !access.signer_env.has_terminal,
         limit: LONGEST_ANSWER,
         timeout: program.timeout,
     };

@@ -25,16 +25,16 @@ use crate::pki::signing_key::{SigningError, SigningKey};
 use exec::ExecKey;
 use pins::Pins;
 
-/// What the process that asks holders has.
+/// The facts about this process that holders depend on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct SignerEnv {
     /// Whether a program may ask on the terminal. If not, all of its processes are ended together with it.
     pub has_terminal: bool,
     /// The PKCS#11 module of tokens for which the cluster file names none.
     pub module: Option<String>,
 }
 
-/// Where and for what a holder is asked.
+/// The cluster, the CA and the process for which a holder is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// The cluster directory: the folder in which programs run.
@@ -43,8 +43,8 @@ pub struct Access {
     pub cluster: ClusterName,
     /// The role of the CA.
     pub role: CaRole,
-    /// What this process has.
-    pub surroundings: Surroundings,
+    /// The facts about this process.
+    pub signer_env: SignerEnv,
 }
 
 /// Returns the key of a CA. A program is not asked before something is to be signed; a token is opened.

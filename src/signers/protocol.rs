@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::cluster::name::ClusterName;
     use crate::cluster::profile::CaRole;
-    use crate::signers::Surroundings;
+    use crate::signers::SignerEnv;
 
     #[test]
     fn a_request_is_a_line_and_what_is_signed() {
@@ -62,7 +62,7 @@ mod tests {
             folder: "/".into(),
             cluster: ClusterName::parse("prod").expect("a name"),
             role: CaRole::FrontProxy,
-            surroundings: Surroundings::default(),
+            signer_env: SignerEnv::default(),
         };
         let request = sign(&access, SignatureAlgorithm::EcdsaP256Sha256, b"\x30\n");
         let line = br#"{"version":1,"operation":"sign","cluster":"prod","role":"front-proxy","algorithm":"ecdsa-p256-sha256","size":2}"#;

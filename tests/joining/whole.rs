@@ -50,7 +50,7 @@ impl Whole {
         use clusterctl::https::{Client, ClientCertificate, ClientOptions, Request, Trust};
         use clusterctl::pki::certificate::Certificate;
         let config = kubeconfig::read(self.on.lab.read("pki/admins/alice.conf").as_bytes()).expect("a kubeconfig");
-        let user = config.used(None).expect("a context").user.expect("a user");
+        let user = config.resolve(None).expect("a context").user.expect("a user");
         let data = |credential: &Option<Credential>| match credential {
             Some(Credential::Data(bytes)) => bytes.to_vec(),
             _ => panic!("no data"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clusterctl::app::ca::{Holder, ImportCaError, ImportOptions, plan};
+use clusterctl::app::ca::{ImportCaError, ImportOptions, KeyHolder, plan};
 use clusterctl::app::issue::{self, IssuanceError, IssueOptions, Subjects};
 use clusterctl::app::{self, Silent};
 use clusterctl::cluster::profile::CaRole;
@@ -11,7 +11,7 @@ use clusterctl::pki::issuer::IssueError;
 use clusterctl::pki::signer_error::ProgramError;
 use clusterctl::pki::signing_key::SigningError;
 use clusterctl::pki::violation::Violation;
-use clusterctl::signers::Surroundings;
+use clusterctl::signers::SignerEnv;
 use clusterctl::signers::pins::NoPins;
 
 use super::{P256, PROGRAM, RSA, root, with_program};
@@ -35,7 +35,7 @@ fn failure(lab: &Lab) -> ProgramError {
     let subjects = Subjects::Nodes(vec![&cluster.nodes[1]]);
     let options = IssueOptions { subjects, reissue: false, renew_within: None, skips_unreadable: false };
     let plan = issue::plan(options, "test", &cluster, &env, &mut Silent).expect("a plan");
-    let holder = Holder::of(CaRole::Cluster, &cluster, &env, &Surroundings::default()).expect("a holder");
+    let holder = KeyHolder::of(CaRole::Cluster, &cluster, &env, &SignerEnv::default()).expect("a holder");
     let issuer = holder.open(&env, &mut NoPins).expect("a CA").into_issuer(env.now).expect("an issuer");
     match plan.apply(&[issuer], &mut Silent).expect_err("nothing is signed") {
         app::Error::Issuance(IssuanceError::Certificate { source: IssueError::Signing(error), .. }) => match error {
@@ -201,7 +201,7 @@ fn an_imported_ca_needs_one_key_that_fits() {
             Err(app::Error::ImportCa(error)) => return error,
             Err(error) => panic!("{error:?}"),
         };
-        let holder = Holder::of(CaRole::Cluster, &cluster, &env, &Surroundings::default()).expect("a holder");
+        let holder = KeyHolder::of(CaRole::Cluster, &cluster, &env, &SignerEnv::default()).expect("a holder");
         plan.hold(holder.key(None, &mut NoPins).expect("a key")).expect_err("it does not fit")
     };
     match refused("etcd.crt", None) {
@@ -209,7 +209,7 @@ fn an_imported_ca_needs_one_key_that_fits() {
         error => panic!("{error:?}"),
     }
     let two = refused("cluster.crt", Some("cluster.key"));
-    assert!(matches!(two, ImportCaError::KeyIsElsewhere { .. }), "{two:?}");
+    assert!(matches!(two, ImportCaError::KeyIsHeld { .. }), "{two:?}");
     lab.write("cluster.yaml", CLUSTER);
     let none = refused("cluster.crt", None);
     assert!(matches!(none, ImportCaError::NoKey { .. }), "{none:?}");

@@ -1,4 +1,4 @@
-//! Plans and issues an administrator's kubeconfig.
+//! Plans and issues a kubeconfig for an administrator, an approver, a signer or an announcer.
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,7 @@ use crate::store::lock::Lock;
 
 /// The default name of an administrator, as in kubeadm.
 const ADMIN: &str = "kubernetes-admin";
+/// The default names of the other kinds of accounts.
 const BREAK_GLASS: &str = "break-glass";
 const APPROVER: &str = "approver";
 const SIGNER: &str = "signer";
@@ -37,13 +38,14 @@ const ANNOUNCER: &str = "announcer";
 /// The options of an administrator's kubeconfig.
 #[derive(Debug, Clone)]
 pub struct AdminOptions {
-    /// The account's name; `None` means `kubernetes-admin`, or `break-glass` for a break-glass account.
+    /// The account's name; `None` means `kubernetes-admin`, or for other kinds of accounts `break-glass`, `approver`,
+    /// `signer` or `announcer`.
     pub name: Option<HostName>,
     /// The validity of the certificate: 90 days by default, 24 hours for break-glass.
     pub validity: Option<Lifetime>,
     /// The kind of account.
     pub account: AdminAccount,
-    /// Whether an existing kubeconfig is replaced.
+    /// Whether to replace an existing kubeconfig.
     pub reissue: bool,
 }
 
@@ -57,9 +59,9 @@ pub enum AdminAccount {
     BreakGlass,
     /// A person who approves hosts' requests at the enrolment CA.
     Approver,
-    /// The signer of the enrolment CA.
+    /// A signer, which signs approved requests at the enrolment CA.
     Signer,
-    /// An announcer of the cluster at bootstrap endpoints.
+    /// An announcer, which signs the records of the cluster for bootstrap endpoints.
     Announcer,
 }
 
@@ -77,7 +79,7 @@ impl AdminAccount {
         }
     }
 
-    /// Returns the group.
+    /// Returns the group of such an account.
     #[must_use]
     pub fn group(self) -> &'static str {
         match self {

@@ -1,9 +1,9 @@
 //! Makes the cluster directory match the cluster file: credentials of hosts and of the verifier, CRLs, access rules and
 //! bundles.
 //!
-//! [`plan()`] finds what differs and changes nothing. [`ApplyPlan::apply`] runs the use case of each kind. What was
-//! done before an interruption is complete, and running the command again does the rest. What is up to date is not
-//! written.
+//! [`plan()`] finds the differences and changes nothing. [`ApplyPlan::apply`] runs the use case for each kind of
+//! difference. Files that are up to date are not written. After an interruption, every completed step is whole, and
+//! another run does the rest.
 
 mod changes;
 mod plan;

@@ -82,7 +82,7 @@ impl Audit<'_> {
                 Ok(config) => config,
                 Err(error) => return vec![of_file(&error)],
             };
-            match config.used(None) {
+            match config.resolve(None) {
                 Ok(used) => {
                     let mut found: Vec<String> = used.weaknesses().into_iter().map(|weak| weak.what).collect();
                     found.extend(used.cluster.tls_server_name.as_deref().map(other_server_name));

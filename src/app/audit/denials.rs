@@ -18,10 +18,10 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::FileRemedy;
 use crate::verify::target::Place;
 
-/// Returns the findings `store.credential` of the files that were rendered outside `pki/`.
+/// Returns the findings `store.credential` about the files that were rendered outside of `pki/`.
 ///
-/// The ledger must be newer than these files, and the authorization configuration must equal the one that would be
-/// written now. It differs if templates or the cluster file were changed since.
+/// They must not be newer than the ledger, and the authorization configuration must equal the one that would be written
+/// now. It differs if templates or the cluster file were changed since.
 ///
 /// # Errors
 /// Returns the errors of [`authorization`].

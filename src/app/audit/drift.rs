@@ -142,7 +142,7 @@ impl ExpectedBundle<'_> {
             denials: self.denials,
             credentials: &credentials,
             generation,
-            // They are in the manifest alone, which is not compared.
+            // They are only in the manifest, which is not compared.
             rotation: None,
             read_at_start: &[],
         };

@@ -23,8 +23,8 @@ impl Audit<'_> {
     /// Returns a finding if other users can access folders of keys, the ledger or the bundles.
     pub(super) fn open_folders(&self) -> Option<Finding> {
         let roles = [Role::Master, Role::Node].map(|role| self.layout.hosts_folder(role));
-        let roots = [CaRole::Etcd, CaRole::FrontProxy].map(|kind| self.layout.root_folder(kind));
-        let rotations = CaRole::ALL.map(|kind| self.layout.rotation(kind));
+        let roots = [CaRole::Etcd, CaRole::FrontProxy].map(|role| self.layout.root_folder(role));
+        let rotations = CaRole::ALL.map(|role| self.layout.rotation(role));
         let paths = [self.layout.pki(), self.layout.ledger(), self.layout.bundles(), self.layout.verifier_bundle()];
         let paths = paths.into_iter().chain(roles).chain(roots).chain(rotations).chain([self.layout.admins()]);
         let open: Vec<String> = paths
@@ -41,12 +41,12 @@ impl Audit<'_> {
     ///
     /// Hosts' own folders are not checked: there are many, and the mode of `pki` protects them.
     pub(super) fn changeable_by_others(&self) -> Option<Finding> {
-        let roots = CaRole::ALL.into_iter().flat_map(|kind| {
+        let roots = CaRole::ALL.into_iter().flat_map(|role| {
             [
-                self.layout.root_folder(kind),
-                self.layout.root_certificate(kind),
-                self.layout.root_key(kind),
-                self.layout.revocation_list(kind),
+                self.layout.root_folder(role),
+                self.layout.root_certificate(role),
+                self.layout.root_key(role),
+                self.layout.revocation_list(role),
             ]
         });
         let policy = files::files_below(&self.layout.policy()).unwrap_or_default();
@@ -80,7 +80,7 @@ impl Audit<'_> {
         if saw.is_empty() {
             return None;
         }
-        // Access of the group alone is a warning: many distributions give each user a group of their own.
+        // If only the group has access, that is a warning: many distributions give each user a separate group.
         let status = if by_everyone { Status::Fail } else { Status::Warn };
         let more = saw.len().saturating_sub(NAMED);
         saw.truncate(NAMED);
@@ -92,12 +92,12 @@ impl Audit<'_> {
         Some(finding.saw(saw.join("; "), expected).remedy(FileRemedy::RestrictOwners))
     }
 
-    /// Returns a finding if an interrupted issue left temporary folders beside those of hosts.
+    /// Returns a finding if an interrupted command that issued certificates left temporary folders beside those of hosts.
     pub(super) fn unfinished_issue(&self) -> Option<Finding> {
         let count = issuance::unfinished(self.layout).ok().filter(|count| *count > 0)?;
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Warn);
         let saw =
-            format!("{count} temporary folders .unfinished-…, perhaps with keys, of an interrupted or running issue");
+            format!("{count} temporary folders .unfinished-…, perhaps with keys, of an interrupted or running command");
         Some(finding.saw(saw, "nothing unfinished").remedy(FileRemedy::RemoveUnfinishedIssue))
     }
 

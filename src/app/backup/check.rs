@@ -33,14 +33,14 @@ impl Checked {
         self.ledger.findings.iter().all(|finding| finding.id != Id::Head)
     }
 
-    /// Returns the findings that do not prevent a backup, such as outdated CRLs and rules.
+    /// Returns the findings that prevent neither a backup nor a restore, such as outdated CRLs and authorization rules.
     pub(super) fn warnings(self) -> Vec<LedgerFinding> {
         self.ledger.findings
     }
 }
 
-/// Checks the cluster file, the CAs, the ledger with its hash chain, and that the CAs signed each certificate of a
-/// host.
+/// Checks the cluster file, the CAs, the ledger with its hash chain, and that the CAs signed the certificates of the
+/// hosts and the verifier.
 ///
 /// Expired certificates are no error, because a backup may be old. `head` is a link that the hash chain should have; if
 /// it is missing, the report has a finding.
@@ -82,7 +82,7 @@ fn check_certificates(env: &Env, cas: &CaSet) -> Result<(), Error> {
     })
 }
 
-/// Checks the first certificate of a file; the certificates after it are its chain.
+/// Checks that a CA of the directory signed the first certificate of a file; those after it are its chain.
 fn check_certificate(path: &Path, cas: &CaSet) -> Result<(), Error> {
     let read = certificates::read(path)?;
     let is_ours = read

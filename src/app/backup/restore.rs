@@ -50,6 +50,7 @@ pub struct RestoreReport {
 /// A backup whose header was read, and an empty folder to restore it into.
 pub struct OpenedBackup {
     options: RestoreOptions,
+    /// The path of the cluster directory, without links.
     place: PathBuf,
     input: EncryptedInput<Input>,
 }

@@ -44,9 +44,10 @@ pub enum KeyProtection {
 pub struct CreateOptions {
     /// How keys in files are stored.
     pub protection: KeyProtection,
-    /// The keys of the roles for which the cluster file names a holder ([`super::Holder::key`]).
-    pub elsewhere: Vec<(CaRole, Box<dyn SigningKey>)>,
-    /// The new folder for offline roots and their keys, whose intermediates the CAs are; `None` for CAs that are roots.
+    /// The keys of the roles for which the cluster file names a holder ([`super::KeyHolder::key`]).
+    pub held_keys: Vec<(CaRole, Box<dyn SigningKey>)>,
+    /// The folder to create for offline roots and their keys, below which the CAs are intermediates; `None` creates roots
+    /// instead.
     pub root_out: Option<PathBuf>,
 }
 
@@ -62,8 +63,8 @@ pub enum CreateCaError {
     /// A private key cannot be encrypted.
     #[error("the key could not be encrypted")]
     Encryption(#[source] KeyError),
-    /// The cluster file names a holder of a key, which was not opened.
-    #[error("the key of the {} is elsewhere, and was not opened", _0.as_str())]
+    /// The cluster file names a holder of the key, and the options have no key of it.
+    #[error("the key of the {} is with its holder, and was not opened", _0.as_str())]
     NotOpened(CaRole),
     /// The folder for the roots' keys is in the cluster directory.
     #[error("{} is in the cluster directory, where the roots' keys must not be", _0.display())]
@@ -109,13 +110,13 @@ pub enum KeyStorage {
     /// In a file, protected only by its mode.
     Plaintext,
     /// With the holder that the cluster file names.
-    Elsewhere(Box<Signer>),
+    Held(Box<Signer>),
 }
 
 impl KeyStorage {
     pub(super) fn of(cluster: &Cluster, role: CaRole, protection: &KeyProtection) -> Self {
         match (cluster.signer(role), protection) {
-            (Some(signer), _) => Self::Elsewhere(Box::new(signer.clone())),
+            (Some(signer), _) => Self::Held(Box::new(signer.clone())),
             (None, KeyProtection::Passphrase(_)) => Self::Encrypted,
             (None, KeyProtection::None) => Self::Plaintext,
         }
@@ -144,8 +145,9 @@ pub struct CreatedCa {
 /// Returns the roles that have no CA: all roles, or those that were not imported.
 ///
 /// # Errors
-/// Returns [`StoreError::Exists`] if every role has a CA, or the cluster's CA was not imported; returns another error
-/// if a CA is missing that the ledger has certificates of.
+/// Returns [`StoreError::Exists`] if every role has a CA, or the cluster's CA was not imported, or
+/// [`StoreError::LedgerMissing`] if the ledger is lost as well; returns another error if the ledger has certificates of a
+/// CA that is missing.
 pub fn missing(layout: &Layout) -> Result<Vec<CaRole>, Error> {
     let pki = layout.pki();
     if !files::exists(&pki) {
@@ -167,7 +169,7 @@ pub fn missing(layout: &Layout) -> Result<Vec<CaRole>, Error> {
     Ok(missing)
 }
 
-/// Returns the error for CAs that already exist. If their ledger is lost, the error says so, because the ledger has to
+/// Returns the error for CAs that already exist: [`StoreError::LedgerMissing`] if their ledger is lost, because it has to
 /// be rebuilt.
 pub(super) fn in_the_way(layout: &Layout, folder: PathBuf) -> StoreError {
     match files::exists(&layout.root_certificate(CaRole::Cluster)) && !files::exists(&layout.ledger()) {
@@ -176,7 +178,7 @@ pub(super) fn in_the_way(layout: &Layout, folder: PathBuf) -> StoreError {
     }
 }
 
-/// Checks that the folder for the keys of offline roots can be created. Called before a passphrase is asked for.
+/// Checks that the folder for offline roots can be created. Callers do this before they ask for a passphrase.
 ///
 /// # Errors
 /// Returns an error if it exists, or is in the cluster directory.
@@ -233,16 +235,16 @@ struct Made {
 }
 
 fn make(role: CaRole, env: &Env, cluster: &Cluster, options: &CreateOptions) -> Result<Made, Error> {
-    let CreateOptions { protection, elsewhere, root_out } = options;
+    let CreateOptions { protection, held_keys, root_out } = options;
     if cluster.signer(role).is_none() {
         let (key, signing) = generate(cluster)?;
         let (ca, offline_root) = sign(role, &signing, root_out.is_some(), env, cluster, protection)?;
         return Ok(Made { ca: NewCa { ca, key_pem: Some(key_pem(&key, protection)?) }, offline_root });
     }
-    let held = elsewhere.iter().find(|(of, _)| *of == role);
+    let held = held_keys.iter().find(|(of, _)| *of == role);
     let (_, key) = held.ok_or(CreateCaError::NotOpened(role))?;
-    let of_another = elsewhere.iter().find(|(of, other)| *of != role && other.public_key() == key.public_key());
-    let other = of_another.map(|(of, _)| *of).or_else(|| role_with_key(&env.layout, role, key.public_key()));
+    let sharing = held_keys.iter().find(|(of, other)| *of != role && other.public_key() == key.public_key());
+    let other = sharing.map(|(of, _)| *of).or_else(|| role_with_key(&env.layout, role, key.public_key()));
     if let Some(other) = other {
         return Err(CreateCaError::SharedKey { role, other }.into());
     }
@@ -285,7 +287,9 @@ fn write(new: &[NewCa], all: bool, env: &Env) -> Result<(), StoreError> {
     })
 }
 
-/// Returns another role whose CA has this public key. Each role would accept certificates of the other role's CA.
+/// Returns another role in whose CA, or in a CA above it, this public key is.
+///
+/// With a shared key, each role would accept the certificates of the other role.
 pub(in crate::app) fn role_with_key(layout: &Layout, role: CaRole, spki: &[u8]) -> Option<CaRole> {
     let has_it = |other: &CaRole| {
         ca::trust(layout, *other).is_ok_and(|cas| cas.all().any(|(ca, _)| ca.path().any(|one| one.spki == spki)))

@@ -120,9 +120,9 @@ pub enum ImportCaError {
         /// The role of the CA.
         role: CaRole,
     },
-    /// There are a file of the key and a holder, which would sign instead of it.
+    /// A file of the key was given, and the cluster file names a holder, which would sign instead.
     #[error("the cluster file names another holder of the key than {}", path.display())]
-    KeyIsElsewhere {
+    KeyIsHeld {
         /// The file of the key.
         path: PathBuf,
         /// The role of the CA.
@@ -197,7 +197,7 @@ pub struct ImportPlan<'e> {
     env: &'e Env,
     options: ImportOptions,
     ca: CaCertificate,
-    /// The content of the key's file; `None` if the key is elsewhere.
+    /// The content of the key's file; `None` if a holder has the key.
     key: Option<Zeroizing<Vec<u8>>>,
     cluster: &'e Cluster,
 }
@@ -207,8 +207,8 @@ pub struct ImportPlan<'e> {
 pub enum ImportedKey {
     /// It will be stored in the cluster directory.
     File(CaKey),
-    /// It stays with its holder.
-    Elsewhere,
+    /// Its holder keeps it.
+    Held,
 }
 
 /// Reads a CA and checks everything but its key. Nothing is written.
@@ -246,7 +246,7 @@ fn check_key(options: &ImportOptions, cluster: &Cluster) -> Result<(), ImportCaE
     let role = options.role;
     match (&options.key, cluster.signer(role)) {
         (None, None) => Err(ImportCaError::NoKey { path: options.certificate.clone(), role }),
-        (Some(path), Some(_)) => Err(ImportCaError::KeyIsElsewhere { path: path.clone(), role }),
+        (Some(path), Some(_)) => Err(ImportCaError::KeyIsHeld { path: path.clone(), role }),
         (Some(_), None) | (None, Some(_)) => Ok(()),
     }
 }
@@ -266,7 +266,7 @@ impl ImportPlan<'_> {
 
     /// Returns true if the key is with a holder that the cluster file names.
     #[must_use]
-    pub fn is_elsewhere(&self) -> bool {
+    pub fn is_held(&self) -> bool {
         self.key.is_none()
     }
 
@@ -275,21 +275,21 @@ impl ImportPlan<'_> {
     /// # Errors
     /// Returns an error if it belongs to another certificate.
     pub fn hold(&self, key: Box<dyn SigningKey>) -> Result<ImportedKey, ImportCaError> {
-        self.check(key).map(|()| ImportedKey::Elsewhere)
+        self.check(key).map(|()| ImportedKey::Held)
     }
 
     fn check(&self, key: Box<dyn SigningKey>) -> Result<(), ImportCaError> {
         check_key_of(&self.ca, &self.options.certificate, key, self.env)
     }
 
-    /// Writes the CA, and its key unless that is elsewhere.
+    /// Writes the CA, and its key unless a holder has it.
     ///
     /// # Errors
     /// Returns an error if the key cannot be encrypted, or a file cannot be written. In that case, no file remains.
     pub fn apply(self, key: &ImportedKey, protection: &KeyProtection) -> Result<ImportReport, Error> {
         let Self { env, ca, cluster, .. } = self;
         let pem = match key {
-            ImportedKey::Elsewhere => None,
+            ImportedKey::Held => None,
             ImportedKey::File(key) => {
                 check_passphrase(&env.layout, protection)?;
                 Some(key_file(key, protection)?)

@@ -151,7 +151,7 @@ pub fn plan_directory<'e>(
             return Err(ImportCaError::SharedKey { path: certificate, subject, other }.into());
         }
         if *state == CaState::Active && cluster.signer(*role).is_some() {
-            return Err(ImportCaError::KeyIsElsewhere { path: key, role: *role }.into());
+            return Err(ImportCaError::KeyIsHeld { path: key, role: *role }.into());
         }
         let text = match state {
             CaState::Active => Some(Zeroizing::new(input::read(&key, LIMIT, "key of the CA")?)),

@@ -1,4 +1,4 @@
-//! CAs whose keys are not in the cluster directory.
+//! Opens keys of CAs that external holders have: programs and tokens that `signers` in the cluster file names.
 
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -11,15 +11,15 @@ use crate::pki::key::KeyError;
 use crate::pki::public_key::PublicKey;
 use crate::pki::signing_key::SigningKey;
 use crate::signers::pins::Pins;
-use crate::signers::{self, Access, Surroundings};
+use crate::signers::{self, Access, SignerEnv};
 use crate::store::ca::{self, OpenedCa};
 use crate::store::layout::Layout;
 use crate::store::{files, rotation};
 
-/// Returns the holder of the key that signs for a role; `None` if it is a file in the cluster directory.
+/// Returns the holder of the key that signs for a role; `None` if the key is a file in the cluster directory.
 ///
-/// During a rotation, that of the new CA is `next-cluster` in the cluster file. After it, until the cluster file has the holder
-/// under `cluster`, too, if no other key is there.
+/// Once the new CA of a rotation signs, its holder is the entry `next-cluster` of `signers`. The entry stays valid after the
+/// rotation, until the user renames it to `cluster`.
 #[must_use]
 pub fn signer<'c>(role: CaRole, cluster: &'c Cluster, layout: &Layout) -> Option<&'c Signer> {
     let (own, next) = (cluster.signer(role), cluster.next_signer(role));
@@ -35,33 +35,33 @@ pub fn signer<'c>(role: CaRole, cluster: &'c Cluster, layout: &Layout) -> Option
 
 /// The holder of the key of a role's CA.
 #[derive(Debug)]
-pub struct Holder<'c> {
+pub struct KeyHolder<'c> {
     signer: &'c Signer,
     access: Access,
 }
 
-impl<'c> Holder<'c> {
+impl<'c> KeyHolder<'c> {
     /// Returns the holder that the cluster file names; `None` if the key is a file in the cluster directory.
     #[must_use]
-    pub fn of(role: CaRole, cluster: &'c Cluster, env: &Env, surroundings: &Surroundings) -> Option<Self> {
+    pub fn of(role: CaRole, cluster: &'c Cluster, env: &Env, signer_env: &SignerEnv) -> Option<Self> {
         let signer = signer(role, cluster, &env.layout)?;
-        Some(Self::new(signer, role, cluster, env, surroundings))
+        Some(Self::new(signer, role, cluster, env, signer_env))
     }
 
     /// Returns the holder of the key of the CA that replaces a role's in a rotation; `None` if the cluster file has none.
     #[must_use]
-    pub fn of_next(role: CaRole, cluster: &'c Cluster, env: &Env, surroundings: &Surroundings) -> Option<Self> {
-        Some(Self::new(cluster.next_signer(role)?, role, cluster, env, surroundings))
+    pub fn of_next(role: CaRole, cluster: &'c Cluster, env: &Env, signer_env: &SignerEnv) -> Option<Self> {
+        Some(Self::new(cluster.next_signer(role)?, role, cluster, env, signer_env))
     }
 
     /// Returns the holder of the key of the CA that a rotation replaces; `None` if there is none, or the key is a file.
     ///
-    /// That is the cluster file's entry of the role, until it is replaced by that of the new CA: [`Self::key`] tells.
+    /// The cluster file's entry of the role may already be that of the new CA, so compare the public key of [`Self::key`].
     #[must_use]
-    pub fn of_outgoing(role: CaRole, cluster: &'c Cluster, env: &Env, surroundings: &Surroundings) -> Option<Self> {
+    pub fn of_outgoing(role: CaRole, cluster: &'c Cluster, env: &Env, signer_env: &SignerEnv) -> Option<Self> {
         let trust = ca::trust(&env.layout, role).ok()?;
         trust.outgoing().filter(|old| old.certificate().can_sign_crls())?;
-        Some(Self::new(cluster.signer(role)?, role, cluster, env, surroundings))
+        Some(Self::new(cluster.signer(role)?, role, cluster, env, signer_env))
     }
 
     /// Opens the CA that a rotation replaces, which still signs its own CRL; `None` if the holder has another key.
@@ -75,9 +75,9 @@ impl<'c> Holder<'c> {
         Ok((key.public_key() == old.certificate().spki).then_some(OpenedCa { ca: old, key }))
     }
 
-    fn new(signer: &'c Signer, role: CaRole, cluster: &Cluster, env: &Env, surroundings: &Surroundings) -> Self {
+    fn new(signer: &'c Signer, role: CaRole, cluster: &Cluster, env: &Env, signer_env: &SignerEnv) -> Self {
         let (folder, cluster) = (env.layout.dir().to_owned(), cluster.name.clone());
-        Self { signer, access: Access { folder, cluster, role, surroundings: surroundings.clone() } }
+        Self { signer, access: Access { folder, cluster, role, signer_env: signer_env.clone() } }
     }
 
     /// Returns the role of the CA.
@@ -86,7 +86,7 @@ impl<'c> Holder<'c> {
         self.access.role
     }
 
-    /// Opens the active CA of the role for signing. A program only runs once something has to be signed.
+    /// Opens the active CA of the role for signing. A program is not run before something has to be signed.
     ///
     /// # Errors
     /// Returns an error if a certificate is missing, unreadable, or has a key of a kind that cannot sign here, or if a

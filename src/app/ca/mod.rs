@@ -1,17 +1,18 @@
-//! The CAs of a cluster: created once, or imported from another tool.
+//! Creates the CAs of a cluster, imports them from other tools, renews intermediates, and opens keys that external
+//! holders have.
 
 mod create;
-mod elsewhere;
 mod import;
 mod import_directory;
+mod key_holder;
 mod renew_intermediate;
 
 pub use create::{
     CaReport, CreateCaError, CreateOptions, CreatedCa, KeyProtection, KeyStorage, check_root_out, create, missing,
 };
 pub(in crate::app) use create::{key_pem, role_with_key, stored_key_problem};
-pub use elsewhere::{Holder, signer};
 pub(in crate::app) use import::read_for_rotation;
 pub use import::{CaWarning, CaWarningKind, ImportCaError, ImportOptions, ImportPlan, ImportReport, ImportedKey, plan};
 pub use import_directory::{DirectoryPlan, DirectoryReport, ToolLayout, plan_directory};
+pub use key_holder::{KeyHolder, signer};
 pub use renew_intermediate::{RenewCaError, RenewCaOptions, renew, renewable};

@@ -40,8 +40,8 @@ pub struct RenewCaOptions<'o> {
     pub root_passphrase: Option<&'o Passphrase>,
     /// How new keys in files are stored.
     pub protection: &'o KeyProtection,
-    /// The new keys of the roles for which the cluster file names a holder ([`super::Holder::key`]).
-    pub elsewhere: Vec<(CaRole, Box<dyn SigningKey>)>,
+    /// The new keys of the roles for which the cluster file names a holder ([`super::KeyHolder::key`]).
+    pub held_keys: Vec<(CaRole, Box<dyn SigningKey>)>,
 }
 
 impl fmt::Debug for RenewCaOptions<'_> {
@@ -168,7 +168,7 @@ fn sign(role: CaRole, options: &RenewCaOptions<'_>, cluster: &Cluster, env: &Env
             (sign(&signing)?, Some(key_pem(&key, options.protection)?))
         }
         Some(_) => {
-            let held = options.elsewhere.iter().find(|(of, _)| *of == role);
+            let held = options.held_keys.iter().find(|(of, _)| *of == role);
             let (_, key) = held.ok_or(super::CreateCaError::NotOpened(role))?;
             if trust.all().any(|(ca, _)| ca.certificate().spki == key.public_key()) {
                 return Err(RenewCaError::SameKey(role).into());

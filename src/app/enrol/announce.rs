@@ -37,9 +37,11 @@ use crate::store::handovers;
 pub const TOKEN_HEADER: &str = "x-clusterctl-token";
 /// The header with the signature by a registration token.
 pub const SIGNATURE_HEADER: &str = "x-clusterctl-signature";
+/// The time limit of a request.
 const LIMIT: Duration = Duration::from_secs(15);
-/// The status of an endpoint at which the cluster is not registered.
+/// The HTTP status with which an endpoint responds if the cluster is not registered there.
 const NOT_FOUND: u16 = 404;
+/// The largest kubeconfig, certificate or key, in bytes.
 const MAX_KUBECONFIG: u64 = 1 << 20;
 
 /// The result of registering.
@@ -51,7 +53,7 @@ pub struct RegisterReport {
     pub endpoint: Endpoint,
 }
 
-/// Registers the cluster at a bootstrap endpoint. The token signs the registration, and is not sent.
+/// Registers the cluster at a bootstrap endpoint. The token's secret signs the registration, and is not sent.
 ///
 /// # Errors
 /// Returns an error if there is no CA, or the endpoint cannot be reached or refuses.
@@ -112,14 +114,14 @@ pub struct AnnounceOptions {
 pub struct AnnounceReport {
     /// The record.
     pub record: Record,
-    /// The endpoints that have it.
+    /// The endpoints that accepted it.
     pub accepted: Vec<Endpoint>,
 }
 
 /// Signs a record of the cluster with the announcer's key, and sends it to the bootstrap endpoints.
 ///
-/// Its number is greater than those that the endpoints have. An endpoint at which the cluster is registered by the id of an
-/// earlier root gets the record of that id, with the handovers to the present root.
+/// Its number is greater than those of the records at the endpoints. An endpoint at which the cluster is registered by the
+/// id of an earlier root gets a record with that id, with the handovers to the present root.
 ///
 /// # Errors
 /// Returns an error if the announcer's credential cannot be used, or an endpoint cannot be reached or refuses.
@@ -172,7 +174,7 @@ pub fn announce(options: &AnnounceOptions, cluster: &Cluster, env: &Env) -> Resu
     }
 }
 
-/// Returns the part of the record about a rotation; `None` in the phase before hosts get the new root.
+/// Returns the part of the record about a rotation; `None` without one, and in the phase before hosts get the new root.
 fn record_rotation(trust: &TrustBundle) -> Option<RecordRotation> {
     let rotation = trust.rotation().filter(|rotation| rotation.phase != Phase::Prepare)?;
     let (new, _) = trust.find(rotation.new)?;
@@ -185,9 +187,9 @@ fn next_seq(client: &Client, endpoints: &[Endpoint], ids: &[Fingerprint], now: O
     let mut seq = u64::try_from(now.unix_timestamp()).unwrap_or_default();
     for (endpoint, id) in endpoints.iter().flat_map(|endpoint| ids.iter().map(move |id| (endpoint, *id))) {
         let url = format!("{endpoint}{}", record_path(id));
-        // `send` reports an endpoint that does not answer; the others get the record nevertheless.
+        // An endpoint that does not answer is reported later, by `send`; the others still get the record.
         let Ok(answer) = client.send(&Request::get(&url, MAX_RECORD)) else { continue };
-        // Only a record that is signed under this root counts: the endpoint could make up any other.
+        // Only a record that is signed under this root counts, because the endpoint can invent any other.
         if let Some(known) = Record::known(&answer.body, id).filter(|_| answer.is_success()) {
             seq = seq.max(known.seq + 1);
         }
@@ -214,7 +216,7 @@ fn send(client: &Client, endpoint: &Endpoint, signed: &[(Fingerprint, String)]) 
     }
 }
 
-/// Returns a client that does not verify the endpoint's certificate: what is sent and received has its own signature.
+/// Returns a client that does not verify the endpoint's certificate, because requests and records have their own signatures.
 fn client(now: OffsetDateTime) -> Result<Client, AnnounceError> {
     let options = ClientOptions { trust: Trust::SignedAnswers, certificate: None, now, limit: LIMIT };
     Ok(Client::new(&options)?)
@@ -232,8 +234,8 @@ fn credential(path: &Path) -> Result<(Vec<Certificate>, LocalKey), Error> {
     let unusable = |reason: String| AnnounceError::Credential { path: path.to_owned(), reason };
     let bytes = Zeroizing::new(input::read_or_wait(path, MAX_KUBECONFIG, "kubeconfig")?);
     let config = kubeconfig::read(&bytes).map_err(|error| unusable(error.to_string()))?;
-    let used = config.used(None).map_err(|error| unusable(error.to_string()))?;
-    let missing = || unusable("it has none".to_owned());
+    let used = config.resolve(None).map_err(|error| unusable(error.to_string()))?;
+    let missing = || unusable("one of them is missing".to_owned());
     let user = used.user.ok_or_else(missing)?;
     let content = |credential: &Option<Credential>| -> Result<Zeroizing<Vec<u8>>, Error> {
         match credential {

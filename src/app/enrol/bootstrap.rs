@@ -1,4 +1,4 @@
-//! Runs a bootstrap endpoint, and creates its registration tokens.
+//! Runs a bootstrap endpoint, and creates and removes its registration tokens.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,9 @@ use crate::store::registrations::{BootstrapFolder, Registration};
 
 /// The port of the bootstrap endpoint.
 pub const PORT: u16 = 6445;
-/// The default of the largest number of open connections of one address.
+/// The default limit of open connections from one address.
 pub const MAX_CONNECTIONS_PER_ADDRESS: usize = 256;
+/// The largest file of a certificate or key, in bytes.
 const LIMIT: u64 = 256 * 1024;
 /// How long a starting endpoint waits for the lock of one that is stopping.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -35,9 +36,10 @@ pub struct BootstrapOptions {
     pub listen: SocketAddr,
     /// The folder of its records and registration tokens.
     pub state: PathBuf,
-    /// The files of its certificate chain and key; `None` for a new self-signed one: hosts do not verify it.
+    /// The files of its certificate chain and key; `None` for a new self-signed certificate, which suffices because hosts
+    /// do not verify it.
     pub credential: Option<(PathBuf, PathBuf)>,
-    /// The largest number of open connections of one address.
+    /// The limit of open connections from one address.
     pub max_connections_per_address: usize,
 }
 
@@ -47,11 +49,12 @@ pub struct BootstrapOptions {
 /// Returns an error if a file cannot be read, the folder cannot be used, or the address cannot be listened on.
 pub fn serve(options: &BootstrapOptions, env: &Env, clock: Clock) -> Result<Bootstrap, Error> {
     let folder = BootstrapFolder::open(&options.state)?;
-    // Of two servers, one could replace a newer record that the other accepted by an older one.
+    // With two servers, one could replace a newer record, which the other has accepted, by an older one.
     let lock = folder.lock(LOCK_WAIT).map_err(|error| match error {
         StoreError::Locked { .. } => BootstrapError::InUse(options.state.clone()).into(),
         error => Error::from(error),
     })?;
+    // Reports a damaged file now, and not to the first client.
     folder.registrations().map_err(registrations_error)?;
     let (chain, key) = match &options.credential {
         Some((chain, key)) => {
@@ -71,7 +74,9 @@ fn registrations_error(error: StoreError) -> Error {
     }
 }
 
-/// Returns a self-signed certificate and its key. Clients do not verify it: records are signed under the root whose pin hosts have.
+/// Returns a self-signed certificate and its key.
+///
+/// Clients do not verify it: they verify that a record is signed under the root whose pin they have.
 fn self_signed(env: &Env) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Error> {
     let name = ClusterName::parse("bootstrap").map_err(|error| BootstrapError::Tls(error.to_string()))?;
     let made = create_root(CaRole::Cluster, &name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, env.now)?;
@@ -92,7 +97,7 @@ pub fn remove_token(state: &Path, id: &str) -> Result<(), Error> {
     removed.map_err(registrations_error)
 }
 
-/// Creates a registration token. The endpoint keeps only its public half.
+/// Creates a registration token. The endpoint stores only its public key.
 ///
 /// # Errors
 /// Returns an error if the folder cannot be written.

@@ -1,4 +1,4 @@
-//! Connects to the API that a kubeconfig names.
+//! Connects to the API server, or the enrolment CA's server, that a kubeconfig names.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::app::enrol::signer::SignerError;
 use crate::app::error::Error;
 use crate::app::input;
-use crate::config::kubeconfig::{self, ContextError, Credential, KubeconfigError, Used};
+use crate::config::kubeconfig::{self, ContextError, Credential, KubeconfigError, ResolvedContext};
 use crate::mailbox::{ApiMailbox, Connection};
 
 /// The largest kubeconfig, certificate or key, in bytes.
@@ -49,7 +49,7 @@ pub struct ConnectionError {
     pub problem: ConnectionProblem,
 }
 
-/// Connects to the API that a kubeconfig names, with its CA and its client certificate. Nothing is sent yet.
+/// Prepares a connection to the server that a kubeconfig names, with its CA and its client certificate. Sends nothing yet.
 ///
 /// # Errors
 /// Returns an error if the kubeconfig, or a file that it names, cannot be read or used.
@@ -65,7 +65,7 @@ pub fn connect_at(path: &Path, server: Option<String>) -> Result<ApiMailbox, Err
     let unusable = |problem| ConnectionError { path: path.to_owned(), problem };
     let bytes = Zeroizing::new(input::read_or_wait(path, LIMIT, "kubeconfig")?);
     let config = kubeconfig::read(&bytes).map_err(|error| unusable(ConnectionProblem::Kubeconfig(error)))?;
-    let used = config.used(None).map_err(|error| unusable(ConnectionProblem::Context(error)))?;
+    let used = config.resolve(None).map_err(|error| unusable(ConnectionProblem::Context(error)))?;
     check(&used).map_err(unusable)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let contents = |credential: &Credential| match credential {
@@ -85,7 +85,7 @@ pub fn connect_at(path: &Path, server: Option<String>) -> Result<ApiMailbox, Err
     Ok(ApiMailbox::new(&connection).map_err(SignerError::from)?)
 }
 
-fn check(used: &Used<'_>) -> Result<(), ConnectionProblem> {
+fn check(used: &ResolvedContext<'_>) -> Result<(), ConnectionProblem> {
     let location = used.cluster.location();
     if used.cluster.insecure {
         return Err(ConnectionProblem::Insecure);

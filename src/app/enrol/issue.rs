@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::judge::{Inventory, Judge};
 use super::proofs;
-use crate::app::directory::{self, KnownCluster};
+use crate::app::directory::{self, ClusterFileCache};
 use crate::app::env::Env;
 use crate::app::error::{Error, with_causes};
 use crate::app::observer::Observer;
@@ -75,7 +75,7 @@ pub struct IssuedChain {
 #[derive(Debug, Default)]
 pub struct Kept {
     /// The cluster file.
-    pub(super) cluster: KnownCluster,
+    pub(super) cluster: ClusterFileCache,
     /// When it last removed what killed processes left.
     swept: Mutex<Option<OffsetDateTime>>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::app::directory::{self, KnownCluster};
+use crate::app::directory::{self, ClusterFileCache};
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::revoke::check_ledger_is_current;
@@ -53,14 +53,14 @@ impl Judge {
     /// # Errors
     /// Returns an error if the cluster file cannot be read, there is no CA, or the ledger is not current.
     pub fn open(env: &Env) -> Result<Self, Error> {
-        Self::open_with(env, &KnownCluster::default())
+        Self::open_with(env, &ClusterFileCache::default())
     }
 
     /// Like [`Self::open`]; the cluster file is read only if it changed since it was read last.
     ///
     /// # Errors
     /// Returns the errors of [`Self::open`].
-    pub fn open_with(env: &Env, known: &KnownCluster) -> Result<Self, Error> {
+    pub fn open_with(env: &Env, known: &ClusterFileCache) -> Result<Self, Error> {
         let cluster = known.read(&env.layout)?;
         let (ledger, cas) = directory::cas(&env.layout, &cluster)?;
         check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;

@@ -29,7 +29,7 @@ pub(super) fn check(material: &Material<'_>, findings: &mut Findings) {
 fn refused(one: &FoundConfig<'_>, findings: &mut Findings) {
     let config = one.config.config();
     // kubectl accepts a file without a current context: `--context` names one.
-    if let Err(error) = config.used(None)
+    if let Err(error) = config.resolve(None)
         && !matches!(error, ContextError::NoneChosen)
     {
         findings.add(&REFUSED, &one.source.place(None), error.to_string());
@@ -84,7 +84,7 @@ fn server(
     servers: &[&Entry<'_>],
     findings: &mut Findings,
 ) {
-    let part = one.config.parts().iter().find(|part| part.field == Field::Issuer && part.of == cluster.name);
+    let part = one.config.parts().iter().find(|part| part.field == Field::Ca && part.of == cluster.name);
     let Some(Ok(pieces)) = part.map(|part| followed(part, one.config, material.sources)) else { return };
     let trusted: Vec<&Certificate> = pieces
         .iter()

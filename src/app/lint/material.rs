@@ -180,7 +180,7 @@ impl<'s> Collector<'s> {
     fn config(&mut self, source: &'s Source, config: &'s ReadKubeconfig, sources: &'s [Source]) {
         for part in config.parts() {
             let name = match part.field {
-                Field::Issuer => format!("cluster {}", part.of),
+                Field::Ca => format!("cluster {}", part.of),
                 Field::Certificate | Field::Key => format!("user {}", part.of),
             };
             if let Ok(pieces) = followed(part, config, sources) {

@@ -7,15 +7,15 @@ use crate::pki::certificate::Certificate;
 /// The purpose of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// An API server serves with it.
+    /// The serving certificate of an API server.
     ApiServer,
-    /// A kubelet serves with it.
+    /// The serving certificate of a kubelet.
     KubeletServer,
-    /// A member of etcd serves with it, and connects to other members.
+    /// A certificate with which a member of etcd serves, and connects to other members.
     EtcdMember,
-    /// Another server serves with it.
+    /// The serving certificate of another server.
     Server,
-    /// A client authenticates with it.
+    /// A client certificate.
     Client,
     /// It is not recognized.
     Unknown,
@@ -23,17 +23,19 @@ pub(super) enum Purpose {
 
 /// The prefix of a node's account.
 pub(super) const NODE: &str = "system:node:";
-/// The names of API servers' files, without endings (kubeadm and Talos, k3s, Kubernetes the hard way).
+/// The names of files with API servers' certificates, without extensions (kubeadm and Talos, k3s, Kubernetes the hard way).
 const API_SERVERS: [&str; 5] =
     ["apiserver", "kube-apiserver", "serving-kube-apiserver", "kube-api-server", "kubernetes"];
 /// The names of files with kubelets' serving certificates.
 const KUBELETS: [&str; 4] = ["kubelet-server", "kubelet-server-current", "serving-kubelet", "kubelet"];
-/// The names of other servers' files.
+/// The names of files with other servers' certificates.
 const SERVERS: [&str; 3] =
     ["kube-controller-manager-server", "serving-kube-controller-manager", "serving-kube-scheduler"];
 
 impl Purpose {
     /// Recognizes the purpose of a certificate in the file at `path`.
+    ///
+    /// `is_of_user` is true for the certificate of a kubeconfig's user; `is_first` is true for the first one of a file.
     pub(super) fn of(certificate: &Certificate, path: &Path, is_of_user: bool, is_first: bool) -> Self {
         if is_of_user {
             return Self::Client;
@@ -89,12 +91,12 @@ impl Purpose {
         }
     }
 
-    /// Returns this purpose, or the other one where this one is unknown.
+    /// Returns this purpose, or the other one if this one is unknown.
     pub(super) fn or(self, other: Self) -> Self {
         if self == Self::Unknown { other } else { self }
     }
 
-    /// Returns true if it is known that a server serves with it.
+    /// Returns true if it is known to be a serving certificate.
     pub(super) fn serves(self) -> bool {
         matches!(self, Self::ApiServer | Self::KubeletServer | Self::EtcdMember | Self::Server)
     }

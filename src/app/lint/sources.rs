@@ -114,7 +114,7 @@ pub(super) fn followed<'s>(
     let copy = || {
         let user = || config.config().users.iter().find(|user| user.name == part.of);
         let credential = match part.field {
-            Field::Issuer => config.config().clusters.iter().find(|cluster| cluster.name == part.of)?.ca.as_ref()?,
+            Field::Ca => config.config().clusters.iter().find(|cluster| cluster.name == part.of)?.ca.as_ref()?,
             Field::Certificate => user()?.certificate.as_ref()?,
             Field::Key => user()?.key.as_ref()?,
         };

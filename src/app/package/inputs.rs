@@ -86,7 +86,7 @@ impl Inputs<'_> {
     /// Returns true if a certificate without its key goes into a bundle.
     ///
     /// That is so if only the host ever had the key, or if it was deleted here before trust files changed: the host has it, and
-    /// needs the new roots alone. `install.sh` refuses the bundle on a host that has another key, or none.
+    /// needs only the new roots. `install.sh` refuses the bundle on a host that has another key, or none.
     fn is_packed_without_key(&self, spec: &CertificateSpec, problems: &[CredentialProblem]) -> bool {
         match problems {
             [CredentialProblem::KeyOnHost { .. }] => true,

@@ -98,9 +98,9 @@ pub(in crate::app) fn plan<'c>(
 /// Opens the ledger, which must be current, and reads the CAs, which must not have expired.
 ///
 /// # Errors
-/// Returns the errors of [`directory::trust`] and [`revoke::check_ledger_is_current`]; [`PackageError::CaExpired`].
+/// Returns the errors of [`directory::cas_and_inventory`] and [`revoke::check_ledger_is_current`]; [`PackageError::CaExpired`].
 pub(super) fn trust(env: &Env, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet), Error> {
-    let (ledger, known, cas) = directory::trust(&env.layout, cluster)?;
+    let (ledger, known, cas) = directory::cas_and_inventory(&env.layout, cluster)?;
     revoke::check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
     check_cas(&cas, env)?;
     Ok((ledger, known, cas))

@@ -108,7 +108,7 @@ pub(in crate::app) fn pack_verifier(
     let templates = templates::load(templates, cluster, layout)?;
     let _lock = directory::lock(env, "bundle --verifier", observer)?;
     files::sweep(layout.dir())?;
-    let (mut ledger, known, cas) = directory::trust(layout, cluster)?;
+    let (mut ledger, known, cas) = directory::cas_and_inventory(layout, cluster)?;
     revoke::check_ledger_is_current(layout, &cas, &ledger, env.now)?;
     let (mut bundle, exposed) = render(env, cluster, &templates, (&ledger, &known, &cas))?;
     let path = layout.verifier_bundle();
@@ -139,7 +139,7 @@ pub(in crate::app) fn is_verifier_bundle_stale(
         return Ok(false);
     }
     let templates = templates::load(templates, cluster, &env.layout)?;
-    let (ledger, known, cas) = directory::trust(&env.layout, cluster)?;
+    let (ledger, known, cas) = directory::cas_and_inventory(&env.layout, cluster)?;
     let (wanted, _) = render(env, cluster, &templates, (&ledger, &known, &cas))?;
     let is_current = |there: Bundle| {
         let files = there.files.iter().filter(|file| file.path != SIGNATURE);

@@ -122,7 +122,7 @@ fn denials_of(env: &Env, cluster: &Cluster) -> Result<(Option<Ledger>, Denials),
     if !files::exists(&env.layout.pki()) {
         return Ok((None, Denials::default()));
     }
-    let (ledger, _, cas) = directory::trust(&env.layout, cluster)?;
+    let (ledger, _, cas) = directory::cas_and_inventory(&env.layout, cluster)?;
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
     let denials = denials::of_ledger(&ledger, &cas.cluster, env.now)?;
     Ok((Some(ledger), denials))

@@ -1,5 +1,5 @@
-//! Goes back, before clients have certificates of the new root: first to certificates of the old root, then to the old root
-//! alone.
+//! Goes back, before clients have certificates of the new root: first to certificates of the old root, then to trusting only
+//! the old root.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! The rotation of a CA, phase by phase.
 //!
 //! [`start()`] makes the new CA, and [`next`] begins the next phase if the report of a run of `verify` proves the present one.
-//! A phase changes `trust.json` alone: what follows for certificates and trust files is done by `apply`. [`abort()`] puts back
+//! A phase only changes `trust.json`: what follows for certificates and trust files is done by `apply`. [`abort()`] puts back
 //! what was before. Every step is recorded in the ledger first, and a killed command is continued by the same command.
 
 mod abort;

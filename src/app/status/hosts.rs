@@ -121,7 +121,7 @@ impl Hosts<'_> {
         let send_request = || DirectoryRemedy::SendRequest { host: name.to_string() };
         let issue = || match is_on_host {
             true => send_request(),
-            // In an emergency, the certificates of all hosts are revoked.
+            // In an emergency rotation, the certificates of all hosts are revoked, and `apply` replaces them together.
             false if self.cas.is_rotating(policy.signed_by) => DirectoryRemedy::Apply,
             false => DirectoryRemedy::Issue { server: server(), reissue: false },
         };

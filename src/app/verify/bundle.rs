@@ -58,7 +58,7 @@ fn from_node_bundle(bundle: &Bundle, path: &Path, nodes: &[String]) -> Result<As
         return Err(TargetError::NodeBesideBundle { path: path.to_owned(), node: node.clone() });
     }
     let config = kubeconfig::read(&config.bytes).map_err(|error| unusable(UnusableBundle::Kubeconfig(error)))?;
-    let used = config.used(None).map_err(|error| unusable(UnusableBundle::Context(error)))?;
+    let used = config.resolve(None).map_err(|error| unusable(UnusableBundle::Context(error)))?;
     let mut target = Target::empty(bundle.manifest.cluster.to_string());
     target.kind = TargetKind::Bundle;
     target.endpoint = Some(endpoint_of(used.cluster)?);

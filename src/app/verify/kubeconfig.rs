@@ -11,7 +11,7 @@ use super::error::{TargetError, UnusableKubeconfig, VerifyError};
 use crate::app::input::InputError;
 use crate::app::{Error, input};
 use crate::cluster::address::Address;
-use crate::config::kubeconfig::{self, Credential, KubeCluster, Used};
+use crate::config::kubeconfig::{self, Credential, KubeCluster, ResolvedContext};
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::TrustRemedy;
 use crate::verify::target::{Identity, Peer, Place, Target};
@@ -24,7 +24,7 @@ pub(super) fn target(path: &Path, context: Option<&str>) -> Result<AssembledTarg
     let unusable = |reason| VerifyError::Target(TargetError::Kubeconfig { path: path.to_owned(), reason });
     let bytes = Zeroizing::new(input::read_named(path, LIMIT, "kubeconfig")?);
     let config = kubeconfig::read(&bytes).map_err(|error| unusable(UnusableKubeconfig::Kubeconfig(error)))?;
-    let used = config.used(context).map_err(|source| {
+    let used = config.resolve(context).map_err(|source| {
         let contexts = config.context_names().into_iter().map(ToString::to_string).collect();
         unusable(UnusableKubeconfig::Context { source, contexts })
     })?;
@@ -46,7 +46,7 @@ pub(super) fn target(path: &Path, context: Option<&str>) -> Result<AssembledTarg
 }
 
 fn client(
-    used: &Used<'_>,
+    used: &ResolvedContext<'_>,
     folder: &Path,
     unusable: &dyn Fn(UnusableKubeconfig) -> VerifyError,
 ) -> Result<Option<Identity>, Error> {
@@ -66,7 +66,7 @@ fn contents(credential: &Credential, folder: &Path) -> Result<Vec<u8>, InputErro
 
 /// Returns the findings `trust.match` of a kubeconfig. A setting that weakens trust is a failure; a credential that is
 /// not reloaded is only a warning.
-fn judge(used: Used<'_>, path: &Path) -> Vec<Finding> {
+fn judge(used: ResolvedContext<'_>, path: &Path) -> Vec<Finding> {
     let of = |breaks_trust| {
         let weaknesses = used.weaknesses().into_iter().filter(|weakness| weakness.breaks_trust == breaks_trust);
         weaknesses.map(|weakness| weakness.what).collect::<Vec<_>>()

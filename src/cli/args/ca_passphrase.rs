@@ -8,8 +8,8 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use super::passphrase_file::passphrase_of_file;
-use super::pins::{PinsOf, surroundings};
-use crate::app::ca::{self as app_ca, Holder, KeyProtection};
+use super::pins::{PinsOf, signer_env};
+use crate::app::ca::{self as app_ca, KeyHolder, KeyProtection};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
@@ -145,10 +145,10 @@ impl PassphraseArgs {
         cluster: &Cluster,
         context: &mut Context<'_>,
     ) -> Result<Vec<Issuer>> {
-        let is_elsewhere = |role: CaRole| app_ca::signer(role, cluster, &context.env.layout).is_some();
-        let (elsewhere, here) = roles.iter().partition::<Vec<CaRole>, _>(|role| is_elsewhere(**role));
-        let mut opened = self.open(&here, context)?;
-        for holder in holders(&elsewhere, cluster, context) {
+        let is_held = |role: CaRole| app_ca::signer(role, cluster, &context.env.layout).is_some();
+        let (held, in_files) = roles.iter().partition::<Vec<CaRole>, _>(|role| is_held(**role));
+        let mut opened = self.open(&in_files, context)?;
+        for holder in holders(&held, cluster, context) {
             let env = context.env.clone();
             opened.push((holder.role(), holder.open(&env, &mut PinsOf(context))?));
         }
@@ -197,7 +197,7 @@ impl PassphraseArgs {
             Some(here) => Some(here),
             None => {
                 let env = context.env.clone();
-                let holder = Holder::of_outgoing(role, cluster, &env, &surroundings(context));
+                let holder = KeyHolder::of_outgoing(role, cluster, &env, &signer_env(context));
                 holder.map(|holder| holder.open_outgoing(&env, &mut PinsOf(context))).transpose()?.flatten()
             }
         };
@@ -315,9 +315,9 @@ fn warn_of_modes(roles: &[CaRole], context: &mut Context<'_>) {
 }
 
 /// Returns the holders of the keys of these roles; roles whose keys are files are left out.
-pub(crate) fn holders<'c>(roles: &[CaRole], cluster: &'c Cluster, context: &Context<'_>) -> Vec<Holder<'c>> {
-    let surroundings = surroundings(context);
-    roles.iter().filter_map(|role| Holder::of(*role, cluster, &context.env, &surroundings)).collect()
+pub(crate) fn holders<'c>(roles: &[CaRole], cluster: &'c Cluster, context: &Context<'_>) -> Vec<KeyHolder<'c>> {
+    let signer_env = signer_env(context);
+    roles.iter().filter_map(|role| KeyHolder::of(*role, cluster, &context.env, &signer_env)).collect()
 }
 
 /// Returns an opened CA. If it needs a passphrase other than the one tried, prompts for it, and also returns the

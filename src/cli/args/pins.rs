@@ -3,7 +3,7 @@
 use super::passphrase_file::pin_of_file;
 use crate::cli::context::Context;
 use crate::pki::passphrase::Passphrase;
-use crate::signers::Surroundings;
+use crate::signers::SignerEnv;
 use crate::signers::pins::{PinQuestion, Pins};
 
 /// The environment variable that may hold the PIN.
@@ -11,9 +11,9 @@ const VARIABLE: &str = "CLUSTERCTL_PIN";
 /// The environment variable that may name the module.
 const MODULE: &str = "CLUSTERCTL_PKCS11_MODULE";
 
-/// Returns what tokens and programs that hold keys need of this process: whether there is a terminal, and the module.
-pub(crate) fn surroundings(context: &Context<'_>) -> Surroundings {
-    Surroundings { has_terminal: context.prompts.is_some(), module: context.variable(MODULE).map(str::to_owned) }
+/// Returns the facts about this process that holders of keys depend on: whether there is a terminal, and the module.
+pub(crate) fn signer_env(context: &Context<'_>) -> SignerEnv {
+    SignerEnv { has_terminal: context.prompts.is_some(), module: context.variable(MODULE).map(str::to_owned) }
 }
 
 /// Reads PINs from these sources.

@@ -1,4 +1,4 @@
-//! Certificates that are issued and revoked, as JSON.
+//! Planned and revoked certificates as JSON.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::app::issue::{PlannedCertificate, ServiceAccountStep};
 use crate::cluster::name::HostName;
 use crate::store::ledger::certificates::IssuedCertificate;
 
-/// Returns a certificate with the ids of its reasons.
+/// Returns a planned certificate as JSON, with the ids of the reasons to issue it.
 pub(crate) fn json(one: &PlannedCertificate) -> Value {
     let reasons = reasons::ids(one);
     json!({
@@ -27,7 +27,7 @@ pub(crate) fn service_account(step: Option<ServiceAccountStep>) -> Option<&'stat
     })
 }
 
-/// Returns certificates that are revoked.
+/// Returns revoked certificates as JSON.
 pub(crate) fn revoked(certificates: &[IssuedCertificate]) -> Vec<Value> {
     let one = |one: &IssuedCertificate| json!({ "account": one.account, "serial": one.serial.to_string() });
     certificates.iter().map(one).collect()

@@ -80,7 +80,7 @@ pub(crate) fn show_directory(
 /// Returns the token or program that holds a CA's key; `None` if the key is a file.
 fn signer_of(ca: &CreatedCa) -> Option<&Signer> {
     match &ca.key {
-        KeyStorage::Elsewhere(signer) => Some(&**signer),
+        KeyStorage::Held(signer) => Some(&**signer),
         KeyStorage::Encrypted | KeyStorage::Plaintext => None,
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn words(error: &ImportCaError) -> String {
                 role.name()
             );
         }
-        ImportCaError::KeyIsElsewhere { role, .. } => {
+        ImportCaError::KeyIsHeld { role, .. } => {
             return format!("leave --key out, or remove signers.{} from cluster.yaml", role.name());
         }
         ImportCaError::OtherRole { .. } | ImportCaError::SharedKey { .. } => {

@@ -14,7 +14,7 @@ pub(super) struct Binary<'a> {
 }
 
 impl Binary<'_> {
-    /// Returns true if `field` has the tag anywhere in the file.
+    /// Returns true if a field of this name has the tag, anywhere in the file.
     fn marks(&self, field: &str) -> bool {
         const TAGS: [&str; 2] = ["!!binary", "!<tag:yaml.org,2002:binary>"];
         let text = String::from_utf8_lossy(self.text);

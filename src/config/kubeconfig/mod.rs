@@ -13,6 +13,6 @@ mod tests;
 mod weakness;
 
 pub use error::KubeconfigError;
-pub use model::{ContextError, Credential, KubeCluster, KubeContext, KubeUser, Kubeconfig, Used};
+pub use model::{ContextError, Credential, KubeCluster, KubeContext, KubeUser, Kubeconfig, ResolvedContext};
 pub use read::read;
 pub use weakness::Weakness;

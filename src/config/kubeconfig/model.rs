@@ -18,21 +18,21 @@ pub struct Kubeconfig {
     pub contexts: Vec<KubeContext>,
 }
 
-/// The part of a kubeconfig that one context uses.
+/// A context of a kubeconfig with the cluster and the user that it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Used<'a> {
+pub struct ResolvedContext<'a> {
     /// The context; `None` if the file has none and only one cluster.
     pub context: Option<&'a KubeContext>,
     /// The cluster.
     pub cluster: &'a KubeCluster,
-    /// The user; `None` if it does not exist, in which case requests are anonymous.
+    /// The user; `None` if the file has no such user, in which case requests are anonymous.
     pub user: Option<&'a KubeUser>,
 }
 
-/// Errors of the current context of a kubeconfig. client-go refuses it too (`clientcmd.ConfirmUsable`).
+/// Errors of a context of a kubeconfig. client-go refuses it, too (`clientcmd.ConfirmUsable`).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
-    /// There is no current context, and not exactly one cluster.
+    /// The file has no current context, and it has contexts, or not exactly one cluster.
     #[error("it has no current-context")]
     NoneChosen,
     /// The context does not exist.
@@ -54,17 +54,17 @@ pub enum ContextError {
 impl Kubeconfig {
     /// Returns the cluster and the user of `context`, by default of the current context.
     ///
-    /// For a file without contexts, its only cluster is returned; [`Used::weaknesses`] reports that.
+    /// For a file without contexts, its only cluster is returned; [`ResolvedContext::weaknesses`] reports that.
     ///
     /// # Errors
     /// Returns an error if the context, its cluster or the cluster's server does not exist.
-    pub fn used(&self, context: Option<&str>) -> Result<Used<'_>, ContextError> {
+    pub fn resolve(&self, context: Option<&str>) -> Result<ResolvedContext<'_>, ContextError> {
         let Some(name) = context.or(self.current_context.as_deref()) else {
             let ([cluster], []) = (self.clusters.as_slice(), self.contexts.as_slice()) else {
                 return Err(ContextError::NoneChosen);
             };
             let user = self.users.first().filter(|_| self.users.len() == 1);
-            return Ok(Used { context: None, cluster, user });
+            return Ok(ResolvedContext { context: None, cluster, user });
         };
         let context = self.contexts.iter().find(|context| context.name == name);
         let context = context.ok_or_else(|| ContextError::NoContext(name.to_owned()))?;
@@ -76,7 +76,11 @@ impl Kubeconfig {
         if cluster.server.is_empty() {
             return Err(ContextError::NoServer(cluster.name.clone()));
         }
-        Ok(Used { context: Some(context), cluster, user: self.users.iter().find(|user| user.name == context.user) })
+        Ok(ResolvedContext {
+            context: Some(context),
+            cluster,
+            user: self.users.iter().find(|user| user.name == context.user),
+        })
     }
 
     /// Returns the names of all contexts, for a hint.
@@ -112,7 +116,7 @@ pub struct KubeCluster {
     pub ca: Option<Credential>,
     /// `insecure-skip-tls-verify`
     pub insecure: bool,
-    /// The combinations of fields that client-go refuses.
+    /// The combinations of its fields that client-go refuses.
     pub contradictions: Vec<&'static str>,
 }
 
@@ -140,7 +144,7 @@ pub struct KubeUser {
     pub others: Vec<&'static str>,
     /// `as`, `as-uid`, `as-groups` or `as-user-extra`: the user to impersonate.
     pub impersonates: bool,
-    /// The combinations of fields that client-go refuses.
+    /// The combinations of its fields that client-go refuses.
     pub contradictions: Vec<&'static str>,
 }
 

@@ -50,27 +50,27 @@ fn other_files_are_refused() {
 #[test]
 fn only_entries_of_the_context_are_used() {
     let config = read(ALL.as_bytes()).expect("a kubeconfig");
-    let current = config.used(None).expect("the current context");
+    let current = config.resolve(None).expect("the current context");
     assert_eq!((current.cluster.name.as_str(), current.user.map(|u| u.name.as_str())), ("on", Some("kubelet:on")));
     assert!(current.weaknesses().iter().all(|weakness| !weakness.what.contains("insecure")));
-    assert_eq!(config.used(Some("prod")), Ok(current));
-    assert_eq!(config.used(Some("absent")), Err(ContextError::NoContext("absent".into())));
-    assert!(matches!(config.used(Some("astray")), Err(ContextError::NoCluster { .. })));
-    let alone = config.used(Some("alone")).expect("anonymous");
+    assert_eq!(config.resolve(Some("prod")), Ok(current));
+    assert_eq!(config.resolve(Some("absent")), Err(ContextError::NoContext("absent".into())));
+    assert!(matches!(config.resolve(Some("astray")), Err(ContextError::NoCluster { .. })));
+    let alone = config.resolve(Some("alone")).expect("anonymous");
     assert!(alone.user.is_none() && alone.weaknesses().iter().any(|w| w.what.contains("anonymous")));
 }
 
 #[test]
 fn a_missing_context_is_an_error_and_no_current_context_is_a_weakness() {
     let dangling = ALL.replace("current-context: prod", "current-context: gone");
-    assert_eq!(read(dangling.as_bytes()).expect("read").used(None), Err(ContextError::NoContext("gone".into())));
+    assert_eq!(read(dangling.as_bytes()).expect("read").resolve(None), Err(ContextError::NoContext("gone".into())));
     let unset = ALL.replace("current-context: prod\n", "");
-    assert_eq!(read(unset.as_bytes()).expect("read").used(None), Err(ContextError::NoneChosen));
+    assert_eq!(read(unset.as_bytes()).expect("read").resolve(None), Err(ContextError::NoneChosen));
     let one = b"kind: Config\nclusters: [{name: c, cluster: {server: 'https://a', certificate-authority: ca}}]";
     let one = read(one).expect("read");
-    assert!(one.used(None).expect("the only one").weaknesses().iter().any(|weakness| weakness.breaks_trust));
+    assert!(one.resolve(None).expect("the only one").weaknesses().iter().any(|weakness| weakness.breaks_trust));
     let no_server = ALL.replace("server: 'https://10.0.0.1:6443', ", "");
-    assert!(matches!(read(no_server.as_bytes()).expect("read").used(None), Err(ContextError::NoServer(_))));
+    assert!(matches!(read(no_server.as_bytes()).expect("read").resolve(None), Err(ContextError::NoServer(_))));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn merge_keys_and_utf_16_are_read_and_names_must_be_texts() {
 fn fields_ignored_or_refused_by_client_go_are_reported() {
     let change = |from: &str, to: &str| {
         let config = read(ALL.replace(from, to).as_bytes()).expect("read");
-        let weaknesses = config.used(None).expect("used").weaknesses();
+        let weaknesses = config.resolve(None).expect("used").weaknesses();
         weaknesses.into_iter().map(|weakness| (weakness.breaks_trust, weakness.what)).collect::<Vec<_>>()
     };
     let known = change("", "").len();
@@ -159,7 +159,7 @@ fn fields_ignored_or_refused_by_client_go_are_reported() {
 fn the_servers_url_is_interpreted_as_by_client_go() {
     let location = |server: &str| {
         let text = ALL.replace("https://10.0.0.1:6443", server);
-        read(text.as_bytes()).expect("read").used(None).expect("used").cluster.location()
+        read(text.as_bytes()).expect("read").resolve(None).expect("used").cluster.location()
     };
     assert_eq!(location("HTTPS://Internal-ELB.example.COM:6443"), "https://internal-elb.example.com:6443");
     assert_eq!(location("10.0.0.1:6443"), "http://10.0.0.1:6443");

@@ -1,6 +1,6 @@
 //! Finds the differences by which a kubeconfig is weaker than those that clusterctl writes.
 
-use super::model::{Credential, Used};
+use super::model::{Credential, ResolvedContext};
 
 /// A difference by which a kubeconfig is weaker than those that clusterctl writes.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Weakness {
     pub breaks_trust: bool,
 }
 
-impl Used<'_> {
+impl ResolvedContext<'_> {
     /// Returns the differences by which the kubeconfig is weaker than those that clusterctl writes.
     ///
     /// `tls-server-name` is not included: `verify` honours it, and the check of bundles rejects it separately.

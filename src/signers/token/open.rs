@@ -32,7 +32,7 @@ pub(super) fn session(
 }
 
 fn load(signer: &TokenSigner, access: &Access) -> Result<Pkcs11, TokenError> {
-    let named = [&signer.module, &signer.uri.module_path, &access.surroundings.module].into_iter().flatten().next();
+    let named = [&signer.module, &signer.uri.module_path, &access.signer_env.module].into_iter().flatten().next();
     let named = named.ok_or(TokenError::NoModule)?;
     // A name without a slash is looked up where the system has its libraries.
     let path = if named.contains('/') { access.folder.join(named) } else { named.into() };

@@ -22,7 +22,7 @@ use crate::sanitize::sanitized;
 pub(super) const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /// The largest response about one request, in bytes.
 pub(super) const MAX_ANSWER: usize = 256 * 1024;
-/// The largest bundle on the wire, in bytes.
+/// The largest archive of a bundle, in bytes.
 const MAX_BUNDLE: usize = 16 << 20;
 
 /// A request to send.
@@ -32,7 +32,7 @@ pub(super) struct NewRequest {
     pub(super) name: String,
     /// `spec.signerName`
     pub(super) signer: &'static str,
-    /// The last of `spec.usages`; the first is `digital signature`.
+    /// The second of `spec.usages`; the first is `digital signature`.
     pub(super) usage: &'static str,
     /// DER of the CSR.
     pub(super) csr: Vec<u8>,
@@ -42,7 +42,7 @@ pub(super) struct NewRequest {
 
 /// The state of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum RequestState {
     /// Not decided, or approved and without a certificate yet.
     Pending,
     /// The certificate and the intermediates above it, PEM.
@@ -144,23 +144,23 @@ impl Enrolment {
     }
 
     /// Returns the state of a request.
-    pub(super) fn state(&self, name: &str) -> Result<Found, NoAnswer> {
-        let Some(object) = self.object(name)? else { return Ok(Found::Missing) };
+    pub(super) fn state(&self, name: &str) -> Result<RequestState, NoAnswer> {
+        let Some(object) = self.object(name)? else { return Ok(RequestState::Missing) };
         let has = |kinds: &[&str]| {
             let conditions = object.status.conditions.iter();
             conditions.filter(|one| one.status != "False").find(|one| kinds.contains(&one.kind.as_str()))
         };
         if let Some(condition) = has(&["Denied", "Failed"]) {
             let (reason, message) = (sanitized(&condition.reason), sanitized(&condition.message));
-            return Ok(Found::Denied { reason, message });
+            return Ok(RequestState::Denied { reason, message });
         }
         match &object.status.certificate {
             Some(certificate) if has(&["Approved"]).is_some() => match Base64::decode_vec(certificate) {
-                Ok(pem) if !pem.is_empty() => Ok(Found::Issued(pem)),
-                Ok(_) => Ok(Found::Pending),
+                Ok(pem) if !pem.is_empty() => Ok(RequestState::Issued(pem)),
+                Ok(_) => Ok(RequestState::Pending),
                 Err(_) => Err(self.not_an_answer(name).into()),
             },
-            _ => Ok(Found::Pending),
+            _ => Ok(RequestState::Pending),
         }
     }
 
@@ -188,7 +188,7 @@ impl Enrolment {
         }
     }
 
-    /// Sends an HTTP request, which takes no longer than the rest of the wait, but at least a second for the last attempt.
+    /// Sends an HTTP request. Its time limit is the rest of the wait, but at least a second, for the last attempt.
     fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
         self.client.send_within(request, self.waiting.left()).map_err(later)
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::api::{Enrolment, Found, NoAnswer};
+use super::api::{Enrolment, NoAnswer, RequestState};
 use super::certificates::{self, IssuedChain};
 use super::error::{JoinError, all_failed};
 use super::notice::JoinNotice;
@@ -141,13 +141,13 @@ fn round(
     for one in all.iter_mut().filter(|one| one.granted.is_none()) {
         let name = &one.prepared.request.name;
         match endpoint.state(name)? {
-            Found::Pending => {}
+            RequestState::Pending => {}
             // The mailbox removes old requests.
-            Found::Missing => one.is_sent = false,
-            Found::Denied { reason, message } => {
+            RequestState::Missing => one.is_sent = false,
+            RequestState::Denied { reason, message } => {
                 return Err(JoinError::Denied { name: name.clone(), reason, message }.into());
             }
-            Found::Issued(pem) => {
+            RequestState::Issued(pem) => {
                 let (profile, key) = (one.prepared.key.profile, one.prepared.key.public_key);
                 let issued = certificates::check(&pem, profile, key, host, record, waiting.now())?;
                 let (name, certificate) = (name.clone(), issued.fingerprint());

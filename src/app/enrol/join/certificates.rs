@@ -31,7 +31,7 @@ pub(super) struct IssuedChain {
 }
 
 impl IssuedChain {
-    /// Returns the leaf's fingerprint.
+    /// Returns the fingerprint of the certificate itself.
     pub(super) fn fingerprint(&self) -> Fingerprint {
         self.chain.first().map_or_else(|| Fingerprint::of(&[]), Certificate::fingerprint)
     }
@@ -41,8 +41,8 @@ impl IssuedChain {
     }
 }
 
-/// Checks a certificate that an endpoint gave: it is for the host's own key and for its account or name, it chains to a root of the
-/// record, and it is valid now.
+/// Checks a certificate from an endpoint: it must be for the host's own key, for its account or name, chain to a root of the
+/// record, and be valid now.
 ///
 /// # Errors
 /// Returns [`JoinError::WrongCertificate`] with the reason.
@@ -93,8 +93,8 @@ pub(super) fn check(
     Ok(IssuedChain { profile, chain })
 }
 
-/// Returns the path of a certificate on the host.
-pub(super) fn place(profile: Profile) -> Option<String> {
+/// Returns the path of a certificate, relative to the host's root; `None` for profiles that hosts do not have.
+pub(super) fn certificate_path(profile: Profile) -> Option<String> {
     paths::key_of(profile).map(|key| format!("{}.crt", key.trim_end_matches(".key")))
 }
 
@@ -111,7 +111,7 @@ pub(super) fn present(root: &Path, profile: Profile) -> Result<Option<Certificat
 /// # Errors
 /// Returns an error if the file exists and has no certificate.
 pub(super) fn present_chain(root: &Path, profile: Profile) -> Result<Option<Vec<Certificate>>, Error> {
-    let Some(below) = place(profile) else { return Ok(None) };
+    let Some(below) = certificate_path(profile) else { return Ok(None) };
     let path = root.join(below);
     let bytes = match files::read(&path, LIMIT) {
         Ok(bytes) => bytes,
@@ -139,7 +139,7 @@ pub(super) fn root_of(profile: Profile, chain: &[Certificate], roots: &[Certific
 /// # Errors
 /// Returns an error if it cannot be written.
 pub(super) fn put(root: &Path, issued: &IssuedChain) -> Result<Option<PathBuf>, Error> {
-    let Some(below) = place(issued.profile) else { return Ok(None) };
+    let Some(below) = certificate_path(issued.profile) else { return Ok(None) };
     put_file(root, &below, issued.to_pem().as_bytes())
 }
 
@@ -159,7 +159,7 @@ pub(super) fn installed_roots(root: &Path) -> Vec<Certificate> {
     ders.into_iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
 }
 
-/// Writes a file into its place, atomically, unless it is there already. Returns its path if it was written.
+/// Writes a file atomically, unless its content is there already. Returns its path if it was written.
 ///
 /// # Errors
 /// Returns an error if it cannot be written.

@@ -31,13 +31,14 @@ use crate::store::files;
 const FOLDER: &str = "var/lib/clusterctl/join";
 /// The folder that exists while systemd runs (`sd_booted(3)`).
 const SYSTEMD: &str = "/run/systemd/system";
-/// The length of the end of a program's output that an error shows, in bytes.
+/// How many bytes of the end of a program's output an error shows.
 const SHOWN: usize = 2000;
 
-/// The host whose bundle is installed, and what it must match.
+/// The host whose bundle is installed, and what the bundle must match.
 pub(super) struct Installing<'a> {
     pub(super) root: &'a Path,
     pub(super) host: &'a HostName,
+    /// Whether the user gave the host's name, so that it may differ from the system's.
     pub(super) host_was_given: bool,
     pub(super) record: &'a Record,
     /// The host's SSH key, to which its bundle may be encrypted.
@@ -58,6 +59,7 @@ pub(super) fn install(
 ) -> Result<(), Error> {
     let bundle = fetch(installing, endpoint, waiting, observer)?;
     let (root, host) = (installing.root, installing.host);
+    // Creates the parents of a path, so FOLDER itself needs a name below it.
     files::create_folders_below(root, &format!("{FOLDER}/x"), folder_mode)?;
     let folder = root.join(FOLDER);
     files::sweep(&folder)?;
@@ -65,6 +67,7 @@ pub(super) fn install(
     let unpacked = folder.join(host.as_str());
     open::unpack(&bundle, &unpacked)?;
     let mut command = Command::new("sh");
+    // The host's own allowed_signers applies, not the environment of the user.
     command.arg(unpacked.join("install.sh")).env_remove("CLUSTERCTL_SIGNER");
     if installing.host_was_given {
         command.arg("--force-host");
@@ -136,7 +139,7 @@ fn check(bundle: &Bundle, installing: &Installing<'_>) -> Result<(), JoinError> 
 }
 
 fn has_certificate_of(bundle: &Bundle, key: Fingerprint) -> bool {
-    let file = certificates::place(Profile::KubeletClient).and_then(|path| bundle.file(&path));
+    let file = certificates::certificate_path(Profile::KubeletClient).and_then(|path| bundle.file(&path));
     let der = file.and_then(|file| pem::certificates(&file.bytes).ok()?.into_iter().next());
     der.and_then(|der| Certificate::from_der(der).ok()).is_some_and(|leaf| leaf.spki_fingerprint() == key)
 }

@@ -34,7 +34,7 @@ pub(super) fn update(root: &Path, record: &Record) -> Result<(), Error> {
     let mut replaced = vec![paths::CA.to_owned()];
     for row in TABLE.iter().filter(|row| row.holder == Holder::Node) {
         present.extend(certificates::present_chain(root, row.profile)?.unwrap_or_default());
-        replaced.extend(certificates::place(row.profile));
+        replaced.extend(certificates::certificate_path(row.profile));
     }
     let pins: Vec<Fingerprint> = record.roots.iter().map(Certificate::spki_fingerprint).collect();
     // The phase stays when a rotation ends, as in bundles, unless that gave other roots.

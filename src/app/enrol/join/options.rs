@@ -20,7 +20,7 @@ pub struct JoinOptions {
     pub cluster: Fingerprint,
     /// The bootstrap endpoints, in the order in which they are tried.
     pub bootstrap: Vec<Endpoint>,
-    /// The host's name, as the cluster file has it.
+    /// The host's name in the cluster file.
     pub host: HostName,
     /// Whether the user gave the name, so that it may differ from the system's.
     pub host_was_given: bool,
@@ -62,7 +62,7 @@ pub(super) struct Waiting {
 
 /// The shortest time limit of a request, for the attempt at the end of the wait.
 const LAST_ATTEMPT: Duration = Duration::from_secs(1);
-/// The interval at which a requested stop is noticed.
+/// How often a sleep checks whether a stop was requested.
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Waiting {
@@ -73,7 +73,7 @@ impl Waiting {
         Self { began: now, since, deadline, cancellation }
     }
 
-    /// Returns how long one request may take: until the end of the wait, but at least a second, for the last attempt.
+    /// Returns the time limit of a request: the rest of the wait, but at least a second, for the last attempt.
     pub(super) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now()).max(LAST_ATTEMPT)
     }
@@ -83,8 +83,10 @@ impl Waiting {
         self.began + self.since.elapsed()
     }
 
-    /// Sleeps for `span`, at most until the end of the wait, and returns true: there is one more attempt at the end. Returns false
-    /// if the wait had ended before, or a stop was requested.
+    /// Sleeps for `span`, or until the end of the wait if that is earlier. Returns true if another attempt may follow.
+    ///
+    /// The last attempt follows at the end of the wait. Returns false if the wait had already ended, or a stop was
+    /// requested.
     pub(super) fn sleep(&self, span: Duration) -> bool {
         let start = Instant::now();
         if start >= self.deadline {
@@ -118,7 +120,7 @@ impl Backoff {
         Self { next: first, most }
     }
 
-    /// Returns the next interval: between 75 and 125 per cent of the planned one, and never less than `least`.
+    /// Returns the next interval: 75 to 125 per cent of the planned one, and never less than `least`.
     pub(super) fn interval(&mut self, least: Option<Duration>) -> Duration {
         let planned = self.next;
         self.next = (self.next * 8 / 5).min(self.most);

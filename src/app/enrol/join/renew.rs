@@ -152,7 +152,7 @@ fn all_present(root: &Path) -> Result<Vec<PresentChain>, Error> {
         match chain.first().cloned() {
             Some(leaf) => all.push(PresentChain { profile: row.profile, leaf, chain }),
             None => {
-                let path = root.join(certificates::place(row.profile).unwrap_or_default());
+                let path = root.join(certificates::certificate_path(row.profile).unwrap_or_default());
                 return Err(JoinError::NoCertificate(path).into());
             }
         }

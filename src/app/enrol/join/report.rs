@@ -40,7 +40,7 @@ impl JoinedCertificate {
             all.push(Self {
                 profile: row.profile,
                 request: request.map(|one| one.name.clone()),
-                path: root.join(certificates::place(row.profile).unwrap_or_default()),
+                path: root.join(certificates::certificate_path(row.profile).unwrap_or_default()),
                 certificate: present.fingerprint(),
                 not_after: present.not_after,
             });

@@ -38,7 +38,7 @@ pub(super) struct Prepared {
     pub(super) request: NewRequest,
 }
 
-/// Returns the request for each profile of a node. Missing keys are generated, readable by their owner alone.
+/// Returns the request for each profile of a node. Missing keys are generated, readable only by their owner.
 ///
 /// # Errors
 /// Returns an error if a key cannot be used or written, or the SSH host key cannot sign.

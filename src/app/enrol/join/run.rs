@@ -1,4 +1,4 @@
-//! Joins: discovery, keys, requests, certificates, the bundle, the kubelet.
+//! Runs the steps of joining: discovery, keys, requests, certificates, the bundle, the kubelet.
 
 use std::path::Path;
 
@@ -27,8 +27,8 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::store::files;
 use crate::store::lock::Lock;
 
-/// The largest file of a key, in bytes.
-const MAX_KEY: u64 = 64 * 1024;
+/// The largest file of a key, or of a certificate with its intermediates, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
 
 /// Joins a cluster. Another run continues where the last one stopped, with the same keys and requests.
 ///
@@ -74,7 +74,7 @@ pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Obser
     if !missing.is_empty() {
         (granted, enrolment) = ask(&missing, host, &record, &record.roots, None, &waiting, observer)?;
         for one in &granted {
-            // Before the bundle, so that it is not requested again after an interruption.
+            // Written before the bundle is fetched, so that an interrupted run does not request them again.
             certificates::put(root, &one.issued)?;
         }
     }
@@ -88,9 +88,10 @@ pub fn join(options: &JoinOptions, now: OffsetDateTime, observer: &mut dyn Obser
         let host_was_given = options.host_was_given;
         let ssh_host_key = options.ssh_host_key.as_ref().map(|(_, key)| key);
         let installing = Installing { root, host, host_was_given, record: &record, ssh_host_key, client_key };
-        // The installer takes this lock itself.
+        // install.sh takes this lock itself.
         drop(lock);
         install(&installing, &endpoint, &waiting, observer)?;
+        // The bundle may have older certificates for the same keys.
         for one in &granted {
             certificates::put(root, &one.issued)?;
         }
@@ -128,6 +129,7 @@ fn begin(options: &JoinOptions) -> Result<JoinState, Error> {
     }
 }
 
+/// Returns the SHA-256 of the public key for a profile.
 fn key_of(prepared: &[Prepared], profile: Profile) -> Fingerprint {
     let found = prepared.iter().find(|one| one.key.profile == profile);
     found.map_or_else(|| Fingerprint::of(&[]), |one| one.key.public_key)
@@ -166,7 +168,7 @@ pub fn whoami(root: &Path, endpoint: &Endpoint, now: OffsetDateTime) -> Result<S
 /// Returns an error if one of the files cannot be read.
 pub(super) fn client_credential(root: &Path) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Error> {
     let below = paths::key_of(Profile::KubeletClient).unwrap_or_default();
-    let key = Zeroizing::new(files::read(&root.join(&below), MAX_KEY)?);
-    let chain = certificates::place(Profile::KubeletClient).unwrap_or_default();
-    Ok((files::read(&root.join(chain), MAX_KEY)?, key))
+    let key = Zeroizing::new(files::read(&root.join(&below), MAX_FILE)?);
+    let chain = certificates::certificate_path(Profile::KubeletClient).unwrap_or_default();
+    Ok((files::read(&root.join(chain), MAX_FILE)?, key))
 }

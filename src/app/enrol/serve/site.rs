@@ -224,7 +224,7 @@ impl Site for DirectorySite {
             .and_then(|cluster| Snapshot::read(&self.layout, cluster, &self.master, generation));
         let snapshot = match read {
             Ok(snapshot) => snapshot,
-            // The file may be being written: the former state applies, and the next call tries again.
+            // Another process may be writing a file. The earlier state stays in effect, and the next call tries again.
             Err(error) => return Reloaded { problem: Some(with_causes(&error)), ..Reloaded::default() },
         };
         *known = stamps;

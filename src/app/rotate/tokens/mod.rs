@@ -1,7 +1,7 @@
 //! The rotation of the key that signs service account tokens, phase by phase: API servers accept tokens of both keys, then
 //! the new one signs, then only its tokens are accepted.
 //!
-//! A phase changes the state in `pki/sa-rotation` alone: `apply` packs the keys of the phase. Every step is recorded in the
+//! A phase only changes the state in `pki/sa-rotation`: `apply` packs the keys of the phase. Every step is recorded in the
 //! ledger first, and a killed command is continued by the same command.
 
 mod error;
