@@ -94,6 +94,7 @@ mod revoking;
 mod roots;
 mod rotating;
 mod rotating_accounts;
+mod rotating_beside;
 mod rotating_discarded;
 mod rotating_emergency;
 mod rotating_etcd;

@@ -21,7 +21,7 @@ const PRIVATE: &str = "etc/kubernetes/pki/sa.key";
 const PUBLIC: &str = "etc/kubernetes/pki/sa.pub";
 
 /// The keys of an API server since its last start: the one that signs, and those whose tokens it accepts.
-type Started = BTreeMap<String, (Fingerprint, Vec<Fingerprint>)>;
+pub(super) type Started = BTreeMap<String, (Fingerprint, Vec<Fingerprint>)>;
 
 fn keys_of(files: &Files) -> (Fingerprint, Vec<Fingerprint>) {
     let signs = ServiceAccountKey::from_pem(&files[PRIVATE]).expect("a key").fingerprint();
@@ -34,7 +34,7 @@ fn keys_of(files: &Files) -> (Fingerprint, Vec<Fingerprint>) {
 }
 
 /// Installs the bundles of masters, and restarts their API servers.
-fn restart(fleet: &Fleet, started: &mut Started, is_chosen: impl Fn(&str) -> bool) {
+pub(super) fn restart(fleet: &Fleet, started: &mut Started, is_chosen: impl Fn(&str) -> bool) {
     for name in fleet.names.iter().filter(|name| name.starts_with("master") && is_chosen(name)) {
         let keys = keys_of(&bundle_files(&fleet.lab, name));
         fleet.running.publish_token_keys(name, keys.1.clone());
@@ -47,7 +47,7 @@ fn restart(fleet: &Fleet, started: &mut Started, is_chosen: impl Fn(&str) -> boo
     }
 }
 
-fn phase(fleet: &Fleet) -> Option<TokenPhase> {
+pub(super) fn phase(fleet: &Fleet) -> Option<TokenPhase> {
     let layout = Layout::new(fleet.lab.dir().to_owned());
     token_rotation::state(&layout).expect("a state").map(|rotation| rotation.phase)
 }

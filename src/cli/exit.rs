@@ -383,6 +383,8 @@ fn of_target(error: &TargetError) -> Exit {
         | TargetError::Denials { .. }
         | TargetError::Kubeconfig { .. }
         | TargetError::NoRotation
+        | TargetError::NotRotating(_)
+        | TargetError::SeveralRotations(_)
         | TargetError::PhaseWithoutDirectory
         | TargetError::NoRoots
         | TargetError::NoPeers

@@ -38,6 +38,7 @@ pub mod restore;
 pub mod revoke;
 pub mod rotate_ca;
 mod rotate_emergency;
+mod rotated_role;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod show;

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 use super::rotate_emergency::Emergency;
+use super::rotated_role::Role;
 use super::verify::parse_time;
 use crate::app::ca::KeyHolder;
 use crate::app::rotate::tokens::{self, TokenNextOptions};
-use crate::app::rotate::{self, NewCa, NextOptions, StartOptions, StartReport};
+use crate::app::rotate::{self, ImportedCa, NewCa, NextOptions, StartOptions};
 use crate::app::verify::{self, RunOptions, TargetOptions, TargetSource};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::args::output::OutputFormat;
@@ -23,6 +24,7 @@ use crate::cli::output::{rotation, token_rotation};
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
+use crate::pki::issuer::Issuer;
 use crate::pki::passphrase::Passphrase;
 use crate::verify::checks::Detail;
 use crate::verify::options::DEFAULT_CONCURRENCY;
@@ -69,31 +71,6 @@ enum RotateCommand {
     /// apply packs the bundles.
     #[command(after_help = super::examples::ROTATE_CA_ABORT)]
     Abort(AbortArgs),
-}
-
-/// `--role`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Role {
-    /// The CA of nodes, API servers and administrators
-    Cluster,
-    /// The CA of etcd's members and clients
-    Etcd,
-    /// The CA of API servers as clients of extension API servers
-    FrontProxy,
-    /// The key that signs the tokens of service accounts, which is no CA
-    ServiceAccount,
-}
-
-impl Role {
-    /// Returns the role of the CA; `None` for the key of service accounts.
-    fn of_ca(self) -> Option<CaRole> {
-        match self {
-            Self::Cluster => Some(CaRole::Cluster),
-            Self::Etcd => Some(CaRole::Etcd),
-            Self::FrontProxy => Some(CaRole::FrontProxy),
-            Self::ServiceAccount => None,
-        }
-    }
 }
 
 /// The arguments of `rotate-ca start`.
@@ -233,7 +210,7 @@ pub fn run(args: &RotateCaArgs, context: &mut Context<'_>) -> Result<Exit> {
                 return Ok(Exit::Done);
             };
             let report = match rotate::abort_needs_proof(role, &cluster, &env)? {
-                true => Some(args.proof.report(role != CaRole::Cluster, context)?),
+                true => Some(args.proof.report(args.role, context)?),
                 false => None,
             };
             let report = rotate::abort(role, report.as_ref(), &cluster, &env, &mut context.observer())?;
@@ -250,22 +227,29 @@ fn start(args: &StartArgs, cluster: &Cluster, context: &mut Context<'_>) -> Resu
         let output = args.output;
         let emergency = Emergency { role, passphrase: &args.passphrase, is_confirmed: args.yes, output };
         let is_under_way = rotate::state(cluster, &env)?.iter().any(|state| state.role == role);
-        emergency.confirm(cluster, context)?;
         // A command that was killed may have made the new CA already.
-        if !is_under_way {
-            make(args, role, cluster, context)?;
+        let prepared = if is_under_way { None } else { Some(prepare(args, role, cluster, context)?) };
+        emergency.confirm(cluster, context)?;
+        if let Some((options, old)) = prepared {
+            rotate::start(options, &old, cluster, &env, &mut context.observer())?;
         }
         return emergency.run(cluster, context);
     }
-    let report = make(args, role, cluster, context)?;
+    let (options, old) = prepare(args, role, cluster, context)?;
+    let report = rotate::start(options, &old, cluster, &env, &mut context.observer())?;
     rotation::show_start(&report, args.output, &mut context.screen);
     Ok(Exit::Done)
 }
 
-/// Makes the new CA.
-fn make(args: &StartArgs, role: CaRole, cluster: &Cluster, context: &mut Context<'_>) -> Result<StartReport> {
+/// Checks that the rotation can begin, and returns its options and the CA that is replaced. Changes nothing.
+fn prepare(
+    args: &StartArgs,
+    role: CaRole,
+    cluster: &Cluster,
+    context: &mut Context<'_>,
+) -> Result<(StartOptions, Issuer)> {
     let env = context.env.clone();
-    rotate::check(role, &args.canaries, cluster, &env.layout)?;
+    rotate::check(role, &args.canaries, args.emergency, cluster, &env.layout)?;
     let held = match KeyHolder::of_next(role, cluster, &env, &signer_env(context)) {
         Some(_) if args.cert.is_some() => {
             let what = "the key of the CA that is imported is given, and cluster.yaml has signers.next-cluster";
@@ -274,21 +258,22 @@ fn make(args: &StartArgs, role: CaRole, cluster: &Cluster, context: &mut Context
         Some(holder) => Some(holder.key(Some(args.key_kind.unwrap_or(cluster.keys)), &mut PinsOf(context))?),
         None => None,
     };
-    let new = match (&args.cert, &args.key) {
-        (Some(certificate), Some(key)) => NewCa::Import {
-            certificate: context.input(certificate),
-            key: context.input(key),
-            chain: args.chain.as_ref().map(|path| context.input(path)),
-            passphrase: match &args.key_passphrase_file {
-                Some(path) => Some(passphrase_of_file(path, context)?),
-                None => context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())),
-            },
-        },
-        _ => held.map_or(NewCa::Generate(args.key_kind.unwrap_or(cluster.keys)), NewCa::Held),
+    let passphrase = match &args.key_passphrase_file {
+        Some(path) => Some(passphrase_of_file(path, context)?),
+        None => context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())),
     };
     let (old, protection) = args.passphrase.with_protection(role, cluster, context)?;
-    let options = StartOptions { role, new, canaries: args.canaries.clone(), protection };
-    Ok(rotate::start(options, &old, cluster, &env, &mut context.observer())?)
+    let new = match (&args.cert, &args.key) {
+        (Some(certificate), Some(key)) => {
+            let (certificate, key) = (context.input(certificate), context.input(key));
+            let chain = args.chain.as_ref().map(|path| context.input(path));
+            let files = (&*certificate, &*key, chain.as_deref());
+            NewCa::Import(ImportedCa::read(files, role, passphrase.as_ref(), &protection, &env)?)
+        }
+        _ => held.map_or(NewCa::Generate(args.key_kind.unwrap_or(cluster.keys)), NewCa::Held),
+    };
+    let canaries = args.canaries.clone();
+    Ok((StartOptions { role, new, canaries, protection, is_emergency: args.emergency }, old))
 }
 
 fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
@@ -301,6 +286,8 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
             emergency.show_plan(cluster, context)?;
             return Ok(Exit::Done);
         }
+        // Nothing breaks if there is no rotation.
+        rotate::preview(role, cluster, &env)?;
         emergency.confirm(cluster, context)?;
         return emergency.run(cluster, context);
     }
@@ -314,7 +301,7 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
     // A command that was killed already had the proof.
     let is_recorded = rotate::is_recorded(role, cluster, &env)?;
     if !is_recorded {
-        options.report = Some(args.proof.report(role != CaRole::Cluster, context)?);
+        options.report = Some(args.proof.report(args.role, context)?);
     }
     if rotate::deletes_key(role, cluster, &env)? && !args.keep_old_key && !args.yes {
         options.confirmed = confirm(context)?;
@@ -370,7 +357,7 @@ fn next_tokens(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) ->
     };
     // A command that was killed already had the proof.
     if !tokens::is_recorded(&env)? {
-        options.report = Some(args.proof.report(true, context)?);
+        options.report = Some(args.proof.report(args.role, context)?);
     }
     if preview.then.is_none() && !args.keep_old_key && !args.yes {
         options.confirmed = confirm(context)?;
@@ -382,28 +369,28 @@ fn next_tokens(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) ->
 
 impl ProofArgs {
     /// Returns the report that was given, or that of a new run of `verify`: its name and its content.
-    fn report(&self, masters_only: bool, context: &mut Context<'_>) -> Result<(PathBuf, Vec<u8>)> {
+    fn report(&self, role: Role, context: &mut Context<'_>) -> Result<(PathBuf, Vec<u8>)> {
         match &self.report {
             Some(path) => {
                 let path = context.input(path);
                 let json = read_given(&path, LIMIT, "report of verify")?;
                 Ok((path, json))
             }
-            None => Ok((PathBuf::from("the report of this run"), prove(self, masters_only, context)?)),
+            None => Ok((PathBuf::from("the report of this run"), prove(self, role, context)?)),
         }
     }
 }
 
 /// Runs `verify --phase`, and returns its report as JSON.
-fn prove(args: &ProofArgs, masters_only: bool, context: &mut Context<'_>) -> Result<Vec<u8>> {
+fn prove(args: &ProofArgs, role: Role, context: &mut Context<'_>) -> Result<Vec<u8>> {
     let (env, clock) = (context.env.clone(), context.clock);
     let options = TargetOptions {
         source: TargetSource::Directory,
         nodes: Vec::new(),
         // Nodes have certificates of the cluster's CA alone.
-        masters_only,
+        masters_only: role != Role::Cluster,
         sample: None,
-        phase: true,
+        phase: Some(role.proven()),
         crls: Vec::new(),
     };
     let target = verify::assemble(&env, &options)?;

@@ -22,24 +22,23 @@ pub(in crate::app) fn marks(
     tokens: Option<&TokenRotation>,
     ledger: &Ledger,
 ) -> Result<Vec<Option<RotationMark>>, StoreError> {
-    let mut marks: Vec<Option<RotationMark>> = Vec::new();
+    let mut present: Vec<(OffsetDateTime, RotationMark)> = Vec::new();
     let mut earlier: Vec<(OffsetDateTime, RotationMark)> = Vec::new();
     for role in CaRole::ALL {
         let shipped = |phase: Phase| phase.trusts_new().then(|| mark(role.name(), MarkedPhase::Ca(phase)));
-        marks.extend(cas.of(role).rotation().and_then(|rotation| shipped(rotation.phase)).map(Some));
+        let rotation = cas.of(role).rotation();
+        present.extend(rotation.and_then(|rotation| Some((rotation.began, shipped(rotation.phase)?))));
         let steps = ledger.events_about(ROTATED, role.name())?.into_iter();
         earlier.extend(steps.filter_map(|(at, text)| Some((at, shipped(Phase::parse(name_in(&text))?)?))));
     }
     let shipped =
         |phase: TokenPhase| (phase > TokenPhase::Prepare).then(|| mark(TOKEN_ROLE, MarkedPhase::Tokens(phase)));
-    marks.extend(tokens.and_then(|rotation| shipped(rotation.phase)).map(Some));
+    present.extend(tokens.and_then(|rotation| Some((rotation.began, shipped(rotation.phase)?))));
     let steps = ledger.events_about(ROTATED, TOKEN_ROLE)?.into_iter();
     earlier.extend(steps.filter_map(|(at, text)| Some((at, shipped(TokenPhase::parse(name_in(&text))?)?))));
     earlier.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    marks.truncate(1);
-    if marks.is_empty() {
-        marks.push(None);
-    }
+    // A manifest has one phase. In an emergency beside another rotation, it is the one that began last.
+    let mut marks = vec![present.into_iter().rev().max_by_key(|(began, _)| *began).map(|(_, mark)| mark)];
     for mark in earlier.into_iter().map(|(_, mark)| Some(mark)).chain([None]) {
         if !marks.contains(&mark) {
             marks.push(mark);

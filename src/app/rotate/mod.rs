@@ -36,6 +36,6 @@ pub use last_crl::needs_last_crl;
 pub(in crate::app) use mark::marks;
 pub use plan::{Change, Group, PhasePlan, Restart, Target, plan};
 pub use rereads::{Component, Input, READS, Reread, reread};
-pub use start::{NewCa, StartOptions, StartReport, check, start};
+pub use start::{ImportedCa, NewCa, StartOptions, StartReport, check, start};
 pub(in crate::app) use state::of_trust;
 pub use state::{FailedProof, NAMED, RotatedCa, RotationState, state};

@@ -1,6 +1,6 @@
 //! Begins a rotation: makes the new CA beside the old one, and a client certificate of each, the canaries.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -9,7 +9,7 @@ use super::handover;
 use super::plan::{PhasePlan, remaining};
 use super::state::{RotatedCa, record};
 use super::tokens::TokenRotationError;
-use crate::app::ca::{self as app_ca, KeyProtection, role_with_key};
+use crate::app::ca::{self as app_ca, KeyProtection, ReadCa, role_with_key};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -43,16 +43,28 @@ pub enum NewCa {
     /// A root whose key is with the token or program that the cluster file names.
     Held(Box<dyn SigningKey>),
     /// A CA that another tool made.
-    Import {
-        /// The file of its certificate, optionally with those above it.
-        certificate: PathBuf,
-        /// The file of its key.
-        key: PathBuf,
-        /// A file with the certificates above it.
-        chain: Option<PathBuf>,
-        /// The passphrase of the key's file.
-        passphrase: Option<Passphrase>,
-    },
+    Import(ImportedCa),
+}
+
+/// A CA that another tool made, with its key. It can replace the one of its role.
+pub struct ImportedCa(Box<ReadCa>);
+
+impl ImportedCa {
+    /// Reads the certificate, optionally with those above it in this file or in `chain`, and the key.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be read, or the CA cannot replace the one of the role.
+    pub fn read(
+        files: (&Path, &Path, Option<&Path>),
+        role: CaRole,
+        passphrase: Option<&Passphrase>,
+        protection: &KeyProtection,
+        env: &Env,
+    ) -> Result<Self, Error> {
+        let read = app_ca::read_for_rotation(files, role, passphrase, protection, env)?;
+        check_new(&read.ca, &ca::trust(&env.layout, role)?, &env.layout)?;
+        Ok(Self(Box::new(read)))
+    }
 }
 
 /// The options of beginning a rotation.
@@ -65,6 +77,8 @@ pub struct StartOptions {
     pub canaries: Vec<String>,
     /// How the key of the new CA is stored.
     pub protection: KeyProtection,
+    /// Whether the rotation begins in an emergency, which does not wait for the rotations of other roles.
+    pub is_emergency: bool,
 }
 
 /// The result of beginning a rotation.
@@ -85,12 +99,18 @@ pub struct StartReport {
 /// Checks that a rotation can begin, before a passphrase is asked for.
 ///
 /// # Errors
-/// Returns an error if a rotation is under way, or a canary is unknown.
-pub fn check(role: CaRole, canaries: &[String], cluster: &Cluster, layout: &Layout) -> Result<(), Error> {
-    if let Some(rotation) = token_rotation::state(layout)? {
+/// Returns an error if a rotation is under way, in an emergency one of the same role, or a canary is unknown.
+pub fn check(
+    role: CaRole,
+    canaries: &[String],
+    is_emergency: bool,
+    cluster: &Cluster,
+    layout: &Layout,
+) -> Result<(), Error> {
+    if let Some(rotation) = token_rotation::state(layout)?.filter(|_| !is_emergency) {
         return Err(TokenRotationError::UnderWay(rotation.phase).into());
     }
-    for other in CaRole::ALL {
+    for other in CaRole::ALL.into_iter().filter(|other| !is_emergency || *other == role) {
         if let Some(rotation) = ca::trust(layout, other)?.rotation() {
             return Err(RotateError::UnderWay { role: other, phase: rotation.phase }.into());
         }
@@ -121,7 +141,7 @@ pub fn start(
 ) -> Result<StartReport, Error> {
     let role = options.role;
     let _lock = directory::lock(env, "rotate-ca start", observer)?;
-    check(role, &options.canaries, cluster, &env.layout)?;
+    check(role, &options.canaries, options.is_emergency, cluster, &env.layout)?;
     let (mut ledger, cas) = directory::cas(&env.layout, cluster)?;
     let trust = cas.of(role);
     let canaries = canaries(role, &options.canaries, cluster);
@@ -201,15 +221,9 @@ fn make(
             }
             (new_root(&*key)?, None, key)
         }
-        NewCa::Import { certificate, key, chain, passphrase } => {
-            let imported = app_ca::read_for_rotation(
-                (&certificate, &key, chain.as_deref()),
-                role,
-                passphrase.as_ref(),
-                &options.protection,
-                env,
-            )?;
-            (imported.ca, Some(imported.key_pem), Box::new(imported.signing))
+        NewCa::Import(ImportedCa(read)) => {
+            let ReadCa { ca, key_pem, signing } = *read;
+            (ca, Some(key_pem), Box::new(signing))
         }
     };
     check_new(&ca, trust, &env.layout)?;

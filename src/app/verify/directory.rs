@@ -2,7 +2,7 @@
 
 use super::assembled::narrow;
 use super::error::{TargetError, VerifyError};
-use super::options::TargetOptions;
+use super::options::{ProvenRotation, TargetOptions};
 use crate::app::{self, Error};
 use crate::cluster::etcd;
 use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
@@ -14,7 +14,7 @@ use crate::store::rotation::{self, CanaryOf};
 use crate::store::token_rotation;
 use crate::verify::phase::ExpectedPhase;
 use crate::verify::target::{EtcdMembers, Identity, KnownCredential, Peer, Target};
-use crate::verify::token_keys::ExpectedTokenKeys;
+use crate::verify::token_keys::{ExpectedTokenKeys, TOKEN_ROLE};
 
 /// Returns the target, with what the phase of the rotation requires if `options.phase` is set.
 ///
@@ -26,47 +26,64 @@ pub(super) fn target(layout: &Layout, options: &TargetOptions) -> Result<Target,
     let roots = trust.anchors().into_iter().cloned().collect();
     let mut target = Target::of(&cluster, roots, |spec: &CertificateSpec| stored(spec, layout));
     narrow(&mut target, &options.nodes).map_err(VerifyError::Target)?;
-    if options.phase {
-        add_phase(&mut target, &cluster, layout)?;
+    if let Some(proven) = options.phase {
+        add_phase(&mut target, proven, &cluster, layout)?;
     }
     Ok(target)
 }
 
-/// Adds what the phase of the rotation that is under way requires.
-fn add_phase(target: &mut Target, cluster: &Cluster, layout: &Layout) -> Result<(), Error> {
-    target.token_keys = token_keys(layout)?;
-    if target.token_keys.is_none() {
-        let phase = phase(layout)?;
-        if phase.role == CaRole::Etcd {
-            target.etcd = Some(etcd_members(cluster, layout)?);
-        }
-        target.phase = Some(phase);
+/// Adds what the phase of a rotation requires. Others that are under way require what they would without `--phase`.
+///
+/// # Errors
+/// Returns [`TargetError::NoRotation`], [`TargetError::NotRotating`] or [`TargetError::SeveralRotations`], or an error if the
+/// state of a rotation cannot be read.
+fn add_phase(target: &mut Target, proven: ProvenRotation, cluster: &Cluster, layout: &Layout) -> Result<(), Error> {
+    let is_proven = |role| matches!(proven, ProvenRotation::Only) || proven == ProvenRotation::Ca(role);
+    let tokens = token_keys(layout)?.filter(|_| matches!(proven, ProvenRotation::Only | ProvenRotation::TokenKey));
+    let mut phases = Vec::new();
+    for role in CaRole::ALL.into_iter().filter(|role| is_proven(*role)) {
+        phases.extend(phase(role, layout)?);
+    }
+    let of_cas = phases.iter().map(|phase| phase.role.name());
+    let roles: Vec<&str> = of_cas.chain(tokens.iter().map(|_| TOKEN_ROLE)).collect();
+    if roles.len() > 1 {
+        return Err(VerifyError::Target(TargetError::SeveralRotations(roles)).into());
+    }
+    if roles.is_empty() {
+        let error = match proven {
+            ProvenRotation::Only => TargetError::NoRotation,
+            ProvenRotation::Ca(role) => TargetError::NotRotating(role.name()),
+            ProvenRotation::TokenKey => TargetError::NotRotating(TOKEN_ROLE),
+        };
+        return Err(VerifyError::Target(error).into());
+    }
+    target.token_keys = tokens;
+    target.phase = phases.pop();
+    if target.phase.as_ref().is_some_and(|phase| phase.role == CaRole::Etcd) {
+        target.etcd = Some(etcd_members(cluster, layout)?);
     }
     Ok(())
 }
 
-/// Returns what the phase of the rotation that is under way requires.
+/// Returns what the phase of a CA's rotation requires; `None` if it is not under way.
 ///
 /// # Errors
-/// Returns [`TargetError::NoRotation`] if none is, or an error if the CAs' certificates cannot be read.
-fn phase(layout: &Layout) -> Result<ExpectedPhase, Error> {
-    for role in CaRole::ALL {
-        let trust = ca::trust(layout, role)?;
-        let Some(rotation) = trust.rotation() else { continue };
-        let Some((new, _)) = trust.find(rotation.new) else { continue };
-        let canary = |of| match rotation::canary(layout, role, of) {
-            Some(canary) => Identity::of(&canary).map_err(|error| error.to_string()),
-            None => Err("the rotation's client certificate is not in the directory".to_owned()),
-        };
-        return Ok(ExpectedPhase {
-            role,
-            rotation: rotation.clone(),
-            new_root: new.root().clone(),
-            of_new: canary(CanaryOf::New),
-            of_old: canary(CanaryOf::Old),
-        });
-    }
-    Err(VerifyError::Target(TargetError::NoRotation).into())
+/// Returns an error if the CA's certificates cannot be read.
+fn phase(role: CaRole, layout: &Layout) -> Result<Option<ExpectedPhase>, Error> {
+    let trust = ca::trust(layout, role)?;
+    let Some(rotation) = trust.rotation() else { return Ok(None) };
+    let Some((new, _)) = trust.find(rotation.new) else { return Ok(None) };
+    let canary = |of| match rotation::canary(layout, role, of) {
+        Some(canary) => Identity::of(&canary).map_err(|error| error.to_string()),
+        None => Err("the rotation's client certificate is not in the directory".to_owned()),
+    };
+    Ok(Some(ExpectedPhase {
+        role,
+        rotation: rotation.clone(),
+        new_root: new.root().clone(),
+        of_new: canary(CanaryOf::New),
+        of_old: canary(CanaryOf::Old),
+    }))
 }
 
 /// Returns the keys of service accounts that the phase of their rotation requires; `None` if it is not under way.

@@ -63,6 +63,12 @@ pub enum TargetError {
     /// The phase of a rotation was requested, but none is under way.
     #[error("no CA of this cluster is being rotated")]
     NoRotation,
+    /// The phase of one rotation was requested, and only others are under way.
+    #[error("the rotation of {0} is not under way")]
+    NotRotating(&'static str),
+    /// The phase of a rotation was requested, and several are under way.
+    #[error("several rotations are under way: {}", .0.join(", "))]
+    SeveralRotations(Vec<&'static str>),
     /// The phase of a rotation was requested without the cluster directory.
     #[error("the phase of a rotation is known only in the cluster directory")]
     PhaseWithoutDirectory,
@@ -237,6 +243,8 @@ pub enum Remedy {
     NameRoots,
     /// Begin a rotation, or do not request its phase.
     StartRotation,
+    /// Name one of the rotations that are under way, by their roles.
+    NameRotation(Vec<&'static str>),
     /// Run in the cluster directory.
     UseDirectory,
     /// Name an endpoint or nodes.
@@ -287,7 +295,8 @@ impl TargetError {
                     if contexts.is_empty() { Remedy::AddContext } else { Remedy::ChooseContext(contexts.clone()) }
                 }
                 Self::Kubeconfig { reason: UnusableKubeconfig::NoAuthority, .. } => Remedy::AddAuthority,
-                Self::NoRotation => Remedy::StartRotation,
+                Self::NoRotation | Self::NotRotating(_) => Remedy::StartRotation,
+                Self::SeveralRotations(roles) => Remedy::NameRotation(roles.clone()),
                 Self::PhaseWithoutDirectory => Remedy::UseDirectory,
                 Self::NoRoots => Remedy::NameRoots,
                 Self::NoPeers => Remedy::NamePeers,

@@ -19,7 +19,7 @@ mod target;
 pub use assembled::AssembledTarget;
 pub use error::{NodeError, Remedy, TargetError, UnusableBundle, UnusableKubeconfig, VerifyError};
 pub(in crate::app) use kubeconfig::other_server_name;
-pub use options::{CredentialFiles, TargetFiles, TargetOptions, TargetSource};
+pub use options::{CredentialFiles, ProvenRotation, TargetFiles, TargetOptions, TargetSource};
 pub use recording::{check_writable, read, write};
 pub use run::{RunOptions, run};
 pub use target::assemble;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::cluster::profile::CaRole;
+
 /// The source of a target.
 #[derive(Debug)]
 pub enum TargetSource {
@@ -11,6 +13,17 @@ pub enum TargetSource {
     Bundle(PathBuf),
     /// Single files and addresses.
     Files(Box<TargetFiles>),
+}
+
+/// The rotation whose phase is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProvenRotation {
+    /// The only one that is under way.
+    Only,
+    /// That of a CA.
+    Ca(CaRole),
+    /// That of the key that signs service account tokens.
+    TokenKey,
 }
 
 /// The target to verify.
@@ -24,8 +37,8 @@ pub struct TargetOptions {
     pub masters_only: bool,
     /// The number of nodes to verify, evenly spaced; all if `None`.
     pub sample: Option<usize>,
-    /// Whether the phase of the rotation that is under way is proven, too.
-    pub phase: bool,
+    /// The rotation whose phase is proven, too.
+    pub phase: Option<ProvenRotation>,
     /// Files with CRLs to check revocation with, in addition to the directory's own CRL.
     pub crls: Vec<PathBuf>,
 }

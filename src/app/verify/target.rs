@@ -19,7 +19,7 @@ use crate::verify::target::{Place, Target};
 pub fn assemble(env: &Env, options: &TargetOptions) -> Result<AssembledTarget, Error> {
     let mut assembled = match &options.source {
         TargetSource::Directory => directory::target(&env.layout, options)?.into(),
-        _ if options.phase => return Err(VerifyError::Target(TargetError::PhaseWithoutDirectory).into()),
+        _ if options.phase.is_some() => return Err(VerifyError::Target(TargetError::PhaseWithoutDirectory).into()),
         TargetSource::Bundle(path) => bundle::target(path, &options.nodes)?,
         TargetSource::Files(named) => files::target(named, &options.nodes)?,
     };

@@ -99,7 +99,7 @@ fn show_next(role: CaRole, screen: &mut Screen<'_>) {
         CaRole::Cluster => &[
             "all masters at once, which locks the attacker out: install.sh --replace --restart. Then restart each kube-apiserver that was not \
              restarted: it ends the attacker's open connections",
-            "prove it: clusterctl verify --phase --masters-only",
+            "prove it: clusterctl verify --phase --role cluster --masters-only",
             "all nodes, as many at a time as you can: install.sh --replace --restart. Then restart each kubelet that was not \
              restarted: its node is NotReady until it has read the root again, within five minutes",
             "prove and finish it: clusterctl rotate-ca next",
@@ -107,14 +107,14 @@ fn show_next(role: CaRole, screen: &mut Screen<'_>) {
         CaRole::Etcd => &[
             "all masters at once, which locks the attacker out: install.sh --restart. A member is ready only when most of them are \
              restarted",
-            "prove it: clusterctl verify --phase --masters-only",
+            "prove it: clusterctl verify --phase --role etcd --masters-only",
             "prove and finish it: clusterctl rotate-ca next --role etcd",
         ],
         CaRole::FrontProxy => &[
             "all masters at once: install.sh. API servers read the files again within a minute",
             "lock the attacker out of extension API servers: kubectl -n kube-system delete configmap \
              extension-apiserver-authentication, then restart those that do not read it again",
-            "prove it: clusterctl verify --phase --masters-only",
+            "prove it: clusterctl verify --phase --role front-proxy --masters-only",
             "prove and finish it: clusterctl rotate-ca next --role front-proxy",
         ],
     };

@@ -23,6 +23,7 @@ pub(super) fn words(remedy: &Remedy) -> String {
         Remedy::StartRotation => {
             "without --phase it verifies the cluster as it is; a rotation begins with: clusterctl rotate-ca start"
         }
+        Remedy::NameRotation(roles) => return format!("name one of them: --role {}", roles.join(", --role ")),
         Remedy::UseDirectory => "run it in the cluster directory, or without --phase",
         Remedy::NameRoots => "name them with --ca FILE; the system's own are never used",
         Remedy::NamePeers => "name the masters with --endpoint URL, nodes with --node NAME=HOST[:PORT], or both",

@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::target_args::TargetArgs;
-use crate::app::verify::{RunOptions, TargetOptions};
+use crate::app::verify::{ProvenRotation, RunOptions, TargetOptions};
 use crate::cluster::duration;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::lifetime::Lifetime;
 use crate::commands::completions;
+use crate::commands::rotated_role::Role;
 use crate::verify::checks::Detail;
 use crate::verify::options::DEFAULT_CONCURRENCY;
 use crate::verify::verdict::Strictness;
@@ -62,6 +63,9 @@ pub struct VerifyArgs {
         "offline", "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert",
     ])]
     phase: bool,
+    /// With --phase: the CA, or the key, whose rotation is proven, if several are under way
+    #[arg(long, value_name = "ROLE", requires = "phase")]
+    role: Option<Role>,
     /// Verify only this node, and the masters.
     #[arg(
         long = "node",
@@ -154,7 +158,7 @@ impl VerifyArgs {
             nodes: self.nodes.clone(),
             masters_only: self.masters_only,
             sample: self.sample.map(|count| count as usize),
-            phase: self.phase,
+            phase: self.phase.then(|| self.role.map_or(ProvenRotation::Only, Role::proven)),
             crls: self.crls.iter().map(|path| dir.join(path)).collect(),
         }
     }

@@ -81,14 +81,16 @@ fn under_way(layout: &Layout) -> Result<TokenRotation, Error> {
 /// Makes the new key, and keeps it beside the old one. No host gets it before the next phase.
 ///
 /// # Errors
-/// Returns an error if a rotation is under way, there is no key, or a file cannot be written.
+/// Returns an error if a rotation is under way, unless it is a CA's that can no longer be aborted, there is no key, or a file
+/// cannot be written.
 pub fn start(cluster: &Cluster, env: &Env, observer: &mut dyn Observer) -> Result<TokenRotationState, Error> {
     let _lock = directory::lock(env, "rotate-ca start", observer)?;
     if let Some(rotation) = token_rotation::state(&env.layout)? {
         return Err(TokenRotationError::UnderWay(rotation.phase).into());
     }
     for role in CaRole::ALL {
-        if let Some(rotation) = ca::trust(&env.layout, role)?.rotation() {
+        // A rotation that cannot be aborted, as in an emergency, does not stand in the way of replacing a key that was stolen, too.
+        if let Some(rotation) = ca::trust(&env.layout, role)?.rotation().filter(|one| one.phase.can_abort()) {
             return Err(TokenRotationError::CaUnderWay { role, phase: rotation.phase }.into());
         }
     }
