@@ -103,6 +103,7 @@ mod rotating_interruptions;
 mod rotating_kinds;
 mod rotating_restarts;
 mod rotating_signers;
+mod rotating_status;
 mod rotating_token_key;
 mod several_cas;
 mod shells;

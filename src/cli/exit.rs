@@ -186,6 +186,7 @@ fn of_rotate(error: &RotateError) -> Exit {
         | RotateError::NoCanary(_)
         | RotateError::Due(_)
         | RotateError::TooLate { .. }
+        | RotateError::Aborting(_)
         | RotateError::Left { .. }
         | RotateError::ConfirmEmergency
         | RotateError::Confirm(_) => Exit::Refused,

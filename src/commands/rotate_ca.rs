@@ -50,10 +50,10 @@ enum RotateCommand {
     /// Prints the plan of every phase.
     #[command(after_help = super::examples::ROTATE_CA_START)]
     Start(StartArgs),
-    /// Print the phase, and the plans of those that follow
+    /// Print the phase, what has to be done for it, and the plans of those that follow
     ///
-    /// Prints which CA is rotated, its phase, since when the phase is proven, and what each phase that follows
-    /// changes. Changes nothing.
+    /// Prints which CA is rotated, its phase, since when the phase is proven, what it changes and which programs have to
+    /// be restarted for it, the next command, and what each phase that follows changes. Changes nothing.
     #[command(after_help = super::examples::ROTATE_CA_STATUS)]
     Status(StatusArgs),
     /// Prove the phase on the live cluster, and begin the next one
@@ -133,6 +133,9 @@ struct NextArgs {
     /// With --role service-account: no token that the old key signed is in use any more; do not wait until the last one expires
     #[arg(long)]
     tokens_replaced: bool,
+    /// Go forward again although the rotation is being aborted
+    #[arg(long)]
+    resume: bool,
     /// Keep the key of the old CA in the directory when it is retired
     #[arg(long)]
     keep_old_key: bool,
@@ -291,13 +294,20 @@ fn next(args: &NextArgs, cluster: &Cluster, context: &mut Context<'_>) -> Result
         emergency.confirm(cluster, context)?;
         return emergency.run(cluster, context);
     }
+    rotate::check_forward(role, args.resume, cluster, &env)?;
     if args.dry_run {
         let report = rotate::preview(role, cluster, &env)?;
         rotation::show_next(&report, true, args.output, &mut context.screen);
         return Ok(Exit::Done);
     }
-    let mut options =
-        NextOptions { role, report: None, no_wait: args.no_wait, keep_old_key: args.keep_old_key, confirmed: args.yes };
+    let mut options = NextOptions {
+        role,
+        report: None,
+        no_wait: args.no_wait,
+        keep_old_key: args.keep_old_key,
+        confirmed: args.yes,
+        resume: args.resume,
+    };
     // A command that was killed already had the proof.
     let is_recorded = rotate::is_recorded(role, cluster, &env)?;
     if !is_recorded {

@@ -10,7 +10,7 @@ use super::gate::{self, GateReport};
 use super::last_crl;
 use super::plan::{PhasePlan, Target, plan};
 use super::start::inconsistent;
-use super::state::{self, last_step, proven_since, record, record_proof};
+use super::state::{self, is_aborting, last_step, proven_since, record, record_proof};
 use crate::app::backup::BACKUP_EVENT;
 use crate::app::directory;
 use crate::app::env::Env;
@@ -41,6 +41,8 @@ pub struct NextOptions {
     pub keep_old_key: bool,
     /// Whether the deletion of the old CA's key is confirmed.
     pub confirmed: bool,
+    /// Whether to go forward again although the rotation is being aborted.
+    pub resume: bool,
 }
 
 /// The result of beginning the next phase.
@@ -71,6 +73,18 @@ fn report(role: CaRole, rotation: &Rotation, cluster: &Cluster) -> NextReport {
         Target::Retire => None,
     };
     NextReport { role, plan: plan(role, target, &rotation.canaries, cluster), then }
+}
+
+/// Refuses to go forward while the rotation is being aborted, unless that is wanted (`resume`).
+///
+/// # Errors
+/// Returns [`RotateError::Aborting`], or an error if the CAs or the ledger cannot be read.
+pub fn check_forward(role: CaRole, resume: bool, cluster: &Cluster, env: &Env) -> Result<(), Error> {
+    let (ledger, cas) = directory::cas(&env.layout, cluster)?;
+    match cas.of(role).rotation() {
+        Some(present) if !resume && is_aborting(&ledger, role, present)? => Err(RotateError::Aborting(role).into()),
+        _ => Ok(()),
+    }
 }
 
 /// Returns true if a command that was killed already had the proof of the phase and recorded the next one.
@@ -120,6 +134,9 @@ pub fn next(
         return finish_removal(&ledger, role, cluster, env);
     };
     let target = Target::after(present.phase, role);
+    if !options.resume && is_aborting(&ledger, role, present)? {
+        return Err(RotateError::Aborting(role).into());
+    }
     let fingerprints = (present.old, present.new);
     if !state::is_recorded(&ledger, role, target.as_str(), fingerprints)? {
         if options.report.is_none() {

@@ -4,7 +4,7 @@ use super::accounts::{AccountBehind, accounts_behind};
 use super::advance::begin;
 use super::error::RotateError;
 use super::plan::{PhasePlan, emergency_plan};
-use super::state::record;
+use super::state::{EMERGENCY, record};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -15,9 +15,6 @@ use crate::pki::rotation::{Phase, Rotation};
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
-
-/// The kind of the event that records an emergency; its subject is the role.
-const EMERGENCY: &str = "rotation-emergency";
 
 /// What an emergency changes and breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -93,6 +93,9 @@ pub enum RotateError {
         /// Its phase.
         phase: Phase,
     },
+    /// The rotation is being aborted.
+    #[error("the rotation of the {} is being aborted", _0.as_str())]
+    Aborting(CaRole),
     /// The client certificate of the old CA is missing.
     #[error("the client certificate of the old {} in the folder of its rotation cannot be read", _0.as_str())]
     NoCanary(CaRole),

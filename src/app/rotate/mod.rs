@@ -25,7 +25,7 @@ pub mod tokens;
 pub use abort::{AbortReport, abort, abort_needs_proof};
 pub(in crate::app) use accounts::accounts_behind;
 pub use accounts::{AccountBehind, Lacks};
-pub use advance::{NextOptions, NextReport, deletes_key, is_recorded, next, preview};
+pub use advance::{NextOptions, NextReport, check_forward, deletes_key, is_recorded, next, preview};
 pub use behind::Behind;
 pub(in crate::app) use delivered::keys_on_hosts_only;
 pub use emergency::{EmergencyPlan, EmergencyReport, emergency, plan_emergency};

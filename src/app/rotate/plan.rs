@@ -107,6 +107,12 @@ pub(super) fn emergency_plan(role: CaRole, cluster: &Cluster) -> PhasePlan {
     plan
 }
 
+/// Returns the plan of an abort that puts back certificates of the old root, while hosts trust both.
+#[must_use]
+pub(super) fn abort_plan(role: CaRole, cluster: &Cluster) -> PhasePlan {
+    plan_of(role, Target::Phase(Phase::TrustBoth), &[], cluster, &|input| !input.is_trust())
+}
+
 /// Returns the plan of a phase.
 #[must_use]
 pub fn plan(role: CaRole, phase: Target, canaries: &[String], cluster: &Cluster) -> PhasePlan {

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::error::RotateError;
 use super::handover;
-use super::plan::{PhasePlan, remaining};
+use super::plan::{PhasePlan, Target, plan, remaining};
 use super::state::{RotatedCa, record};
 use super::tokens::TokenRotationError;
 use crate::app::ca::{self as app_ca, KeyProtection, ReadCa, role_with_key};
@@ -92,6 +92,8 @@ pub struct StartReport {
     pub old: RotatedCa,
     /// The CA that replaces it.
     pub new: RotatedCa,
+    /// The plan of the first phase.
+    pub present: PhasePlan,
     /// The plans of the phases that follow.
     pub next: Vec<PhasePlan>,
 }
@@ -173,7 +175,8 @@ pub fn start(
     let rotating = TrustBundle::new(role, all).and_then(|trust| trust.rotating(rotation.clone()));
     ca::write_trust(&env.layout, &rotating.map_err(|error| inconsistent(&env.layout, role, error))?)?;
     let next = remaining(role, &rotation, cluster);
-    Ok(StartReport { role, old: RotatedCa::of(old.ca()), new: RotatedCa::of(&new), next, rotation })
+    let present = plan(role, Target::Phase(rotation.phase), &rotation.canaries, cluster);
+    Ok(StartReport { role, old: RotatedCa::of(old.ca()), new: RotatedCa::of(&new), present, next, rotation })
 }
 
 /// Returns the error for CAs that do not make a trust bundle.

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::behind::Behind;
-use super::plan::{PhasePlan, remaining};
+use super::plan::{PhasePlan, Target, abort_plan, emergency_plan, plan, remaining};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -11,7 +11,7 @@ use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::rotation::Rotation;
+use crate::pki::rotation::{Phase, Rotation};
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
 use crate::store::ledger::{AuditContext, Ledger};
@@ -20,6 +20,8 @@ use crate::store::ledger::{AuditContext, Ledger};
 pub(super) const ROTATED: &str = "rotated";
 /// The kind of the events that record whether a phase is proven.
 pub(super) const PROVEN: &str = "rotation-proven";
+/// The kind of the event that records an emergency; its subject is the role.
+pub(super) const EMERGENCY: &str = "rotation-emergency";
 /// The texts before the hosts, and before the number of others, in the event of a proof that failed.
 const BEHIND: &str = ", behind: ";
 const MORE: &str = ", more: ";
@@ -63,6 +65,10 @@ pub struct RotationState {
     pub proven_since: Option<OffsetDateTime>,
     /// The last proof of the phase that failed, unless it is proven.
     pub failed: Option<FailedProof>,
+    /// Whether the rotation is being aborted: hosts get their certificates of the old root back.
+    pub is_aborting: bool,
+    /// The plan of the present phase: what was changed, and what has to be done for it.
+    pub present: PhasePlan,
     /// The plans of the phases that follow.
     pub next: Vec<PhasePlan>,
 }
@@ -115,8 +121,35 @@ pub(in crate::app) fn of_trust(
         new: RotatedCa::of(new),
         proven_since: proven_since(ledger, role, rotation)?,
         failed: failed_proof(ledger, role, rotation)?,
+        is_aborting: is_aborting(ledger, role, rotation)?,
+        present: present(role, rotation, ledger, cluster)?,
         next: remaining(role, rotation, cluster),
     }))
+}
+
+/// Returns the plan of the present phase.
+fn present(role: CaRole, rotation: &Rotation, ledger: &Ledger, cluster: &Cluster) -> Result<PhasePlan, StoreError> {
+    if is_aborting(ledger, role, rotation)? {
+        return Ok(abort_plan(role, cluster));
+    }
+    let began_in_emergency =
+        ledger.events_about(EMERGENCY, role.name())?.pop().is_some_and(|(at, _)| at >= rotation.began);
+    Ok(match began_in_emergency {
+        true => emergency_plan(role, cluster),
+        false => plan(role, Target::Phase(rotation.phase), &rotation.canaries, cluster),
+    })
+}
+
+/// Returns true if the rotation has been in a later phase, and an abort put back what was before.
+///
+/// # Errors
+/// Returns an error if the ledger cannot be read.
+pub(super) fn is_aborting(ledger: &Ledger, role: CaRole, rotation: &Rotation) -> Result<bool, StoreError> {
+    let steps = ledger.events_about(ROTATED, role.name())?;
+    let is = |phase: Phase, text: &str| text == detail(phase.as_str(), rotation.old, rotation.new);
+    let is_back = steps.last().is_some_and(|(_, text)| is(Phase::TrustBoth, text));
+    let was_later = steps.iter().any(|(_, text)| is(Phase::Canary, text));
+    Ok(rotation.phase == Phase::TrustBoth && is_back && was_later)
 }
 
 /// Returns the text of the event of a phase, or of the end of a rotation.

@@ -46,7 +46,7 @@ fn of_clusterctl(remedy: &CertificateRemedy, there: &str) -> String {
              very certificate, the newest was never written: {there}clusterctl issue-node {host} --reissue"
         ),
         CertificateRemedy::InstallPhase { host } => format!(
-            "{host} is behind in the rotation: install its newest bundle, and restart what clusterctl rotate-ca status names"
+            "{host} is behind in the rotation: install its newest bundle, and restart what clusterctl rotate-ca status names for the present phase"
         ),
         CertificateRemedy::ReissueClient { host } => format!(
             "the node presents a revoked certificate: {there}clusterctl issue-node --reissue {host}, then install its bundle"

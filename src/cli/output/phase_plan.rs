@@ -8,6 +8,15 @@ use crate::app::rotate::{Change, Component, Group, Reread, Restart};
 /// The version of the JSON format.
 const SCHEMA_VERSION: u32 = 1;
 
+/// The lines before the plan of the present phase, and before those that follow.
+pub(super) const PRESENT: &str = "the present phase:";
+pub(super) const FOLLOWING: &str = "the phases that follow:";
+
+/// What has to be done before the command that proves the first phase, and any other one.
+pub(super) const BACKUP: &str = "clusterctl backup FILE";
+pub(super) const DELIVER: &str =
+    "clusterctl apply, install.sh on the hosts that it names, and the restarts of the present phase";
+
 /// Returns a document of a command with these fields.
 pub(super) fn document(command: &str, value: Value) -> Value {
     let mut document = json!({ "schemaVersion": SCHEMA_VERSION, "command": command });

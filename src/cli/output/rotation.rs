@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::phase_plan::{changes_of, document, restarts_of, steps};
+use super::phase_plan::{BACKUP, DELIVER, FOLLOWING, PRESENT, changes_of, document, restarts_of, steps};
 use super::token_rotation;
 use crate::app::rotate::tokens::TokenRotationState;
 use crate::app::rotate::{
@@ -17,10 +17,11 @@ use crate::ui::Screen;
 
 /// Shows a rotation that began.
 pub(crate) fn show_start(report: &StartReport, output: OutputFormat, screen: &mut Screen<'_>) {
-    let StartReport { role, rotation, old, new, next } = report;
+    let StartReport { role, rotation, old, new, next, .. } = report;
     if output == OutputFormat::Json {
-        let rotation = state_of(role.name(), rotation, (old, new), None, next);
-        return screen.answer(format_args!("{:#}", document("start", json!({ "rotations": [rotation] }))));
+        let mut value = state_of(role.name(), rotation, (old, new), next);
+        value["present"] = plan_of(&report.present);
+        return screen.answer(format_args!("{:#}", document("start", json!({ "rotations": [value] }))));
     }
     screen.answer(header(role.as_str(), rotation, (old, new)));
     screen.answer(plans(next));
@@ -40,9 +41,12 @@ pub(crate) fn show_states(
 ) {
     if output == OutputFormat::Json {
         let state = |one: &RotationState| {
-            let mut value = state_of(one.role.name(), &one.rotation, (&one.old, &one.new), None, &one.next);
-            value["provenSince"] = phase_json(one)["provenSince"].take();
-            value["behind"] = phase_json(one)["behind"].take();
+            let mut value = state_of(one.role.name(), &one.rotation, (&one.old, &one.new), &one.next);
+            let mut phase = phase_json(one);
+            for field in ["provenSince", "behind", "aborting"] {
+                value[field] = phase[field].take();
+            }
+            value["present"] = plan_of(&one.present);
             value
         };
         let rotations: Vec<Value> = states.iter().map(state).chain(tokens.map(token_rotation::state_of)).collect();
@@ -60,11 +64,26 @@ pub(crate) fn show_states(
         if let Some(failed) = &state.failed {
             screen.answer(format_args!("  behind   at {}: {}", stamp(failed.at), hosts_behind(failed)));
         }
-        screen.answer(plans(&state.next));
+        screen.answer(format_args!("  next     {}", next_step(state)));
+        screen.answer(format_args!("{PRESENT}\n{}", plans(std::slice::from_ref(&state.present))));
+        screen.answer(format_args!("{FOLLOWING}\n{}", plans(&state.next)));
     }
     if let Some(tokens) = tokens {
         token_rotation::show_state(tokens, screen);
     }
+}
+
+/// Returns what has to be done next for a rotation.
+fn next_step(state: &RotationState) -> String {
+    let flag = flag(state.role);
+    if state.is_aborting {
+        return format!(
+            "going back: {DELIVER}, then clusterctl rotate-ca abort{flag} again   (or forward again: clusterctl rotate-ca next{flag} \
+             --resume)"
+        );
+    }
+    let first = if state.rotation.phase == Phase::Prepare { BACKUP } else { DELIVER };
+    format!("{first}, then clusterctl rotate-ca next{flag}")
 }
 
 /// Shows the phase that began, or that would begin.
@@ -122,13 +141,7 @@ fn flag(role: CaRole) -> String {
     if role == CaRole::Cluster { String::new() } else { format!(" --role {}", role.name()) }
 }
 
-fn state_of(
-    role: &str,
-    rotation: &Rotation,
-    (old, new): (&RotatedCa, &RotatedCa),
-    proven_since: Option<String>,
-    next: &[PhasePlan],
-) -> Value {
+fn state_of(role: &str, rotation: &Rotation, (old, new): (&RotatedCa, &RotatedCa), next: &[PhasePlan]) -> Value {
     let ca = |ca: &RotatedCa| {
         json!({
             "subject": ca.subject, "sha256": ca.fingerprint.to_string(), "pin": ca.pin.as_pin(),
@@ -140,8 +153,9 @@ fn state_of(
         "phase": rotation.phase.as_str(),
         "number": rotation.phase.number(),
         "began": stamp(rotation.began),
-        "provenSince": proven_since,
+        "provenSince": null,
         "behind": null,
+        "aborting": false,
         "canAbort": rotation.phase.can_abort(),
         "canaries": rotation.canaries,
         "old": ca(old),
@@ -171,7 +185,8 @@ pub(super) fn line(state: &RotationState) -> String {
         (None, None) => "not proven yet".to_owned(),
     };
     let (role, number) = (state.role.as_str(), phase.number());
-    format!("rotation of the {role}: phase {number} ({}) since {began}, {proof}", phase.as_str())
+    let back = if state.is_aborting { ", being aborted" } else { "" };
+    format!("rotation of the {role}: phase {number} ({}) since {began}{back}, {proof}", phase.as_str())
 }
 
 /// Returns the hosts that were behind.
@@ -193,6 +208,7 @@ pub(super) fn phase_json(state: &RotationState) -> Value {
         "began": stamp(state.rotation.began),
         "provenSince": state.proven_since.map(stamp),
         "behind": state.failed.as_ref().map(failed),
+        "aborting": state.is_aborting,
     })
 }
 

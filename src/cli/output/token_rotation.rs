@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::phase_plan::{changes_of, document, restarts_of, steps};
+use super::phase_plan::{BACKUP, DELIVER, FOLLOWING, PRESENT, changes_of, document, restarts_of, steps};
 use crate::app::rotate::tokens::{TokenAbortReport, TokenNextReport, TokenPhasePlan, TokenRotationState, TokenTarget};
 use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::stamp;
@@ -38,7 +38,10 @@ pub(super) fn show_state(state: &TokenRotationState, screen: &mut Screen<'_>) {
         Some(at) => format!("  proven since {}", stamp(at)),
         None => "  not proven yet".to_owned(),
     });
-    screen.answer(plans(&state.next));
+    let first = if rotation.phase == TokenPhase::Prepare { BACKUP } else { DELIVER };
+    screen.answer(format_args!("  next     {first}, then clusterctl rotate-ca next --role service-account"));
+    screen.answer(format_args!("{PRESENT}\n{}", plans(std::slice::from_ref(&state.present))));
+    screen.answer(format_args!("{FOLLOWING}\n{}", plans(&state.next)));
 }
 
 /// Shows the phase that began, or that would begin.
@@ -89,6 +92,7 @@ pub(super) fn state_of(state: &TokenRotationState) -> Value {
         "canAbort": rotation.phase.can_abort(),
         "old": key(rotation.old),
         "new": key(rotation.new),
+        "present": plan_of(&state.present),
         "next": state.next.iter().map(plan_of).collect::<Vec<_>>(),
     })
 }

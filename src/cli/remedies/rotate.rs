@@ -1,5 +1,7 @@
 //! The texts of remedies for rotations that cannot continue.
 
+use std::collections::BTreeSet;
+
 use crate::app::rotate::tokens::TokenRotationError;
 use crate::app::rotate::{Behind, RotateError};
 use crate::cluster::profile::CaRole;
@@ -49,6 +51,10 @@ pub(super) fn words(error: &RotateError) -> String {
         RotateError::ConfirmEmergency => {
             "use --yes if the cluster may be cut off; if no key was stolen, use clusterctl rotate-ca start without --emergency"
                 .to_owned()
+        }
+        RotateError::Aborting(role) => {
+            let flag = flag(*role);
+            format!("finish the abort: clusterctl rotate-ca abort{flag}   (or go forward again: clusterctl rotate-ca next{flag} --resume)")
         }
         RotateError::TooLate { .. } => {
             "clients already have certificates of the new root: finish this rotation, and begin another one".to_owned()
@@ -104,11 +110,42 @@ fn gate(behind: &[Behind]) -> String {
     if behind.len() > NAMED {
         lines.push(format!("and {} more", behind.len() - NAMED));
     }
-    lines.push(
-        "on each of these hosts: install its newest bundle (clusterctl apply, install.sh), restart what clusterctl rotate-ca \
-         status names, wait until programs have read their files again, and run this again. A host that is gone: \
-         clusterctl remove"
-            .to_owned(),
-    );
+    let kinds: BTreeSet<Kind> = behind.iter().map(|one| Kind::of(&one.check)).collect();
+    lines.extend(kinds.into_iter().map(|kind| kind.remedy().to_owned()));
     lines.join("\n")
+}
+
+/// What a check shows of a host that is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// It cannot be reached.
+    Unreached,
+    /// It has another bundle, or programs that did not read it.
+    Phase,
+    /// A property that does not belong to the rotation does not hold.
+    Other,
+}
+
+impl Kind {
+    fn of(check: &str) -> Self {
+        match check.split('.').next_back() {
+            Some("connect" | "resolve" | "tls") => Self::Unreached,
+            Some("new-root" | "old-root" | "served-root" | "installed" | "token-keys") => Self::Phase,
+            _ => Self::Other,
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Unreached => {
+                "a host that does not answer: start it, and what listens at this port. A host that is gone: take it out of cluster.yaml, \
+                 and clusterctl remove"
+            }
+            Self::Phase => {
+                "a host of another phase: install its newest bundle (clusterctl apply, install.sh), restart what clusterctl rotate-ca \
+                 status names for the present phase, wait until programs have read their files again, and run this again"
+            }
+            Self::Other => "any other check: clusterctl verify --phase names its remedy",
+        }
+    }
 }

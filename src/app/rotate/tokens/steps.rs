@@ -37,8 +37,18 @@ pub struct TokenRotationState {
     pub rotation: TokenRotation,
     /// Since when the phase is proven; `None` if it is not.
     pub proven_since: Option<OffsetDateTime>,
+    /// The plan of the present phase.
+    pub present: TokenPhasePlan,
     /// The plans of the phases that follow.
     pub next: Vec<TokenPhasePlan>,
+}
+
+impl TokenRotationState {
+    fn of(rotation: TokenRotation, proven_since: Option<OffsetDateTime>, cluster: &Cluster) -> Self {
+        let present = plan(TokenTarget::Phase(rotation.phase), cluster);
+        let next = remaining(rotation.phase, cluster);
+        Self { rotation, proven_since, present, next }
+    }
 }
 
 /// The options of beginning the next phase.
@@ -103,8 +113,7 @@ pub fn start(cluster: &Cluster, env: &Env, observer: &mut dyn Observer) -> Resul
     let rotation = TokenRotation { phase: TokenPhase::Prepare, began: env.now, old, new: key.fingerprint() };
     record_of(&mut ledger, TOKEN_ROLE, rotation.phase.as_str(), (rotation.old, rotation.new), &env.audit())?;
     token_rotation::create(&env.layout, &key, &rotation)?;
-    let next = remaining(rotation.phase, cluster);
-    Ok(TokenRotationState { rotation, proven_since: None, next })
+    Ok(TokenRotationState::of(rotation, None, cluster))
 }
 
 /// Returns the rotation that is under way; `None` if there is none.
@@ -115,8 +124,7 @@ pub fn state(cluster: &Cluster, env: &Env) -> Result<Option<TokenRotationState>,
     let Some(rotation) = token_rotation::state(&env.layout)? else { return Ok(None) };
     let ledger = directory::ledger(&env.layout)?;
     let proven_since = proven_since(&ledger, &rotation)?;
-    let next = remaining(rotation.phase, cluster);
-    Ok(Some(TokenRotationState { rotation, proven_since, next }))
+    Ok(Some(TokenRotationState::of(rotation, proven_since, cluster)))
 }
 
 /// Returns the plan of the next phase. Changes nothing, and needs no proof.

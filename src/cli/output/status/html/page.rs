@@ -135,6 +135,7 @@ fn rotating(states: &[RotationState]) -> Markup {
                         li aria-current="step" {
                             b.(tone.class()) { (tone.sign()) " " (phase.as_str()) }
                             " since " time datetime=(stamp(state.rotation.began)) { (stamp(state.rotation.began)) }
+                            @if state.is_aborting { ", being aborted" }
                             @match (&state.proven_since, &state.failed) {
                                 (Some(at), _) => { ", proven since " time datetime=(stamp(*at)) { (stamp(*at)) } },
                                 (None, Some(failed)) => {
