@@ -56,7 +56,9 @@ impl RecordRotation {
         let Present { is_server, is_new, is_of_phase } = present;
         let is_canary = self.canaries.contains(host);
         match self.phase {
-            Phase::Prepare | Phase::TrustBoth => false,
+            Phase::Prepare => false,
+            // A host has one of the new root only if the rotation is aborted, and the old root alone is trusted next.
+            Phase::TrustBoth => is_new,
             Phase::Canary => !is_new && is_canary,
             Phase::Servers => !is_new && (is_server || is_canary),
             // A new serving certificate, which `verify` sees from outside, shows that the host has its new client certificate, too.
@@ -98,9 +100,8 @@ mod tests {
             rotation.replaces(&host, Present { is_server, is_new, is_of_phase })
         };
         for (is_server, is_new) in [(true, true), (true, false), (false, true), (false, false)] {
-            for phase in [Phase::Prepare, Phase::TrustBoth] {
-                assert!(!required(phase, &["node-1"], is_server, is_new, false));
-            }
+            assert!(!required(Phase::Prepare, &["node-1"], is_server, is_new, false));
+            assert_eq!(required(Phase::TrustBoth, &["node-1"], is_server, is_new, false), is_new, "an abort");
             assert!(!required(Phase::Canary, &["node-2"], is_server, is_new, false));
             assert_eq!(required(Phase::Canary, &["node-1"], is_server, is_new, false), !is_new);
             assert_eq!(required(Phase::Servers, &[], is_server, is_new, false), is_server && !is_new);

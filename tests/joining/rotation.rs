@@ -4,6 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use base64ct::{Base64, Encoding};
+use clusterctl::app::Env;
+use clusterctl::app::verify::{self, ProvenRotation, TargetOptions, TargetSource};
 use clusterctl::bundle::manifest::{Manifest, MarkedPhase};
 use clusterctl::cluster::key_kind::KeyKind;
 use clusterctl::cluster::lifetime::Lifetime;
@@ -182,6 +184,48 @@ fn a_host_follows_every_phase_by_the_record() {
     let ran = installer.current_dir("/").output().expect("dash");
     assert!(ran.status.success(), "{ran:?}");
     assert_manifest(&on);
+}
+
+#[test]
+fn a_host_follows_an_abort_by_the_record() {
+    needs!("python3");
+    let (mut on, _) = joined(&[]);
+    let old = trust(&on).pin();
+    let stored = "pki/nodes/on/kubelet-server.crt";
+    let before = on.lab.read(stored);
+    on.lab.good(&["rotate-ca", "start", "--canary", "master-1"]);
+    let root = root_of_new(&on);
+    for (phase, expected) in [(Phase::TrustBoth, "ca.crt"), (Phase::Servers, "kubelet-server.crt")] {
+        begin(&mut on, phase);
+        on.announce();
+        renewed(&on, &[expected], &[]);
+    }
+    let serving = |on: &Joinable| certificates(on, &format!("{SERVER}.crt")).remove(0);
+    assert!(serving(&on).is_signed_by(&root));
+    // The first abort leads back to certificates of the old root, and the second one to the old root alone.
+    begin(&mut on, Phase::TrustBoth);
+    on.announce();
+    renewed(&on, &["kubelet-server.crt"], &[]);
+    assert!(!serving(&on).is_signed_by(&root));
+    renewed(&on, &[], &[]);
+    // What verify expects of the host is what it has, even if the file here is that of before the rotation.
+    on.lab.write(stored, &before);
+    let env = Env { layout: Layout::new(on.lab.dir().to_owned()), now: on.lab.now, actor: "test".to_owned() };
+    let options = TargetOptions {
+        source: TargetSource::Directory,
+        nodes: Vec::new(),
+        masters_only: false,
+        sample: None,
+        phase: Some(ProvenRotation::Ca(CaRole::Cluster)),
+        crls: Vec::new(),
+    };
+    let target = verify::assemble(&env, &options).expect("a target").target;
+    let expected = target.nodes.iter().find(|node| node.name == "on").expect("the host").issued;
+    assert_eq!(expected, Some(serving(&on).fingerprint()));
+    on.lab.good(&["rotate-ca", "abort"]);
+    on.announce();
+    renewed(&on, &["ca.crt"], &[]);
+    assert_eq!(installed(&on), [old]);
 }
 
 /// Returns lists of handovers that a host must not follow, each with what it is.

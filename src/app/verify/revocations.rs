@@ -54,15 +54,17 @@ fn from_ledger(target: &mut Target, rules: &str, env: &Env) -> Result<(), StoreE
     // Without any revocation and without a CRL, there is nothing to check.
     target.revoked = (!revoked.is_empty() || target.knows_revocation()).then_some(revoked);
     let newest = ledger.newest(Profile::KubeletServer.policy().name)?;
-    // An aborted rotation restored earlier certificates, so the newest may be of a CA that is no longer trusted.
-    let retired: Vec<Fingerprint> = trust.iter().flat_map(TrustBundle::untrusted).collect();
+    // An aborted rotation restored earlier certificates, so the newest may be of a CA that is no longer trusted, or, until the
+    // abort is over, of the new one.
+    let mut retired: Vec<Fingerprint> = trust.iter().flat_map(TrustBundle::untrusted).collect();
+    let rotation = trust.as_ref().and_then(TrustBundle::rotation);
+    retired.extend(rotation.filter(|rotation| rotation.phase == Phase::TrustBoth).map(|rotation| rotation.new));
     let is_retired = |certificate: Fingerprint| -> Result<bool, StoreError> {
         let issued = if retired.is_empty() { None } else { ledger.by_fingerprint(certificate)? };
         Ok(issued.is_some_and(|issued| retired.contains(&issued.issuer)))
     };
-    let is_aborting = target.phase.as_ref().is_some_and(|phase| phase.rotation.phase == Phase::TrustBoth);
     for node in &mut target.nodes {
-        if let Some(newest) = newest.get(&node.name).copied().filter(|_| !is_aborting)
+        if let Some(newest) = newest.get(&node.name).copied()
             && !is_retired(newest)?
         {
             node.issued = Some(newest);
