@@ -101,6 +101,7 @@ mod rotating_etcd;
 mod rotating_front_proxy;
 mod rotating_interruptions;
 mod rotating_kinds;
+mod rotating_reports;
 mod rotating_restarts;
 mod rotating_signers;
 mod rotating_status;

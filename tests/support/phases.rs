@@ -1,10 +1,14 @@
 //! Rotations of every role by written proofs: their phases, reports that prove them, and commands that are killed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
 use clusterctl::app::rotate::REQUIRED;
+use clusterctl::cluster::address::Address;
 use clusterctl::cluster::profile::CaRole;
+use clusterctl::cluster::spec::Host;
+use clusterctl::config;
 use clusterctl::pki::fingerprint::Fingerprint;
 use clusterctl::pki::rotation::Phase;
 use clusterctl::pki::token_rotation::TokenPhase;
@@ -82,18 +86,43 @@ impl Rotated {
     /// Returns a report that proves the phase on the hosts of [`super::CLUSTER`].
     pub(crate) fn proof(self, lab: &Lab) -> String {
         let (phase, new) = self.state(lab).expect("a rotation");
-        let (masters, nodes) = (["master-1", "master-2"], ["worker-a1.fra1.example.net", "on", "worker-b1"]);
-        let checks: Vec<(&str, bool)> = match self {
-            Self::Ca(role) => {
-                let of_role = REQUIRED.iter().filter(|check| check.roles.contains(&role));
-                of_role.map(|check| (check.id, check.is_of_masters)).collect()
-            }
-            Self::TokenKey => vec![("master.connect", true), ("master.token-keys", true)],
+        let cluster = config::read(lab.read("cluster.yaml").as_bytes()).expect("a cluster");
+        let of_hosts = |hosts: &[Host]| -> Vec<(String, String, u16)> {
+            let of_host = |host: &Host| {
+                let at = |address: &Address| (host.name.to_string(), address.to_string(), host.port);
+                host.addresses.iter().map(at).collect::<Vec<_>>()
+            };
+            hosts.iter().flat_map(of_host).collect()
         };
-        let results = checks.iter().flat_map(|(id, is_of_masters)| {
-            let hosts: &[&str] = if *is_of_masters { &masters } else { &nodes };
-            hosts.iter().map(move |host| {
-                json!({"id": id, "host": host, "status": "pass", "severity": "error", "observed": "as expected"})
+        let (mut masters, nodes) = (of_hosts(&cluster.masters), of_hosts(&cluster.nodes));
+        let members: Vec<_> = cluster
+            .masters
+            .iter()
+            .flat_map(|host| [2379, 2380].map(|port| (host.name.to_string(), host.addresses[0].to_string(), port)))
+            .collect();
+        let endpoint = cluster.endpoint.host.to_string();
+        masters.push((format!("{endpoint}:6443"), endpoint, 6443));
+        const ORDINARY: [&str; 9] =
+            ["connect", "tls", "chain", "possession", "dates", "name", "usage", "anonymous", "untrusted"];
+        let ordinary = ORDINARY.iter().flat_map(|aspect| [format!("master.{aspect}"), format!("node.{aspect}")]);
+        let checks: Vec<&str> = match self {
+            Self::Ca(role) => {
+                REQUIRED.iter().filter(|check| check.roles.contains(&role)).map(|check| check.id).collect()
+            }
+            Self::TokenKey => vec!["master.connect", "master.token-keys"],
+        };
+        let ids: BTreeSet<String> = checks.into_iter().map(ToOwned::to_owned).chain(ordinary).collect();
+        let results = ids.iter().flat_map(|id| {
+            let hosts = match id.split('.').next() {
+                Some("etcd") => &members,
+                Some("node") => &nodes,
+                _ => &masters,
+            };
+            hosts.iter().map(move |(host, address, port)| {
+                json!({
+                    "id": id, "host": host, "status": "pass", "severity": "error", "observed": "as expected",
+                    "serverName": address, "address": format!("192.0.2.1:{port}"),
+                })
             })
         });
         let now = OffsetDateTime::now_utc().format(&Rfc3339).expect("a time");

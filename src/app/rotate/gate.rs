@@ -1,6 +1,6 @@
 //! Decides, from the report of a run of `verify --phase`, whether a phase is proven, and which hosts are behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::behind::Behind;
 use super::error::RotateError;
+use super::sockets::{Required, Socket, Sockets};
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::fingerprint::Fingerprint;
@@ -67,6 +68,9 @@ pub const REQUIRED: [RequiredCheck; 19] = [
     of_masters("etcd.installed", ETCD, Phase::TrustBoth, Phase::DropOld),
 ];
 
+/// The time after the end of a run within which its report proves a phase: what it saw may have changed since.
+const LATEST: time::Duration = time::Duration::DAY;
+
 impl RequiredCheck {
     /// Returns true if the check is required in a phase.
     #[must_use]
@@ -105,12 +109,24 @@ struct RotationLine {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Line {
     id: String,
     host: String,
     status: String,
     severity: String,
     observed: String,
+    address: Option<String>,
+    server_name: Option<String>,
+}
+
+impl Line {
+    /// Returns the check, and the address of the cluster file at which it was made; `None` if it is not of a server.
+    fn made(&self) -> Option<Required> {
+        let port = self.address.as_deref()?.rsplit(':').next()?.parse().ok()?;
+        let socket = Socket { host: self.host.clone(), address: self.server_name.clone()?, port };
+        Some(socket.requires(&self.id))
+    }
 }
 
 /// What a report has to prove.
@@ -123,22 +139,26 @@ pub(super) struct Expectation<'a> {
     pub(super) began: OffsetDateTime,
     /// The SHA-256 of the CA or key that replaces the old one.
     pub(super) new: Fingerprint,
-    /// Each check with the host on which it is required.
-    pub(super) required: Vec<(&'static str, &'a str)>,
+    /// The checks of the phase, at each address at which they are required.
+    pub(super) required: Vec<Required>,
+    /// The ordinary checks, at each address.
+    pub(super) ordinary: Vec<Required>,
 }
 
 impl<'a> Expectation<'a> {
     fn of(role: CaRole, rotation: &'a Rotation, cluster: &'a Cluster) -> Self {
+        let sockets = Sockets::of(cluster);
         let mut required = Vec::new();
         for check in REQUIRED.iter().filter(|check| check.is_required(role, rotation.phase)) {
-            let hosts = if check.is_of_masters { &cluster.masters } else { &cluster.nodes };
-            let is_wanted = |host: &&str| {
-                rotation.phase != Phase::Canary || check.from != Phase::Canary || rotation.is_canary(host)
+            let is_wanted = |socket: &&Socket| {
+                rotation.phase != Phase::Canary || check.from != Phase::Canary || rotation.is_canary(&socket.host)
             };
-            required.extend(hosts.iter().map(|host| host.name.as_str()).filter(is_wanted).map(|host| (check.id, host)));
+            required.extend(sockets.of_check(check.id).filter(is_wanted).map(|socket| socket.requires(check.id)));
         }
+        // Nodes have no certificates of other CAs, and are not verified for their rotations.
+        let ordinary = sockets.ordinary(role == CaRole::Cluster);
         let (phase, began, new) = (rotation.phase.as_str(), rotation.began, rotation.new);
-        Self { role: role.name(), phase, began, new, required }
+        Self { role: role.name(), phase, began, new, required, ordinary }
     }
 }
 
@@ -195,6 +215,9 @@ pub(super) fn parse_for(
     if finished > now + time::Duration::MINUTE {
         return Err(refused("it is from the future".to_owned()));
     }
+    if finished + LATEST < now {
+        return Err(refused(format!("the run ended more than {} hours ago", LATEST.whole_hours())));
+    }
     let is_proven = document.verdict == "proven";
     Ok(GateReport { finished, behind: behind(expectation, cluster, &document), is_proven })
 }
@@ -215,13 +238,12 @@ impl GateReport {
 
 fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document) -> Vec<Behind> {
     let (mut behind, mut skipped) = (Vec::new(), Vec::new());
-    let mut passed: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+    let mut made: BTreeSet<Required> = BTreeSet::new();
     let is_proven = document.verdict == "proven";
     for line in &document.results {
         let is_good = line.status == "pass" || (line.status == "warn" && line.severity == "warning");
-        let all = passed.entry((line.id.as_str(), line.host.as_str())).or_insert(true);
-        *all &= is_good;
-        let is_of_gate = expectation.required.iter().any(|(id, _)| *id == line.id);
+        made.extend(line.made());
+        let is_of_gate = expectation.required.iter().any(|one| one.id == line.id);
         // A run that forgives skipped checks does not forgive those of the phase.
         let is_forgiven = is_proven && line.status == "skipped" && !is_of_gate;
         if !is_good && (is_of_gate || line.severity == "error") && !is_forgiven {
@@ -236,11 +258,11 @@ fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document)
     let is_named =
         |(one, is_of_gate): &(Behind, bool)| !failed.contains(&one.host) && (*is_of_gate || failed.is_empty());
     behind.extend(skipped.into_iter().filter(is_named).map(|(one, _)| one));
-    for (id, host) in &expectation.required {
-        if !passed.contains_key(&(*id, *host)) {
-            let observed = "the run did not verify it".to_owned();
-            behind.push(Behind { host: (*host).to_owned(), check: (*id).to_owned(), observed });
-        }
+    // Where the connection failed, no other check was made.
+    let missing = expectation.required.iter().chain(&expectation.ordinary);
+    for one in missing.filter(|one| !failed.contains(&one.socket.host) && !made.contains(one)) {
+        let observed = format!("the run did not verify it at {}, port {}", one.socket.address, one.socket.port);
+        behind.push(Behind { host: one.socket.host.clone(), check: one.id.clone(), observed });
     }
     if behind.is_empty() && !is_proven {
         let observed = format!("the verdict is {}", sanitized(&document.verdict));

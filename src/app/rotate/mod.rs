@@ -18,6 +18,7 @@ mod last_crl;
 mod mark;
 mod plan;
 mod rereads;
+mod sockets;
 mod start;
 mod state;
 pub mod tokens;

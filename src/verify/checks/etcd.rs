@@ -149,6 +149,7 @@ impl Member<'_> {
     fn finding(&self, aspect: Aspect, status: Status, observed: String) -> Finding {
         let mut finding = finding(self.socket, aspect, status).saw(observed, expectation(Place::Master, aspect));
         finding.address = Some(self.address.clone());
+        finding.server_name = self.socket.addresses.first().map(ToString::to_string);
         finding.elapsed_ms = self.dial.elapsed_ms;
         finding
     }

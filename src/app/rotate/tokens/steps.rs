@@ -14,6 +14,7 @@ use crate::app::issue::IssuanceError;
 use crate::app::observer::Observer;
 use crate::app::rotate::advance::completed_by_another;
 use crate::app::rotate::gate::{Expectation, GateReport, parse_for};
+use crate::app::rotate::sockets::Sockets;
 use crate::app::rotate::state::{PROVEN, is_recorded_of, record_of};
 use crate::cluster::spec::Cluster;
 use crate::pki::issuer::IssueError;
@@ -236,13 +237,15 @@ fn prove(
     ledger: &mut Ledger,
     (cluster, env): (&Cluster, &Env),
 ) -> Result<GateReport, Error> {
-    let masters = || cluster.masters.iter().map(|host| host.name.as_str());
+    let sockets = Sockets::of(cluster);
+    let at_all = |id: &'static str| sockets.of_check(id).map(move |socket| socket.requires(id));
     let expectation = Expectation {
         role: TOKEN_ROLE,
         phase: present.phase.as_str(),
         began: present.began,
         new: present.new,
-        required: REQUIRED.iter().flat_map(|id| masters().map(move |host| (*id, host))).collect(),
+        required: REQUIRED.into_iter().flat_map(at_all).collect(),
+        ordinary: sockets.ordinary(false),
     };
     let evidence = report.map(|(path, json)| parse_for(path, json, &expectation, cluster, env.now)).transpose()?;
     let is_green = evidence.as_ref().is_some_and(GateReport::is_green);
