@@ -91,6 +91,12 @@ impl Fault {
         ]
     }
 
+    /// Returns the name of the fault, as `--fault` has it.
+    fn name(self) -> &'static str {
+        let names = Self::all().into_iter().flat_map(|(_, faults)| faults).map(|(name, _)| name);
+        names.into_iter().find(|name| Self::parse(name) == Some(self)).unwrap_or_default()
+    }
+
     /// Returns the option of `demo` that the fault needs.
     fn option(self) -> Option<&'static str> {
         match self {
@@ -146,7 +152,10 @@ impl DemoArgs {
     fn other_demo(fault: Fault) -> CliError {
         let error = |what: &str| CliError::new(Exit::Usage, what);
         match fault.option() {
-            Some(option) => error("this is a fault of another demo").hint(format!("run clusterctl demo {option}")),
+            Some(option) => {
+                let hint = format!("run clusterctl demo {option} --fault {}", fault.name());
+                error("this is a fault of another demo").hint(hint)
+            }
             None => error("this is a fault of the plain demo").hint("leave --dynamic and --rotate out"),
         }
     }

@@ -21,6 +21,7 @@ use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::cli::finding_remedies::words;
 use crate::cli::output::{rotation, token_rotation};
+use crate::cluster::duration::stamp;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
@@ -271,7 +272,14 @@ fn prepare(
             let (certificate, key) = (context.input(certificate), context.input(key));
             let chain = args.chain.as_ref().map(|path| context.input(path));
             let files = (&*certificate, &*key, chain.as_deref());
-            NewCa::Import(ImportedCa::read(files, role, passphrase.as_ref(), &protection, &env)?)
+            let imported = ImportedCa::read(files, role, passphrase.as_ref(), &protection, &env)?;
+            if let Some(not_after) = imported.cuts_short(cluster, &env) {
+                let expires = stamp(not_after);
+                context
+                    .screen
+                    .warn(format_args!("the new CA expires at {expires}, and all that it signs expires with it"));
+            }
+            NewCa::Import(imported)
         }
         _ => held.map_or(NewCa::Generate(args.key_kind.unwrap_or(cluster.keys)), NewCa::Held),
     };

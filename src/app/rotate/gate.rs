@@ -10,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use super::behind::Behind;
 use super::error::RotateError;
 use super::sockets::{Required, Socket, Sockets};
+use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::fingerprint::Fingerprint;
@@ -240,6 +241,8 @@ fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document)
     let (mut behind, mut skipped) = (Vec::new(), Vec::new());
     let mut made: BTreeSet<Required> = BTreeSet::new();
     let is_proven = document.verdict == "proven";
+    let names: BTreeSet<&str> = cluster.host_names().into_iter().map(HostName::as_str).collect();
+    let is_host = |host: &str| names.contains(host);
     for line in &document.results {
         let is_good = line.status == "pass" || (line.status == "warn" && line.severity == "warning");
         made.extend(line.made());
@@ -248,7 +251,7 @@ fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document)
         let is_forgiven = is_proven && line.status == "skipped" && !is_of_gate;
         if !is_good && (is_of_gate || line.severity == "error") && !is_forgiven {
             let (host, check) = (sanitized(&line.host), sanitized(&line.id));
-            let one = Behind { host, check, observed: sanitized(&line.observed) };
+            let one = Behind { is_host: is_host(&host), host, check, observed: sanitized(&line.observed) };
             if line.status == "skipped" { skipped.push((one, is_of_gate)) } else { behind.push(one) }
         }
     }
@@ -262,11 +265,12 @@ fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document)
     let missing = expectation.required.iter().chain(&expectation.ordinary);
     for one in missing.filter(|one| !failed.contains(&one.socket.host) && !made.contains(one)) {
         let observed = format!("the run did not verify it at {}, port {}", one.socket.address, one.socket.port);
-        behind.push(Behind { host: one.socket.host.clone(), check: one.id.clone(), observed });
+        let host = one.socket.host.clone();
+        behind.push(Behind { is_host: is_host(&host), host, check: one.id.clone(), observed });
     }
     if behind.is_empty() && !is_proven {
         let observed = format!("the verdict is {}", sanitized(&document.verdict));
-        behind.push(Behind { host: cluster.name.to_string(), check: "verdict".to_owned(), observed });
+        behind.push(Behind { host: cluster.name.to_string(), is_host: false, check: "verdict".to_owned(), observed });
     }
     behind.sort();
     behind.dedup();

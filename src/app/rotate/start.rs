@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::error::RotateError;
@@ -64,6 +65,13 @@ impl ImportedCa {
         let read = app_ca::read_for_rotation(files, role, passphrase, protection, env)?;
         check_new(&read.ca, &ca::trust(&env.layout, role)?, &env.layout)?;
         Ok(Self(Box::new(read)))
+    }
+
+    /// Returns when the CA expires, if that is before certificates of hosts would that it signs now: they expire with it.
+    #[must_use]
+    pub fn cuts_short(&self, cluster: &Cluster, env: &Env) -> Option<OffsetDateTime> {
+        let longest = cluster.validity.master.max(cluster.validity.node);
+        Some(self.0.ca.not_after()).filter(|not_after| *not_after < env.now + longest.duration())
     }
 }
 

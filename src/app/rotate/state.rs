@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::behind::Behind;
+use super::behind::{Behind, names};
 use super::plan::{PhasePlan, Target, abort_plan, emergency_plan, plan, remaining};
 use crate::app::directory;
 use crate::app::env::Env;
@@ -220,8 +220,7 @@ pub(super) fn record_proof(
     let text = match behind {
         None => proof(rotation, true),
         Some(behind) => {
-            let mut hosts: Vec<&str> = behind.iter().map(|one| one.host.as_str()).collect();
-            hosts.dedup();
+            let mut hosts = names(behind);
             let more = hosts.len().saturating_sub(NAMED);
             hosts.truncate(NAMED);
             format!("{}{BEHIND}{}{MORE}{more}", proof(rotation, false), hosts.join(" "))
