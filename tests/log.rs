@@ -82,10 +82,10 @@ fn log_of_a_host_has_its_certificates_its_bundle_and_its_revocation_only() {
     assert!(entries.iter().all(|entry| entry["host"] == "on" || entry["subject"] == "on"), "{report}");
     assert_eq!(
         kinds(&report),
-        ["issue", "issue", "bundle", "revoke", "revoke", "revoke", "issue", "issue"],
+        ["issue", "issue", "bundle", "distrust-key", "revoke", "revoke", "revoke", "issue", "issue"],
         "client and serving certificate, each twice, and the revocation of the host"
     );
-    assert_eq!(report["entries"][3]["reason"], "keyCompromise");
+    assert_eq!(report["entries"][4]["reason"], "keyCompromise");
     let serial = entries[0]["serial"].as_str().expect("a serial number");
     let of_serial = json(&lab, &["log", serial]);
     assert_eq!(kinds(&of_serial), ["issue", "revoke"]);
@@ -137,7 +137,7 @@ fn log_groups_the_events_of_one_command() {
     let lab = with_events();
     let shown = lab.good(&["log"]).out;
     insta::assert_snapshot!(without_numbers(&shown));
-    assert!(lab.good(&["log", "on"]).out.lines().count() == 8);
+    assert!(lab.good(&["log", "on"]).out.lines().count() == 9);
 }
 
 /// Replaces serial numbers and digests.

@@ -174,6 +174,12 @@ impl Requirement {
         matches!(self, Self::Exec(_) | Self::Webhook(_) | Self::PuppetAutosign(_))
     }
 
+    /// Returns true if it proves who asks; a thief of a host's disk has its name and its address.
+    #[must_use]
+    pub fn is_a_proof(&self) -> bool {
+        !matches!(self, Self::Inventory | Self::SourceAddress)
+    }
+
     /// Returns true if it is evidence of who asks, and not only of what is asked.
     #[must_use]
     pub fn is_about_the_requester(&self) -> bool {

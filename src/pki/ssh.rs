@@ -16,6 +16,12 @@ use super::passphrase::Passphrase;
 /// The namespace of the signature that checks a key pair; no verifier accepts it.
 const SELF_TEST: &str = "clusterctl-trial";
 
+/// Returns the fingerprint `SHA256:…` of a public key, a line of OpenSSH; `None` if it is no public key.
+#[must_use]
+pub fn fingerprint_of(line: &str) -> Option<String> {
+    PublicKey::from_openssh(line).ok().map(|key| key.fingerprint(HashAlg::Sha256).to_string())
+}
+
 /// An SSH private key, possibly encrypted. `Debug` shows its fingerprint.
 pub struct SshKey(PrivateKey);
 

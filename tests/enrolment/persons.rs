@@ -5,7 +5,9 @@ use std::process::Command;
 
 use clusterctl::app::enrol::signer::SignerEvent;
 use clusterctl::enrol::approval::ANNOTATION;
+use clusterctl::enrol::evidence::Proofs;
 use clusterctl::enrol::request::{EnrolmentRequest, State};
+use clusterctl::enrol::token::Token;
 use clusterctl::pki::ssh::SshKey;
 
 use super::site::{Ask, Site};
@@ -143,5 +145,103 @@ fn the_hosts_ssh_key_proves_its_host_unless_it_is_cloned() {
     assert_eq!(site.state("own"), State::Issued);
     for name in ["stranger", "of-another", "cloned", "other-statement", "old", "ahead"] {
         assert_eq!(site.state(name), State::Pending, "{name}");
+    }
+}
+
+/// A cluster file in which the host `on` has an SSH key.
+fn sealed_to(key: &str, policy: &str) -> String {
+    let node = "{name: on, addresses: [10.20.4.1]";
+    assert!(CLUSTER.contains(node));
+    format!("{}enrolment: {{policy: {policy}}}\n", CLUSTER.replace(node, &format!("{node}, sealTo: \"{key}\"")))
+}
+
+#[test]
+fn an_ssh_key_that_was_stolen_with_the_certificate_proves_nothing() {
+    needs!("ssh-keygen");
+    let keys = crate::support::Lab::empty();
+    let ((stolen, stolen_public), (new, new_public)) = (ssh_key(&keys, "stolen"), ssh_key(&keys, "new"));
+    let rules = "[{name: racks, require: [inventory, ssh-host-key], then: approve}]";
+    let site = Site::of(&sealed_to(&stolen_public, rules));
+    let ask = |name: &str, key: &SshKey, hours| {
+        let mut request = site.asked_by(name, "kubelet:on", "on", key, site.lab.now);
+        request.created += time::Duration::hours(hours);
+        site.mailbox.put(request);
+        site.sign();
+        site.state(name)
+    };
+    let revoke = |reason: &str| site.lab.good(&["revoke", "on", "--reason", reason, "--yes"]);
+    assert_eq!(ask("first", &stolen, 0), State::Issued);
+    revoke("cessationOfOperation");
+    assert_eq!(ask("reinstalled", &stolen, 1), State::Issued, "no key was stolen");
+    revoke("keyCompromise");
+    assert_eq!(ask("thief", &stolen, 2), State::Pending);
+    site.mailbox.condition("thief", "Approved");
+    site.sign();
+    assert_eq!(site.state("thief"), State::Issued, "a person may approve it");
+    assert_eq!(ask("again", &stolen, 2), State::Pending, "the key itself stays compromised");
+    site.lab.write("cluster.yaml", &sealed_to(&new_public, rules));
+    assert_eq!(ask("old", &stolen, 2), State::Pending);
+    assert_eq!(ask("new", &new, 2), State::Issued);
+    site.lab.write("cluster.yaml", &sealed_to(&stolen_public, rules));
+    assert_eq!(ask("back", &stolen, 2), State::Pending);
+}
+
+#[test]
+fn the_reason_of_a_revocation_may_become_known_later() {
+    needs!("ssh-keygen");
+    let keys = crate::support::Lab::empty();
+    let (stolen, public) = ssh_key(&keys, "stolen");
+    let site = Site::of(&sealed_to(&public, "[{name: racks, require: [ssh-host-key], then: approve}]"));
+    site.mailbox.put(site.asked_by("first", "kubelet:on", "on", &stolen, site.lab.now));
+    site.sign();
+    site.lab.good(&["revoke", "on", "--reason", "unspecified", "--yes"]);
+    site.lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+    let mut thief = site.asked_by("thief", "kubelet:on", "on", &stolen, site.lab.now);
+    thief.created += time::Duration::hours(1);
+    site.mailbox.put(thief);
+    site.sign();
+    assert_eq!((site.state("first"), site.state("thief")), (State::Issued, State::Pending));
+}
+
+#[test]
+fn a_token_that_is_older_than_a_compromise_proves_nothing() {
+    let site = Site::with("{policy: [{name: tokens, require: [inventory, token], then: approve}]}");
+    let token = || Token::parse(&site.lab.good(&["token", "create", "on"]).out).expect("a token");
+    let ask = |name: &str, token: &Token, hours| {
+        let proofs = Proofs { ssh_host_key: None, token: Some((&token.id, &token.secret)) };
+        let mut request = site.proven_by(name, "kubelet:on", "on", proofs, site.lab.now);
+        request.created += time::Duration::hours(hours);
+        site.mailbox.put(request);
+        site.sign();
+        site.state(name)
+    };
+    let (first, stolen) = (token(), token());
+    assert_eq!(ask("first", &first, 0), State::Issued);
+    site.lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+    assert_eq!(ask("thief", &stolen, 1), State::Pending);
+    assert_eq!(ask("new", &token(), 1), State::Issued, "it was made later, though in the same second");
+}
+
+#[test]
+fn a_compromised_host_is_approved_by_no_rule_without_a_proof() {
+    for policy in [
+        "insecure-always-approve, until: \"2026-11-24T11:00:00Z\"",
+        "[{name: known, require: [source-address], then: approve}]",
+    ] {
+        let site = Site::with(&format!("{{policy: {policy}}}"));
+        let ask = |name: &str, user: &str, address: &str, created| {
+            let mut request = Ask { created, ..Ask::client(name, user) }.make();
+            request.requester.extra.insert("clusterctl.io/source-address".to_owned(), vec![address.to_owned()]);
+            site.mailbox.put(request);
+        };
+        ask("first", "kubelet:on", "10.20.4.1", site.lab.now);
+        site.sign();
+        site.lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+        let created = site.lab.now + time::Duration::hours(1);
+        ask("thief", "kubelet:on", "10.20.4.1", created);
+        ask("other", "kubelet:worker-b1", "10.20.2.11", created);
+        site.sign();
+        let states = ["first", "thief", "other"].map(|name| site.state(name));
+        assert_eq!(states, [State::Issued, State::Pending, State::Issued], "{policy}");
     }
 }

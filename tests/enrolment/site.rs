@@ -168,6 +168,18 @@ impl Site {
         key: &SshKey,
         time: OffsetDateTime,
     ) -> EnrolmentRequest {
+        self.proven_by(name, user, host, Proofs { ssh_host_key: Some(key), token: None }, time)
+    }
+
+    /// Returns a request with a statement about `host` and these proofs.
+    pub(super) fn proven_by(
+        &self,
+        name: &str,
+        user: &str,
+        host: &str,
+        proofs: Proofs<'_>,
+        time: OffsetDateTime,
+    ) -> EnrolmentRequest {
         let ask = Ask::client(name, user);
         let csr = ask.csr(&new_key());
         let statement = Statement {
@@ -177,7 +189,6 @@ impl Site {
             request: Fingerprint::of(&csr),
             occasion: Occasion::Join,
         };
-        let proofs = Proofs { ssh_host_key: Some(key), token: None };
         Ask { evidence: statement.to_blocks(&proofs).expect("signed"), ..ask }.with(&csr)
     }
 

@@ -27,6 +27,7 @@ use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::service_account;
 use crate::store::tokens::{self, Tokens};
 
+use super::distrust::Distrust;
 pub use super::inventory::Inventory;
 use super::prepared::{Prepared, Proofs};
 use super::proofs;
@@ -42,6 +43,7 @@ pub struct Judge {
     pub(super) cas: CaSet,
     pub(super) ledger: Ledger,
     discarded: HashSet<Fingerprint>,
+    distrusted: HashSet<String>,
     service_accounts: Vec<Fingerprint>,
     pub(super) tokens: Tokens,
     env: Env,
@@ -68,6 +70,7 @@ impl Judge {
         Ok(Self {
             policy: Arc::new(policy),
             discarded: ledger.discarded_keys()?,
+            distrusted: ledger.distrusted_keys()?,
             service_accounts: service_account::public_keys(&env.layout)?,
             tokens: tokens::read(&env.layout)?,
             cluster,
@@ -148,10 +151,11 @@ impl Judge {
         let same_host = proofs::same_host(request, &self.ledger, now)?;
         let kind = if same_host.is_ok() { RequestKind::Renewal } else { RequestKind::First };
         let evidence = proofs::evidence(request);
+        let distrust = Distrust::of(request.content.host.as_str(), &of_host, &self.distrusted, &self.ledger)?;
         let proofs = Proofs {
             same_host,
-            ssh_host_key: proofs::ssh_host_key(request, &evidence, &self.cluster, &self.cas, now),
-            token: proofs::token(request, evidence, &self.tokens, &self.cas, now),
+            ssh_host_key: proofs::ssh_host_key(request, &evidence, &self.cluster, &self.cas, &distrust, now),
+            token: proofs::token(request, evidence, &self.tokens, &self.cas, &distrust, now),
             source_address: proofs::source_address(request, &self.cluster),
         };
         let revoked_since = revoked_since(&of_host, request);
@@ -164,6 +168,7 @@ impl Judge {
             kind,
             inventory,
             revoked_since,
+            is_compromised: distrust.is_compromised(),
             proofs,
             review,
         })

@@ -1,5 +1,6 @@
 //! Enrolment: hosts join a running cluster, and a policy or a person decides about their requests.
 
+mod distrust;
 pub mod inventory;
 pub mod issue;
 pub mod judge;

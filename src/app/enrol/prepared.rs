@@ -33,6 +33,7 @@ pub struct Prepared {
     pub(super) folder: PathBuf,
     pub(super) now: OffsetDateTime,
     pub(super) revoked_since: Option<String>,
+    pub(super) is_compromised: bool,
     pub(super) proofs: Proofs,
     pub(super) review: Option<Value>,
 }
@@ -81,7 +82,12 @@ impl Prepared {
             }
         }
         let content = &self.request.content;
-        let target = Target { host: &content.host, profile: content.profile(), kind: self.kind };
+        let target = Target {
+            host: &content.host,
+            profile: content.profile(),
+            kind: self.kind,
+            needs_proof: self.is_compromised,
+        };
         decide(&self.policy, &target, self.now, &mut |requirement| {
             self.known(requirement).unwrap_or_else(|| ask(requirement))
         })

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use time::{Duration, OffsetDateTime};
 
+use super::distrust::Distrust;
 use crate::cluster::address::Address;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::Profile;
@@ -89,6 +90,7 @@ pub(super) fn ssh_host_key(
     evidence: &Result<Evidence, String>,
     cluster: &Cluster,
     cas: &CaSet,
+    distrust: &Distrust<'_>,
     now: OffsetDateTime,
 ) -> Answer {
     let host = &request.content.host;
@@ -118,6 +120,9 @@ pub(super) fn ssh_host_key(
         () if !known.contains(&ssh.key) => format!("the SSH key {fingerprint} signed it, which is not the host's"),
         () if owners.len() > 1 => {
             format!("the SSH key {fingerprint} is that of several hosts, so it proves none: {}", owners.join(", "))
+        }
+        () if distrust.refuses_key(fingerprint) => {
+            format!("the SSH key {fingerprint} signed it, which proves nothing since a key of its host was compromised")
         }
         () => return Answer::ok(format!("SSH key {fingerprint}, at {}", stamp(statement.time))),
     })
@@ -165,6 +170,7 @@ pub(super) fn token(
     evidence: Result<Evidence, String>,
     tokens: &Tokens,
     cas: &CaSet,
+    distrust: &Distrust<'_>,
     now: OffsetDateTime,
 ) -> Answer {
     let record = match proven_token(request, evidence, tokens, cas) {
@@ -180,8 +186,12 @@ pub(super) fn token(
         source: seen.and_then(|text| text.parse().ok()),
         now,
     };
+    let id = &record.token.id;
     match record.check(&claim) {
-        Ok(()) => Answer::ok(format!("token {}", record.token.id)),
+        Ok(()) if distrust.refuses_token(&record) => {
+            Answer::Failed(format!("the token {id} was created before a key of the host was compromised"))
+        }
+        Ok(()) => Answer::ok(format!("token {id}")),
         Err(refusal) => Answer::Failed(refusal.to_string()),
     }
 }

@@ -15,6 +15,7 @@ use crate::enrol::token::{Source, Token, TokenKind, TokenRecord};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::IssueError;
 use crate::store::ledger::Ledger;
+use crate::store::ledger::events::TOKEN;
 use crate::store::tokens;
 
 /// The options of a new token.
@@ -61,7 +62,7 @@ pub fn create(
         uses: Vec::new(),
     };
     tokens::update(&env.layout, |tokens| tokens.add(record.clone()))?;
-    ledger.log_event("token", options.host.as_str(), &record.token.id, &env.audit())?;
+    ledger.log_event(TOKEN, options.host.as_str(), &record.token.id, &env.audit())?;
     Ok(record)
 }
 

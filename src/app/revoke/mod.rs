@@ -6,6 +6,7 @@
 
 pub mod certificates;
 mod changes;
+mod compromise;
 pub mod crl;
 pub(crate) mod crl_comparison;
 pub mod crl_file;

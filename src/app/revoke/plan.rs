@@ -10,7 +10,7 @@ use super::notice::Notice;
 use super::options::{Request, RevokeOptions};
 use super::rendered::{self, RenderedState};
 use super::report::{Advice, Learnt, Outcome, RevokeReport};
-use super::{certificates, crl, denials};
+use super::{certificates, compromise, crl, denials};
 use crate::app::count;
 use crate::app::directory;
 use crate::app::env::Env;
@@ -25,6 +25,7 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::Issuer;
+use crate::pki::reason::Reason;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
@@ -224,11 +225,18 @@ impl<'a> RevokePreview<'a> {
 
     /// Records the missing and the new revocations, before any file is written.
     fn record(&mut self) -> Result<(), StoreError> {
-        let Self { request, changes, not_in_ledger, states, env, ledger, cas, .. } = self;
+        let Self { request, changes, not_in_ledger, states, env, ledger, cas, cluster, .. } = self;
         let audit = env.audit();
         let highest = |of: fn(&RenderedState) -> u64| states.iter().map(of).max().unwrap_or(0);
         ledger.raise_sequences(highest(|state| state.sequence), highest(|state| state.generation))?;
         certificates::record(&changes.recorded, cas, ledger, &audit)?;
+        // Before the revocations, so that none is recorded without it.
+        let now = changes.revoked.iter().chain(&changes.raised).filter(|_| request.reason() == Reason::KeyCompromise);
+        let is_compromised = |one: &&IssuedCertificate| {
+            one.revocation.as_ref().is_some_and(|known| known.reason == Reason::KeyCompromise)
+        };
+        let known = not_in_ledger.recorded.iter().filter(is_compromised);
+        compromise::record(now.chain(known), cluster, ledger, &audit)?;
         let revocation = Revocation { reason: request.reason(), at: env.now };
         let known = not_in_ledger.recorded.iter().filter_map(|one| Some((one.fingerprint, one.revocation.clone()?)));
         let new = changes.revoked.iter().map(|one| (one.fingerprint, revocation.clone()));

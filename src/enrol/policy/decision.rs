@@ -13,6 +13,9 @@ use crate::cluster::profile::Profile;
 /// The longest time for which `insecure-always-approve` may be set.
 const LONGEST_INSECURE: Duration = Duration::hours(24);
 
+/// Why a rule that requires no proof does not approve.
+const COMPROMISED: &str = "a key of the host was compromised, and it requires no proof";
+
 /// The properties of a request with which the conditions of rules are compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
@@ -22,6 +25,8 @@ pub struct Target<'a> {
     pub profile: Profile,
     /// A first certificate, or a renewal.
     pub kind: RequestKind,
+    /// Whether only proofs count, because a key of the host was compromised: nothing approves it for its name or its address.
+    pub needs_proof: bool,
 }
 
 /// The answer to a requirement.
@@ -168,6 +173,9 @@ pub fn decide(
     match policy {
         Policy::AlwaysReject => Decision::by_word(Verdict::Deny, word, "the policy rejects every request".to_owned()),
         Policy::Queue => Decision::by_word(Verdict::Queue { approvals: None }, word, "a person decides".to_owned()),
+        Policy::InsecureAlwaysApprove { .. } if target.needs_proof => {
+            Decision::by_word(Verdict::Queue { approvals: None }, word, COMPROMISED.to_owned())
+        }
         Policy::InsecureAlwaysApprove { until } => match insecure(*until, now) {
             Ok(reason) => Decision::by_word(Verdict::Approve { validity: None }, word, reason),
             Err(reason) => Decision::by_word(Verdict::Queue { approvals: None }, word, reason),
@@ -198,7 +206,7 @@ fn by_rules(rules: &[Rule], target: &Target<'_>, ask: &mut dyn FnMut(&Requiremen
         let not_asked = rule.require.iter().map(|one| RequirementTrace { name: one.name(), answer: None });
         let mut trace = RuleTrace {
             name: rule.name.clone(),
-            other: is_about_another(&rule.when, target),
+            other: is_about_another(&rule.when, target).or_else(|| lacks_proof(rule, target)),
             requirements: not_asked.collect(),
             decided: false,
         };
@@ -267,6 +275,12 @@ fn approvals(rule: &Rule) -> Option<NonZeroU8> {
         Then::Queue { approvals } => approvals,
         Then::Approve | Then::Deny => None,
     }
+}
+
+/// Returns why a rule does not apply to a host of which a key was compromised.
+fn lacks_proof(rule: &Rule, target: &Target<'_>) -> Option<String> {
+    let approves_anything = rule.then == Then::Approve && !rule.require.iter().any(Requirement::is_a_proof);
+    (target.needs_proof && approves_anything).then(|| COMPROMISED.to_owned())
 }
 
 /// Returns why a rule is not about a request.

@@ -18,6 +18,9 @@ pub(super) const KEY_DISCARDED: &str = "forget-key";
 /// certificate's SHA-256.
 pub(super) const KEY_ON_HOST: &str = "sign";
 
+/// The kind of the events that record a new one-time token; their subject is the host, their detail the token's id.
+pub const TOKEN: &str = "token";
+
 /// The kind of the events that record that a certificate was issued elsewhere; their detail is the certificate's SHA-256.
 pub(super) const ADOPTED: &str = "adopt";
 

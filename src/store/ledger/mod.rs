@@ -11,6 +11,7 @@ pub mod check;
 pub mod connection;
 pub mod crls;
 pub mod current;
+pub mod distrust;
 pub mod encrypted_bundles;
 pub mod enrolments;
 pub mod events;

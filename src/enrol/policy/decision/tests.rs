@@ -16,7 +16,7 @@ fn rule(name: &str, require: &[Requirement], then: Then) -> Rule {
 
 fn decided(policy: &Policy, answers: &[(Requirement, Answer)]) -> (Decision, Vec<&'static str>) {
     let host = host();
-    let target = Target { host: &host, profile: Profile::KubeletClient, kind: RequestKind::First };
+    let target = Target { host: &host, profile: Profile::KubeletClient, kind: RequestKind::First, needs_proof: false };
     let mut asked = Vec::new();
     let decision = decide(policy, &target, NOW, &mut |requirement| {
         asked.push(requirement.name());
