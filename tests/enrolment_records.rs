@@ -195,6 +195,36 @@ fn a_signature_that_does_not_count_is_not_written_and_others_are_counted() {
 }
 
 #[test]
+fn an_approval_that_does_not_count_can_still_be_denied() {
+    needs!("ssh-keygen");
+    let dir = with_policy();
+    let file = dir.path().join("cluster.yaml");
+    let rules = "{allowedSigners: approvers, policy: [{name: rest, require: [inventory], then: queue, approvals: 2}]}";
+    let text = fs::read_to_string(&file).expect("a file").replace("{policy: queue}", rules);
+    fs::write(&file, text).expect("written");
+    let key = dir.path().join("ann").display().to_string();
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", &key]).status();
+    assert!(made.expect("ssh-keygen").success());
+    let public = fs::read_to_string(dir.path().join("ann.pub")).expect("a key");
+    fs::write(dir.path().join("approvers"), format!("ann {public}")).expect("written");
+    let served = Served::start(dir.path());
+    let alice = at_the_server(&served, "alice");
+    assert_eq!(served.api(None).post(CSRS, &request("one", "node-1")).0, 201);
+    let decide = |args: &[&str]| run(dir.path(), &[&["csr"], args, &["one", "--kubeconfig", &alice]].concat());
+    assert_eq!(decide(&["approve"]).0, Some(0));
+    let denied = decide(&["deny"]);
+    assert_eq!(denied.0, Some(3));
+    for way in ["csr deny one --sign-with", "kubectl delete csr one"] {
+        assert!(denied.1.contains(way), "{denied:?}");
+    }
+    assert_eq!(decide(&["deny", "--sign-with", &key]).0, Some(0), "as the remedy says");
+    let office = at_the_server(&served, "office");
+    clusterctl(dir.path(), &["signer", "--kubeconfig", &office, "--once"]);
+    let conditions = served.api(Some("alice")).get(&format!("{CSRS}/one")).1["status"]["conditions"].clone();
+    assert!(conditions.as_array().expect("conditions").iter().any(|one| one["type"] == "Failed"), "{conditions}");
+}
+
+#[test]
 fn one_name_that_does_not_exist_does_not_keep_others_from_a_decision() {
     let dir = with_policy();
     let served = Served::start(dir.path());

@@ -141,7 +141,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::NameAnotherState => "end the other server, or give each a folder of its own with --state".to_owned(),
         Remedy::RestoreRegistrations(path) => restore_registrations(path),
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
-        Remedy::Review(remedy) => enrolment::words(*remedy).to_owned(),
+        Remedy::Review(remedy) => enrolment::words(remedy).into_owned(),
         Remedy::ListRules => "clusterctl lint --rules lists the rules".to_owned(),
         Remedy::Revoke(remedy) => revoke::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),

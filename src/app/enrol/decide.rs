@@ -37,6 +37,9 @@ pub enum DecisionError {
         /// Its state.
         state: State,
     },
+    /// The request is approved, so only a signed denial, or its removal, keeps it from getting a certificate.
+    #[error("the request {0} is already {state}", state = State::Approved)]
+    Approved(String),
     /// The request cannot get a certificate.
     #[error("the request {name} cannot get a certificate: {reason}")]
     NoCertificate {
@@ -60,6 +63,7 @@ impl DecisionError {
     pub(in crate::app) fn remedy(&self) -> ReviewRemedy {
         match self {
             Self::Decided { .. } | Self::Decisions(_) => ReviewRemedy::ListRequests,
+            Self::Approved(name) => ReviewRemedy::DenySigned(name.clone()),
             Self::NoCertificate { .. } => ReviewRemedy::CorrectRequest,
             Self::Ssh(_) => ReviewRemedy::UseAnotherKey,
             Self::NotCounted(_) => ReviewRemedy::AllowTheKey,
@@ -92,6 +96,9 @@ pub fn decide(
 ) -> Result<WrittenDecision, Error> {
     let name = request.name.clone();
     let may_change = request.state == State::Pending || (decision.key.is_some() && request.state == State::Approved);
+    if !may_change && request.state == State::Approved && decision.choice == Choice::Deny {
+        return Err(DecisionError::Approved(name).into());
+    }
     if !may_change {
         return Err(DecisionError::Decided { name, state: request.state }.into());
     }

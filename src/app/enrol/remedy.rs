@@ -1,7 +1,7 @@
 //! Remedies for the signer and for the review of requests, as data.
 
 /// The remedy for a signer that cannot work, or a decision that is not written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReviewRemedy {
     /// Write `enrolment` into the cluster file.
     EnableEnrolment,
@@ -15,6 +15,8 @@ pub enum ReviewRemedy {
     EndTheOtherSigner,
     /// List the requests.
     ListRequests,
+    /// Sign the denial of this request, or delete the request.
+    DenySigned(String),
     /// Correct the cluster file, or let the host ask again.
     CorrectRequest,
     /// Use another SSH key.

@@ -26,6 +26,7 @@ pub(super) fn of_bootstrap(error: &BootstrapError) -> Exit {
 pub(super) fn of_decision(error: &DecisionError) -> Exit {
     match error {
         DecisionError::Decided { .. }
+        | DecisionError::Approved(_)
         | DecisionError::NoCertificate { .. }
         | DecisionError::NotCounted(_)
         | DecisionError::Decisions(_) => Exit::Refused,

@@ -1,9 +1,18 @@
 //! The texts of remedies for the signer and for the review of requests.
 
-use crate::app::enrol::ReviewRemedy;
+use std::borrow::Cow;
 
-pub(super) fn words(remedy: ReviewRemedy) -> &'static str {
-    match remedy {
+use crate::app::enrol::ReviewRemedy;
+use crate::sanitize::sanitized;
+
+pub(super) fn words(remedy: &ReviewRemedy) -> Cow<'static, str> {
+    Cow::Borrowed(match remedy {
+        ReviewRemedy::DenySigned(name) => {
+            let name = sanitized(name);
+            return Cow::Owned(format!(
+                "an approved request is denied by a signature: clusterctl csr deny {name} --sign-with KEY; or delete it: kubectl delete csr {name}"
+            ));
+        }
         ReviewRemedy::EnableEnrolment => {
             "write it into cluster.yaml, for example enrolment: {policy: queue}; clusterctl explain enrolment"
         }
@@ -28,5 +37,5 @@ pub(super) fn words(remedy: ReviewRemedy) -> &'static str {
             "sign with a key in the file that enrolment.allowedSigners in cluster.yaml names, or add the key there: each person and each key counts once"
         }
         ReviewRemedy::UseAnotherKey => "use an ed25519 or ECDSA key, or create one: ssh-keygen -t ed25519",
-    }
+    })
 }
