@@ -12,6 +12,8 @@ use crate::store::queue::StoredRequest;
 const VERIFIERS: &str = "clusterctl:verifiers";
 /// The group of clients with a bootstrap token (Kubernetes `bootstrap/token/api`).
 pub const BOOTSTRAPPERS: &str = "system:bootstrappers";
+/// The prefix of the user names of clients with bearer tokens, before the id of the token.
+pub const BOOTSTRAP_USER: &str = "system:bootstrap:";
 
 /// The key in `spec.extra` of the address from which a request came.
 pub const SOURCE_ADDRESS: &str = "clusterctl.io/source-address";

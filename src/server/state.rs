@@ -10,7 +10,7 @@ use hyper::Response;
 use time::OffsetDateTime;
 
 use super::api::status::Failed;
-use super::client::{BOOTSTRAPPERS, Client, SOURCE_ADDRESS, host_of_account};
+use super::client::{BOOTSTRAP_USER, BOOTSTRAPPERS, Client, SOURCE_ADDRESS, host_of_account};
 use super::clock::Clock;
 use super::figures::Figures;
 use super::notice::Notices;
@@ -142,7 +142,7 @@ impl State {
             return Err(Failed::unauthorized("the bearer token is not valid"));
         };
         let requester = Requester {
-            username: format!("system:bootstrap:{}", token.id),
+            username: format!("{BOOTSTRAP_USER}{}", token.id),
             groups: vec![BOOTSTRAPPERS.to_owned(), "system:authenticated".to_owned()],
             ..Requester::default()
         };

@@ -14,7 +14,7 @@ use crate::enrol::request::RequestContent;
 use crate::enrol::token::{Token, TokenClaim, TokenKind, TokenRefusal};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem::{self, Item};
-use crate::server::client::{BOOTSTRAPPERS, Client};
+use crate::server::client::{BOOTSTRAP_USER, BOOTSTRAPPERS, Client};
 use crate::server::site::{BearerToken, Proof};
 use crate::store::tokens::Tokens;
 
@@ -22,7 +22,8 @@ use crate::store::tokens::Tokens;
 /// `JWSSignatureKeyPrefix`).
 const JWS_PREFIX: &str = "jws-kubeconfig-";
 
-/// Verifies the evidence of a request: a present certificate of the host, a one-time token, or the host's SSH key.
+/// Verifies the evidence of a request: a present certificate of the host, a one-time token, which may be that of the connection, or
+/// the host's SSH key.
 pub(super) fn prove(
     content: &RequestContent,
     client: &Client,
@@ -40,7 +41,9 @@ pub(super) fn prove(
         Ok(evidence) => evidence,
         Err(error) => return refused(error.to_string()),
     };
-    let Some(statement) = evidence.statement else { return Proof::default() };
+    let Some(statement) = evidence.statement else {
+        return Proof { is_proven: is_proven_by_bearer(content, client, tokens, now), ..Proof::default() };
+    };
     if statement.host != content.host {
         return refused(format!("the evidence is that of the host {}", statement.host));
     }
@@ -55,6 +58,18 @@ pub(super) fn prove(
     }
     let is_proven = evidence.ssh.is_some_and(|proof| is_host_key(&proof, &content.host, cluster));
     Proof { is_proven, ..Proof::default() }
+}
+
+/// Returns true if the client sent a bearer token of the host that may be used for this request.
+fn is_proven_by_bearer(content: &RequestContent, client: &Client, tokens: &Tokens, now: OffsetDateTime) -> bool {
+    let id = client.requester.username.strip_prefix(BOOTSTRAP_USER).filter(|_| client.requester.is_in(BOOTSTRAPPERS));
+    let Some(record) = id.and_then(|id| tokens.find(id)) else { return false };
+    client.host.as_ref() == Some(&content.host) && record.check(&claim(content, client, now)).is_ok()
+}
+
+fn claim<'c>(content: &'c RequestContent, client: &Client, now: OffsetDateTime) -> TokenClaim<'c> {
+    let (host, profile, key) = (&content.host, content.profile(), content.key());
+    TokenClaim { host, profile, key, source: Some(client.address), now }
 }
 
 fn csr(pem: &[u8]) -> Option<Vec<u8>> {
@@ -72,8 +87,7 @@ fn check_token(
     if !proof.verifies(&record.token.secret) {
         return Err(TokenRefusal::Unproven);
     }
-    let source = Some(client.address);
-    record.check(&TokenClaim { host: &content.host, profile: content.profile(), key: content.key(), source, now })
+    record.check(&claim(content, client, now))
 }
 
 /// Returns true if the cluster file has the SSH key for this host, and for no other one: a cloned key proves neither.
