@@ -296,4 +296,5 @@ fn files_that_cannot_be_read_any_more_are_told() {
     stderr.read_to_string(&mut text).expect("text");
     assert_eq!(text.matches("warning:").count(), 1, "{text}");
     assert!(text.contains("cluster.yaml"), "{text}");
+    assert!(!text.contains("\\u{a}"), "line breaks are line breaks: {text}");
 }

@@ -198,7 +198,9 @@ fn a_queue_has_one_server() {
     let dir = directory();
     let served = Served::start(dir.path());
     let second = program(dir.path()).args(["serve", "ca", "--listen", "127.0.0.1:0"]).output().expect("it ends");
-    assert_eq!(second.status.code(), Some(4), "{}", String::from_utf8_lossy(&second.stderr));
+    let text = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(4), "{text}");
+    assert!(text.contains("--state"), "the remedy is a folder of its own: {text}");
     assert_eq!(served.api(None).get("/readyz").0, 200, "the first one works on");
 }
 

@@ -150,6 +150,9 @@ fn a_token_proves_a_host_and_is_never_sent() {
     let listed: Value = serde_json::from_str(&on.lab.good(&["token", "list", "-o", "json"]).out).expect("JSON");
     assert_eq!(listed["tokens"][0]["state"], "revoked");
     assert_eq!(on.lab.run(&["token", "create", "nobody"]).status, 2);
+    let master = on.lab.run(&["token", "create", "master-1"]);
+    assert_eq!(master.status, 2);
+    assert!(master.err.contains("issue-master master-1"), "a master is no misspelt node: {master}");
     assert_eq!(on.lab.run(&["token", "revoke", "nothing"]).status, 2);
     let mode = fs::metadata(on.lab.path("pki/tokens.json")).expect("there").permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);

@@ -41,6 +41,11 @@ fn of_handshake(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "the CA in the kubeconfig did not sign its certificate".to_owned()
         }
+        // For example a self-signed certificate: webpki finds that it is a CA before it looks for its issuer.
+        rustls::Error::InvalidCertificate(CertificateError::Other(problem)) => format!(
+            "its certificate is not that of an API server or of the enrolment CA of this cluster: {}",
+            of_webpki(&problem.0.to_string())
+        ),
         rustls::Error::InvalidCertificate(problem) => format!("its certificate is not accepted: {problem}"),
         rustls::Error::AlertReceived(
             AlertDescription::CertificateExpired
@@ -53,6 +58,11 @@ fn of_handshake(error: &rustls::Error) -> String {
         ) => format!("it does not accept the certificate in the kubeconfig ({error})"),
         other => format!("no TLS connection: {other}"),
     }
+}
+
+/// Returns words for the name of an error of webpki.
+fn of_webpki(name: &str) -> &str {
+    if name == "CaUsedAsEndEntity" { "it is the certificate of a CA" } else { name }
 }
 
 fn of_system(error: &io::Error) -> String {
@@ -71,6 +81,10 @@ fn of_system(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rustls::OtherError;
+
     use super::*;
 
     #[test]
@@ -80,6 +94,9 @@ mod tests {
         let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         let wrapped = io::Error::other(io::Error::other(unknown));
         assert!(of(&wrapped).contains("the CA in the kubeconfig"), "{}", of(&wrapped));
+        let ca = CertificateError::Other(OtherError(Arc::new(io::Error::other("CaUsedAsEndEntity"))));
+        let ca = of(&io::Error::other(rustls::Error::InvalidCertificate(ca)));
+        assert!(!ca.contains("OtherError") && !ca.contains("EndEntity"), "{ca}");
         let alert = io::Error::other(rustls::Error::AlertReceived(AlertDescription::CertificateExpired));
         assert!(of(&alert).contains("the certificate in the kubeconfig"));
         assert!(!of(&refused).is_empty());

@@ -13,6 +13,9 @@ pub enum JoinTokenError {
         /// The most similar name of a node.
         similar: Option<String>,
     },
+    /// The host is a master, which does not join.
+    #[error("{0} is a master, and tokens are for nodes")]
+    Master(HostName),
     /// There is no such token.
     #[error("there is no token with the id {0:?}")]
     Unknown(String),

@@ -44,6 +44,9 @@ pub fn create(
     observer: &mut dyn Observer,
 ) -> Result<TokenRecord, Error> {
     if cluster.node(options.host.as_str()).is_none() {
+        if cluster.master(options.host.as_str()).is_some() {
+            return Err(JoinTokenError::Master(options.host.clone()).into());
+        }
         let names = cluster.nodes.iter().map(|node| node.name.as_str());
         let similar = nearest(options.host.as_str(), names).map(str::to_owned);
         return Err(JoinTokenError::UnknownHost { name: options.host.clone(), similar }.into());

@@ -59,6 +59,7 @@ pub(super) fn of_serve(error: &ServeError) -> Exit {
         ServeError::SeveralMasters(_) | ServeError::UnknownMaster(_) => Exit::Usage,
         ServeError::NoCredential(_) | ServeError::Crl(_) => Exit::Refused,
         ServeError::Credential { problem, .. } => of_credential(std::slice::from_ref(problem.as_ref())),
+        ServeError::InUse(_) => Exit::Environment,
         ServeError::Tls(_) => Exit::Refused,
         ServeError::Server(
             ServerError::Listen { .. } | ServerError::Queue(_) | ServerError::Threads(_) | ServerError::Tls(_),

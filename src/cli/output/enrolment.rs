@@ -12,7 +12,7 @@ use crate::cluster::duration::{in_words, stamp};
 use crate::enrol::approval::Choice;
 use crate::enrol::policy::Decision;
 use crate::enrol::request::Condition;
-use crate::sanitize::sanitized;
+use crate::sanitize::{sanitized, sanitized_lines};
 use crate::server::notice::ServerNotice;
 use crate::ui::Screen;
 
@@ -51,7 +51,7 @@ pub(crate) fn show_server_notices(notices: &[ServerNotice], screen: &mut Screen<
         match notice {
             ServerNotice::Unreadable { reason } => screen.warn(format_args!(
                 "files of the cluster directory changed and cannot be read, so that their former state applies: {}",
-                sanitized(reason)
+                sanitized_lines(reason)
             )),
             ServerNotice::Readable => screen.step("the files of the cluster directory can be read again"),
             ServerNotice::Expiring { not_after } => screen.warn(format_args!(

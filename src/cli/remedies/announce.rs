@@ -17,6 +17,15 @@ pub(super) fn words(error: &AnnounceError) -> Option<String> {
         AnnounceError::Refused { status: 401, .. } => {
             "ask the operator of the endpoint for a token: clusterctl serve bootstrap --create-token".to_owned()
         }
+        AnnounceError::Refused { status: 409, .. } => {
+            "a registration token registers one cluster: ask the operator of the endpoint for another one (clusterctl serve bootstrap --create-token). \
+             If the endpoint has a newer record, run announce where the last one was made, or compare the clocks"
+                .to_owned()
+        }
+        AnnounceError::Refused { status: 422, .. } => {
+            "compare the clock of this machine with that of the endpoint, and the validity of the announcer's certificate (clusterctl show FILE); then announce again"
+                .to_owned()
+        }
         AnnounceError::Refused { .. } | AnnounceError::Sign(_) | AnnounceError::Token(_) => return None,
     })
 }

@@ -22,6 +22,11 @@ pub(super) fn words(remedy: &JoinRemedy) -> String {
              is valid, and clusterctl token create HOST makes another one"
                 .to_owned()
         }
+        JoinRemedy::CheckCertificate => {
+            "the certificate of this host may be revoked: on the admin machine, clusterctl log HOST shows that. If the host may come back, move its \
+             certificates and keys away, and join again with a one-time token"
+                .to_owned()
+        }
         JoinRemedy::CheckId => {
             "compare ID and URL with those that clusterctl register printed. If they are right, the endpoint, or someone between it \
              and this host, sends false records: none was accepted"

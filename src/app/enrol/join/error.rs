@@ -227,6 +227,7 @@ impl JoinError {
                 _ => JoinRemedy::CheckId,
             },
             Self::HostKey(_) => JoinRemedy::NameAnotherHostKey,
+            Self::NotAccepted { status: 401, .. } => JoinRemedy::CheckCertificate,
             Self::NotAccepted { .. } => JoinRemedy::CheckProof,
             Self::Denied { .. } => JoinRemedy::AskTheAdministrator,
             Self::NameTaken(_) => JoinRemedy::MakeNewKeys,

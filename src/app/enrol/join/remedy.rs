@@ -19,6 +19,8 @@ pub enum JoinRemedy {
     WaitAndRunAgain,
     /// Find out on the admin machine why the evidence of the host is refused.
     CheckProof,
+    /// Find out on the admin machine whether the host's certificate was revoked.
+    CheckCertificate,
     /// Compare the id with the one that `register` printed.
     CheckId,
     /// Let a master announce the cluster again.

@@ -32,6 +32,9 @@ pub enum ServeError {
     /// A CRL cannot be used.
     #[error("the CRL cannot be used: {0}")]
     Crl(#[source] CrlFileError),
+    /// Another server uses the queue.
+    #[error("another server uses the queue in {}", .0.display())]
+    InUse(PathBuf),
     /// TLS cannot be configured.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -50,6 +53,7 @@ impl ServeError {
             Self::NoCredential(_) | Self::Credential { .. } => Some(Remedy::IssueServingCertificate),
             Self::SeveralMasters(_) | Self::UnknownMaster(_) => Some(Remedy::NameTheMaster),
             Self::Server(ServerError::Listen { .. }) => Some(Remedy::ListenElsewhere),
+            Self::InUse(_) => Some(Remedy::NameAnotherState),
             Self::Tls(_) | Self::Server(_) | Self::Crl(_) => None,
         }
     }

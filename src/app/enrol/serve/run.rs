@@ -13,6 +13,7 @@ use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 use crate::server::clock::Clock;
 use crate::server::{Options, Server};
+use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::lock::Lock;
 use crate::store::queue::FILE;
@@ -56,7 +57,11 @@ pub fn serve(options: &ServeOptions, cluster: &Cluster, env: &Env, clock: Clock)
     let folder = options.state.clone().unwrap_or_else(|| env.layout.dir().to_owned());
     files::create_folder(&folder)?;
     // A watch only sees the changes that its own server makes, so a queue has one server.
-    site.keep(Lock::take_of_folder(&folder, LOCK_WAIT)?);
+    let lock = Lock::take_of_folder(&folder, LOCK_WAIT).map_err(|error| match error {
+        StoreError::Locked { .. } => ServeError::InUse(folder.clone()).into(),
+        error => Error::from(error),
+    })?;
+    site.keep(lock);
     let site = Arc::new(site);
     let listen = options
         .listen
