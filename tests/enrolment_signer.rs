@@ -86,6 +86,17 @@ fn requests_are_reviewed_approved_and_signed() {
     let first = certificate(&anonymous.get(&format!("{CSRS}/first")).1);
     assert_eq!(first.account().user, "kubelet:node-2");
     assert_eq!(issued(dir.path(), "node-2").len(), before + 1);
+    let list = clusterctl(dir.path(), &["csr", "list", "--all", "--kubeconfig", &alice, "-o", "json"]);
+    forms::conforms("csr", &list);
+    let list: Value = serde_json::from_str(&list).expect("JSON");
+    let made: BTreeMap<&str, [&Value; 2]> = list["requests"]
+        .as_array()
+        .expect("requests")
+        .iter()
+        .map(|one| (one["name"].as_str().expect("a name"), [&one["verdict"], &one["rule"]]))
+        .collect();
+    assert_eq!(made["renewal"], [&Value::from("approve"), &Value::from("renewals")], "as it was decided");
+    assert_eq!(made["first"], [&Value::Null, &Value::Null], "a person decided");
     let log = clusterctl(dir.path(), &["log", "node-2"]);
     assert!(log.contains("request first") && log.contains("asset 4711"), "{log}");
 

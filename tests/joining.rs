@@ -123,6 +123,11 @@ fn a_token_proves_a_host_and_is_never_sent() {
     let token = created["token"].as_str().expect("a token");
     on.lab.write("token", token);
     assert_eq!(on.join(&["--token-file", "token"]).status, 5);
+    let warnings = |mode: u32| {
+        fs::set_permissions(on.lab.path("token"), fs::Permissions::from_mode(mode)).expect("a file");
+        on.join(&["--token-file", "token"]).err.matches("chmod 600").count()
+    };
+    assert_eq!((warnings(0o600), warnings(0o644)), (0, 1), "others may read the token");
     let (id, secret) = token.split_once('.').expect("two parts");
     let seen = on.lab.read("box/seen");
     assert!(!seen.contains(secret));

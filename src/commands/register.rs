@@ -7,6 +7,7 @@ use clap::Args;
 use crate::app::enrol::announce;
 use crate::app::{Error, input};
 use crate::cli::args::output::OutputFormat;
+use crate::cli::args::passphrase_file::warn_if_open;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
@@ -33,7 +34,7 @@ pub(in crate::commands) fn parse_url(text: &str) -> Result<Endpoint, EndpointErr
 }
 
 /// Returns the token in a file.
-pub(super) fn token_in(path: &Path, context: &Context<'_>, remedy: &str) -> Result<Token> {
+pub(super) fn token_in(path: &Path, context: &mut Context<'_>, remedy: &str) -> Result<Token> {
     let path = context.input(path);
     let bytes = zeroize::Zeroizing::new(input::read_or_wait(&path, MAX_FILE, "token file").map_err(Error::from)?);
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
@@ -41,7 +42,9 @@ pub(super) fn token_in(path: &Path, context: &Context<'_>, remedy: &str) -> Resu
         let what = format!("there is no token in {}", path.display());
         CliError::new(Exit::Usage, what).hint(remedy).because(error)
     };
-    Token::parse(text).map_err(none)
+    let token = Token::parse(text).map_err(none)?;
+    warn_if_open("token file", &path, context);
+    Ok(token)
 }
 
 /// Runs `register`.

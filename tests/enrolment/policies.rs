@@ -61,6 +61,23 @@ fn a_program_gets_the_review_and_may_shorten_the_certificate() {
 }
 
 #[test]
+fn a_program_that_every_user_can_change_is_reported() {
+    let site = with_program("exec", "#!/bin/sh\necho '{\"verdict\":\"approve\",\"reason\":\"seen\"}'\n");
+    let reported = |name: &str, user: &str, mode| {
+        std::fs::set_permissions(site.lab.path("check"), std::fs::Permissions::from_mode(mode)).expect("a file");
+        site.mailbox.put(Ask::client(name, user).make());
+        let events = site.sign();
+        assert_eq!(site.state(name), State::Issued, "it decides nevertheless");
+        events
+            .iter()
+            .filter(|event| matches!(event, SignerEvent::OpenProgram { mode: found, .. } if *found == mode))
+            .count()
+    };
+    assert_eq!(reported("a", "kubelet:on", 0o755), 0);
+    assert_eq!(reported("b", "kubelet:worker-b1", 0o757), 1, "once");
+}
+
+#[test]
 fn a_program_denies_or_queues_with_its_reason() {
     for (verdict, state) in [("deny", State::Denied), ("queue", State::Pending), ("retry", State::Pending)] {
         let site =

@@ -1,5 +1,7 @@
 //! Reviews requests: what a policy decides about each, and why.
 
+use serde_json::Value;
+
 use crate::app::enrol::judge::{Inventory, Judge};
 use crate::app::enrol::persons::Persons;
 use crate::app::enrol::prepared::{Prepared, Reviewers};
@@ -7,8 +9,12 @@ use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::cluster::enrolment::{Policy, RequestKind};
 use crate::enrol::approval::Tally;
-use crate::enrol::policy::Decision;
+use crate::enrol::policy::{Decision, Verdict};
 use crate::enrol::request::EnrolmentRequest;
+use crate::sanitize::sanitized;
+
+/// The annotation of an approved or denied request with the rule that decided and the evidence.
+pub(super) const DECISION: &str = "clusterctl.io/decision";
 
 /// A request, and what is known and decided about it.
 #[derive(Debug, Clone)]
@@ -25,6 +31,29 @@ pub struct ReviewedRequest {
     pub tally: Result<Tally, String>,
     /// Whether its `signerName` is one that the signer of this cluster signs for.
     pub is_ours: bool,
+}
+
+/// The decision of a policy, as it was written to a request when it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedDecision {
+    /// The verdict.
+    pub verdict: &'static str,
+    /// The rule; `None` if none decided.
+    pub rule: Option<String>,
+    /// The reason.
+    pub reason: String,
+}
+
+impl RecordedDecision {
+    /// Returns the decision that a request has; `None` if no policy decided about it, or it cannot be read.
+    #[must_use]
+    pub fn of(request: &EnrolmentRequest) -> Option<Self> {
+        let value: Value = serde_json::from_str(request.annotations.get(DECISION)?).ok()?;
+        let text = |key: &str| value[key].as_str().map(sanitized);
+        let verdict = value["verdict"].as_str()?;
+        let verdict = Verdict::NAMES.into_iter().find(|name| *name == verdict)?;
+        Some(Self { verdict, rule: text("rule"), reason: text("reason")? })
+    }
 }
 
 /// Reviews requests by the cluster file's policy, or another. Programs and services are asked if `reviewers` are given.

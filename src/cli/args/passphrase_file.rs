@@ -55,13 +55,18 @@ pub(crate) fn pin_of_file(given: &Path, context: &mut Context<'_>) -> Result<Pas
 fn of_file(secret: Secret, given: &Path, context: &mut Context<'_>) -> Result<Passphrase> {
     let (path, file) = (context.path(given), secret.file());
     let found = first_line(secret, &path)?;
-    if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_readable_by_others(&path) {
+    warn_if_open(file, &path, context);
+    Ok(found)
+}
+
+/// Warns if other users can read a file with a secret.
+pub(crate) fn warn_if_open(file: &str, path: &Path, context: &mut Context<'_>) {
+    if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_readable_by_others(path) {
         context.screen.warn(format_args!(
             "others can read the {file} {0}: it has mode {mode:04o}. Close it with: chmod 600 {0}",
             path.display()
         ));
     }
-    Ok(found)
 }
 
 fn first_line(secret: Secret, path: &Path) -> Result<Passphrase> {

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::app::enrol::decide::WrittenDecision;
 use crate::app::enrol::judge::Inventory;
-use crate::app::enrol::review::{ReplayedRequest, ReviewedRequest};
+use crate::app::enrol::review::{RecordedDecision, ReplayedRequest, ReviewedRequest};
 use crate::app::enrol::signer::{Counts, SignerEvent};
 use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::{in_words, stamp};
@@ -42,6 +42,10 @@ pub(crate) fn show_event(event: &SignerEvent, screen: &mut Screen<'_>) {
             screen.warn(format_args!("{}: {}; it is tried again", sanitized(subject), sanitized(reason)));
         }
         SignerEvent::Insecure { reason } => screen.warn(reason),
+        SignerEvent::OpenProgram { path, mode } => screen.warn(format_args!(
+            "every user can change the program {0}, which decides about requests: it has mode {mode:04o}. Close it with: chmod o-w {0}",
+            sanitized(&path.display().to_string())
+        )),
     }
 }
 
@@ -113,6 +117,13 @@ pub(crate) fn show_list(all: &[ReviewedRequest], now: OffsetDateTime, output: Ou
 }
 
 fn verdict(one: &ReviewedRequest) -> String {
+    if !one.request.state.is_open() {
+        let in_words = |made: RecordedDecision| match made.rule {
+            Some(rule) => format!("{} ({rule})", made.verdict),
+            None => made.verdict.to_owned(),
+        };
+        return RecordedDecision::of(&one.request).map(in_words).unwrap_or_default();
+    }
     match &one.decision {
         _ if !one.is_ours => "not signed here".to_owned(),
         None => "asks a program".to_owned(),
@@ -125,7 +136,15 @@ fn verdict(one: &ReviewedRequest) -> String {
 
 fn json_of(one: &ReviewedRequest) -> Value {
     let request = &one.request;
-    let decision = one.decision.as_ref();
+    let (verdict, rule, reason) = match &one.decision {
+        // What is decided is not judged again: the policy, and what is proven, may have changed.
+        _ if !request.state.is_open() => match RecordedDecision::of(request) {
+            Some(made) => (Some(made.verdict), made.rule, Some(made.reason)),
+            None => (None, None, None),
+        },
+        Some(decision) => (Some(decision.verdict.as_str()), decision.rule.clone(), Some(decision.reason.clone())),
+        None => (None, None, None),
+    };
     json!({
         "name": request.name,
         "host": request.content.host.as_str(),
@@ -136,9 +155,9 @@ fn json_of(one: &ReviewedRequest) -> Value {
         "created": stamp(request.created),
         "requester": request.requester.username,
         "key": request.content.key().to_string(),
-        "verdict": decision.map(|decision| decision.verdict.as_str()),
-        "rule": decision.and_then(|decision| decision.rule.clone()),
-        "reason": decision.map(|decision| decision.reason.clone()),
+        "verdict": verdict,
+        "rule": rule,
+        "reason": reason,
         "conditions": request.conditions.iter().map(condition_json).collect::<Vec<_>>(),
     })
 }

@@ -119,7 +119,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "WHAT")]
     pub(super) fail_on: Option<FailOn>,
     /// Format of the report
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
     pub(super) output: ReportFormat,
     // Last, because its heading applies to everything after it.
     #[command(flatten)]

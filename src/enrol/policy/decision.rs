@@ -103,14 +103,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The names of all verdicts.
+    pub const NAMES: [&'static str; 4] = ["approve", "deny", "queue", "retry"];
+
     /// Returns the name of the verdict.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Approve { .. } => "approve",
-            Self::Deny => "deny",
-            Self::Queue { .. } => "queue",
-            Self::Retry { .. } => "retry",
+            Self::Approve { .. } => Self::NAMES[0],
+            Self::Deny => Self::NAMES[1],
+            Self::Queue { .. } => Self::NAMES[2],
+            Self::Retry { .. } => Self::NAMES[3],
         }
     }
 }

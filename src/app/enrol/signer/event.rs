@@ -1,5 +1,7 @@
 //! Events of a signer, as data.
 
+use std::path::PathBuf;
+
 use time::OffsetDateTime;
 
 use crate::cluster::name::HostName;
@@ -79,6 +81,13 @@ pub enum SignerEvent {
     Insecure {
         /// Until when it approves without a proof, or why it does not apply.
         reason: String,
+    },
+    /// Every user can replace a program of the policy.
+    OpenProgram {
+        /// The program.
+        path: PathBuf,
+        /// The mode of its file.
+        mode: u32,
     },
 }
 

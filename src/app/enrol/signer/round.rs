@@ -1,6 +1,7 @@
 //! One round of a signer at a mailbox: judge what is due, approve or deny it, sign, deliver.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -16,16 +17,20 @@ use crate::app::enrol::issue::{Kept, Order};
 use crate::app::enrol::judge::Judge;
 use crate::app::enrol::persons::{BY_POLICY, Persons, by_persons};
 use crate::app::enrol::prepared::{Prepared, Reviewers};
+use crate::app::enrol::review::DECISION;
 use crate::app::env::Env;
 use crate::app::error::Error;
-use crate::cluster::enrolment::Policy;
+use crate::cluster::enrolment::{Policy, Requirement};
 use crate::cluster::lifetime::Lifetime;
 use crate::enrol::policy::{Decision, Verdict};
 use crate::enrol::request::{EnrolmentRequest, State};
 use crate::mailbox::{Mailbox, MailboxError, Ruling, RulingKind};
 use crate::sanitize::sanitized;
+use crate::store::files;
 use crate::store::ledger::enrolments::DENIED;
 
+/// The bit of a mode that permits every user to write.
+const OTHERS_WRITE: u32 = 0o002;
 /// The number of requests that are judged and signed together.
 const BATCH: usize = 250;
 /// The number of requests that one round takes.
@@ -34,8 +39,6 @@ const MOST: usize = 5_000;
 const LONGEST: Duration = Duration::from_secs(2);
 /// The number of programs and services that are asked at the same time.
 const REVIEWS: usize = 8;
-/// The annotation of an approved or denied request with the rule that decided and the evidence.
-const DECISION: &str = "clusterctl.io/decision";
 
 /// A signer at one mailbox.
 pub(super) struct Worker<'a> {
@@ -46,6 +49,7 @@ pub(super) struct Worker<'a> {
     pub(super) lease_until: Option<Instant>,
     reviews: Reviews,
     insecure: Option<String>,
+    open_programs: BTreeSet<(PathBuf, u32)>,
     kept: Arc<Kept>,
 }
 
@@ -76,6 +80,7 @@ impl<'a> Worker<'a> {
             lease_until: None,
             reviews,
             insecure: None,
+            open_programs: BTreeSet::new(),
             kept: Arc::default(),
         }
     }
@@ -104,6 +109,7 @@ impl<'a> Worker<'a> {
         let mut judge = Judge::open_with(&env, &self.kept.cluster)?;
         self.log_denied(&mut judge, &env)?;
         self.warn_of_insecurity(&judge, &env);
+        self.warn_of_open_programs(&judge.policy, env.layout.dir());
         let mut decided: Vec<(Prepared, Decision)> = Vec::new();
         for (prepared, decision) in reviewed {
             // A request that changed meanwhile is judged again.
@@ -312,6 +318,26 @@ impl<'a> Worker<'a> {
             self.report(SignerEvent::Insecure { reason: reason.clone() });
             self.insecure = Some(reason);
         }
+    }
+
+    /// Warns of programs that every user can change, once for each mode.
+    fn warn_of_open_programs(&mut self, policy: &Policy, folder: &Path) {
+        let Policy::Rules(rules) = policy else { return };
+        let programs = rules.iter().flat_map(|rule| &rule.require).filter_map(|one| match one {
+            // Others are searched in PATH.
+            Requirement::Exec(program) | Requirement::PuppetAutosign(program) => {
+                program.program.contains('/').then(|| folder.join(&program.program))
+            }
+            _ => None,
+        });
+        let open: BTreeSet<(PathBuf, u32)> = programs
+            .filter_map(|path| Some((files::mode(&path).ok().filter(|mode| mode & OTHERS_WRITE != 0)?, path)))
+            .map(|(mode, path)| (path, mode))
+            .collect();
+        for (path, mode) in open.difference(&self.open_programs) {
+            self.report(SignerEvent::OpenProgram { path: path.clone(), mode: *mode });
+        }
+        self.open_programs = open;
     }
 
     fn report(&self, event: SignerEvent) {
