@@ -218,3 +218,28 @@ fn kubeconfigs_of_an_aborted_rotation_are_issued_by_the_old_root() {
     let (of_alice, _) = kubeconfig::read(&lab.path("pki/admins/alice.conf")).expect("a kubeconfig");
     assert!(of_alice.is_signed_by(trust(&lab).active().certificate()));
 }
+
+#[test]
+fn a_host_that_left_the_file_and_was_not_removed_keeps_its_root() {
+    let mut lab = in_rotation();
+    start(&mut lab);
+    go_to(&mut lab, Phase::Canary);
+    let without: String = lab
+        .read("cluster.yaml")
+        .lines()
+        .filter(|line| !line.contains("worker-b1"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    lab.write("cluster.yaml", &without);
+    go_to(&mut lab, Phase::Clients);
+    let ran = next(&mut lab);
+    let phase = trust(&lab).rotation().map(|rotation| rotation.phase);
+    assert_eq!((ran.status, phase), (3, Some(Phase::Clients)), "{ran}");
+    for named in ["worker-b1 (kubelet-client)", "worker-b1 (kubelet-server)", "clusterctl remove worker-b1"] {
+        assert!(ran.err.contains(named), "{named}: {ran}");
+    }
+    lab.good(&["remove", "worker-b1", "--yes"]);
+    go_to(&mut lab, Phase::DropOld);
+    let ran = next(&mut lab);
+    assert_eq!((ran.status, trust(&lab).rotation().is_none()), (0, true), "{ran}");
+}

@@ -7,13 +7,14 @@ use super::accounts::{Lacks, accounts_behind};
 use super::advance::{evidence, prove};
 use super::error::RotateError;
 use super::handover;
+use super::left::{LeftCertificate, LeftHolder};
 use super::start::inconsistent;
 use super::state::{last_step, record};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::observer::Observer;
-use crate::cluster::profile::CaRole;
+use crate::cluster::profile::{CaRole, Profile};
 use crate::cluster::spec::Cluster;
 use crate::pki::certificate::Certificate;
 use crate::pki::rotation::{Phase, Rotation};
@@ -115,10 +116,16 @@ fn check_accounts(trust: &TrustBundle, ledger: &Ledger, env: &Env) -> Result<(),
         return Ok(());
     }
     let behind = accounts_behind(trust, ledger, &env.layout, env.now)?;
-    let left: Vec<String> =
-        behind.into_iter().filter(|one| one.lacks == Lacks::Certificate).map(|one| one.name).collect();
+    let left: Vec<LeftCertificate> = behind
+        .into_iter()
+        .filter(|one| one.lacks == Lacks::Certificate)
+        .map(|one| {
+            let profile = if one.is_break_glass { Profile::BreakGlass } else { Profile::Admin };
+            LeftCertificate { holder: LeftHolder::Account, name: one.name, profile: profile.policy().name }
+        })
+        .collect();
     match left.is_empty() {
         true => Ok(()),
-        false => Err(RotateError::Left { phase: Phase::TrustBoth, left }.into()),
+        false => Err(RotateError::Left(left).into()),
     }
 }

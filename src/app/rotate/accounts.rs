@@ -1,6 +1,5 @@
 //! Administrators, approvers, signers and announcers whose kubeconfigs a rotation has to replace.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use time::OffsetDateTime;
@@ -8,10 +7,8 @@ use time::OffsetDateTime;
 use super::state::ROTATED;
 use crate::app::admin::kubeconfig;
 use crate::cluster::lifetime::Lifetime;
-use crate::cluster::profile::{Profile, TABLE};
-use crate::cluster::spec::Cluster;
+use crate::cluster::profile::Profile;
 use crate::pki::certificate::Certificate;
-use crate::pki::fingerprint::Fingerprint;
 use crate::pki::reason::Reason;
 use crate::pki::rotation::{Phase, Rotation};
 use crate::pki::trust_bundle::TrustBundle;
@@ -148,39 +145,4 @@ fn began(ledger: &Ledger, trust: &TrustBundle, phase: Phase) -> Result<Option<Of
     let events = ledger.events_about(ROTATED, trust.role().name())?;
     let is_meant = |text: &str| text.split(',').next() == Some(phase.as_str());
     Ok(events.into_iter().rev().find(|(_, text)| is_meant(text)).map(|(at, _)| at))
-}
-
-/// Returns the hosts and accounts whose present certificate the old root signed, each with the profile: they would be cut off
-/// if the old root was retired. Certificates that were revoked or have expired are not counted.
-///
-/// # Errors
-/// Returns an error if the ledger cannot be read.
-pub(super) fn left_of_old(
-    rotation: &Rotation,
-    trust: &TrustBundle,
-    ledger: &Ledger,
-    (cluster, now): (&Cluster, OffsetDateTime),
-) -> Result<Vec<String>, StoreError> {
-    let hosts: BTreeSet<&str> = cluster.host_names().iter().map(|host| host.as_str()).collect();
-    let is_left = |current: &CurrentCertificate, old: Fingerprint| {
-        let issued = &current.issued;
-        issued.issuer == old && issued.revocation.is_none() && issued.not_after > now
-    };
-    let mut left = Vec::new();
-    for row in TABLE.iter().filter(|row| row.signed_by == trust.role()) {
-        for current in ledger.current_of_hosts(row.name)?.rows() {
-            let current = current?;
-            let host = current.issued.host.as_deref().unwrap_or_default();
-            if hosts.contains(host) && is_left(&current, rotation.old) {
-                left.push(format!("{host} ({})", row.name));
-            }
-        }
-        for current in ledger.current_of_accounts(row.name)?.rows() {
-            let current = current?;
-            if is_left(&current, rotation.old) {
-                left.push(format!("{} ({})", current.issued.account, row.name));
-            }
-        }
-    }
-    Ok(left)
 }

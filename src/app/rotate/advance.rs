@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use time::{Duration, OffsetDateTime};
 
-use super::accounts::left_of_old;
 use super::error::RotateError;
 use super::gate::{self, GateReport};
 use super::last_crl;
+use super::left::left_of_old;
 use super::plan::{PhasePlan, Target, plan};
 use super::start::inconsistent;
 use super::state::{self, is_aborting, last_step, proven_since, record, record_proof};
@@ -235,7 +235,7 @@ fn check_gate(
         let (_, cas) = directory::cas(&env.layout, cluster)?;
         let left = left_of_old(present, cas.of(role), ledger, (cluster, env.now))?;
         if !left.is_empty() {
-            return Err(RotateError::Left { phase, left }.into());
+            return Err(RotateError::Left(left).into());
         }
     }
     let wait = plan(role, Target::Phase(phase), &present.canaries, cluster).wait;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use time::OffsetDateTime;
 
 use super::behind::{Behind, listed};
+use super::left::LeftCertificate;
 use crate::app::Remedy;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
@@ -75,13 +76,8 @@ pub enum RotateError {
     #[error("certificates of {0} are due within 30 days, and would be renewed in the middle of the rotation")]
     Due(String),
     /// Certificates of the root that is being retired are still in use.
-    #[error("{} still {} a certificate of the old root", some(left), if left.len() == 1 { "has" } else { "have" })]
-    Left {
-        /// The phase.
-        phase: Phase,
-        /// The hosts and accounts, each with the profile.
-        left: Vec<String>,
-    },
+    #[error("{} still {} a certificate of the old root", some(_0), if _0.len() == 1 { "has" } else { "have" })]
+    Left(Vec<LeftCertificate>),
     /// The cluster's hosts would be cut off until they have their new bundles.
     #[error("hosts and accounts are cut off until they have the new root and new certificates")]
     ConfirmEmergency,
@@ -104,9 +100,10 @@ pub enum RotateError {
     Confirm(CaRole),
 }
 
-fn some(left: &[String]) -> String {
+fn some(left: &[LeftCertificate]) -> String {
     const NAMED: usize = 5;
-    let named = left.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let name = |one: &LeftCertificate| format!("{} ({})", one.name, one.profile);
+    let named = left.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
     match left.len().saturating_sub(NAMED) {
         0 => named,
         more => format!("{named} and {more} more"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::app::rotate::tokens::TokenRotationError;
-use crate::app::rotate::{Behind, RotateError};
+use crate::app::rotate::{Behind, LeftCertificate, LeftHolder, RotateError};
 use crate::cluster::profile::CaRole;
 use crate::sanitize::sanitized;
 
@@ -43,11 +43,7 @@ pub(super) fn words(error: &RotateError) -> String {
             "renew them first: clusterctl renew --all --within 30d, then clusterctl apply, and deliver the bundles"
                 .to_owned()
         }
-        RotateError::Left { .. } => {
-            "hosts: clusterctl apply, and deliver the bundles. Accounts: clusterctl issue-admin NAME --reissue, or clusterctl \
-             revoke NAME"
-                .to_owned()
-        }
+        RotateError::Left(left) => of_left(left),
         RotateError::ConfirmEmergency => {
             "use --yes if the cluster may be cut off; if no key was stolen, use clusterctl rotate-ca start without --emergency"
                 .to_owned()
@@ -96,6 +92,28 @@ pub(super) fn of_tokens(error: &TokenRotationError) -> String {
             "use --yes, or keep the key with --keep-old-key; a backup from before the rotation contains it, too".to_owned()
         }
     }
+}
+
+/// Returns the remedy for each kind of holder.
+fn of_left(left: &[LeftCertificate]) -> String {
+    let has = |holder| left.iter().any(|one| one.holder == holder);
+    let mut lines = Vec::new();
+    if has(LeftHolder::Host) {
+        lines.push("hosts: clusterctl apply, and deliver the bundles".to_owned());
+    }
+    let former = left.iter().filter(|one| one.holder == LeftHolder::FormerHost).map(|one| one.name.as_str());
+    let former: BTreeSet<&str> = former.collect();
+    if !former.is_empty() {
+        let named = former.iter().take(NAMED).copied().collect::<Vec<_>>().join(" ");
+        let of_all = if former.len() > NAMED { ", and each of the others" } else { "" };
+        lines.push(format!(
+            "hosts that are not in cluster.yaml: clusterctl remove {named}{of_all}; or write them into the file again"
+        ));
+    }
+    if has(LeftHolder::Account) {
+        lines.push("accounts: clusterctl issue-admin NAME --reissue, or clusterctl revoke NAME".to_owned());
+    }
+    lines.join("\n")
 }
 
 /// Returns the flag that names a role, with a space before it; nothing for the role that is the default.
