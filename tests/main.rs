@@ -93,6 +93,7 @@ mod revocation_recovery;
 mod revoking;
 mod roots;
 mod rotating;
+mod rotating_aborts;
 mod rotating_accounts;
 mod rotating_beside;
 mod rotating_discarded;

@@ -1,6 +1,8 @@
 //! Administrators' kubeconfigs, CRLs and bundles through the phases of a rotation.
 
 use clusterctl::app::admin::kubeconfig;
+use clusterctl::app::rotate::{self, RetiredRoot, RotateError};
+use clusterctl::app::{Error, Silent};
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::rotation::Phase;
 use clusterctl::pki::trust_bundle::TrustBundle;
@@ -10,6 +12,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::support::outside::needs;
+use crate::support::packages::{cluster, env};
 use crate::support::phases::Rotated;
 use crate::support::{Lab, Ran, forms, good_tool};
 
@@ -212,6 +215,13 @@ fn kubeconfigs_of_an_aborted_rotation_are_issued_by_the_old_root() {
     let abort = ["rotate-ca", "abort", "--report", "proof.json"];
     let ran = lab.run(&abort);
     assert!(ran.status == 3 && ran.err.contains("alice"), "{ran}");
+    let report = (lab.path("proof.json"), lab.read("proof.json").into_bytes());
+    let refused = rotate::abort(CaRole::Cluster, Some(&report), &cluster(&lab), &env(&lab), &mut Silent);
+    let root = match refused {
+        Err(Error::Rotate(RotateError::Left { root, .. })) => root,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(root, RetiredRoot::New);
     let applied = answer(&lab, &["apply"]);
     assert_eq!(named(&applied, "kubeconfigs"), [pair("alice", "certificate")]);
     lab.good(&abort);
@@ -222,6 +232,17 @@ fn kubeconfigs_of_an_aborted_rotation_are_issued_by_the_old_root() {
 #[test]
 fn a_host_that_left_the_file_and_was_not_removed_keeps_its_root() {
     let mut lab = in_rotation();
+    // After an abort, the host has its earlier certificates again, and not the last ones of the ledger.
+    start(&mut lab);
+    go_to(&mut lab, Phase::Servers);
+    lab.good(&["rotate-ca", "abort"]);
+    lab.now = OffsetDateTime::now_utc();
+    lab.good(&["apply"]);
+    lab.write("proof.json", &CLUSTER.proof(&lab));
+    lab.good(&["rotate-ca", "abort", "--report", "proof.json"]);
+    lab.now = OffsetDateTime::now_utc();
+    lab.good(&["apply"]);
+    std::fs::remove_file(lab.path("1.age")).expect("a backup");
     start(&mut lab);
     go_to(&mut lab, Phase::Canary);
     let without: String = lab

@@ -189,7 +189,7 @@ fn of_rotate(error: &RotateError) -> Exit {
         | RotateError::Due(_)
         | RotateError::TooLate { .. }
         | RotateError::Aborting(_)
-        | RotateError::Left(_)
+        | RotateError::Left { .. }
         | RotateError::ConfirmEmergency
         | RotateError::Confirm(_) => Exit::Refused,
     }

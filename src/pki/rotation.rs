@@ -114,7 +114,9 @@ impl Rotation {
         let is_server = spec.policy().usage != Usage::Client;
         let is_canary = || spec.host.as_ref().is_some_and(|host| self.is_canary(host.as_str()));
         match self.phase {
-            Phase::Prepare | Phase::TrustBoth => false,
+            Phase::Prepare => false,
+            // Only an abort finds some: the new CA is going to be retired.
+            Phase::TrustBoth => is_new,
             Phase::Canary => !is_new && is_canary(),
             Phase::Servers => !is_new && (is_server || is_canary()),
             Phase::Clients => !is_new || (is_server && sequence.is_some_and(|sequence| sequence <= self.since)),
@@ -133,6 +135,13 @@ impl Rotation {
     #[must_use]
     pub fn is_canary(&self, host: &str) -> bool {
         self.canaries.iter().any(|canary| canary == host)
+    }
+
+    /// Returns true if all serving certificates must be of the old root: the new one has not signed yet, or the rotation is being
+    /// aborted.
+    #[must_use]
+    pub fn serves_old(&self) -> bool {
+        self.phase == Phase::TrustBoth
     }
 
     /// Returns true if a host's serving certificate must be of the new root.

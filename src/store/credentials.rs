@@ -14,7 +14,8 @@ use super::ledger::revocations::Revocation;
 use super::ledger::{AuditContext, Ledger};
 use crate::cluster::duration::stamp;
 use crate::cluster::key_kind::KeyKind;
-use crate::cluster::profile::CertificateSpec;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{CertificateSpec, Profile};
 use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::issuer::Credential;
 use crate::pki::key::{KeyError, PrivateKey};
@@ -164,8 +165,12 @@ fn file(path: &Path) -> Result<(Vec<u8>, u32), CredentialProblem> {
 }
 
 fn paths(layout: &Layout, leaf: &CertificateSpec) -> (PathBuf, PathBuf) {
-    let mut certificate = layout.holder_folder(leaf.profile, leaf.host.as_ref());
-    certificate.push([leaf.policy().name, ".crt"].concat());
+    paths_of(layout, leaf.profile, leaf.host.as_ref())
+}
+
+fn paths_of(layout: &Layout, profile: Profile, host: Option<&HostName>) -> (PathBuf, PathBuf) {
+    let mut certificate = layout.holder_folder(profile, host);
+    certificate.push([profile.policy().name, ".crt"].concat());
     let key = certificate.with_extension("key");
     (certificate, key)
 }
@@ -321,6 +326,14 @@ fn other_chain(
 /// Returns the problem that prevents reading it.
 pub fn read_certificate(layout: &Layout, leaf: &CertificateSpec) -> Result<Certificate, CredentialProblem> {
     read_certificates(layout, leaf).map(|(certificate, _)| certificate)
+}
+
+/// Returns the certificate of a profile in the folder of a host, or of the cluster; `None` if it cannot be read.
+#[must_use]
+pub fn certificate_of(layout: &Layout, profile: Profile, host: Option<&HostName>) -> Option<Certificate> {
+    let (path, _) = paths_of(layout, profile, host);
+    let (pem, _) = file(&path).ok()?;
+    certificates_in(path, &pem).ok().map(|(certificate, _)| certificate)
 }
 
 /// Reads the certificate of the credential that `leaf` describes, and its issuer's chain.

@@ -3,22 +3,22 @@
 
 use std::path::PathBuf;
 
-use super::accounts::{Lacks, accounts_behind};
 use super::advance::{evidence, prove};
 use super::error::RotateError;
 use super::handover;
-use super::left::{LeftCertificate, LeftHolder};
+use super::left::RetiredRoot;
+use super::retire::check_left;
 use super::start::inconsistent;
-use super::state::{last_step, record};
+use super::state::{last_step, new_has_signed, record};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::observer::Observer;
-use crate::cluster::profile::{CaRole, Profile};
+use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::certificate::Certificate;
 use crate::pki::rotation::{Phase, Rotation};
-use crate::pki::trust_bundle::{CaState, TrustBundle};
+use crate::pki::trust_bundle::CaState;
 use crate::store::ca;
 use crate::store::files;
 use crate::store::ledger::Ledger;
@@ -47,9 +47,19 @@ pub struct AbortReport {
 /// # Errors
 /// Returns an error if the CAs cannot be read.
 pub fn abort_needs_proof(role: CaRole, cluster: &Cluster, env: &Env) -> Result<bool, Error> {
-    let (_, cas) = directory::cas(&env.layout, cluster)?;
-    let phase = cas.of(role).rotation().map(|rotation| rotation.phase);
-    Ok(phase == Some(Phase::TrustBoth) && rotation::has_saved(&env.layout, role))
+    let (ledger, cas) = directory::cas(&env.layout, cluster)?;
+    match cas.of(role).rotation() {
+        Some(present) => is_going_back(present, role, &ledger, env),
+        None => Ok(false),
+    }
+}
+
+/// Returns true if the rotation is in the phase to which an abort goes back, and hosts may have had certificates of the new CA.
+///
+/// The saved certificates may be lost, and a ledger that was made anew has no phases.
+fn is_going_back(present: &Rotation, role: CaRole, ledger: &Ledger, env: &Env) -> Result<bool, Error> {
+    let had_new = || Ok(rotation::has_saved(&env.layout, role) || new_has_signed(ledger, role, present)?);
+    if present.phase == Phase::TrustBoth { had_new() } else { Ok(false) }
 }
 
 /// Aborts a rotation.
@@ -59,7 +69,7 @@ pub fn abort_needs_proof(role: CaRole, cluster: &Cluster, env: &Env) -> Result<b
 /// and its key deleted.
 ///
 /// # Errors
-/// Returns [`RotateError::NotRotating`], [`RotateError::TooLate`] or [`RotateError::Gate`], or an error if a file cannot be
+/// Returns [`RotateError::NotRotating`], [`RotateError::TooLate`], [`RotateError::Gate`] or [`RotateError::Left`], or an error if a file cannot be
 /// written.
 pub fn abort(
     role: CaRole,
@@ -95,10 +105,10 @@ pub fn abort(
         return Ok(AbortReport { role, phase: Some(phase), restored, is_over: false, needs_delivery: true });
     }
     let is_begun = last_step(&ledger, role)?.as_deref() == Some(ABORT);
-    if phase == Phase::TrustBoth && rotation::has_saved(&env.layout, role) && !is_begun {
+    if !is_begun && is_going_back(present, role, &ledger, env)? {
         let evidence = evidence(report, (role, present), (cluster, env))?;
         prove(evidence, (role, present), &mut ledger, env)?;
-        check_accounts(trust, &ledger, env)?;
+        check_left(RetiredRoot::New, trust, &ledger, (cluster, env))?;
     }
     record(&mut ledger, role, ABORT, fingerprints, &env.audit())?;
     let before = trust.with_states(fingerprints, (CaState::Active, CaState::Retired)).map_err(inconsistent)?;
@@ -108,24 +118,4 @@ pub fn abort(
     rotation::remove(&env.layout, role)?;
     let needs_delivery = phase.trusts_new();
     Ok(AbortReport { role, phase: Some(phase), restored: Vec::new(), is_over: true, needs_delivery })
-}
-
-/// Refuses to end the rotation while accounts have certificates of the new root.
-fn check_accounts(trust: &TrustBundle, ledger: &Ledger, env: &Env) -> Result<(), Error> {
-    if trust.role() != CaRole::Cluster {
-        return Ok(());
-    }
-    let behind = accounts_behind(trust, ledger, &env.layout, env.now)?;
-    let left: Vec<LeftCertificate> = behind
-        .into_iter()
-        .filter(|one| one.lacks == Lacks::Certificate)
-        .map(|one| {
-            let profile = if one.is_break_glass { Profile::BreakGlass } else { Profile::Admin };
-            LeftCertificate { holder: LeftHolder::Account, name: one.name, profile: profile.policy().name }
-        })
-        .collect();
-    match left.is_empty() {
-        true => Ok(()),
-        false => Err(RotateError::Left(left).into()),
-    }
 }

@@ -7,8 +7,9 @@ use time::{Duration, OffsetDateTime};
 use super::error::RotateError;
 use super::gate::{self, GateReport};
 use super::last_crl;
-use super::left::left_of_old;
+use super::left::RetiredRoot;
 use super::plan::{PhasePlan, Target, plan};
+use super::retire::check_left;
 use super::start::inconsistent;
 use super::state::{self, is_aborting, last_step, proven_since, record, record_proof};
 use crate::app::backup::BACKUP_EVENT;
@@ -233,10 +234,7 @@ fn check_gate(
     let evidence = prove(evidence, (role, present), ledger, env)?;
     if phase >= Phase::Clients {
         let (_, cas) = directory::cas(&env.layout, cluster)?;
-        let left = left_of_old(present, cas.of(role), ledger, (cluster, env.now))?;
-        if !left.is_empty() {
-            return Err(RotateError::Left(left).into());
-        }
+        check_left(RetiredRoot::Old, cas.of(role), ledger, (cluster, env))?;
     }
     let wait = plan(role, Target::Phase(phase), &present.canaries, cluster).wait;
     let since = proven_since(ledger, role, present)?.unwrap_or(env.now);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use time::OffsetDateTime;
 
 use super::behind::{Behind, listed};
-use super::left::LeftCertificate;
+use super::left::{LeftCertificate, RetiredRoot};
 use crate::app::Remedy;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
@@ -76,8 +76,13 @@ pub enum RotateError {
     #[error("certificates of {0} are due within 30 days, and would be renewed in the middle of the rotation")]
     Due(String),
     /// Certificates of the root that is being retired are still in use.
-    #[error("{} still {} a certificate of the old root", some(_0), if _0.len() == 1 { "has" } else { "have" })]
-    Left(Vec<LeftCertificate>),
+    #[error("{} still {} a certificate of the {} root", some(left), if left.len() == 1 { "has" } else { "have" }, root.as_str())]
+    Left {
+        /// The root.
+        root: RetiredRoot,
+        /// The certificates.
+        left: Vec<LeftCertificate>,
+    },
     /// The cluster's hosts would be cut off until they have their new bundles.
     #[error("hosts and accounts are cut off until they have the new root and new certificates")]
     ConfirmEmergency,

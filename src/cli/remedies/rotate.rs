@@ -43,7 +43,7 @@ pub(super) fn words(error: &RotateError) -> String {
             "renew them first: clusterctl renew --all --within 30d, then clusterctl apply, and deliver the bundles"
                 .to_owned()
         }
-        RotateError::Left(left) => of_left(left),
+        RotateError::Left { left, .. } => of_left(left),
         RotateError::ConfirmEmergency => {
             "use --yes if the cluster may be cut off; if no key was stolen, use clusterctl rotate-ca start without --emergency"
                 .to_owned()

@@ -66,8 +66,18 @@ impl CurrentQuery<'_> {
     /// All rows of a holder are read here, because a query with `GROUP BY` takes longer: SQLite copies every column of
     /// every row.
     pub fn rows(&mut self) -> impl Iterator<Item = Result<CurrentCertificate, StoreError>> {
+        self.rows_where(|_| true)
+    }
+
+    /// Like [`Self::rows`], but only certificates for which `counts` is true are read.
+    pub fn rows_where(
+        &mut self,
+        counts: impl Fn(&IssuedCertificate) -> bool,
+    ) -> impl Iterator<Item = Result<CurrentCertificate, StoreError>> {
         let holder = self.holder;
-        let mut rows = self.query.rows().peekable();
+        let is_read =
+            move |row: &Result<Ranked, StoreError>| row.as_ref().map_or(true, |row| counts(&row.certificate.issued));
+        let mut rows = self.query.rows().filter(is_read).peekable();
         std::iter::from_fn(move || {
             let mut current = match rows.next()? {
                 Ok(first) => first,

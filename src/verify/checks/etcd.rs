@@ -13,7 +13,7 @@ use super::acceptance::refuses;
 use super::answer::{describe_exchange, with_more_time};
 use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::expectation;
-use super::phase::{Answered, judged};
+use super::phase::{Answered, judged, served_root};
 use crate::cluster::etcd::CLIENT_PORT;
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::{Purpose, best_path};
@@ -72,12 +72,13 @@ impl CheckContext<'_> {
         };
         findings.push(member.finding(Aspect::Chain, status, observed));
         let (rotation, new_root) = (&member.phase.rotation, &member.phase.new_root);
-        if rotation.serves_new(&member.socket.name) {
-            let is_new = path.as_ref() == Ok(new_root);
+        if rotation.serves_new(&member.socket.name) || rotation.serves_old() {
+            let is_good = path.as_ref().is_ok_and(|root| (root == new_root) != rotation.serves_old());
             let observed = path.map_or_else(|reason| reason, |root| format!("a chain to {}", root.subject.text));
-            let finding =
-                member.finding(Aspect::ServedRoot, if is_new { Status::Pass } else { Status::Fail }, observed);
-            findings.push(if is_new { finding } else { finding.remedy(member.install()) });
+            let status = if is_good { Status::Pass } else { Status::Fail };
+            let mut finding = member.finding(Aspect::ServedRoot, status, observed);
+            finding.expected = served_root(member.phase);
+            findings.push(if is_good { finding } else { finding.remedy(member.install()) });
         }
         if rotation.phase.trusts_new() {
             findings.push(member.installed(chain.first()));

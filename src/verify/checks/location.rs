@@ -83,7 +83,7 @@ pub(in crate::verify) fn expectation(place: Place, aspect: Aspect) -> &'static s
         Aspect::Readonly => "the read-only port is closed",
         Aspect::NewRoot => "a client certificate of the new root is accepted",
         Aspect::OldRoot => "a client certificate of the old root is accepted, until it is dropped",
-        Aspect::ServedRoot => "a chain to the new root",
+        Aspect::ServedRoot => "a chain to the root that the phase requires",
         Aspect::Installed => "the certificate that was issued last for this host",
         Aspect::TokenKeys => "exactly the public keys of the phase, the signing one first",
         Aspect::Health => "the member answers, and has a quorum",

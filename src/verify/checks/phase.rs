@@ -2,6 +2,7 @@
 
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Answer, Client, Dial, Exchange, HEADER_USER, Outcome, Request, Tls};
+use super::super::phase::ExpectedPhase;
 use super::super::place::Place;
 use super::super::remedy::CertificateRemedy;
 use super::super::target::Peer;
@@ -38,7 +39,7 @@ impl CheckContext<'_> {
                     Place::Endpoint => rotation.phase >= Phase::Servers,
                     _ => rotation.serves_new(host),
                 };
-                aspects.extend(serves_new.then_some(Aspect::ServedRoot));
+                aspects.extend((serves_new || rotation.serves_old()).then_some(Aspect::ServedRoot));
             }
             (CaRole::FrontProxy, Place::Endpoint | Place::Master) => {
                 aspects.extend(clients);
@@ -76,12 +77,12 @@ impl CheckContext<'_> {
         if wanted.contains(&Aspect::ServedRoot) {
             let trust = self.trust(&tls.server_chain);
             let last = trust.path.as_ref().and_then(|path| path.certificates.last());
-            let is_new = trust.chain.is_ok() && last == Some(&new_root);
+            let is_good = trust.chain.is_ok() && (last == Some(&new_root)) != expected.rotation.serves_old();
             let observed =
                 last.map_or("no chain to a root".to_owned(), |root| format!("a chain to {}", root.subject.text));
-            let finding = location.finding(Aspect::ServedRoot, if is_new { Status::Pass } else { Status::Fail });
-            let finding = finding.saw(observed, format!("a chain to {}", new_root.subject.text));
-            findings.push(if is_new { finding } else { finding.remedy(install(location)) });
+            let finding = location.finding(Aspect::ServedRoot, if is_good { Status::Pass } else { Status::Fail });
+            let finding = finding.saw(observed, served_root(expected));
+            findings.push(if is_good { finding } else { finding.remedy(install(location)) });
         }
         if wanted.contains(&Aspect::Installed) {
             findings.push(installed(location, peer, tls));
@@ -185,6 +186,14 @@ fn installed(location: &Location<'_>, peer: &Peer, tls: &Tls) -> Finding {
             .saw(format!("{presented}, and {issued} was issued last"), expected)
             .remedy(install(location)),
         _ => finding(Status::NotProven).saw("it is not known here which certificate was issued last", expected),
+    }
+}
+
+/// Returns the chain that servers have to present in a phase, as text.
+pub(super) fn served_root(expected: &ExpectedPhase) -> String {
+    match expected.rotation.serves_old() {
+        true => "a chain to the old root".to_owned(),
+        false => format!("a chain to {}", expected.new_root.subject.text),
     }
 }
 

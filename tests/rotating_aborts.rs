@@ -1,0 +1,135 @@
+//! Aborts of a rotation: what the new root signed is issued again by the old one, before the new one is given up.
+
+use clusterctl::cluster::profile::CaRole;
+use clusterctl::pki::rotation::Phase;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::rotating::Fleet;
+use crate::support::Lab;
+use crate::support::phases::Rotated;
+
+const CLUSTER: Rotated = Rotated::Ca(CaRole::Cluster);
+const ETCD: Rotated = Rotated::Ca(CaRole::Etcd);
+
+/// Writes a proof of the phase. A host that was added after [`crate::support::CLUSTER`] is as good as another one.
+fn write_proof(lab: &mut Lab, rotated: Rotated, (added, like): (&str, &str)) {
+    lab.now = OffsetDateTime::now_utc();
+    let mut proof: Value = serde_json::from_str(&rotated.proof(lab)).expect("JSON");
+    let results = proof["results"].as_array_mut().expect("results");
+    for mut one in results.clone().into_iter().filter(|one| one["host"] == like) {
+        one["host"] = added.into();
+        results.push(one);
+    }
+    lab.write("proof.json", &proof.to_string());
+}
+
+/// A directory with a rotation in a phase whose bundles are packed.
+fn in_phase(rotated: Rotated, phase: &str) -> Lab {
+    let mut lab = Lab::issued();
+    lab.now = OffsetDateTime::now_utc();
+    lab.write("passphrase", "eleven plain words of a backup that nobody will ever guess\n");
+    lab.good(&["apply"]);
+    lab.good(&rotated.args("start", &[]));
+    lab.good(&["backup", "1.age", "--passphrase-file", "passphrase"]);
+    while rotated.phase(&lab) != Some(phase) {
+        write_proof(&mut lab, rotated, ("", ""));
+        lab.good(&rotated.next());
+        lab.now = OffsetDateTime::now_utc();
+        lab.good(&["apply"]);
+    }
+    lab
+}
+
+#[test]
+fn a_host_that_was_added_meanwhile_is_not_cut_off() {
+    let of_node = (CLUSTER, "worker-b1", "worker-c1", "", "- {name: worker-c1, addresses: [10.20.2.12]}\n");
+    let of_master = (ETCD, "master-2", "master-3", "nodes:\n", "- {name: master-3, addresses: [10.20.0.13]}\n");
+    for (rotated, like, added, before, line) in [of_node, of_master] {
+        let mut lab = in_phase(rotated, "servers");
+        let file = lab.read("cluster.yaml");
+        let at = if before.is_empty() { file.len() } else { file.find(before).expect("a list") };
+        lab.write("cluster.yaml", &[&file[..at], line, &file[at..]].concat());
+        lab.good(&["apply"]);
+        lab.good(&rotated.args("abort", &[]));
+        assert_eq!(rotated.phase(&lab), Some("trust-both"));
+        write_proof(&mut lab, rotated, (added, like));
+        let abort = rotated.args("abort", &["--report", "proof.json"]);
+        let ran = lab.run(&abort);
+        assert_eq!((ran.status, rotated.phase(&lab)), (3, Some("trust-both")), "{ran}");
+        assert!(ran.err.contains(added), "{ran}");
+        // The old root signs what the new one had signed.
+        lab.good(&["apply"]);
+        lab.good(&abort);
+        assert_eq!(rotated.phase(&lab), None);
+        assert_eq!(
+            serde_json::from_str::<Value>(&lab.good(&["plan", "--output", "json"]).out).expect("JSON")["certificates"],
+            json!([])
+        );
+        lab.good(&["apply"]);
+        lab.good(&["verify", "--offline"]);
+    }
+}
+
+#[test]
+fn an_abort_without_the_saved_certificates_is_proven_like_another() {
+    let mut lab = in_phase(CLUSTER, "servers");
+    std::fs::remove_dir_all(CLUSTER.folder(&lab).join("before")).expect("lost");
+    lab.good(&CLUSTER.args("abort", &[]));
+    write_proof(&mut lab, CLUSTER, ("", ""));
+    let red = lab.read("proof.json").replacen("\"pass\"", "\"fail\"", 1);
+    lab.write("red.json", &red);
+    for (report, status) in [("red.json", 1), ("proof.json", 3)] {
+        let ran = lab.run(&CLUSTER.args("abort", &["--report", report]));
+        assert_eq!((ran.status, CLUSTER.phase(&lab)), (status, Some("trust-both")), "{report}: {ran}");
+    }
+    lab.good(&["apply"]);
+    lab.good(&CLUSTER.args("abort", &["--report", "proof.json"]));
+    assert_eq!(CLUSTER.phase(&lab), None);
+    lab.good(&["apply"]);
+    lab.good(&["verify", "--offline"]);
+}
+
+/// Returns the hosts with the results of a check in a run with the expectations of the phase.
+fn results(fleet: &mut Fleet, aspect: &str) -> Vec<(String, String)> {
+    let ran = fleet.run(&["verify", "--phase", "--output", "json"]);
+    let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"));
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let all = report["results"].as_array().expect("results").iter();
+    let of_aspect = all.filter(|one| text(&one["id"]).split_once('.').is_some_and(|(_, name)| name == aspect));
+    of_aspect.map(|one| (text(&one["host"]), text(&one["status"]))).collect()
+}
+
+#[test]
+fn a_server_that_presents_the_new_root_keeps_an_abort_from_being_proven() {
+    let mut fleet = Fleet::start(1, 1);
+    fleet.good(&["rotate-ca", "start"]);
+    fleet.backup();
+    while fleet.phase() != Some(Phase::Servers) {
+        let ran = fleet.next();
+        assert_eq!(ran.status, 0, "{ran}");
+        fleet.good(&["apply"]);
+        fleet.install(|_| true);
+    }
+    std::fs::remove_dir_all(CLUSTER.folder(&fleet.lab).join("before")).expect("lost");
+    fleet.good(&["rotate-ca", "abort"]);
+    let status_of = |seen: &[(String, String)], host: &str| -> Vec<String> {
+        seen.iter().filter(|(name, _)| name == host).map(|(_, status)| status.clone()).collect()
+    };
+    let seen = results(&mut fleet, "served-root");
+    for host in ["master-1", "node-1"] {
+        assert_eq!(status_of(&seen, host), ["fail"], "{host}: {seen:?}");
+    }
+    assert_eq!((fleet.run(&["rotate-ca", "abort"]).status, fleet.phase()), (1, Some(Phase::TrustBoth)));
+    fleet.good(&["apply"]);
+    fleet.install(|_| true);
+    let seen = results(&mut fleet, "served-root");
+    for host in ["master-1", "node-1"] {
+        assert_eq!(status_of(&seen, host), ["pass"], "{host}: {seen:?}");
+    }
+    fleet.good(&["rotate-ca", "abort"]);
+    assert_eq!(fleet.phase(), None);
+    fleet.good(&["apply"]);
+    fleet.install(|_| true);
+    fleet.good(&["verify"]);
+}
