@@ -406,7 +406,7 @@ check_keys() {
         check_key "$path" "$public"
     done <host-keys
     [ -z "$wrong" ] || die "the bundle has certificates for keys of this host, and these keys cannot be used:$wrong" \
-        "run clusterctl request $host here, let the request be signed, and take the new bundle; nothing was installed"
+        "if they were made here, run clusterctl request $host here and let the request be signed; if they were deleted where bundles are made, run there clusterctl issue-node --reissue $host and clusterctl apply. Then take the new bundle; nothing was installed"
 }
 
 # check_key PATH PUBLIC

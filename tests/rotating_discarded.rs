@@ -193,6 +193,40 @@ fn a_bundle_without_keys_is_refused_on_a_host_that_lacks_them() {
 }
 
 #[test]
+fn an_abort_gives_new_keys_in_place_of_those_that_are_gone() {
+    needs!("age-keygen", "dash");
+    let (mut lab, recipient) = discarded();
+    let hosts = ["on", "worker-b1"];
+    lab.good(&["rotate-ca", "start"]);
+    lab.good(&["backup", "1.age", "--passphrase-file", "passphrase"]);
+    while CLUSTER.phase(&lab) != Some("servers") {
+        next(&mut lab, &recipient);
+    }
+    for host in hosts {
+        assert!(install(&lab, host).status.success(), "{host}");
+    }
+    // The keys of before were deleted, and these are for certificates of the new root.
+    lab.good(&["rotate-ca", "abort"]);
+    lab.now = OffsetDateTime::now_utc();
+    lab.good(&["apply", "--encrypt-to", &recipient, "--discard-keys"]);
+    for host in hosts {
+        let ran = install(&lab, host);
+        assert!(ran.status.success(), "{host}: {ran:?}");
+        assert_eq!(roots_in(&installed(&lab, host), CA).len(), 2, "{host}");
+    }
+    lab.write("proof.json", &CLUSTER.proof(&lab));
+    lab.good(&["rotate-ca", "abort", "--report", "proof.json"]);
+    lab.good(&["apply", "--encrypt-to", &recipient, "--discard-keys"]);
+    for host in hosts {
+        let keys = installed(&lab, host)[KEYS[0]].clone();
+        let ran = install(&lab, host);
+        assert!(ran.status.success(), "{host}: {ran:?}");
+        let files = installed(&lab, host);
+        assert_eq!((roots_in(&files, CA).len(), &files[KEYS[0]]), (1, &keys), "{host}");
+    }
+}
+
+#[test]
 fn the_only_copy_of_keys_stays_while_trust_files_are_the_same() {
     needs!("age-keygen");
     let (mut lab, recipient) = discarded();

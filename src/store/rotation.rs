@@ -156,6 +156,8 @@ fn link_tree(from: &Path, to: &Path) -> Result<(), StoreError> {
 /// Puts back the saved folders of credentials in which the present ones have a certificate for which `is_new` is true, and
 /// returns their names below `pki`.
 ///
+/// A folder stays as it is if a saved certificate is for a key that no longer exists: the host has replaced it.
+///
 /// # Errors
 /// Returns the system's error. Each folder is either the present or the saved one.
 pub fn restore_credentials(
@@ -174,7 +176,7 @@ pub fn restore_credentials(
         };
         for name in names {
             let present = layout.pki().join(&name);
-            if !has_certificate(&present, is_new)? {
+            if !has_certificate(&present, is_new)? || !has_keys(&before.join(&name), &present)? {
                 continue;
             }
             let staged = StagedFolder::begin(&present)?;
@@ -191,15 +193,36 @@ pub fn restore_credentials(
     Ok(restored)
 }
 
+/// Returns true if the key of every saved certificate exists: it is saved, too, or the host alone has it and the present
+/// certificate is for the same key.
+fn has_keys(saved: &Path, present: &Path) -> Result<bool, StoreError> {
+    for name in files::names_in(saved)?.iter().filter(|name| name.ends_with(".crt")) {
+        if files::exists(&saved.join(name).with_extension("key")) {
+            continue;
+        }
+        let of_saved = leaf(&saved.join(name))?;
+        let of_present = if files::exists(&present.join(name)) { leaf(&present.join(name))? } else { None };
+        let is_same = of_saved.zip(of_present).is_some_and(|(saved, present)| saved.spki == present.spki);
+        if !is_same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn has_certificate(folder: &Path, is_wanted: &dyn Fn(&Certificate) -> bool) -> Result<bool, StoreError> {
     for name in files::names_in(folder)?.iter().filter(|name| name.ends_with(".crt")) {
-        let text = files::read(&folder.join(name), LIMIT)?;
-        let leaf = pem::certificates(&text).ok().and_then(|ders| Certificate::from_der(ders.into_iter().next()?).ok());
-        if leaf.is_some_and(|leaf| is_wanted(&leaf)) {
+        if leaf(&folder.join(name))?.is_some_and(|leaf| is_wanted(&leaf)) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Returns the first certificate of a file; `None` if it cannot be parsed.
+fn leaf(path: &Path) -> Result<Option<Certificate>, StoreError> {
+    let text = files::read(path, LIMIT)?;
+    Ok(pem::certificates(&text).ok().and_then(|ders| Certificate::from_der(ders.into_iter().next()?).ok()))
 }
 
 /// Makes the new CA's key the key of the role, if it is in the folder. The old key's file is kept at `keep`, or deleted.

@@ -28,7 +28,8 @@ fn last_change(steps: &[(u64, String)]) -> Option<u64> {
     for (number, text) in steps {
         match text.split(',').next().unwrap_or_default() {
             step if step == Phase::Prepare.as_str() => trusts_new = false,
-            step if step == Phase::TrustBoth.as_str() => (last, trusts_new) = (Some(*number), true),
+            // The first step of an abort comes back to this phase with the same roots.
+            step if step == Phase::TrustBoth.as_str() && !trusts_new => (last, trusts_new) = (Some(*number), true),
             step if step == Phase::DropOld.as_str() => last = Some(*number),
             // Before a host trusted the new root, an abort changes nothing there.
             "abort" if trusts_new => (last, trusts_new) = (Some(*number), false),
@@ -54,6 +55,8 @@ mod tests {
         assert_eq!(last(&["prepare", "trust-both", "canary", "servers", "clients"]), Some(2));
         assert_eq!(last(&["prepare", "trust-both", "abort", "prepare", "abort"]), Some(3));
         assert_eq!(last(&["prepare", "trust-both", "clients", "drop-old", "retire"]), Some(4));
+        assert_eq!(last(&["prepare", "trust-both", "canary", "trust-both"]), Some(2));
+        assert_eq!(last(&["prepare", "trust-both", "canary", "trust-both", "abort"]), Some(5));
         assert_eq!(last(&["prepare", "drop-old"]), Some(2), "an emergency");
     }
 }
