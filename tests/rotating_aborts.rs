@@ -1,5 +1,7 @@
 //! Aborts of a rotation: what the new root signed is issued again by the old one, before the new one is given up.
 
+use clusterctl::app::rotate::{self, RotateError};
+use clusterctl::app::{Error, Silent};
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::rotation::Phase;
 use serde_json::{Value, json};
@@ -7,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::rotating::Fleet;
 use crate::support::Lab;
+use crate::support::packages::{cluster, env};
 use crate::support::phases::Rotated;
 
 const CLUSTER: Rotated = Rotated::Ca(CaRole::Cluster);
@@ -132,4 +135,17 @@ fn a_server_that_presents_the_new_root_keeps_an_abort_from_being_proven() {
     fleet.good(&["apply"]);
     fleet.install(|_| true);
     fleet.good(&["verify"]);
+}
+
+#[test]
+fn an_abort_that_another_command_began_meanwhile_is_no_failed_proof() {
+    let lab = in_phase(CLUSTER, "canary");
+    lab.good(&CLUSTER.args("abort", &[]));
+    // The other command had not begun yet when it was asked whether a proof is needed.
+    let refused = rotate::abort(CaRole::Cluster, None, &cluster(&lab), &env(&lab), &mut Silent);
+    assert!(matches!(refused, Err(Error::Rotate(RotateError::Report { .. }))), "{refused:?}");
+    let status = lab.good(&["rotate-ca", "status", "--output", "json"]).out;
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!(status["rotations"][0]["failed"], Value::Null, "{status:#}");
+    assert_eq!(CLUSTER.phase(&lab), Some("trust-both"));
 }

@@ -140,9 +140,6 @@ pub fn next(
     }
     let fingerprints = (present.old, present.new);
     if !state::is_recorded(&ledger, role, target.as_str(), fingerprints)? {
-        if options.report.is_none() {
-            return Err(completed_by_another().into());
-        }
         let evidence = evidence(options.report.as_ref(), (role, present), (cluster, env))?;
         check_gate(options, present, evidence, &mut ledger, (cluster, env), observer)?;
         if target == Target::Retire && !options.keep_old_key && !options.confirmed {
@@ -200,29 +197,30 @@ fn retire(keep_old_key: bool, trust: &TrustBundle, present: &Rotation, env: &Env
     Ok(rotation::remove(&env.layout, role)?)
 }
 
-/// Returns the error of a command that is to complete what another one recorded, if that has been completed meanwhile.
+/// Returns the error of a command that found no need for a proof, if another one began a phase meanwhile.
 pub(super) fn completed_by_another() -> RotateError {
     let path = PathBuf::from("the proof of the phase before");
     RotateError::Report { path, why: "another command began this phase meanwhile".to_owned() }
 }
 
-/// Reads the report of the options, if there is one, as the proof of the present phase.
+/// Reads the report as the proof of the present phase.
 ///
 /// # Errors
-/// Returns [`RotateError::Report`].
+/// Returns [`RotateError::Report`], also without a report: another command began the phase.
 pub(super) fn evidence(
     report: Option<&(PathBuf, Vec<u8>)>,
     (role, present): (CaRole, &Rotation),
     (cluster, env): (&Cluster, &Env),
-) -> Result<Option<GateReport>, RotateError> {
-    report.map(|(path, json)| gate::parse(path, json, (role, present), cluster, env.now)).transpose()
+) -> Result<GateReport, RotateError> {
+    let (path, json) = report.ok_or_else(completed_by_another)?;
+    gate::parse(path, json, (role, present), cluster, env.now)
 }
 
 /// Refuses the next phase unless the present one is proven, and has been for as long as programs take to read their files.
 fn check_gate(
     options: &NextOptions,
     present: &Rotation,
-    evidence: Option<GateReport>,
+    evidence: GateReport,
     ledger: &mut Ledger,
     (cluster, env): (&Cluster, &Env),
     observer: &mut dyn Observer,
@@ -250,18 +248,18 @@ fn check_gate(
 /// # Errors
 /// Returns [`RotateError::Gate`] with the hosts that are behind, or an error if the ledger cannot be written.
 pub(super) fn prove(
-    evidence: Option<GateReport>,
+    evidence: GateReport,
     (role, present): (CaRole, &Rotation),
     ledger: &mut Ledger,
     env: &Env,
 ) -> Result<GateReport, Error> {
-    match evidence {
-        Some(evidence) if evidence.is_green() => {
+    match evidence.is_green() {
+        true => {
             record_proof(ledger, role, present, None, &env.audit())?;
             Ok(evidence)
         }
-        red => {
-            let behind = red.map(|red| red.behind().to_vec()).unwrap_or_default();
+        false => {
+            let behind = evidence.behind().to_vec();
             record_proof(ledger, role, present, Some(&behind), &env.audit())?;
             Err(RotateError::Gate { phase: present.phase, behind }.into())
         }
