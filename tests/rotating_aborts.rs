@@ -5,7 +5,7 @@ use clusterctl::app::{Error, Silent};
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::rotation::Phase;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::rotating::Fleet;
 use crate::support::Lab;
@@ -148,4 +148,30 @@ fn an_abort_that_another_command_began_meanwhile_is_no_failed_proof() {
     let status: Value = serde_json::from_str(&status).expect("JSON");
     assert_eq!(status["rotations"][0]["failed"], Value::Null, "{status:#}");
     assert_eq!(CLUSTER.phase(&lab), Some("trust-both"));
+}
+
+#[test]
+fn the_role_that_is_rotated_is_named() {
+    for (rotated, flag) in [(ETCD, "--role etcd"), (Rotated::TokenKey, "--role service-account")] {
+        let mut lab = Lab::issued();
+        lab.now = OffsetDateTime::now_utc();
+        lab.good(&rotated.args("start", &[]));
+        for command in [&["rotate-ca", "next"][..], &["rotate-ca", "next", "--dry-run"], &["rotate-ca", "abort"]] {
+            let ran = lab.run(command);
+            assert!(ran.status == 3 && ran.err.contains(flag), "{command:?}: {ran}");
+        }
+    }
+}
+
+#[test]
+fn a_report_of_before_the_wait_is_asked_for_anew() {
+    let mut lab = in_phase(CLUSTER, "trust-both");
+    write_proof(&mut lab, CLUSTER, ("", ""));
+    let next = ["rotate-ca", "next", "--report", "proof.json"];
+    let another = "clusterctl verify --phase";
+    let ran = lab.run(&next);
+    assert!(ran.status == 3 && !ran.err.contains(another), "{ran}");
+    lab.now += Duration::minutes(6);
+    let ran = lab.run(&next);
+    assert!(ran.status == 3 && ran.err.contains(another), "{ran}");
 }

@@ -190,6 +190,8 @@ fn of_rotate(error: &RotateError) -> Exit {
         | RotateError::TooLate { .. }
         | RotateError::Aborting(_)
         | RotateError::Left { .. }
+        | RotateError::OtherRole { .. }
+        | RotateError::OldReport { .. }
         | RotateError::ConfirmEmergency
         | RotateError::Confirm(_) => Exit::Refused,
     }

@@ -9,7 +9,7 @@ use super::handover;
 use super::left::RetiredRoot;
 use super::retire::check_left;
 use super::start::inconsistent;
-use super::state::{last_step, new_has_signed, record};
+use super::state::{last_step, new_has_signed, not_rotating, record};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -86,7 +86,7 @@ pub fn abort(
             rotation::remove(&env.layout, role)?;
             return Ok(AbortReport { role, phase: None, restored: Vec::new(), is_over: true, needs_delivery: true });
         }
-        return Err(RotateError::NotRotating(role).into());
+        return Err(not_rotating(role, &cas, env)?.into());
     };
     let (phase, fingerprints) = (present.phase, (present.old, present.new));
     if !phase.can_abort() {

@@ -11,7 +11,7 @@ use super::left::RetiredRoot;
 use super::plan::{PhasePlan, Target, plan};
 use super::retire::check_left;
 use super::start::inconsistent;
-use super::state::{self, is_aborting, last_step, proven_since, record, record_proof};
+use super::state::{self, is_aborting, last_step, not_rotating, proven_since, record, record_proof};
 use crate::app::backup::BACKUP_EVENT;
 use crate::app::directory;
 use crate::app::env::Env;
@@ -21,6 +21,7 @@ use crate::app::observer::Observer;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
+use crate::pki::ca_set::CaSet;
 use crate::pki::issuer::Issuer;
 use crate::pki::rotation::{Phase, Rotation};
 use crate::pki::trust_bundle::{CaState, TrustBundle};
@@ -63,7 +64,7 @@ pub struct NextReport {
 /// Returns an error if there is no rotation of the role.
 pub fn preview(role: CaRole, cluster: &Cluster, env: &Env) -> Result<NextReport, Error> {
     let (_, cas) = directory::cas(&env.layout, cluster)?;
-    let rotation = cas.of(role).rotation().ok_or(RotateError::NotRotating(role))?;
+    let Some(rotation) = cas.of(role).rotation() else { return Err(not_rotating(role, &cas, env)?.into()) };
     Ok(report(role, rotation, cluster))
 }
 
@@ -132,7 +133,7 @@ pub fn next(
     let (mut ledger, cas) = directory::cas(&env.layout, cluster)?;
     let trust = cas.of(role);
     let Some(present) = trust.rotation() else {
-        return finish_removal(&ledger, role, cluster, env);
+        return finish_removal(&ledger, role, &cas, (cluster, env));
     };
     let target = Target::after(present.phase, role);
     if !options.resume && is_aborting(&ledger, role, present)? {
@@ -159,10 +160,15 @@ pub fn next(
 }
 
 /// Removes the files that a killed command left of a rotation that is over.
-fn finish_removal(ledger: &Ledger, role: CaRole, cluster: &Cluster, env: &Env) -> Result<NextReport, Error> {
+fn finish_removal(
+    ledger: &Ledger,
+    role: CaRole,
+    cas: &CaSet,
+    (cluster, env): (&Cluster, &Env),
+) -> Result<NextReport, Error> {
     let is_over = last_step(ledger, role)?.as_deref() == Some(Target::Retire.as_str());
     if !is_over || !files::exists(&env.layout.rotation(role)) {
-        return Err(RotateError::NotRotating(role).into());
+        return Err(not_rotating(role, cas, env)?.into());
     }
     rotation::remove(&env.layout, role)?;
     Ok(NextReport { role, plan: plan(role, Target::Retire, &[], cluster), then: None })
@@ -237,10 +243,11 @@ fn check_gate(
     let wait = plan(role, Target::Phase(phase), &present.canaries, cluster).wait;
     let since = proven_since(ledger, role, present)?.unwrap_or(env.now);
     let until: OffsetDateTime = since + Duration::seconds(wait.into());
-    if wait > 0 && !options.no_wait && (env.now < until || evidence.finished < until) {
-        return Err(RotateError::Wait { phase, until }.into());
+    match wait > 0 && !options.no_wait {
+        true if env.now < until => Err(RotateError::Wait { phase, until }.into()),
+        true if evidence.finished < until => Err(RotateError::OldReport { phase, until }.into()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Records whether the phase is proven, and returns the proof.

@@ -17,6 +17,14 @@ pub enum RotateError {
     /// There is no rotation of this role.
     #[error("the {} is not being rotated", _0.as_str())]
     NotRotating(CaRole),
+    /// There is no rotation of this role, but one of another.
+    #[error("the {} is not being rotated", role.as_str())]
+    OtherRole {
+        /// The role.
+        role: CaRole,
+        /// The role that is rotated, as `--role` names it.
+        rotated: &'static str,
+    },
     /// A rotation is under way.
     #[error("the {} is being rotated already, phase {} ({})", role.as_str(), phase.number(), phase.as_str())]
     UnderWay {
@@ -59,6 +67,14 @@ pub enum RotateError {
         /// The phase.
         phase: Phase,
         /// The earliest time of the next phase.
+        until: OffsetDateTime,
+    },
+    /// The phase is proven, but by a report from before programs must have read their files again.
+    #[error("phase {} ({}) is proven, but the report was made before {}", phase.number(), phase.as_str(), stamp(*until))]
+    OldReport {
+        /// The phase.
+        phase: Phase,
+        /// The earliest time of a report that proves it.
         until: OffsetDateTime,
     },
     /// The report is not one of this phase.

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use super::behind::{Behind, names};
+use super::error::RotateError;
 use super::plan::{PhasePlan, Target, abort_plan, emergency_plan, plan, remaining};
 use crate::app::directory;
 use crate::app::env::Env;
@@ -10,11 +11,14 @@ use crate::app::error::Error;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_certificate::CaCertificate;
+use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::rotation::{Phase, Rotation};
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
 use crate::store::ledger::{AuditContext, Ledger};
+use crate::store::token_rotation;
+use crate::verify::token_keys::TOKEN_ROLE;
 
 /// The kind of the events that record the phases of rotations; their subject is the role.
 pub(super) const ROTATED: &str = "rotated";
@@ -215,6 +219,16 @@ pub(super) fn new_has_signed(ledger: &Ledger, role: CaRole, rotation: &Rotation)
     let signed = Phase::ALL.into_iter().filter(|phase| phase.is_signed_by_new());
     let steps: Vec<String> = signed.map(|phase| detail(phase.as_str(), rotation.old, rotation.new)).collect();
     Ok(events.iter().any(|(_, text)| steps.contains(text)))
+}
+
+/// Returns the error for a role that is not rotated, which names another one that is.
+pub(super) fn not_rotating(role: CaRole, cas: &CaSet, env: &Env) -> Result<RotateError, Error> {
+    let other = CaRole::ALL.into_iter().find(|other| cas.of(*other).rotation().is_some()).map(CaRole::name);
+    let rotated = match other {
+        Some(other) => Some(other),
+        None => token_rotation::state(&env.layout)?.map(|_| TOKEN_ROLE),
+    };
+    Ok(rotated.map_or(RotateError::NotRotating(role), |rotated| RotateError::OtherRole { role, rotated }))
 }
 
 /// Records whether the phase is proven now, if that changed, with the hosts that are behind.

@@ -14,6 +14,9 @@ const NAMED: usize = 8;
 pub(super) fn words(error: &RotateError) -> String {
     match error {
         RotateError::NotRotating(role) => format!("begin with: clusterctl rotate-ca start{}", flag(*role)),
+        RotateError::OtherRole { rotated, .. } => {
+            format!("another rotation is under way: use --role {rotated}, and see clusterctl rotate-ca status")
+        }
         RotateError::UnderWay { role, phase } => {
             let flag = flag(*role);
             let next = format!("continue it: clusterctl rotate-ca next{flag}");
@@ -29,6 +32,11 @@ pub(super) fn words(error: &RotateError) -> String {
         RotateError::Gate { behind, .. } => gate(behind),
         RotateError::Wait { .. } => {
             "run it again then: programs may still use what they read before. If all of them were restarted: --no-wait"
+                .to_owned()
+        }
+        RotateError::OldReport { .. } => {
+            "until then programs could still use what they had read before. Make a new report: clusterctl verify --phase --output \
+             json >report.json. If all of them were restarted: --no-wait"
                 .to_owned()
         }
         RotateError::Report { .. } => {
