@@ -9,7 +9,7 @@ use super::handover;
 use super::left::RetiredRoot;
 use super::retire::check_left;
 use super::start::inconsistent;
-use super::state::{last_step, new_has_signed, not_rotating, record};
+use super::state::{is_aborting, last_step, not_rotating, record};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -58,7 +58,7 @@ pub fn abort_needs_proof(role: CaRole, cluster: &Cluster, env: &Env) -> Result<b
 ///
 /// The saved certificates may be lost, and a ledger that was made anew has no phases.
 fn is_going_back(present: &Rotation, role: CaRole, ledger: &Ledger, env: &Env) -> Result<bool, Error> {
-    let had_new = || Ok(rotation::has_saved(&env.layout, role) || new_has_signed(ledger, role, present)?);
+    let had_new = || Ok(rotation::has_saved(&env.layout, role) || is_aborting(ledger, role, present)?);
     if present.phase == Phase::TrustBoth { had_new() } else { Ok(false) }
 }
 

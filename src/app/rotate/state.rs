@@ -213,14 +213,6 @@ pub(super) fn last_step(ledger: &Ledger, role: CaRole) -> Result<Option<String>,
     Ok(last.and_then(|(_, text)| text.split(',').next().map(str::to_owned)))
 }
 
-/// Returns true if the new CA signed in a phase of this rotation, by the ledger.
-pub(super) fn new_has_signed(ledger: &Ledger, role: CaRole, rotation: &Rotation) -> Result<bool, StoreError> {
-    let events = ledger.events_about(ROTATED, role.name())?;
-    let signed = Phase::ALL.into_iter().filter(|phase| phase.is_signed_by_new());
-    let steps: Vec<String> = signed.map(|phase| detail(phase.as_str(), rotation.old, rotation.new)).collect();
-    Ok(events.iter().any(|(_, text)| steps.contains(text)))
-}
-
 /// Returns the error for a role that is not rotated, which names another one that is.
 pub(super) fn not_rotating(role: CaRole, cas: &CaSet, env: &Env) -> Result<RotateError, Error> {
     let other = CaRole::ALL.into_iter().find(|other| cas.of(*other).rotation().is_some()).map(CaRole::name);
