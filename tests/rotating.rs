@@ -251,6 +251,39 @@ fn a_report_of_another_run_is_a_proof_only_of_its_own_phase() {
 }
 
 #[test]
+fn api_servers_that_cannot_name_the_certificate_prove_a_phase_without_it() {
+    let mut fleet = Fleet::start(1, 1);
+    fleet.good(&["rotate-ca", "start"]);
+    fleet.backup();
+    let mut old = report(&mut fleet, &[]);
+    old["verdict"] = "unproven".into();
+    let answers = |report: &mut Value, remedy: &str| {
+        let lines = report["results"].as_array_mut().expect("lines").iter_mut();
+        let mut answers = lines.filter(|line| line["id"] == "master.whoami").collect::<Vec<_>>();
+        assert!(!answers.is_empty());
+        for line in &mut answers {
+            line["status"] = "not-proven".into();
+            line["remedy"] = remedy.into();
+        }
+    };
+    answers(&mut old, "upgrade-for-credential-id");
+    let mut refused = old.clone();
+    answers(&mut refused, "allow-self-review");
+    fleet.lab.write("old.json", &old.to_string());
+    fleet.lab.write("refused.json", &refused.to_string());
+    let cluster = fleet.lab.read("cluster.yaml");
+    let mut next = |version: &str, report: &str| {
+        fleet.lab.write("cluster.yaml", &format!("{cluster}kubernetes: {{version: {version}}}\n"));
+        let ran = fleet.run(&["rotate-ca", "next", "--no-wait", "--report", report]);
+        (ran.status, fleet.phase())
+    };
+    let behind = (1, Some(Phase::Prepare));
+    assert_eq!(next("v1.32.0", "old.json"), behind);
+    assert_eq!(next("v1.31.14", "refused.json"), behind);
+    assert_eq!(next("v1.31.14", "old.json"), (0, Some(Phase::TrustBoth)));
+}
+
+#[test]
 fn what_has_to_be_in_place_before_hosts_get_the_new_root_is_demanded() {
     let mut fleet = Fleet::start(1, 1);
     fleet.good(&["rotate-ca", "start", "--canary", "node-1", "--key-kind", "ecdsa-p384"]);

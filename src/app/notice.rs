@@ -5,6 +5,7 @@ use super::enrol::join::JoinNotice;
 use super::init;
 use super::issue;
 use super::revoke;
+use super::rotate;
 
 /// A notice of a use case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Notice {
     Issue(issue::Notice),
     /// A notice of [`revoke`].
     Revoke(revoke::Notice),
+    /// A notice of [`rotate`].
+    Rotate(rotate::Notice),
 }
 
 impl From<JoinNotice> for Notice {
@@ -35,6 +38,12 @@ impl From<JoinNotice> for Notice {
 impl From<revoke::Notice> for Notice {
     fn from(notice: revoke::Notice) -> Self {
         Self::Revoke(notice)
+    }
+}
+
+impl From<rotate::Notice> for Notice {
+    fn from(notice: rotate::Notice) -> Self {
+        Self::Rotate(notice)
     }
 }
 

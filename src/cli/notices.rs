@@ -5,6 +5,7 @@ mod init;
 mod issue;
 mod join;
 mod revoke;
+mod rotate;
 
 use crate::app::Notice;
 use crate::ui::Screen;
@@ -18,5 +19,6 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
         Notice::Admin(notice) => admin::show(notice, screen),
         Notice::Issue(notice) => issue::show(notice, screen),
         Notice::Revoke(notice) => revoke::show(notice, screen),
+        Notice::Rotate(notice) => rotate::show(notice, screen),
     }
 }

@@ -107,7 +107,7 @@ pub fn abort(
     let is_begun = last_step(&ledger, role)?.as_deref() == Some(ABORT);
     if !is_begun && is_going_back(present, role, &ledger, env)? {
         let evidence = evidence(report, (role, present), (cluster, env))?;
-        prove(evidence, (role, present), &mut ledger, env)?;
+        prove(evidence, (role, present), &mut ledger, env)?.report_limits(observer);
         check_left(RetiredRoot::New, trust, &ledger, (cluster, env))?;
     }
     record(&mut ledger, role, ABORT, fingerprints, &env.audit())?;

@@ -236,6 +236,7 @@ fn check_gate(
         check_prepared(present, ledger, (cluster, env), observer)?;
     }
     let evidence = prove(evidence, (role, present), ledger, env)?;
+    evidence.report_limits(observer);
     if phase >= Phase::Clients {
         let (_, cas) = directory::cas(&env.layout, cluster)?;
         check_left(RetiredRoot::Old, cas.of(role), ledger, (cluster, env))?;

@@ -9,13 +9,16 @@ use time::format_description::well_known::Rfc3339;
 
 use super::behind::Behind;
 use super::error::RotateError;
+use super::notice::Notice;
 use super::sockets::{Required, Socket, Sockets};
+use crate::app::observer::Observer;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::rotation::{Phase, Rotation};
 use crate::sanitize::sanitized;
+use crate::verify::remedy::{AuthenticationRemedy, Remedy};
 
 /// A check that proves a phase on each host of its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +90,8 @@ pub struct GateReport {
     pub finished: OffsetDateTime,
     behind: Vec<Behind>,
     is_proven: bool,
+    /// The number of calls of which the API server, by its version, does not report the certificate that it saw.
+    without_credential_id: usize,
 }
 
 #[derive(Deserialize)]
@@ -119,6 +124,7 @@ struct Line {
     observed: String,
     address: Option<String>,
     server_name: Option<String>,
+    remedy: Option<String>,
 }
 
 impl Line {
@@ -128,6 +134,17 @@ impl Line {
         let socket = Socket { host: self.host.clone(), address: self.server_name.clone()?, port };
         Some(socket.requires(&self.id))
     }
+}
+
+/// The minor version of Kubernetes since which API servers report the certificate that they saw.
+const CREDENTIAL_ID: u32 = 32;
+
+/// Returns true for an answer that names the right account, but not the certificate, by an API server whose version cannot name
+/// it. That the API server trusts certificates of the new CA is proven by `master.new-root`, on each version.
+fn lacks_credential_id(line: &Line, cluster: &Cluster) -> bool {
+    let is_old = cluster.kubernetes.version.as_ref().is_some_and(|version| version.minor() < CREDENTIAL_ID);
+    let missing = Remedy::from(AuthenticationRemedy::UpgradeForCredentialId).id();
+    is_old && line.id == "master.whoami" && line.status == "not-proven" && line.remedy == Some(missing)
 }
 
 /// What a report has to prove.
@@ -219,8 +236,14 @@ pub(super) fn parse_for(
     if finished + LATEST < now {
         return Err(refused(format!("the run ended more than {} hours ago", LATEST.whole_hours())));
     }
-    let is_proven = document.verdict == "proven";
-    Ok(GateReport { finished, behind: behind(expectation, cluster, &document), is_proven })
+    let without_credential_id = document.results.iter().filter(|line| lacks_credential_id(line, cluster)).count();
+    let is_proven = is_proven(&document, without_credential_id);
+    Ok(GateReport {
+        finished,
+        behind: behind(expectation, cluster, &document, is_proven),
+        is_proven,
+        without_credential_id,
+    })
 }
 
 impl GateReport {
@@ -235,20 +258,35 @@ impl GateReport {
     pub fn is_green(&self) -> bool {
         self.behind.is_empty() && self.is_proven
     }
+
+    /// Reports if the proof lacks what API servers of the stated version cannot report.
+    pub(super) fn report_limits(&self, observer: &mut dyn Observer) {
+        if self.without_credential_id > 0 {
+            observer.notice(Notice::WithoutCredentialId(self.without_credential_id).into());
+        }
+    }
 }
 
-fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document) -> Vec<Behind> {
+/// Returns true if the run proved everything, or all but the certificates that API servers before 1.32 do not name.
+fn is_proven(document: &Document, without_credential_id: usize) -> bool {
+    let counts = |line: &&Line| line.severity == "error" && matches!(line.status.as_str(), "fail" | "not-proven");
+    let is_explained = || document.results.iter().filter(counts).count() == without_credential_id;
+    document.verdict == "proven" || (document.verdict == "unproven" && without_credential_id > 0 && is_explained())
+}
+
+fn behind(expectation: &Expectation<'_>, cluster: &Cluster, document: &Document, is_proven: bool) -> Vec<Behind> {
     let (mut behind, mut skipped) = (Vec::new(), Vec::new());
     let mut made: BTreeSet<Required> = BTreeSet::new();
-    let is_proven = document.verdict == "proven";
     let names: BTreeSet<&str> = cluster.host_names().into_iter().map(HostName::as_str).collect();
     let is_host = |host: &str| names.contains(host);
     for line in &document.results {
-        let is_good = line.status == "pass" || (line.status == "warn" && line.severity == "warning");
+        let is_good = line.status == "pass"
+            || (line.status == "warn" && line.severity == "warning")
+            || lacks_credential_id(line, cluster);
         made.extend(line.made());
         let is_of_gate = expectation.required.iter().any(|one| one.id == line.id);
         // A run that forgives skipped checks does not forgive those of the phase.
-        let is_forgiven = is_proven && line.status == "skipped" && !is_of_gate;
+        let is_forgiven = document.verdict == "proven" && line.status == "skipped" && !is_of_gate;
         if !is_good && (is_of_gate || line.severity == "error") && !is_forgiven {
             let (host, check) = (sanitized(&line.host), sanitized(&line.id));
             let one = Behind { is_host: is_host(&host), host, check, observed: sanitized(&line.observed) };

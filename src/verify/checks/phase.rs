@@ -116,13 +116,15 @@ impl CheckContext<'_> {
 
 fn by_answer(place: Place, exchange: &Exchange, answer: &Answer) -> Answered {
     let own = exchange.presented.map(|presented| presented.as_credential_id());
+    // API servers before 1.32 do not report the certificate. Only a canary has the account.
+    let is_own = |credentials: &[String]| credentials.is_empty() || credentials.first() == own.as_ref();
     if exchange.request == Request::WhoAmIByHeader {
         return by_header(answer);
     }
     match answer.status {
         401 => Answered::Refused,
         200 | 201 if place != Place::Node => match read_review(answer) {
-            Some(review) if review.user == CANARY && review.credentials.first() == own.as_ref() => Answered::Accepted,
+            Some(review) if review.user == CANARY && is_own(&review.credentials) => Answered::Accepted,
             Some(review) if review.user == ANONYMOUS => Answered::Refused,
             _ => Answered::Unclear,
         },
@@ -199,4 +201,42 @@ pub(super) fn served_root(expected: &ExpectedPhase) -> String {
 
 fn install(location: &Location<'_>) -> CertificateRemedy {
     CertificateRemedy::InstallPhase { host: location.host.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::fixture::{answer, fixture};
+    use super::*;
+    use crate::pki::fingerprint::Fingerprint;
+
+    #[test]
+    fn an_api_server_accepts_a_canary_by_its_account_and_certificate() {
+        let fixture = fixture();
+        let (own, other) = (Fingerprint::of(b"own"), Fingerprint::of(b"other"));
+        let by = |outcome| {
+            let exchange = Exchange {
+                client: Client::NewRoot,
+                presented: Some(own),
+                request: Request::WhoAmI,
+                server_chain: Arc::from([]),
+                outcome,
+                more: Vec::new(),
+                decisions: Arc::default(),
+                elapsed_ms: 1,
+            };
+            let Outcome::Answer(answer) = &exchange.outcome else { panic!("an answer") };
+            by_answer(Place::Master, &exchange, answer)
+        };
+        let review = |user: &str, seen: Option<Fingerprint>| {
+            by(fixture.review(user, &["system:authenticated"], seen.map(|seen| seen.as_credential_id()).as_deref()))
+        };
+        assert_eq!(review(CANARY, Some(own)), Answered::Accepted);
+        assert_eq!(review(CANARY, Some(other)), Answered::Unclear);
+        assert_eq!(review(CANARY, None), Answered::Accepted, "before Kubernetes 1.32");
+        assert_eq!(review("clusterctl:other", None), Answered::Unclear);
+        assert_eq!(review(ANONYMOUS, None), Answered::Refused);
+        assert_eq!(by(answer(401, "{}")), Answered::Refused);
+    }
 }

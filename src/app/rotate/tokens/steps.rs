@@ -178,7 +178,7 @@ pub fn next(
         if options.report.is_none() {
             return Err(completed_by_another().into());
         }
-        check_gate(options, &present, &mut ledger, (cluster, env))?;
+        check_gate(options, &present, &mut ledger, (cluster, env), observer)?;
         if target == TokenTarget::Retire && !options.keep_old_key && !options.confirmed {
             return Err(TokenRotationError::Confirm.into());
         }
@@ -211,12 +211,14 @@ fn check_gate(
     present: &TokenRotation,
     ledger: &mut Ledger,
     (cluster, env): (&Cluster, &Env),
+    observer: &mut dyn Observer,
 ) -> Result<(), Error> {
     let phase = present.phase;
     if phase == TokenPhase::Prepare && ledger.last_event(BACKUP_EVENT)?.is_none_or(|at| at < present.began) {
         return Err(TokenRotationError::NoBackup.into());
     }
     let evidence = prove(options.report.as_ref(), present, ledger, (cluster, env))?;
+    evidence.report_limits(observer);
     let wait = plan(TokenTarget::Phase(phase), cluster).wait;
     let until: OffsetDateTime = proven_since(ledger, present)?.unwrap_or(env.now) + Duration::seconds(wait.into());
     if wait == 0 || (env.now >= until && evidence.finished >= until) {
