@@ -17,10 +17,15 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::store::credentials::{self, CredentialProblem, LoadedCredential};
 use crate::store::error::StoreError;
+use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::inventory::Inventory;
 use crate::store::verification_cache::{CacheEntry, CacheKey, FileSnapshot, Snapshots, VerificationCache};
+
+/// The number of threads that look at files: where the kernel does not have their folders in memory, each thread waits for the
+/// disk most of the time.
+const LOOKING_THREADS: usize = 16;
 
 /// The plan for one subject.
 #[derive(Debug)]
@@ -83,8 +88,9 @@ impl Comparer<'_> {
             Ok(plan) => Either::Left(plan),
             Err(snapshot) => Either::Right((subject, snapshot)),
         };
+        let subjects = self.wanted.subjects();
         let (mut plans, others): (Vec<SubjectPlan>, Vec<(usize, Option<FileSnapshot>)>) =
-            (0..self.wanted.subjects()).into_par_iter().partition_map(by_cache);
+            files::in_threads(LOOKING_THREADS, subjects, || (0..subjects).into_par_iter().partition_map(by_cache));
         check_stop(&observer.cancellation())?;
         if others.is_empty() {
             return Ok(Comparison { plans, ..Comparison::default() });

@@ -7,6 +7,7 @@ mod owner;
 mod read;
 mod remove;
 mod sync;
+mod waiting;
 mod write;
 
 pub use list::{Names, all_names_in, files_below, names_in};
@@ -20,6 +21,7 @@ pub use read::{
 };
 pub use remove::{remove_all, remove_folder, sweep};
 pub use sync::sync_all;
+pub use waiting::in_threads;
 pub use write::{FOLDER, PRIVATE, PUBLIC, create_folder, create_folders_below, create_open_folder, replace, write_new};
 
 pub(super) use list::list;

@@ -5,20 +5,20 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rustix::fs::{OFlags, RenameFlags};
 
 use super::FOLDER;
 use super::list::{Listing, Unfinished, list};
 use super::sync::{sync_all, sync_folder};
+use super::waiting::in_threads;
 use super::write::{parent, rename, unfinished_sibling};
 use crate::store::error::StoreError;
 
 /// The number of threads that delete at the same time, independent of the number of cores: on a file system that
 /// discards freed blocks immediately (ext4 with `discard` and without a journal), each thread waits for the disk most
 /// of the time.
-const WAITING_THREADS: usize = 64;
+const DELETING_THREADS: usize = 64;
 
 /// Deletes files and folders, by their paths below `folder`, if they exist. Durable on return.
 ///
@@ -104,13 +104,5 @@ fn remove_unfinished(unfinished: &[Unfinished]) -> Result<(), StoreError> {
         let removed = if *is_folder { remove_own_folder(path) } else { fs::remove_file(path) };
         removed.map_err(|error| StoreError::io("remove", path, &error))
     };
-    let all = || unfinished.par_iter().try_for_each(remove);
-    if unfinished.len() < WAITING_THREADS {
-        return all();
-    }
-    match ThreadPoolBuilder::new().num_threads(WAITING_THREADS).build() {
-        Ok(pool) => pool.install(all),
-        // Without more threads the deletion only takes longer.
-        Err(_) => all(),
-    }
+    in_threads(DELETING_THREADS, unfinished.len(), || unfinished.par_iter().try_for_each(remove))
 }

@@ -28,10 +28,10 @@ const LOG_PAGES: u32 = 4096;
 
 /// SQLite's own page cache, in KiB.
 const CACHE_KIB: usize = 2_000;
-/// The largest page cache: enough for the indexes of 130,000 certificates, in KiB.
+/// The largest page cache: enough for the indexes of 65,000 certificates, in KiB.
 const MAX_CACHE_KIB: usize = 32 << 10;
-/// The size of one certificate's entries in the indexes, in bytes.
-const INDEX_BYTES: usize = 256;
+/// The size of one certificate's entries in the indexes, in bytes, with the unused part of their pages.
+const INDEX_BYTES: usize = 512;
 
 /// The open ledger.
 #[derive(Debug)]

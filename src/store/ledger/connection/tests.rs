@@ -44,7 +44,7 @@ fn the_last_commit_survives_a_power_failure() {
 fn the_page_cache_fits_the_batch_within_its_limit() {
     let (_folder, path) = ledger();
     let ledger = Ledger::open(&path).expect("a ledger");
-    for (certificates, kibibytes) in [(2, 2_000), (20_000, 5_000), (200_000, 32_768), (usize::MAX, 32_768)] {
+    for (certificates, kibibytes) in [(2, 2_000), (20_000, 10_000), (200_000, 32_768), (usize::MAX, 32_768)] {
         ledger.reserve_cache(certificates);
         assert_eq!(pragma::<i64>(&ledger, "cache_size"), -kibibytes, "{certificates}");
     }
@@ -59,7 +59,7 @@ fn the_page_cache_also_fits_the_certificates_that_the_ledger_has() {
                        VALUES (20000, '', '', '', '', '', '', '', '', '', '', '')";
     ledger.read(|connection| connection.execute(one_of_many, [])).expect("inserted");
     ledger.reserve_cache(20_000);
-    assert_eq!(pragma::<i64>(&ledger, "cache_size"), -10_000);
+    assert_eq!(pragma::<i64>(&ledger, "cache_size"), -20_000);
 }
 
 #[test]
