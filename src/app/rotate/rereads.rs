@@ -1,7 +1,9 @@
 //! When the programs of a cluster read their CAs and certificates again, by the version of Kubernetes.
 //!
-//! The source of Kubernetes 1.36.2 and of etcd 3.5 shows these. Kubeconfigs are those of bundles, which name files and embed
-//! nothing.
+//! The sources of Kubernetes 1.28.3, 1.31.14, 1.35.6 and 1.36.2 and of etcd 3.5 show these: `apiserver/pkg/server/dynamiccertificates`
+//! (a minute), `client-go/transport` (five minutes; `ca_rotation.go` since 1.36), `cmd/kubelet/app/auth.go`,
+//! `pkg/kubelet/certificate/kubelet.go`, `kube-aggregator/pkg/apiserver`. Kubeconfigs are those of bundles, which name files and
+//! embed nothing.
 
 use crate::cluster::profile::CaRole;
 
