@@ -65,6 +65,34 @@ fn a_kubeconfig_is_replaced_only_when_that_is_asked_for() {
 }
 
 #[test]
+fn a_reissued_kubeconfig_keeps_its_group_and_validity() {
+    let mut lab = Lab::with_roots();
+    let flags =
+        [("anna", "--approver", "approvers"), ("sam", "--signer", "signers"), ("rita", "--announcer", "announcers")];
+    for (name, flag, group) in flags {
+        lab.good(&["issue-admin", name, flag, "--validity", "30d"]);
+        let kept = lab.good(&["issue-admin", name, "--reissue"]);
+        assert!(kept.err.contains(&format!("clusterctl:{group}, until 2026-12-23T")), "{kept}");
+        // A kubeconfig that is damaged or gone, too: the ledger has its certificate.
+        lab.write(&format!("pki/admins/{name}.conf"), "damaged");
+        let kept = lab.good(&["issue-admin", name, "--reissue"]);
+        assert!(kept.err.contains(&format!("clusterctl:{group}, until 2026-12-23T")), "{kept}");
+        // Another group is refused.
+        let other = if flag == "--signer" { "--approver" } else { "--signer" };
+        let before = lab.read(&format!("pki/admins/{name}.conf"));
+        assert_eq!(lab.run(&["issue-admin", name, other, "--reissue"]).status, 3);
+        assert_eq!(lab.read(&format!("pki/admins/{name}.conf")), before);
+    }
+    lab.typed = Some(["y".to_owned()].into());
+    lab.good(&["issue-admin", "--break-glass"]);
+    assert_eq!(lab.run(&["issue-admin", "break-glass", "--reissue"]).status, 3, "it was not asked for");
+    lab.typed = Some(["y".to_owned()].into());
+    lab.good(&["issue-admin", "--break-glass", "--reissue"]);
+    lab.good(&["issue-admin", "alice", "--validity", "30d"]);
+    assert_eq!(lab.run(&["issue-admin", "alice", "--approver", "--reissue"]).status, 3);
+}
+
+#[test]
 fn an_administrator_cannot_have_the_name_of_a_host_or_component() {
     let lab = Lab::with_roots();
     let cluster = config::read(lab.read("cluster.yaml").as_bytes()).expect("a good file");
@@ -86,7 +114,8 @@ fn an_administrator_cannot_have_the_name_of_a_host_or_component() {
             let ran = lab.run(&[&["issue-admin", name], more].concat());
             assert_eq!(ran.status, 2, "{name}: {ran}");
             let name = HostName::parse(name).expect("a name");
-            let options = AdminOptions { name: Some(name.clone()), validity: None, account, reissue: false };
+            let options =
+                AdminOptions { name: Some(name.clone()), validity: None, account: Some(account), reissue: false };
             let error = admin::plan(&options, &cluster, &env, &mut Silent).expect_err("a name that is taken");
             assert_eq!(error.remedy(), Some(Remedy::NameThePerson), "{name}: {error:?}");
             let Error::Admin(error) = error else { panic!("{name}: {error:?}") };

@@ -75,6 +75,9 @@ const OPEN_BUNDLES: &str =
     "decrypt them first: clusterctl open BUNDLE, on a machine that has the recipient's key; then check what it wrote";
 const LISTEN_ELSEWHERE: &str = "use another address with --listen, or stop the program that listens there";
 
+const KEEP_ADMIN_GROUP: &str = "use the flag of its group (--break-glass, --approver, --signer, --announcer), or another NAME. \
+    For another group, revoke the account (clusterctl revoke NAME) and remove the file first";
+
 pub(crate) fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {
         Remedy::Rotate(error) => rotate::words(error),
@@ -129,6 +132,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
              revoked"
                 .to_owned()
         }
+        Remedy::KeepAdminGroup => KEEP_ADMIN_GROUP.to_owned(),
         Remedy::RemoveFromClusterFile => REMOVE_FROM_CLUSTER_FILE.to_owned(),
         Remedy::Request(remedy) => request::words(remedy),
         Remedy::OfAnnouncement(error) => return announce::words(error),

@@ -20,7 +20,7 @@ pub struct IssueAdminArgs {
     /// The account's name [default: kubernetes-admin; with --break-glass: break-glass; with --approver: approver; with --signer: signer; with --announcer: announcer]
     #[arg(value_name = "NAME", value_parser = name)]
     name: Option<HostName>,
-    /// How long the certificate is valid, for example 90d [default: 90d; with --break-glass: 24h, and 7d at most]
+    /// How long the certificate is valid, for example 90d [default: 90d; with --break-glass: 24h, and 7d at most; with --reissue: as before]
     #[arg(long, alias = "for", value_name = "TIME", value_parser = Lifetime::parse)]
     validity: Option<Lifetime>,
     /// For emergencies: put the account into system:masters instead; it bypasses every authorizer and cannot be revoked
@@ -38,7 +38,7 @@ pub struct IssueAdminArgs {
     /// Do not ask for confirmation of --break-glass
     #[arg(long, requires = "break_glass")]
     yes: bool,
-    /// Replace the kubeconfig of that name
+    /// Replace the kubeconfig of that name, by one of the same group and validity
     #[arg(long)]
     reissue: bool,
     #[command(flatten)]
@@ -61,11 +61,11 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let IssueAdminArgs { name, validity, reissue, .. } = args;
     let account = match () {
-        () if args.break_glass => AdminAccount::BreakGlass,
-        () if args.approver => AdminAccount::Approver,
-        () if args.signer => AdminAccount::Signer,
-        () if args.announcer => AdminAccount::Announcer,
-        () => AdminAccount::Admin,
+        () if args.break_glass => Some(AdminAccount::BreakGlass),
+        () if args.approver => Some(AdminAccount::Approver),
+        () if args.signer => Some(AdminAccount::Signer),
+        () if args.announcer => Some(AdminAccount::Announcer),
+        () => None,
     };
     let options = AdminOptions { name: name.clone(), validity: *validity, account, reissue: *reissue };
     let env = context.env.clone();

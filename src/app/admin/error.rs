@@ -30,6 +30,16 @@ pub enum AdminError {
     /// There is a kubeconfig of that name.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
+    /// The kubeconfig that would be replaced is of another group, which has other rights.
+    #[error("{} is of the group {present}, and would get {wanted}", path.display())]
+    OtherGroup {
+        /// The kubeconfig.
+        path: PathBuf,
+        /// Its group.
+        present: &'static str,
+        /// The group of the new certificate.
+        wanted: &'static str,
+    },
 }
 
 /// The owner of a name that an administrator cannot have.
@@ -57,6 +67,7 @@ impl AdminError {
             Self::NameTaken { .. } => Some(Remedy::NameThePerson),
             Self::BreakGlassTooLong { .. } => Some(Remedy::ShortenBreakGlass),
             Self::Exists(_) => Some(Remedy::ReissueAdmin),
+            Self::OtherGroup { .. } => Some(Remedy::KeepAdminGroup),
         }
     }
 }

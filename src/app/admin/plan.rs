@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use super::error::{AdminError, NameOwner};
+use super::kubeconfig::certificate_in;
 use super::notice::Notice;
 use crate::app::directory;
 use crate::app::env::Env;
@@ -41,10 +42,11 @@ pub struct AdminOptions {
     /// The account's name; `None` means `kubernetes-admin`, or for other kinds of accounts `break-glass`, `approver`,
     /// `signer` or `announcer`.
     pub name: Option<HostName>,
-    /// The validity of the certificate: 90 days by default, 24 hours for break-glass.
+    /// The validity of the certificate; `None` means that of the certificate that is replaced, or else 90 days, 24 hours for
+    /// break-glass.
     pub validity: Option<Lifetime>,
-    /// The kind of account.
-    pub account: AdminAccount,
+    /// The kind of account; `None` means that of the account that is reissued, or else an administrator.
+    pub account: Option<AdminAccount>,
     /// Whether to replace an existing kubeconfig.
     pub reissue: bool,
 }
@@ -130,10 +132,6 @@ pub fn plan<'a>(
 ) -> Result<AdminPlan<'a>, Error> {
     let name = name(options)?;
     check_name(&name, cluster)?;
-    let spec = spec(options, &name, cluster)?;
-    if spec.lifetime > Lifetime::ONE_YEAR {
-        observer.notice(Notice::LongValidity(spec.lifetime).into());
-    }
     let lock = directory::lock(env, "issue-admin", observer)?;
     let (ledger, cas) = directory::cas(&env.layout, cluster)?;
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
@@ -141,11 +139,67 @@ pub fn plan<'a>(
     if files::exists(&path) && !options.reissue {
         return Err(AdminError::Exists(path).into());
     }
-    Ok(AdminPlan { spec, path, account: options.account, cluster, env, ledger, cas, _lock: lock })
+    let present = if options.reissue { Present::find(&name, &path, &ledger)? } else { None };
+    let account = account(options.account, present.as_ref(), &path)?;
+    let validity = options.validity.or(present.map(|present| present.validity));
+    let spec = spec(account, validity, &name, cluster)?;
+    if spec.lifetime > Lifetime::ONE_YEAR {
+        observer.notice(Notice::LongValidity(spec.lifetime).into());
+    }
+    Ok(AdminPlan { spec, path, account, cluster, env, ledger, cas, _lock: lock })
+}
+
+/// The account that is reissued.
+struct Present {
+    account: AdminAccount,
+    validity: Lifetime,
+    is_in_file: bool,
+}
+
+impl Present {
+    /// Returns the account of the kubeconfig, or, if that is missing or cannot be read, of the ledger's newest certificate of
+    /// that name.
+    fn find(name: &HostName, path: &Path, ledger: &Ledger) -> Result<Option<Self>, StoreError> {
+        if let Ok(certificate) = certificate_in(path) {
+            return Ok(Some(Self::of(&certificate, true)));
+        }
+        for fingerprint in ledger.newest_of(name.as_str())?.into_iter().rev() {
+            let record = ledger.certificate_record(fingerprint)?.filter(|record| record.issued.host.is_none());
+            if let Some(certificate) = record.and_then(|record| Certificate::from_der(record.der).ok()) {
+                return Ok(Some(Self::of(&certificate, false)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn of(certificate: &Certificate, is_in_file: bool) -> Self {
+        let validity = std::time::Duration::try_from(certificate.not_after - certificate.not_before);
+        let validity = validity.map_or(Lifetime::NINETY_DAYS, Lifetime::nearest);
+        Self { account: AdminAccount::of(certificate), validity, is_in_file }
+    }
+}
+
+/// Returns the kind of the account. A kubeconfig is never replaced by one of another group, which would have other rights, and one
+/// for emergencies only if that was asked for.
+fn account(wanted: Option<AdminAccount>, present: Option<&Present>, path: &Path) -> Result<AdminAccount, AdminError> {
+    let other = |present: AdminAccount, wanted: AdminAccount| {
+        Err(AdminError::OtherGroup { path: path.to_owned(), present: present.group(), wanted: wanted.group() })
+    };
+    match (wanted, present) {
+        (None, None) => Ok(AdminAccount::Admin),
+        (None, Some(present)) if present.account == AdminAccount::BreakGlass => {
+            other(present.account, AdminAccount::Admin)
+        }
+        (None, Some(present)) => Ok(present.account),
+        (Some(wanted), Some(present)) if present.is_in_file && present.account != wanted => {
+            other(present.account, wanted)
+        }
+        (Some(wanted), _) => Ok(wanted),
+    }
 }
 
 fn name(options: &AdminOptions) -> Result<HostName, AdminError> {
-    let default = match options.account {
+    let default = match options.account.unwrap_or_default() {
         AdminAccount::Admin => ADMIN,
         AdminAccount::BreakGlass => BREAK_GLASS,
         AdminAccount::Approver => APPROVER,
@@ -169,18 +223,23 @@ fn check_name(name: &HostName, cluster: &Cluster) -> Result<(), AdminError> {
     }
 }
 
-fn spec(options: &AdminOptions, name: &HostName, cluster: &Cluster) -> Result<CertificateSpec, AdminError> {
-    match options.account {
+fn spec(
+    account: AdminAccount,
+    validity: Option<Lifetime>,
+    name: &HostName,
+    cluster: &Cluster,
+) -> Result<CertificateSpec, AdminError> {
+    match account {
         AdminAccount::Admin => {
-            return Ok(cluster.admin_spec(name, options.validity.unwrap_or(Lifetime::NINETY_DAYS)));
+            return Ok(cluster.admin_spec(name, validity.unwrap_or(Lifetime::NINETY_DAYS)));
         }
         AdminAccount::Approver | AdminAccount::Signer | AdminAccount::Announcer => {
-            let validity = options.validity.unwrap_or(Lifetime::NINETY_DAYS);
-            return Ok(cluster.enrolment_spec(name, options.account.group(), validity));
+            let validity = validity.unwrap_or(Lifetime::NINETY_DAYS);
+            return Ok(cluster.enrolment_spec(name, account.group(), validity));
         }
         AdminAccount::BreakGlass => {}
     }
-    let validity = options.validity.unwrap_or(Lifetime::ONE_DAY);
+    let validity = validity.unwrap_or(Lifetime::ONE_DAY);
     if validity > Lifetime::ONE_WEEK {
         return Err(AdminError::BreakGlassTooLong { validity });
     }

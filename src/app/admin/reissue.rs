@@ -24,7 +24,7 @@ pub(in crate::app) fn reissue(
 ) -> Result<Option<AdminReport>, Error> {
     let Some(issuer) = issuers.iter().find(|issuer| issuer.ca().role() == CaRole::Cluster) else { return Ok(None) };
     let present = kubeconfig::certificate_in(&env.layout.admin_kubeconfig(&name));
-    let account = present.map(|present| AdminAccount::of(&present)).unwrap_or_default();
+    let account = present.ok().map(|present| AdminAccount::of(&present));
     let options = AdminOptions { name: Some(name), validity: Some(validity), account, reissue: true };
     plan(&options, cluster, env, observer)?.apply(issuer, observer).map(Some)
 }
