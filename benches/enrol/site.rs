@@ -94,7 +94,7 @@ impl Site {
         let issuers: Vec<Issuer> = plan.signers().into_iter().map(open).collect();
         plan.apply(&issuers, &mut Silent).expect("issued");
         let issuer = open(CaRole::Cluster);
-        let options = AdminOptions { name: None, validity: None, account: AdminAccount::Signer, reissue: false };
+        let options = AdminOptions { name: None, validity: None, account: Some(AdminAccount::Signer), reissue: false };
         admin::plan(&options, &cluster, &env, &mut Silent)
             .expect("a plan")
             .apply(&issuer, &mut Silent)
