@@ -164,6 +164,9 @@ fn adopted_certificates_are_shown_logged_reported_and_revoked() {
     let status = lab.run(&["status", "on", "-o", "json"]).out;
     let status: Value = serde_json::from_str(&status).expect("JSON");
     assert!(all(&status, "rows", "state").iter().all(|state| *state == "valid"), "{status}");
+    for command in ["show", "log"] {
+        assert_eq!(lab.good(&[command, "0x4a"]).out, lab.good(&[command, "4a"]).out, "{command}");
+    }
     lab.good(&["revoke", "0x4a", "--yes"]);
     assert!(lab.read("policy/masters/authorization.yaml").contains("X509SHA256="));
     lab.good(&["ledger", "check"]);

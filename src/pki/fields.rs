@@ -24,9 +24,11 @@ pub struct Name {
 pub struct Serial(pub Vec<u8>);
 
 impl Serial {
-    /// Parses a serial number in hexadecimal, with or without colons between the bytes. openssl prints both forms.
+    /// Parses a serial number in hexadecimal, with or without colons between the bytes, and with or without `0x`. openssl prints
+    /// all of these forms.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         let digits: String = text.chars().filter(|c| *c != ':').collect();
         let digits = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits };
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -68,5 +68,5 @@ impl Audit<'_> {
 }
 
 fn reissue(file: &str) -> DirectoryRemedy {
-    DirectoryRemedy::ReissueAdmin { name: file.trim_end_matches(".conf").to_owned() }
+    DirectoryRemedy::ReissueAdmin { name: file.trim_end_matches(".conf").to_owned(), is_break_glass: false }
 }

@@ -59,7 +59,7 @@ impl Audit<'_> {
             return self
                 .ca_finding(role, Status::Warn)
                 .saw(self.time_left(ca.not_after()), format!("more than {} left", in_words(in_time)))
-                .remedy(DirectoryRemedy::PlanNewRoots);
+                .remedy(DirectoryRemedy::plan_new_root(role));
         }
         self.ca_finding(role, Status::Pass).saw(format!("valid until {}", stamp(ca.not_after())), EXPECTED)
     }

@@ -19,7 +19,7 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
 
 /// The minimum number of digits of a serial number: shorter hexadecimal text is a name.
-const SERIAL_DIGITS: usize = 16;
+pub(super) const SERIAL_DIGITS: usize = 16;
 
 /// The sources in which certificates are searched.
 pub(super) struct Lookup<'a> {

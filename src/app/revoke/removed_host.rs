@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::lookup::SERIAL_DIGITS;
 use crate::app::count::certificates;
 use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
@@ -45,7 +46,9 @@ impl RemovedHost {
         if self.remaining_role.is_none() && HostName::parse(&self.host).is_ok() {
             return DirectoryRemedy::RemoveHost { host: self.host.clone() };
         }
-        let revoke = self.certificates.iter().map(|issued| issued.serial.to_string()).collect();
+        // A short serial number could be a name, unless it has a prefix.
+        let short = |serial: String| if serial.len() < SERIAL_DIGITS { format!("0x{serial}") } else { serial };
+        let revoke = self.certificates.iter().map(|issued| short(issued.serial.to_string())).collect();
         let paths = self.paths.iter().map(|path| path.display().to_string()).collect();
         DirectoryRemedy::RemoveRole { revoke, paths }
     }

@@ -56,9 +56,11 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
     };
     sink(match state {
         State::Valid => row,
-        State::Expiring if !is_renewable => row.remedy(DirectoryRemedy::PlanNewRoots),
+        State::Expiring if !is_renewable => row.remedy(DirectoryRemedy::plan_new_root(CaRole::Cluster)),
         // An expired CA signs nothing.
-        _ if ca_not_after.is_some_and(|ca| ca <= source.rule.now) => row.remedy(DirectoryRemedy::PlanNewRoots),
+        _ if ca_not_after.is_some_and(|ca| ca <= source.rule.now) => {
+            row.remedy(DirectoryRemedy::plan_new_root(CaRole::Cluster))
+        }
         _ => row.remedy(issue()),
     });
     Ok(())
@@ -111,7 +113,7 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
     }
     for (path, error) in files.unreadable {
         let row = StatusRow::new(Subject::Person(name_of(&path)), Credential::Leaf(Profile::Admin), State::Unreadable);
-        let row = row.remedy(DirectoryRemedy::ReissueAdmin { name: name_of(&path) });
+        let row = row.remedy(DirectoryRemedy::ReissueAdmin { name: name_of(&path), is_break_glass: false });
         sink(StatusRow { file: Some(path), problem: Some(Problem::Admin(error)), ..row });
     }
     Ok(())
@@ -177,7 +179,7 @@ impl Admin {
             (State::Expired | State::Revoked, Some(path)) if (is_emergency || is_revoked) && !is_behind => {
                 Some(DirectoryRemedy::DeleteAdmin { path })
             }
-            _ => Some(DirectoryRemedy::ReissueAdmin { name: name.clone() }),
+            _ => Some(DirectoryRemedy::ReissueAdmin { name: name.clone(), is_break_glass: is_emergency }),
         };
         StatusRow {
             certificate: Some(certificate),

@@ -122,13 +122,13 @@ fn of_trust(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) {
         for (credential, certificate, issuer) in [root].into_iter().chain(chain) {
             if seen.insert(certificate.fingerprint()) {
                 let id = CertificateId { issuer, ..CertificateId::from(certificate) };
-                sink(StatusRow { certificate: Some(id), ..ca_row(source, credential, certificate) });
+                sink(StatusRow { certificate: Some(id), ..ca_row(source, ca.role(), credential, certificate) });
             }
         }
     }
 }
 
-fn ca_row(source: &Source<'_>, credential: Credential, certificate: &Certificate) -> StatusRow {
+fn ca_row(source: &Source<'_>, role: CaRole, credential: Credential, certificate: &Certificate) -> StatusRow {
     let Certificate { not_before, not_after, .. } = *certificate;
     // From then on, the CA's own expiry shortens new certificates.
     let validity = &source.cluster.validity;
@@ -137,7 +137,7 @@ fn ca_row(source: &Source<'_>, credential: Credential, certificate: &Certificate
     let state = source.rule.state(&Validity { not_before, not_after, renew_from });
     let row = StatusRow::new(Subject::Cluster, credential, state);
     let row = StatusRow { not_before: Some(not_before), not_after: Some(not_after), renew_from, ..row };
-    if state == State::Valid { row } else { row.remedy(DirectoryRemedy::PlanNewRoots) }
+    if state == State::Valid { row } else { row.remedy(DirectoryRemedy::plan_new_root(role)) }
 }
 
 /// Reports the CRLs of accepted CAs, and missing CRLs. A CA without revocations needs no CRL.

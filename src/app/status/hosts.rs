@@ -157,9 +157,11 @@ impl Hosts<'_> {
         let is_due = renew_from.is_some_and(|from| from <= self.source.rule.now);
         match state {
             State::Valid => row,
-            State::Expiring if !is_renewable => row.remedy(DirectoryRemedy::PlanNewRoots),
+            State::Expiring if !is_renewable => row.remedy(DirectoryRemedy::plan_new_root(policy.signed_by)),
             // An expired CA signs nothing.
-            _ if ca_not_after.is_some_and(|ca| ca <= self.source.rule.now) => row.remedy(DirectoryRemedy::PlanNewRoots),
+            _ if ca_not_after.is_some_and(|ca| ca <= self.source.rule.now) => {
+                row.remedy(DirectoryRemedy::plan_new_root(policy.signed_by))
+            }
             State::Expiring if !is_due && !is_on_host => row.remedy(DirectoryRemedy::RenewHost(server())),
             _ => row.remedy(issue()),
         }

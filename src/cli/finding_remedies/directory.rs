@@ -29,7 +29,10 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
             return format!("once its host's encrypted bundle is installed: rm {path}");
         }
         DirectoryRemedy::RestrictKey { path } => return format!("chmod 600 {path}"),
-        DirectoryRemedy::ReissueAdmin { name } => return format!("clusterctl issue-admin {name} --reissue"),
+        DirectoryRemedy::ReissueAdmin { name, is_break_glass } => {
+            let flag = if *is_break_glass { " --break-glass" } else { "" };
+            return format!("clusterctl issue-admin {name}{flag} --reissue");
+        }
         DirectoryRemedy::DeleteAdmin { path } => return format!("rm {path}"),
         DirectoryRemedy::DeleteEmergencyAdmin { path } => {
             return format!("delete it when the emergency is over: rm {path}");
@@ -44,8 +47,11 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
         DirectoryRemedy::RestoreRoot => "restore the root's files from a backup",
         DirectoryRemedy::ContinueRotation => "clusterctl rotate-ca status says what to do next",
         DirectoryRemedy::Apply => "clusterctl apply issues and packs what the phase of the rotation requires",
-        DirectoryRemedy::PlanNewRoots => {
-            "replace the root before it expires (clusterctl rotate-ca start): what it signed expires with it, at the latest"
+        DirectoryRemedy::PlanNewRoots { role } => {
+            let role = role.as_ref().map(|role| format!(" --role {role}")).unwrap_or_default();
+            return format!(
+                "replace the root before it expires (clusterctl rotate-ca start{role}): what it signed expires with it, at the latest"
+            );
         }
         DirectoryRemedy::IssueServiceAccountKey => "clusterctl issue-master --all",
         DirectoryRemedy::RestoreServiceAccountKey => "restore sa.key and sa.pub from a backup",
@@ -120,4 +126,20 @@ fn remove_role(revoke: &[String], paths: &[String]) -> String {
         commands.push(format!("rm -r {}", paths.join(" ")));
     }
     format!("if it no longer has that role: {}", commands.join(" ; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::profile::CaRole;
+
+    #[test]
+    fn commands_name_the_role_and_the_kind_of_account() {
+        let has = |remedy: DirectoryRemedy, command: &str| assert!(credential(&remedy).contains(command), "{remedy:?}");
+        has(DirectoryRemedy::plan_new_root(CaRole::Etcd), "clusterctl rotate-ca start --role etcd)");
+        has(DirectoryRemedy::plan_new_root(CaRole::Cluster), "clusterctl rotate-ca start)");
+        let reissue = |is_break_glass| DirectoryRemedy::ReissueAdmin { name: "x".to_owned(), is_break_glass };
+        has(reissue(true), "clusterctl issue-admin x --break-glass --reissue");
+        has(reissue(false), "clusterctl issue-admin x --reissue");
+    }
 }

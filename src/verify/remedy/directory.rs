@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::server::Server;
+use crate::cluster::profile::CaRole;
 
 /// Remedies of credentials in a cluster directory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,8 +46,12 @@ pub enum DirectoryRemedy {
     ContinueRotation,
     /// Issue and pack what the phase of a rotation requires.
     Apply,
-    /// Plan for new roots.
-    PlanNewRoots,
+    /// Replace a CA before it expires.
+    PlanNewRoots {
+        /// The role, as `rotate-ca --role` names it; `None` for the cluster's.
+        #[serde(default)]
+        role: Option<String>,
+    },
     /// Generate the service account key pair.
     IssueServiceAccountKey,
     /// Restore the service accounts' key pair from a backup.
@@ -55,6 +60,9 @@ pub enum DirectoryRemedy {
     ReissueAdmin {
         /// The administrator.
         name: String,
+        /// Whether the account is for emergencies.
+        #[serde(default)]
+        is_break_glass: bool,
     },
     /// Delete an administrator's kubeconfig.
     DeleteAdmin {
@@ -83,6 +91,14 @@ pub enum DirectoryRemedy {
         /// Whether access rules of the former scheme are to be deleted.
         delete_objects: bool,
     },
+}
+
+impl DirectoryRemedy {
+    /// Returns the remedy for a CA that expires soon.
+    #[must_use]
+    pub fn plan_new_root(role: CaRole) -> Self {
+        Self::PlanNewRoots { role: (role != CaRole::Cluster).then(|| role.name().to_owned()) }
+    }
 }
 
 /// Remedies for bundles, rules, CRLs, the ledger, and for files and folders in general.
