@@ -165,7 +165,8 @@ fn adopted_certificates_are_shown_logged_reported_and_revoked() {
     let status: Value = serde_json::from_str(&status).expect("JSON");
     assert!(all(&status, "rows", "state").iter().all(|state| *state == "valid"), "{status}");
     for command in ["show", "log"] {
-        assert_eq!(lab.good(&[command, "0x4a"]).out, lab.good(&[command, "4a"]).out, "{command}");
+        let shown = lab.good(&[command, "0x4a"]).out;
+        assert_eq!(shown.replacen("0x4a", "4a", 1), lab.good(&[command, "4a"]).out, "{command}");
     }
     lab.good(&["revoke", "0x4a", "--yes"]);
     assert!(lab.read("policy/masters/authorization.yaml").contains("X509SHA256="));

@@ -99,7 +99,7 @@ pub(crate) fn show_list(all: &[ReviewedRequest], now: OffsetDateTime, output: Ou
                 request.content.profile().policy().name.to_owned(),
                 request.state.to_string(),
                 in_words(now - request.created),
-                verdict(one),
+                listed_verdict(one),
             ]
         })
         .collect();
@@ -116,14 +116,19 @@ pub(crate) fn show_list(all: &[ReviewedRequest], now: OffsetDateTime, output: Ou
     }
 }
 
-fn verdict(one: &ReviewedRequest) -> String {
-    if !one.request.state.is_open() {
-        let in_words = |made: RecordedDecision| match made.rule {
-            Some(rule) => format!("{} ({rule})", made.verdict),
-            None => made.verdict.to_owned(),
-        };
-        return RecordedDecision::of(&one.request).map(in_words).unwrap_or_default();
+/// Returns the decision of the policy: the one that was made, or for an open request the one that would be made now.
+fn listed_verdict(one: &ReviewedRequest) -> String {
+    if one.request.state.is_open() {
+        return verdict(one);
     }
+    let in_words = |made: RecordedDecision| match made.rule {
+        Some(rule) => format!("{} ({rule})", made.verdict),
+        None => made.verdict.to_owned(),
+    };
+    RecordedDecision::of(&one.request).map(in_words).unwrap_or_default()
+}
+
+fn verdict(one: &ReviewedRequest) -> String {
     match &one.decision {
         _ if !one.is_ours => "not signed here".to_owned(),
         None => "asks a program".to_owned(),
