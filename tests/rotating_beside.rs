@@ -32,6 +32,10 @@ fn in_phase(rotated: Rotated, wanted: &str) -> Lab {
 
 /// Begins the next phase by a written proof, and packs its bundles.
 fn go_on(lab: &mut Lab, rotated: Rotated) {
+    // Phases begin at whole seconds, and the one that began last is looked for.
+    while OffsetDateTime::now_utc().unix_timestamp() <= lab.now.unix_timestamp() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     lab.now = OffsetDateTime::now_utc();
     lab.write("proof.json", &rotated.proof(lab));
     lab.good(&rotated.next());
