@@ -32,6 +32,7 @@ mod enrolment;
 #[cfg(feature = "server")]
 mod enrolment_api_server;
 #[cfg(feature = "server")]
+mod enrolment_bearer;
 mod enrolment_bootstrap;
 #[cfg(feature = "server")]
 mod enrolment_connections;
