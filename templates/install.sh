@@ -8,7 +8,7 @@ LC_ALL=C
 export LC_ALL
 unset CDPATH
 
-# Paths on the host: what was installed last, and what is kept of an installation until it is finished.
+{# Paths on the host: what was installed last, and what is kept of an installation until it is finished. #}
 record=etc/kubernetes/clusterctl/manifest.json
 state=etc/kubernetes/clusterctl/unfinished
 unit=etc/systemd/system/clusterctl-unfinished.service
@@ -83,7 +83,7 @@ main() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     prepare
-    # From here to the last rename no signal comes between them.
+    {# From here to the last rename no signal comes between them. #}
     trap '' HUP INT TERM
     commit
     note_due
@@ -103,7 +103,7 @@ warn() {
     printf 'warning: %s\n' "$*" >&2
 }
 
-# die REASON [HINT]
+{# die REASON [HINT] #}
 die() {
     printf 'error: %s\n' "$1" >&2
     [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2
@@ -168,7 +168,7 @@ read_options() {
     esac
 }
 
-# A DESTDIR with a typo in it must not be made and filled with keys. A new image may be empty.
+{# A DESTDIR with a typo in it must not be made and filled with keys. A new image may be empty. #}
 check_root() {
     [ -d "$root" ] || die "DESTDIR is $root, and there is no such folder" "make it first, or correct its name"
     for name in bin boot dev etc home lib opt proc root run sbin srv sys tmp usr var; do
@@ -191,7 +191,7 @@ digest() {
     sha256sum <"$1" | cut -d ' ' -f 1
 }
 
-# field NAME FILE: the value of one of the manifest's own fields, which stand alone on their lines
+{# field NAME FILE: the value of one of the manifest's own fields, which stand alone on their lines #}
 field() {
     sed -n 's/^  "'"$1"'": "\{0,1\}\([^"]*\)"\{0,1\},$/\1/p' "$2"
 }
@@ -249,10 +249,10 @@ FILES
     fi
 }
 
-# The manifest lists everything else, so that its signature speaks for all of it.
+{# The manifest lists everything else, so that its signature speaks for all of it. #}
 check_signature() {
     usual=$root/etc/kubernetes/clusterctl/allowed_signers
-    # What the host's administrator laid down is not for the environment to replace.
+    {# What the host's administrator laid down is not for the environment to replace. #}
     if [ -z "$signers" ] && { [ -e "$usual" ] || [ -L "$usual" ]; }; then
         signers=$usual
     fi
@@ -270,7 +270,7 @@ check_signature() {
     signed=no
     try_names "$(names_in "$signers")"
     if [ "$signed" = no ]; then
-        # ssh-keygen stops at the first line that has the key, which may allow it something else. So each line is asked by itself.
+        {# ssh-keygen stops at the first line that has the key, which may allow it something else. So each line is asked by itself. #}
         while IFS= read -r line; do
             try_names "$(printf '%s\n' "$line" | names_in /dev/stdin)"
             [ "$signed" = no ] || break
@@ -286,15 +286,15 @@ LINES
     say "Signed by $signer."
 }
 
-# names_in FILE: who has the signature's key there, a name a line. Older versions of ssh-keygen leave the commas between them.
+{# names_in FILE: who has the signature's key there, a name a line. Older versions of ssh-keygen leave the commas between them. #}
 names_in() {
     ssh-keygen -Y find-principals -s manifest.json.sig -f "$1" 2>/dev/null | tr ',' '\n'
 }
 
-# try_names NAMES: the first that verifies is the signer; if none does, the first of all is who it should have been.
+{# try_names NAMES: the first that verifies is the signer; if none does, the first of all is who it should have been. #}
 try_names() {
     while IFS= read -r name; do
-        # After a ! stands who it is not.
+        {# After a ! stands who it is not. #}
         case "$name" in
         '' | '!'*) continue ;;
         esac
@@ -324,7 +324,7 @@ check_host() {
         full=$(hostname -f 2>/dev/null || :)
         [ -z "$full" ] || [ "$full" = "$names" ] || names="$names $full"
     elif [ -s "$root/etc/hostname" ]; then
-        # As hostname(5) has it: comments and empty lines may come before the name.
+        {# As hostname(5) has it: comments and empty lines may come before the name. #}
         names=$(sed -n '/^[[:space:]]*[^#[:space:]]/ { p; q; }' "$root/etc/hostname") || die "$root/etc/hostname cannot be read"
         if [ -z "$names" ]; then
             say "Host name not checked: there is no name in $root/etc/hostname."
@@ -337,7 +337,7 @@ check_host() {
     names=$(printf '%s' "$names" | tr '[:upper:]' '[:lower:]' | tr -s '[:space:]' ' ')
     for name in $names; do
         [ "$name" != "$host" ] || return 0
-        # A host that knows only the first label of its name.
+        {# A host that knows only the first label of its name. #}
         case "$name" in
         *.*) ;;
         *) [ "$name" != "${host%%.*}" ] || return 0 ;;
@@ -365,7 +365,7 @@ check_installed() {
     done
     old=$(field rootPin "$root/$record")
     new=$(field rootPin manifest.json)
-    # While a root is replaced, hosts trust both: the new one was installed beside the old one, or the old one stays.
+    {# While a root is replaced, hosts trust both: the new one was installed beside the old one, or the old one stays. #}
     [ "$old" = "$new" ] || has_pin "$new" "$root/$record" || has_pin "$old" manifest.json ||
         die "this bundle would replace the cluster's root: $old is installed here, and the bundle has $new" \
             "hosts with the old root and with the new one do not trust each other; to replace it nevertheless, add --replace"
@@ -376,12 +376,12 @@ check_installed() {
             "take the newest bundle of $host; to go back nevertheless, add --replace"
 }
 
-# has_pin PIN MANIFEST: whether the root with this pin is trusted beside the first one
+{# has_pin PIN MANIFEST: whether the root with this pin is trusted beside the first one #}
 has_pin() {
     sed -n 's/^  "otherPins": \[\(.*\)\],$/\1/p' "$2" | tr ',' '\n' | grep -qxF "\"$1\""
 }
 
-# A root that no bundle brought is trusted by what runs here.
+{# A root that no bundle brought is trusted by what runs here. #}
 check_foreign_root() {
     authority=etc/kubernetes/pki/ca.crt
     if [ ! -f "$root/$authority" ] || [ ! -f "$authority" ] || [ "$(digest "$root/$authority")" = "$(digest "$authority")" ]; then
@@ -392,13 +392,13 @@ check_foreign_root() {
         "to replace it, add --replace"
 }
 
-# pin_of FILE: the pin of its first certificate, where there is an openssl.
+{# pin_of FILE: the pin of its first certificate, where there is an openssl. #}
 pin_of() {
     key=$(openssl x509 -in "$1" -noout -pubkey 2>/dev/null) || return 0
     printf '%s\n' "$key" | openssl pkey -pubin -outform DER 2>/dev/null | sha256sum | sed 's/^\([0-9a-f]*\).*/sha256:\1/'
 }
 
-# The keys that only this host has: the bundle has their certificates alone, and each key has to fit its own.
+{# The keys that only this host has: the bundle has their certificates alone, and each key has to fit its own. #}
 check_keys() {
     [ -f host-keys ] || return 0
     wrong=''
@@ -409,7 +409,7 @@ check_keys() {
         "if they were made here, run clusterctl request $host here and let the request be signed; if they were deleted where bundles are made, run there clusterctl issue-node --reissue $host and clusterctl apply. Then take the new bundle; nothing was installed"
 }
 
-# check_key PATH PUBLIC
+{# check_key PATH PUBLIC #}
 check_key() {
     if [ ! -f "$root/$1" ]; then
         wrong="$wrong $1(missing)"
@@ -426,7 +426,7 @@ check_key() {
     fi
 }
 
-# has_public KEY PUBLIC: whether this is the public half of a key. Most files of keys have it; of the others openssl computes it.
+{# has_public KEY PUBLIC: whether this is the public half of a key. Most files of keys have it; of the others openssl computes it. #}
 has_public() {
     octets=$(sed -n '/^-----BEGIN .*PRIVATE KEY-----/,/^-----END /p' "$1" | sed '/^-----/d' | base64 -d 2>/dev/null | in_hex)
     case "$octets" in
@@ -445,7 +445,7 @@ in_hex() {
     od -A n -v -t x1 | tr -d ' \n'
 }
 
-# Everything that is not in place, a line each: SHA-256, mode, path in the bundle, path on the host. The record comes last.
+{# Everything that is not in place, a line each: SHA-256, mode, path in the bundle, path on the host. The record comes last. #}
 find_pending() {
     pending=''
     everything=''
@@ -459,7 +459,7 @@ FILES
     total=$(printf '%s' "$everything" | wc -l | tr -d ' ')
     want "$(digest manifest.json)" 0644 manifest.json "$record"
     left=$(sed -n 's|^    {"path":"\([A-Za-z0-9._@-]*/[A-Za-z0-9._@/-]*\)",.*|\1|p' "$root/$record" 2>/dev/null || :)
-    # Earlier bundles' drop-ins sorted before those of other packages, which undid them.
+    {# Earlier bundles' drop-ins sorted before those of other packages, which undid them. #}
     stale=''
     for program in $(units); do
         old=etc/systemd/system/$program.service.d/10-clusterctl.conf
@@ -471,7 +471,7 @@ FILES
     done
 }
 
-# The units that this bundle has drop-ins for.
+{# The units that this bundle has drop-ins for. #}
 units() {
     case "$roles" in
     *'"master"'*) say etcd kube-apiserver kube-controller-manager kube-scheduler ;;
@@ -493,7 +493,7 @@ want() {
 "
 }
 
-# No folder on the way may be something else, lead out of an image, or be open to others.
+{# No folder on the way may be something else, lead out of an image, or be open to others. #}
 check_folders() {
     image=$(cd -P -- "${root:-/}" && pwd -P)
     seen=' '
@@ -528,7 +528,7 @@ $wanted
 TARGETS
 }
 
-# What an earlier bundle brought and this one does not have: the host may have another role now, and keys of the old one.
+{# What an earlier bundle brought and this one does not have: the host may have another role now, and keys of the old one. #}
 tell_left() {
     reported=no
     while read -r path; do
@@ -552,7 +552,7 @@ $left
 LEFT
 }
 
-# Every file system that a file goes to must have room for all of them, while the old ones are still there.
+{# Every file system that a file goes to must have room for all of them, while the old ones are still there. #}
 check_space() {
     need=$((($(wc -c <install.sh) + 32767) / 1024))
     while read -r _ _ source _; do
@@ -595,7 +595,7 @@ STALE
 
 # -- installing --
 
-# Where there is no flock, or no folder yet, two at once are on their own.
+{# Where there is no flock, or no folder yet, two at once are on their own. #}
 take_lock() {
     if [ -r "${root:-/}" ] && command -v flock >/dev/null; then
         exec 9<"${root:-/}"
@@ -608,7 +608,7 @@ make_folder() {
         return 0
     fi
     make_folder "${1%/*}"
-    # The kubelet's own folders hold keys, and the state says where keys are.
+    {# The kubelet's own folders hold keys, and the state says where keys are. #}
     case "${1#"$root"}" in
     /var/lib/kubelet*) mask=027 ;;
     "/$state") mask=077 ;;
@@ -625,12 +625,12 @@ rights_hint() {
     fi
 }
 
-# beside TARGET ENDING: the temporary sibling of a file
+{# beside TARGET ENDING: the temporary sibling of a file #}
 beside() {
     say "$root/${1%/*}/.${1##*/}.clusterctl-$2"
 }
 
-# durable PATH...: files, or the names in folders, are on the disk when it returns. Some versions of sync know no files.
+{# durable PATH...: files, or the names in folders, are on the disk when it returns. Some versions of sync know no files. #}
 durable() {
     if [ -z "${sync_knows_files:-}" ]; then
         sync_knows_files=no
@@ -643,17 +643,16 @@ durable() {
 }
 
 # -- the journal --
-#
-# Its first line says which way an installation goes, should it be interrupted:
-#   prepare  no file is in its place yet: what was prepared is removed
-#   forward  everything is prepared and on the disk: all is put into its place
-#   back     a rename failed: what was there before is put back
-# Then come the operations, in order, one a line, each with four words:
-#   put SHA256 yes|no PATH   a new file, and whether it takes the place of another
-#   remove - yes PATH        a file that bundles no longer have
-#   folder - no PATH         a folder that was not there, the deepest first
+{# Its first line says which way an installation goes, should it be interrupted:
+     prepare  no file is in its place yet: what was prepared is removed
+     forward  everything is prepared and on the disk: all is put into its place
+     back     a rename failed: what was there before is put back
+   Then come the operations, in order, one a line, each with four words:
+     put SHA256 yes|no PATH   a new file, and whether it takes the place of another
+     remove - yes PATH        a file that bundles no longer have
+     folder - no PATH         a folder that was not there, the deepest first #}
 
-# The operations of this installation.
+{# The operations of this installation. #}
 plan() {
     operations=''
     folders=''
@@ -686,7 +685,7 @@ $(printf '%s' "$folders" | sort -ru)
 FOLDERS
 }
 
-# missing_folders TARGET: those above it that are not there
+{# missing_folders TARGET: those above it that are not there #}
 missing_folders() {
     folder=${1%/*}
     while [ ! -d "$root/$folder" ]; do
@@ -699,14 +698,14 @@ missing_folders() {
     done
 }
 
-# put_state NAME: writes a file of the state from its input
+{# put_state NAME: writes a file of the state from its input #}
 put_state() {
     new=$(beside "$state/$1" new)
     cat >"$new" || die "$new cannot be written" "$(rights_hint)"
     mv -f -- "$new" "$root/$state/$1" || die "$root/$state/$1 cannot be written" "$(rights_hint)"
 }
 
-# The state, with a copy of this script, and a unit that runs it at the next boot, come before any key is written.
+{# The state, with a copy of this script, and a unit that runs it at the next boot, come before any key is written. #}
 open_journal() {
     make_folder "$root/$state"
     put_state finish.sh <install.sh
@@ -738,7 +737,7 @@ JOURNAL
     turn prepare || die "$root/$state/journal cannot be written" "$(rights_hint)"
 }
 
-# prepare: every file beside its place, and beside it what is there now
+{# prepare: every file beside its place, and beside it what is there now #}
 prepare() {
     open_journal
     set --
@@ -747,7 +746,7 @@ prepare() {
         make_folder "$root/${target%/*}"
         new=$(beside "$target" new)
         rm -f -- "$new" || die "the old $new cannot be removed" "$(rights_hint)"
-        # The mode is there from the first byte on, and noclobber does not open a file that another process created meanwhile.
+        {# The mode is there from the first byte on, and noclobber does not open a file that another process created meanwhile. #}
         case "$mode" in
         0600) mask=077 ;;
         *) mask=022 ;;
@@ -774,7 +773,7 @@ OPERATIONS
     folders_durable "$@" || die "what was prepared cannot be brought to the disk" "is the disk failing?"
 }
 
-# folders_durable [FILE...]: the files, and the names in every folder that the operations touch and in those above
+{# folders_durable [FILE...]: the files, and the names in every folder that the operations touch and in those above #}
 folders_durable() {
     while read -r operation _ _ target; do
         [ "$operation" != folder ] || continue
@@ -794,14 +793,14 @@ OPERATIONS
 
 committed=no
 
-# With this one rename the installation is decided: what comes after it is done, by the next run if not by this one.
+{# With this one rename the installation is decided: what comes after it is done, by the next run if not by this one. #}
 commit() {
     turn forward || die "$root/$state/journal cannot be written" "$(rights_hint)"
     committed=yes
     go_forward
 }
 
-# turn DIRECTION: which way the journal goes from here
+{# turn DIRECTION: which way the journal goes from here #}
 turn() {
     mv -f -- "$root/$state/$1" "$root/$state/journal" && durable "$root/$state"
 }
@@ -811,7 +810,7 @@ go_forward() {
         case "$operation" in
         put)
             new=$(beside "$target" new)
-            # A run before this one may have come so far.
+            {# A run before this one may have come so far. #}
             [ -e "$new" ] || continue
             mv -f -- "$new" "$root/$target" || die "$root/$target cannot be replaced" "$(rights_hint)"
             ;;
@@ -823,7 +822,7 @@ OPERATIONS
     folders_durable || die "what was installed cannot be brought to the disk" "is the disk failing?"
 }
 
-# Whether each new file is there, in its place or beside it.
+{# Whether each new file is there, in its place or beside it. #}
 can_go_forward() {
     while read -r operation sha _ target; do
         [ "$operation" = put ] || continue
@@ -853,7 +852,7 @@ OPERATIONS
     folders_durable || warn "what was put back could not be brought to the disk"
 }
 
-# Removes temporary files, and folders that nothing is in.
+{# Removes temporary files, and folders that nothing is in. #}
 drop_prepared() {
     sweep "$(printf '%s' "$operations" | sed -n -e 's/^put [^ ]* [^ ]* //p' -e 's/^remove [^ ]* [^ ]* //p')
 "
@@ -868,7 +867,7 @@ ${operations%?}
 OPERATIONS
 }
 
-# The journal goes when no temporary file is left, and the unit when there is no journal.
+{# The journal goes when no temporary file is left, and the unit when there is no journal. #}
 close_journal() {
     drop_prepared
     drop_folders
@@ -885,12 +884,12 @@ remove_state() {
     rm -f -- "$root/$wanted" "$root/$unit" "$(beside "$unit" new)"
     [ -d "$root/$state" ] || return 0
     rm -f -- "$root/$state/finish.sh" "$(beside "$state/finish.sh" new)"
-    # A run that was killed before its journal was there may have made it.
+    {# A run that was killed before its journal was there may have made it. #}
     rmdir -- "$root/${wanted%/*}" 2>/dev/null || :
     rmdir -- "$root/$state" 2>/dev/null || :
 }
 
-# Finishes what a run before this one left, and says so.
+{# Finishes what a run before this one left, and says so. #}
 recover() {
     operations=''
     if [ ! -e "$root/$state/journal" ]; then
@@ -922,7 +921,7 @@ recover() {
     close_journal
 }
 
-# Runs when the installation ends early, whatever the reason: as if it had not been started.
+{# Runs when the installation ends early, whatever the reason: as if it had not been started. #}
 undo() {
     status=$?
     trap '' HUP INT TERM
@@ -936,7 +935,7 @@ undo() {
     exit "$status"
 }
 
-# sweep TARGETS: no temporary file stays, not even one of a run that was killed: some of them are keys.
+{# sweep TARGETS: no temporary file stays, not even one of a run that was killed: some of them are keys. #}
 sweep() {
     while read -r target; do
         [ -z "$target" ] || rm -f -- "$(beside "$target" new)" "$(beside "$target" old)" 2>/dev/null || :
@@ -980,11 +979,10 @@ STALE
 }
 
 # -- restarts --
-#
-# manifest.json has the files that each program reads only when it starts. When one is replaced, the instance that runs is noted.
+{# manifest.json has the files that each program reads only when it starts. When one is replaced, the instance that runs is noted. #}
 noted=/run/clusterctl-restarts
 
-# find_due: the programs to be restarted, and how each runs; those that do not run are idle
+{# find_due: the programs to be restarted, and how each runs; those that do not run are idle #}
 find_due() {
     due=''
     idle=''
@@ -1002,7 +1000,7 @@ find_due() {
     done
 }
 
-# instance: which instance of $program runs; nothing where it does not run like $how
+{# instance: which instance of $program runs; nothing where it does not run like $how #}
 instance() {
     case "$how" in
     systemd)
@@ -1019,7 +1017,7 @@ instance() {
 is_replaced() {
     for path in "etc/systemd/system/$program.service.d/10-clusterctl.conf" $(say "$restarts" | sed -n "s/^$program //p"); do
         case "$pending $stale${finished:-}" in
-        # A kubelet starts a static pod again when its manifest changes.
+        {# A kubelet starts a static pod again when its manifest changes. #}
         *"etc/kubernetes/manifests/$program.yaml
 "*) [ "$how" != pod ] || return 1 ;;
         esac
@@ -1068,12 +1066,12 @@ DUE
     [ -z "$left" ] || exit 3
 }
 
-# restart_one: restarts $program, and waits until it is ready, at most two minutes
+{# restart_one: restarts $program, and waits until it is ready, at most two minutes #}
 restart_one() {
     before=$(instance)
     case "$how" in
     systemd) systemctl daemon-reload && systemctl --no-block restart "$program" ;;
-    # Two seconds more than the 30, crictl's own, are not enough where a killed program takes longer to be gone.
+    {# Two seconds more than the 30, crictl's own, are not enough where a killed program takes longer to be gone. #}
     pod) crictl --timeout 30s stop -t 30 "$before" >/dev/null ;;
     *) false ;;
     esac </dev/null || return 1
@@ -1088,7 +1086,7 @@ restart_one() {
     return 1
 }
 
-# Nothing runs in an image that could be restarted.
+{# Nothing runs in an image that could be restarted. #}
 report_image() {
     say "This is an image: nothing runs in it. It is for $host alone, and it holds that host's keys."
     case "$roles" in
@@ -1102,18 +1100,18 @@ report_image() {
     esac
 }
 
-# Drop-ins are read in the order of their names, and the last ExecStart= wins. A package may bring a later one: this is said each time.
+{# Drop-ins are read in the order of their names, and the last ExecStart= wins. A package may bring a later one: this is said each time. #}
 check_drop_ins() {
     ours=99-clusterctl.conf
     for program in $(units); do
         for folder in etc run usr/lib lib; do
-            # Where lib is usr/lib by another name, nothing is reported twice.
+            {# Where lib is usr/lib by another name, nothing is reported twice. #}
             if [ "$folder" = lib ] && [ -L "$root/lib" ]; then
                 continue
             fi
             for other in "$root/$folder/systemd/system/$program.service.d"/*.conf; do
                 name=${other##*/}
-                # A file of the same name in etc, an empty one or a link to /dev/null, takes its place.
+                {# A file of the same name in etc, an empty one or a link to /dev/null, takes its place. #}
                 if [ "$folder" != etc ] && [ -e "$root/etc/systemd/system/$program.service.d/$name" ]; then
                     continue
                 fi

@@ -85,8 +85,9 @@ fn node_user_data_fits_the_ec2_limit_and_larger_hosts_are_reported() {
     let report = report.expect("bundles");
     let large = report.user_data_above(16 << 10);
     let size = |host: &str| fs::metadata(lab.path(&format!("bundles/{host}.cloud-init.yaml.gz"))).expect("facts").len();
+    // Keys, serial numbers and signatures differ from run to run, and by some tens of bytes in size: half a KiB stays free.
     for node in [long, "worker-a1.fra1.example.net", "on", "worker-b1"] {
-        assert!(size(node) <= 16 << 10, "{node}: {}", size(node));
+        assert!(size(node) <= (16 << 10) - 512, "{node}: {}", size(node));
         assert!(large.iter().all(|(host, _)| host.as_str() != node), "{large:?}");
     }
     for master in ["master-1", "master-2"] {

@@ -73,7 +73,7 @@ const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
 #[derive(Debug)]
 pub struct Templates {
     engine: Environment<'static>,
-    /// The output of templates that are plain text: the same for every host.
+    /// The output of templates without expressions: the same for every host.
     common: BTreeMap<&'static str, Common>,
     /// Whether the template of the kubelet's configuration is customized.
     own_kubelet_config: bool,
@@ -170,7 +170,7 @@ impl Templates {
                     text
                 }
             };
-            if is_plain_text(text) {
+            if has_no_expressions(text) {
                 let made = engine.render_str(text, ()).map_err(|error| failed(path, text, &error))?;
                 common.insert(path, Common::new(made.into_bytes()));
             }
@@ -267,9 +267,9 @@ impl Templates {
     }
 }
 
-/// Returns true if a template has no expressions.
-fn is_plain_text(template: &str) -> bool {
-    ["{{", "{%", "{#"].iter().all(|tag| !template.contains(tag))
+/// Returns true if a template has no expressions. It may have comments, which are not in its output.
+fn has_no_expressions(template: &str) -> bool {
+    ["{{", "{%"].iter().all(|tag| !template.contains(tag))
 }
 
 fn lines_of_blocks_vanish() -> SyntaxConfig {
