@@ -53,6 +53,7 @@ mod generations;
 mod html;
 mod ignition;
 mod import_directories;
+mod imported_keys;
 mod importing;
 mod init;
 mod installer;

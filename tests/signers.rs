@@ -127,6 +127,19 @@ fn a_ca_is_imported_without_its_key() {
     });
 }
 
+/// ring signs with RSA keys of up to 4096 bits, and verifies signatures of up to 8192.
+#[test]
+fn a_program_holds_a_longer_rsa_key_than_a_file_may_have() {
+    needs!("openssl");
+    let lab = Lab::with(CLUSTER);
+    with_program(&lab, [&["genrsa", "4104"], P256, P256]);
+    root(&lab, "cluster");
+    lab.good(&["import-ca", "--as", "cluster", "--cert", "cluster.crt"]);
+    lab.good(&["init-ca"]);
+    lab.good(&["issue-node", "on"]);
+    assert!(openssl_accepts(&lab, "pki/nodes/on/kubelet-server.crt"));
+}
+
 #[test]
 fn a_request_is_signed_by_a_program() {
     needs!("openssl");

@@ -64,11 +64,17 @@ const LAYERS: [(&str, &[&str]); 24] = [
 ];
 
 /// Crates, and the modules that may name them.
-const CRATES: [(&str, &[&str]); 28] = [
+const CRATES: [(&str, &[&str]); 34] = [
     ("rcgen", &["pki"]),
     ("ring", &["pki"]),
     ("x509_parser", &["pki"]),
     ("pkcs8", &["pki"]),
+    ("pkcs12", &["pki"]),
+    ("aes", &["pki"]),
+    ("cbc", &["pki"]),
+    ("des", &["pki"]),
+    ("md5", &["pki"]),
+    ("sha1", &["pki"]),
     ("cryptoki", &["signers"]),
     ("webpki", &["pki"]),
     ("ssh_key", &["pki"]),

@@ -230,13 +230,13 @@ fn of_restore(error: &RestoreError) -> Exit {
 
 fn of_import_ca(error: &ImportCaError) -> Exit {
     match error {
-        ImportCaError::Pem { .. }
+        ImportCaError::Form { .. }
         | ImportCaError::Certificate { .. }
         | ImportCaError::NoKey { .. }
         | ImportCaError::KeyIsHeld { .. } => Exit::Usage,
         ImportCaError::Path { .. }
         | ImportCaError::CannotSign { .. }
-        | ImportCaError::UnsupportedKey { .. }
+        | ImportCaError::LongKey { .. }
         | ImportCaError::Key { .. }
         | ImportCaError::ClusterFirst(_)
         | ImportCaError::SharedKey { .. }

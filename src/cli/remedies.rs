@@ -198,9 +198,13 @@ fn of_key(error: &KeyError) -> Option<String> {
         KeyError::Encryption(_) => Some(
             "convert it to PKCS #8 and replace the old file: openssl pkcs8 -topk8 -in OLD.key -out NEW.key".to_owned(),
         ),
-        KeyError::Pem(_) | KeyError::NoKey | KeyError::Foreign | KeyError::Damaged => {
-            Some("restore the root's own key from a backup".to_owned())
-        }
+        KeyError::Pem(_)
+        | KeyError::Form(_)
+        | KeyError::Pkcs12
+        | KeyError::NoKey
+        | KeyError::Foreign
+        | KeyError::Damaged
+        | KeyError::InitializationVector { .. } => Some("restore the root's own key from a backup".to_owned()),
         KeyError::NoRandomness => None,
     }
 }

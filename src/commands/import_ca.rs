@@ -28,10 +28,10 @@ const TRIES: usize = 3;
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["cert", "from_kubeadm", "from_k3s"]))]
 pub struct ImportCaArgs {
-    /// The CA's certificate, as PEM; the certificates above it may follow in the file
+    /// The CA's certificate, as PEM or DER; in PEM, the certificates above it may follow in the file
     #[arg(long, value_name = "FILE", requires = "role", value_hint = clap::ValueHint::FilePath)]
     cert: Option<PathBuf>,
-    /// The CA's private key, as PEM: PKCS#8, encrypted or not, PKCS#1 or SEC 1
+    /// The CA's private key, as PEM or DER: PKCS#8, PKCS#1 or SEC 1, encrypted or not
     /// [default: the key stays with the signer that cluster.yaml names (signers)]
     #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
     key: Option<PathBuf>,

@@ -99,9 +99,11 @@ impl PrivateKey {
             match item {
                 Item::Key(KeyForm::Pkcs8, secret) => return Self::from_pkcs8(secret.0),
                 Item::Key(..) => return Err(KeyError::Foreign),
-                Item::EncryptedKey(der) => {
-                    let plain = key_encryption::decrypt(&der, passphrase.ok_or(KeyError::PassphraseNeeded)?)?;
-                    return Self::from_pkcs8(plain);
+                Item::EncryptedKey(key) => {
+                    return match key_encryption::decrypt(&key, passphrase)? {
+                        (KeyForm::Pkcs8, plain) => Self::from_pkcs8(plain),
+                        _ => Err(KeyError::Foreign),
+                    };
                 }
                 _ => {}
             }
@@ -189,6 +191,7 @@ fn kind_of(pkcs8: &[u8]) -> Result<KeyKind, KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pki::pem::EncryptedKey;
 
     #[test]
     fn every_kind_survives_its_pem() {
@@ -214,7 +217,7 @@ mod tests {
         let key = PrivateKey::generate(KeyKind::EcdsaP256).expect("a key");
         let passphrase = Passphrase::new("three in the morning".into());
         let encrypted = key.to_encrypted_pem(&passphrase).expect("encrypted");
-        let Ok([Item::EncryptedKey(der)]) =
+        let Ok([Item::EncryptedKey(EncryptedKey::Pkcs8(der))]) =
             pem::read_all(encrypted.as_bytes()).map(<[Item; 1]>::try_from).map(Result::unwrap)
         else {
             panic!("one encrypted key")

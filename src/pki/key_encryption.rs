@@ -1,4 +1,9 @@
-//! Reads and writes encrypted PKCS#8 (RFC 5958 § 3, RFC 8018 PBES2).
+//! Reads encrypted keys, and writes them as PKCS#8 (RFC 5958 § 3, RFC 8018 PBES2).
+
+mod block_cipher;
+mod headers;
+mod info;
+mod pkcs12;
 
 use std::fmt;
 
@@ -8,9 +13,11 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
+use self::info::Info;
+use self::pkcs12::Pkcs12;
 use super::key_error::KeyError;
 use super::passphrase::Passphrase;
-use super::pem;
+use super::pem::{self, EncryptedKey, KeyForm};
 
 /// PKCS#8 encryption as `openssl pkey` reads it (RFC 8018 PBES2, RFC 7914 scrypt): N = 2^14, r = 8, p = 5, AES-256-CBC.
 const SCRYPT_LOG_N: u8 = 14;
@@ -21,17 +28,48 @@ const SCRYPT_P: u32 = 5;
 const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
 const SCRYPT_P_LIMIT: u64 = 64;
 /// More iterations than any tool uses; each million takes about half a second.
-const PBKDF2_LIMIT: u64 = 5_000_000;
+const ITERATIONS_LIMIT: u64 = 5_000_000;
 
-/// Decrypts an EncryptedPrivateKeyInfo, DER, and returns PKCS#8 of a key of any kind.
+/// Decrypts a private key, and returns it with its form.
 ///
 /// # Errors
-/// Returns an error if it is damaged, encrypted in a way that is not read, or the passphrase is wrong.
-pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let info = EncryptedPrivateKeyInfoRef::from_der(der)
-        .map_err(|_| obsolete(der).map_or(KeyError::Damaged, |name| KeyError::Encryption(name.to_owned())))?;
-    let scheme = info.encryption_algorithm.pbes2();
-    let scheme = scheme.ok_or_else(|| KeyError::Encryption("PBES1".to_owned()))?;
+/// Returns an error if it is damaged, encrypted in a way that is not read, or the passphrase is wrong or missing.
+pub(super) fn decrypt(
+    key: &EncryptedKey,
+    passphrase: Option<&Passphrase>,
+) -> Result<(KeyForm, Zeroizing<Vec<u8>>), KeyError> {
+    match key {
+        EncryptedKey::WithHeaders(key) => Ok((key.form, headers::decrypt(key, passphrase)?)),
+        EncryptedKey::Pkcs8(der) => {
+            let plain = decrypt_pkcs8(der, passphrase)?;
+            // A wrong passphrase appears as bad padding, or as plaintext that is not a key.
+            PrivateKeyInfoRef::from_der(&plain).map_err(|_| KeyError::WrongPassphrase)?;
+            Ok((KeyForm::Pkcs8, plain))
+        }
+    }
+}
+
+/// Decrypts an EncryptedPrivateKeyInfo, DER.
+fn decrypt_pkcs8(der: &[u8], passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let any = Info::read(der).ok_or(KeyError::Damaged)?;
+    if let Some(pkcs12) = Pkcs12::of(&any)? {
+        return pkcs12.decrypt(passphrase.ok_or(KeyError::PassphraseNeeded)?);
+    }
+    let not_read = || KeyError::Encryption(any.encryption());
+    let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| not_read())?;
+    check_cost(info.encryption_algorithm.pbes2().ok_or_else(not_read)?)?;
+    let passphrase = passphrase.ok_or(KeyError::PassphraseNeeded)?;
+    let plain = info.decrypt(passphrase.expose()).map_err(|error| match error {
+        pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
+            KeyError::WrongPassphrase
+        }
+        _ => not_read(),
+    })?;
+    Ok(Zeroizing::new(plain.as_bytes().to_vec()))
+}
+
+/// Refuses a key derivation that would take too long.
+fn check_cost(scheme: &pbes2::Parameters) -> Result<(), KeyError> {
     if let pbes2::Kdf::Scrypt(scrypt) = &scheme.kdf {
         let (n, r, p) = (scrypt.cost_parameter, u64::from(scrypt.block_size), u64::from(scrypt.parallelization));
         // N must be a power of two above 1 (RFC 7914 § 2).
@@ -42,41 +80,11 @@ pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<V
         }
     }
     if let pbes2::Kdf::Pbkdf2(pbkdf2) = &scheme.kdf
-        && u64::from(pbkdf2.iteration_count) > PBKDF2_LIMIT
+        && u64::from(pbkdf2.iteration_count) > ITERATIONS_LIMIT
     {
         return Err(KeyError::Encryption(format!("PBKDF2 with {} iterations", pbkdf2.iteration_count)));
     }
-    let plain = info.decrypt(passphrase.expose()).map_err(|error| match error {
-        // A wrong passphrase appears as bad padding, or as plaintext that is not a key.
-        pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
-            KeyError::WrongPassphrase
-        }
-        other => KeyError::Encryption(other.to_string()),
-    })?;
-    let plain = Zeroizing::new(plain.as_bytes().to_vec());
-    PrivateKeyInfoRef::from_der(&plain).map_err(|_| KeyError::WrongPassphrase)?;
-    Ok(plain)
-}
-
-/// The encryptions of old tools: the OID in DER without its last numbers, and the name.
-const OBSOLETE: [(&[u8], &str); 5] = [
-    // RFC 8018 § B.2.2, § B.2.1, § B.2.3.
-    (&[0x06, 0x08, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x03, 0x07], "3DES"),
-    (&[0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x07], "DES"),
-    (&[0x06, 0x08, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x03, 0x02], "RC2"),
-    // pkcs-12PbeIds (RFC 7292 § C).
-    (&[0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01], "PBES1 of PKCS#12, with 3DES or RC2"),
-    // PBES1 (RFC 8018 § A.3); PBES2 is another number of this arc, and is read.
-    (&[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05], "PBES1, with DES or RC2"),
-];
-/// The algorithm precedes the key, whose bytes are arbitrary.
-const ALGORITHM: usize = 128;
-
-/// Returns the name of the encryption of a key that is not read.
-fn obsolete(der: &[u8]) -> Option<&'static str> {
-    let algorithm = &der[..der.len().min(ALGORITHM)];
-    let is_in = |oid: &[u8]| algorithm.windows(oid.len()).any(|window| window == oid);
-    OBSOLETE.iter().find(|(oid, _)| der.first() == Some(&0x30) && is_in(oid)).map(|(_, name)| *name)
+    Ok(())
 }
 
 /// Returns PKCS#8 as PEM, encrypted with `passphrase`.

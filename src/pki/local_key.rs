@@ -11,7 +11,7 @@ use super::key::{EC, KeyError, P256, P384, PrivateKey};
 use super::key_encryption;
 use super::key_pair::KeyPair;
 use super::passphrase::Passphrase;
-use super::pem::{self, Item, KeyForm, Secret};
+use super::pem::{self, EncryptedKey, Item, KeyForm, Secret};
 use super::signing_key::{SignatureAlgorithm, SigningError, SigningKey};
 use crate::cluster::key_kind::KeyKind;
 
@@ -95,11 +95,30 @@ impl fmt::Debug for LocalKey {
 /// # Errors
 /// Returns an error if it does not exist, or its passphrase is wrong or missing.
 pub(super) fn pkcs8_from_pem(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    for item in pem::read_all(text)? {
+    Ok(first_key(pem::read_all(text)?, passphrase)?.pkcs8)
+}
+
+/// A key as PKCS#8 of any kind.
+pub(super) struct Opened {
+    pub(super) pkcs8: Zeroizing<Vec<u8>>,
+    /// Whether the file has it in OpenSSL's form before PKCS#8, whose encryption is weak.
+    pub(super) is_weakly_encrypted: bool,
+}
+
+/// Opens the first key among the items of a file.
+///
+/// # Errors
+/// Returns an error if it does not exist, or its passphrase is wrong or missing.
+pub(super) fn first_key(items: Vec<Item>, passphrase: Option<&Passphrase>) -> Result<Opened, KeyError> {
+    for item in items {
         match item {
-            Item::Key(form, Secret(der)) => return to_pkcs8(form, der),
-            Item::EncryptedKey(der) => {
-                return key_encryption::decrypt(&der, passphrase.ok_or(KeyError::PassphraseNeeded)?);
+            Item::Key(form, Secret(der)) => {
+                return Ok(Opened { pkcs8: to_pkcs8(form, der)?, is_weakly_encrypted: false });
+            }
+            Item::EncryptedKey(key) => {
+                let (form, der) = key_encryption::decrypt(&key, passphrase)?;
+                let is_weakly_encrypted = matches!(key, EncryptedKey::WithHeaders(_));
+                return Ok(Opened { pkcs8: to_pkcs8(form, der)?, is_weakly_encrypted });
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::revocation_list::CertificateRevocationList;
 use zeroize::Zeroizing;
 
-use super::pem::{self, Item, KeyForm, PemError, Secret};
+use super::pem::{self, EncryptedKey, Item, KeyForm, PemError, Secret};
 
 /// An item found in a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub enum MaterialError {
     /// PKCS#7 without a certificate, or damaged.
     #[error("there is no certificate in its PKCS#7, or it is damaged")]
     Pkcs7,
+    /// There are other things in it, such as a key.
+    #[error("there is no certificate in it")]
+    NoCertificate,
     /// It is neither PEM nor DER of a known kind.
     #[error("it is neither PEM nor DER of a supported kind")]
     Unknown,
@@ -63,7 +66,7 @@ enum Label {
 /// # Errors
 /// Returns an error if it is damaged or of an unknown kind.
 pub fn read(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
-    if !bytes.windows(10).any(|window| window == b"-----BEGIN") {
+    if !is_pem(bytes) {
         return of_der(bytes);
     }
     if bytes.starts_with(b"\xef\xbb\xbf-----BEGIN") {
@@ -76,6 +79,36 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
         Err(PemError::Others(_) | PemError::Nothing) if !others.is_empty() => Ok(others),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Returns the items of a file that is imported: PEM that is as strict as Kubernetes, or DER.
+///
+/// # Errors
+/// Returns an error if it is damaged or of an unknown kind.
+pub(super) fn read_strictly(bytes: &[u8]) -> Result<Vec<Item>, MaterialError> {
+    if is_pem(bytes) {
+        return Ok(pem::read_all(bytes)?);
+    }
+    Ok(of_der(bytes)?.into_iter().map(|found| found.item).collect())
+}
+
+/// Returns the certificates of a file that is imported, in order.
+///
+/// # Errors
+/// Returns an error if it is damaged, of an unknown kind, or has no certificate.
+pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, MaterialError> {
+    let items = read_strictly(bytes)?.into_iter();
+    let ders: Vec<_> = items
+        .filter_map(|item| match item {
+            Item::Certificate(der) => Some(der),
+            _ => None,
+        })
+        .collect();
+    if ders.is_empty() { Err(MaterialError::NoCertificate) } else { Ok(ders) }
+}
+
+fn is_pem(bytes: &[u8]) -> bool {
+    bytes.windows(10).any(|window| window == b"-----BEGIN")
 }
 
 /// Returns the name of a well-known kind of file that is not read here, by its first bytes.
@@ -144,7 +177,7 @@ fn of_der(der: &[u8]) -> Result<Vec<Found>, MaterialError> {
         Form::Pkcs12 => return Err(MaterialError::Pkcs12),
         Form::Pkcs7 => return of_pkcs7(der),
         Form::Key(form) => Item::Key(form, Secret(Zeroizing::new(der.to_vec()))),
-        Form::EncryptedKey => Item::EncryptedKey(der.to_vec()),
+        Form::EncryptedKey => Item::EncryptedKey(EncryptedKey::Pkcs8(der.to_vec())),
         Form::PublicKey => Item::PublicKey(der.to_vec()),
         Form::Signed if X509Certificate::from_der(der).is_ok() => Item::Certificate(der.to_vec()),
         Form::Signed if CertificateRevocationList::from_der(der).is_ok() => Item::Crl(der.to_vec()),

@@ -3,10 +3,14 @@
 //! each section. It misses sections that are indented, truncated, or without a line break between them, so the bounds
 //! of sections are found here first.
 
+mod headers;
+
 use base64ct::{Base64, Encoding};
 use pkcs8::der::pem::{LineEnding, encode_string};
 use rustls_pemfile::Item as Decoded;
 use zeroize::Zeroizing;
+
+pub use self::headers::{HeaderFault, KeyWithHeaders};
 
 /// One section of a PEM file, as DER.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,14 +19,23 @@ pub enum Item {
     Certificate(Vec<u8>),
     /// An unencrypted private key.
     Key(KeyForm, Secret),
-    /// `ENCRYPTED PRIVATE KEY` (PKCS#8, RFC 5958)
-    EncryptedKey(Vec<u8>),
+    /// An encrypted private key.
+    EncryptedKey(EncryptedKey),
     /// `CERTIFICATE REQUEST` (RFC 2986)
     Csr(Vec<u8>),
     /// `X509 CRL` (RFC 5280)
     Crl(Vec<u8>),
     /// `PUBLIC KEY` (RFC 5280 SubjectPublicKeyInfo)
     PublicKey(Vec<u8>),
+}
+
+/// An encrypted private key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum EncryptedKey {
+    /// `ENCRYPTED PRIVATE KEY` (PKCS#8, RFC 5958), as DER.
+    Pkcs8(Vec<u8>),
+    /// A key in OpenSSL's form before PKCS#8, whose header lines name the encryption (RFC 1421).
+    WithHeaders(KeyWithHeaders),
 }
 
 /// The encoding of a private key.
@@ -34,6 +47,17 @@ pub enum KeyForm {
     Sec1,
     /// `RSA PRIVATE KEY` (RFC 8017)
     Pkcs1,
+}
+
+impl KeyForm {
+    fn of_label(label: &str) -> Option<Self> {
+        match label {
+            "PRIVATE KEY" => Some(Self::Pkcs8),
+            "EC PRIVATE KEY" => Some(Self::Sec1),
+            "RSA PRIVATE KEY" => Some(Self::Pkcs1),
+            _ => None,
+        }
+    }
 }
 
 /// A key's bytes: wiped on drop, never shown.
@@ -60,11 +84,14 @@ pub enum PemError {
     /// A section has no end, or its base64 is damaged.
     #[error("its PEM is damaged: {0}")]
     Damaged(String),
-    /// A key as OpenSSL encrypted it before PKCS#8 (RFC 1421's `Proc-Type` header).
-    #[error(
-        "there is a key in it in OpenSSL's old encrypted form; openssl pkcs8 -topk8 converts it to a supported one"
-    )]
-    OldEncryption,
+    /// A key in OpenSSL's form before PKCS#8 has header lines that do not name its encryption (RFC 1421).
+    #[error("the header lines of the encrypted key in line {line} are damaged: {fault}")]
+    Headers {
+        /// The first line of the section.
+        line: usize,
+        /// What is wrong.
+        fault: HeaderFault,
+    },
     /// The file has only sections of kinds that are not read here.
     #[error("there is a section {0:?} in it, and nothing of a supported kind")]
     Others(String),
@@ -218,19 +245,21 @@ impl Section<'_> {
     /// Returns the content, if it is of a kind that is read here.
     fn item(&self) -> Result<Option<Item>, PemError> {
         let headers = self.body.iter().take_while(|line| line.contains(&b':')).count();
-        let has = |what: &[u8]| self.body[..headers].iter().any(|line| contains(line, what));
-        if has(b"Proc-Type") && has(b"ENCRYPTED") {
-            return Err(PemError::OldEncryption);
-        }
         let (line, label) = (self.line, self.label.as_str());
         if label == CERTIFICATE && headers > 0 {
             let what = format!("the certificate of line {line} has header lines, which make Kubernetes ignore it");
             return Err(damaged(what));
         }
+        let decoded =
+            || Base64::decode_vec(&String::from_utf8_lossy(&self.base64(headers)?)).map_err(|_| self.broken());
         if label == ENCRYPTED_KEY {
-            let broken = |_| self.broken();
-            let der = Base64::decode_vec(&String::from_utf8_lossy(&self.base64(headers)?)).map_err(broken)?;
-            return Ok(Some(Item::EncryptedKey(der)));
+            return Ok(Some(Item::EncryptedKey(EncryptedKey::Pkcs8(decoded()?))));
+        }
+        if let Some(form) = KeyForm::of_label(label).filter(|_| headers::is_encrypted(&self.body[..headers])) {
+            let damaged = |fault| PemError::Headers { line, fault };
+            let (cipher, iv) = headers::encryption(&self.body[..headers]).map_err(damaged)?;
+            let key = KeyWithHeaders { form, cipher, iv, data: decoded()? };
+            return Ok(Some(Item::EncryptedKey(EncryptedKey::WithHeaders(key))));
         }
         if !KNOWN.contains(&label) {
             return Ok(None);
@@ -333,9 +362,9 @@ mod tests {
         let cut = &two.as_bytes()[..two.len() - 10];
         assert!(matches!(read_all(cut), Err(PemError::Damaged(_))));
         let encrypted = write_encrypted_key(b"three");
-        assert_eq!(read_all(encrypted.as_bytes()), Ok(vec![Item::EncryptedKey(b"three".to_vec())]));
+        let key = || Item::EncryptedKey(EncryptedKey::Pkcs8(b"three".to_vec()));
+        assert_eq!(read_all(encrypted.as_bytes()), Ok(vec![key()]));
         let several = format!("{encrypted}{}words\n{encrypted}", write_certificate(b"one"));
-        let key = || Item::EncryptedKey(b"three".to_vec());
         assert_eq!(read_all(several.as_bytes()), Ok(vec![Item::Certificate(b"one".to_vec()), key(), key()]));
         assert!(matches!(read_all(&encrypted.as_bytes()[..40]), Err(PemError::Damaged(_))));
     }
@@ -396,7 +425,36 @@ mod tests {
             let Err(PemError::Damaged(reason)) = read_all(text.as_bytes()) else { panic!("{text}") };
             assert!(reason.contains(&format!("line {line}")), "{reason}: {text}");
         }
-        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: x\n\nb25l\n-----END RSA PRIVATE KEY-----\n";
-        assert_eq!(read_all(old.as_bytes()), Err(PemError::OldEncryption));
+    }
+
+    #[test]
+    fn header_lines_of_encrypted_keys_are_read() {
+        let section = |headers: &str| {
+            format!(
+                "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n{headers}\nb25l\n-----END RSA PRIVATE KEY-----\n"
+            )
+        };
+        let key = |cipher: &str, iv: &[u8]| {
+            let (form, cipher) = (KeyForm::Pkcs1, cipher.to_owned());
+            let key = KeyWithHeaders { form, cipher, iv: iv.to_vec(), data: b"one".to_vec() };
+            Ok(vec![Item::EncryptedKey(EncryptedKey::WithHeaders(key))])
+        };
+        let read = |headers: &str| read_all(section(headers).as_bytes());
+        assert_eq!(read("DEK-Info: AES-128-CBC,00ffA0\n"), key("AES-128-CBC", &[0, 0xff, 0xa0]));
+        assert_eq!(read("DEK-Info:des-ede3-cbc, 01\n"), key("DES-EDE3-CBC", &[1]));
+        for (headers, fault) in [
+            ("", HeaderFault::NotOneDekInfo),
+            ("DEK-Info: AES-128-CBC,00\nDEK-Info: AES-128-CBC,00\n", HeaderFault::NotOneDekInfo),
+            ("DEK-Info: ,00\n", HeaderFault::Cipher),
+            ("DEK-Info: \x1b[1m,00\n", HeaderFault::Cipher),
+            ("DEK-Info: x\n", HeaderFault::InitializationVector),
+            ("DEK-Info: AES-128-CBC,0\n", HeaderFault::InitializationVector),
+            ("DEK-Info: AES-128-CBC,+1\n", HeaderFault::InitializationVector),
+        ] {
+            assert_eq!(read(headers), Err(PemError::Headers { line: 1, fault }), "{headers}");
+        }
+        // A certificate is never encrypted, and Kubernetes ignores one with header lines.
+        let certificate = section("").replace("RSA PRIVATE KEY", "CERTIFICATE");
+        assert!(matches!(read_all(certificate.as_bytes()), Err(PemError::Damaged(_))));
     }
 }

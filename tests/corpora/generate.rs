@@ -161,6 +161,10 @@ fn pem(lab: &Lab, files: &mut Files) {
     put(files, "pem/pkcs8.pem", &openssl(&["genpkey", "-algorithm", "ed25519"]));
     put(files, "pem/sec1.pem", &openssl(&["ecparam", "-name", "prime256v1", "-genkey"]));
     put(files, "pem/encrypted.pem", &openssl(&["genpkey", "-algorithm", "ed25519", "-aes256", "-pass", "pass:x"]));
+    lab.write("sec1.key", &String::from_utf8_lossy(&files["pem/sec1.pem"]));
+    let with_headers = |cipher| openssl(&["ec", cipher, "-in", &path(lab, "sec1.key"), "-passout", "pass:x"]);
+    put(files, "pem/headers-aes.pem", &with_headers("-aes256"));
+    put(files, "pem/headers-3des.pem", &with_headers("-des3"));
     let csr = ["req", "-new", "-key", &path(lab, "some.key"), "-subj", "/CN=x"];
     put(files, "pem/request.pem", &openssl(&csr));
     put(files, "pem/no-end.pem", crt.split_at(crt.len() - 10).0.as_bytes());

@@ -329,7 +329,7 @@ pub(super) fn check_passphrase(layout: &Layout, protection: &KeyProtection) -> R
     let KeyProtection::Passphrase(passphrase) = protection else { return Ok(()) };
     for role in CaRole::ALL {
         let Some(text) = ca::key_text(&layout.root_key(role))? else { continue };
-        if matches!(CaKey::from_pem_with(&text, Some(passphrase)), Err(KeyError::WrongPassphrase)) {
+        if matches!(CaKey::read(&text, Some(passphrase)), Err(KeyError::WrongPassphrase)) {
             return Err(CreateCaError::OtherPassphrase(layout.root_key(role)).into());
         }
     }

@@ -20,8 +20,8 @@ use crate::pki::issuer::{IssueError, Issuer};
 use crate::pki::key::KeyError;
 use crate::pki::lint::{ca_violations, own_root_violations};
 use crate::pki::local_key::LocalKey;
+use crate::pki::material::{self, MaterialError};
 use crate::pki::passphrase::Passphrase;
-use crate::pki::pem::{self, PemError};
 use crate::pki::signing_key::SigningKey;
 use crate::pki::violation::Violation;
 use crate::sanitize::sanitized;
@@ -51,13 +51,13 @@ pub struct ImportOptions {
 /// Errors of importing a CA.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportCaError {
-    /// A file is not PEM.
+    /// A file has no certificates in a form that is read.
     #[error("{} has no usable certificates", path.display())]
-    Pem {
+    Form {
         /// The file.
         path: PathBuf,
         /// The reason.
-        source: PemError,
+        source: MaterialError,
     },
     /// A certificate cannot be parsed.
     #[error("{} has a malformed certificate", path.display())]
@@ -83,9 +83,9 @@ pub enum ImportCaError {
         /// The rules that it breaks.
         violations: Vec<Violation>,
     },
-    /// The CA's key is of a kind that clusterctl cannot sign with.
-    #[error("{} has a key that clusterctl cannot sign with: {kind}", path.display())]
-    UnsupportedKey {
+    /// The CA's key is in a file, and longer than clusterctl signs with.
+    #[error("{} has a key that is too long for clusterctl to sign with: {kind}", path.display())]
+    LongKey {
         /// The file of the certificate.
         path: PathBuf,
         /// The kind of its key.
@@ -172,6 +172,8 @@ pub enum CaWarningKind {
     Violation(Violation),
     /// It may not sign CRLs.
     NoCrlSign,
+    /// The file of its key is encrypted so weakly that passphrases are tried quickly.
+    WeakKeyEncryption,
 }
 
 /// The result of an import.
@@ -296,7 +298,11 @@ impl ImportPlan<'_> {
             }
         };
         ca::add(&env.layout, &ca, pem.as_ref().map(|pem| pem.as_str()), &env.audit())?;
-        Ok(report(&ca, cluster, protection, env))
+        let key = match key {
+            ImportedKey::Held => None,
+            ImportedKey::File(key) => Some(key),
+        };
+        Ok(report(&ca, key, cluster, protection, env))
     }
 }
 
@@ -322,7 +328,7 @@ pub(super) fn read_ca(
 ) -> Result<CaCertificate, Error> {
     let mut certificates = read(path, "certificate of the CA")?.into_iter();
     let Some(certificate) = certificates.next() else {
-        return Err(ImportCaError::Pem { path: path.to_owned(), source: PemError::Nothing }.into());
+        return Err(ImportCaError::Form { path: path.to_owned(), source: MaterialError::NoCertificate }.into());
     };
     let mut others: Vec<Certificate> = certificates.collect();
     if let Some(chain) = chain {
@@ -343,11 +349,6 @@ pub(super) fn read_ca(
     if !violations.is_empty() {
         return Err(ImportCaError::CannotSign { path: path.to_owned(), violations }.into());
     }
-    if let kind @ PublicKeyKind::Rsa(bits) = &ca.certificate().key
-        && *bits > LONGEST_RSA
-    {
-        return Err(ImportCaError::UnsupportedKey { path: path.to_owned(), kind: kind.to_string() }.into());
-    }
     Ok(ca)
 }
 
@@ -362,8 +363,13 @@ pub(super) fn open_key(
     passphrase: Option<&Passphrase>,
     env: &Env,
 ) -> Result<CaKey, ImportCaError> {
+    if let kind @ PublicKeyKind::Rsa(bits) = &ca.certificate().key
+        && *bits > LONGEST_RSA
+    {
+        return Err(ImportCaError::LongKey { path: certificate.to_owned(), kind: kind.to_string() });
+    }
     let failed = |source| ImportCaError::Key { path: key.to_owned(), source };
-    let read = CaKey::from_pem_with(text, passphrase).map_err(failed)?;
+    let read = CaKey::read(text, passphrase).map_err(failed)?;
     let opened = read.open().map_err(failed)?;
     check_key_of(ca, certificate, Box::new(opened), env)?;
     Ok(read)
@@ -418,14 +424,20 @@ pub(in crate::app) fn read_for_rotation(
 }
 
 /// Describes a CA that was imported.
-pub(super) fn report(ca: &CaCertificate, cluster: &Cluster, protection: &KeyProtection, env: &Env) -> ImportReport {
+pub(super) fn report(
+    ca: &CaCertificate,
+    key: Option<&CaKey>,
+    cluster: &Cluster,
+    protection: &KeyProtection,
+    env: &Env,
+) -> ImportReport {
     let storage = KeyStorage::of(cluster, ca.role(), protection);
     ImportReport {
         ca: created(&env.layout, ca.role(), ca.certificate(), storage),
         key: ca.certificate().key.to_string(),
         root: ca.root().subject.text.clone(),
         chain: ca.chain().iter().map(|certificate| certificate.subject.text.clone()).collect(),
-        warnings: warnings(ca, env),
+        warnings: warnings(ca, key, env),
         missing: CaRole::ALL.into_iter().filter(|role| !files::exists(&env.layout.root_certificate(*role))).collect(),
     }
 }
@@ -448,18 +460,21 @@ fn check_role(layout: &Layout, role: CaRole) -> Result<(), Error> {
 
 fn read(path: &Path, what: &'static str) -> Result<Vec<Certificate>, Error> {
     let text = input::read_named(path, LIMIT, what)?;
-    let ders = pem::certificates(&text).map_err(|source| ImportCaError::Pem { path: path.to_owned(), source })?;
+    let ders = material::certificates(&text).map_err(|source| ImportCaError::Form { path: path.to_owned(), source })?;
     let parse =
         |der| Certificate::from_der(der).map_err(|source| ImportCaError::Certificate { path: path.to_owned(), source });
     Ok(ders.into_iter().map(parse).collect::<Result<_, _>>()?)
 }
 
-fn warnings(ca: &CaCertificate, env: &Env) -> Vec<CaWarning> {
+fn warnings(ca: &CaCertificate, key: Option<&CaKey>, env: &Env) -> Vec<CaWarning> {
     let mut warnings = Vec::new();
     let mut warn = |certificate: &Certificate, kind| {
         warnings.push(CaWarning { subject: certificate.subject.text.clone(), kind });
     };
     let certificate = ca.certificate();
+    if key.is_some_and(CaKey::is_weakly_encrypted) {
+        warn(certificate, CaWarningKind::WeakKeyEncryption);
+    }
     let lacks_crl_sign = !certificate.can_sign_crls();
     if lacks_crl_sign {
         warn(certificate, CaWarningKind::NoCrlSign);

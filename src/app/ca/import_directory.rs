@@ -230,7 +230,9 @@ impl DirectoryPlan<'_> {
         ca::import_all(&env.layout, &roles, &service_account_key, &env.audit())?;
         let trusted = cas.iter().filter(|found| found.state == CaState::Trusted);
         Ok(DirectoryReport {
-            cas: active.iter().map(|found| report(&found.ca, cluster, protection, env)).collect(),
+            cas: (active.iter().zip(keys))
+                .map(|(found, key)| report(&found.ca, Some(key), cluster, protection, env))
+                .collect(),
             trusted: trusted.map(|found| found.ca.certificate().subject.text.clone()).collect(),
             service_account_key: service_account_key.fingerprint(),
         })

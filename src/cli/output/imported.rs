@@ -137,5 +137,9 @@ fn words(kind: &CaWarningKind) -> String {
         CaWarningKind::Violation(Violation::Extension(name)) => format!("it has no {name}"),
         CaWarningKind::Violation(violation) => violation.to_string(),
         CaWarningKind::NoCrlSign => "its key usage lacks cRLSign, so that it cannot sign CRLs".to_owned(),
+        CaWarningKind::WeakKeyEncryption => "the file from which its key was read is weakly encrypted (one round of MD5, as openssl \
+                                             before PKCS#8): passphrases are tried quickly. Delete that file and copies of it as \
+                                             soon as the cluster directory has a backup"
+            .to_owned(),
     }
 }

@@ -3,13 +3,12 @@
 use crate::app::ca::{ImportCaError, RenewCaError};
 use crate::pki::ca_certificate::CaCertificateError;
 use crate::pki::key::KeyError;
-use crate::pki::pem::PemError;
 use crate::pki::violation::{COMPARE_CLOCKS, Violation};
 
 pub(super) fn words(error: &ImportCaError) -> String {
     let text = match error {
-        ImportCaError::Pem { .. } | ImportCaError::Certificate { .. } => {
-            "name a PEM file with the CA's certificate; openssl x509 -inform der -in FILE converts one from DER"
+        ImportCaError::Form { .. } | ImportCaError::Certificate { .. } => {
+            "name a file with the CA's certificate, PEM or DER"
         }
         ImportCaError::Path { source: CaCertificateError::NoParent { .. }, .. } => {
             "name the certificates above it, with the root, in a PEM file: --chain FILE"
@@ -19,7 +18,11 @@ pub(super) fn words(error: &ImportCaError) -> String {
             "name the key of this certificate; openssl pkey -in KEY -pubout and openssl x509 -in CERT -noout -pubkey print \
              the same for both"
         }
-        ImportCaError::Path { .. } | ImportCaError::CannotSign { .. } | ImportCaError::UnsupportedKey { .. } => {
+        ImportCaError::LongKey { .. } => {
+            "clusterctl signs with RSA keys of up to 4096 bits; a longer one signs in a token or with a program that \
+             cluster.yaml names (signers), without --key"
+        }
+        ImportCaError::Path { .. } | ImportCaError::CannotSign { .. } => {
             "import another CA, or make new ones with: clusterctl init-ca"
         }
         ImportCaError::Key { source, .. } => key(source),
@@ -70,11 +73,17 @@ fn key(error: &KeyError) -> &'static str {
         KeyError::PassphraseNeeded | KeyError::WrongPassphrase => {
             "give its passphrase with --key-passphrase-file FILE or CLUSTERCTL_KEY_PASSPHRASE, or run on a terminal"
         }
-        KeyError::Pem(PemError::OldEncryption) | KeyError::Encryption(_) => {
-            "convert it to PKCS #8: openssl pkcs8 -topk8 -in OLD.key -out NEW.key"
+        KeyError::Encryption(_) => {
+            "convert it to PKCS #8: openssl pkcs8 -topk8 -in OLD.key -out NEW.key (DES and RC2 need -provider legacy \
+             -provider default)"
         }
-        KeyError::Pem(_) | KeyError::NoKey | KeyError::Damaged => "name a PEM file with the CA's private key",
-        KeyError::Foreign => "a CA's key is RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519",
+        KeyError::Pkcs12 => "write the key as PEM: openssl pkcs12 -in FILE -nocerts -out NEW.key",
+        KeyError::Pem(_)
+        | KeyError::Form(_)
+        | KeyError::NoKey
+        | KeyError::Damaged
+        | KeyError::InitializationVector { .. } => "name a file with the CA's private key, PEM or DER",
+        KeyError::Foreign => "a CA's key in a file is RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519",
         KeyError::NoRandomness => "try again when the system provides random numbers",
     }
 }
