@@ -213,7 +213,7 @@ pub struct Condition {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// clusterctl does not act for the signer.
-    #[error("spec.signerName: {0:?} is not supported here")]
+    #[error("spec.signerName: \"{0}\" is not supported here")]
     UnknownSigner(String),
     /// The request is larger than the limit.
     #[error("spec.request: it has {0} bytes, at most {MAX_REQUEST} are accepted")]
@@ -234,10 +234,10 @@ pub enum Refusal {
     #[error("spec.request: {0}")]
     Unproven(RequestError),
     /// The common name is not the account of a host.
-    #[error("spec.request: the common name {0:?} is not the account of a host")]
+    #[error("spec.request: the common name \"{0}\" is not the account of a host")]
     NoHost(String),
     /// The host in the common name is not valid.
-    #[error("spec.request: the host {name:?} is not valid: {error}")]
+    #[error("spec.request: the host \"{name}\" is not valid: {error}")]
     InvalidHost {
         /// The host.
         name: String,

@@ -7,26 +7,20 @@ use zeroize::Zeroizing;
 
 use super::fingerprint::Fingerprint;
 use super::key::{EC, P256, P384, PrivateKey};
+use super::key_names;
 use super::key_pair::KeyPair;
 use super::pem::{KeyForm, Secret};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-/// The names of curves. Those that clusterctl generates are included, because a damaged key is named by its curve.
-const CURVES: [(ObjectIdentifier, &str); 5] = [
-    (P256, "ecdsa-p256, damaged"),
-    (P384, "ecdsa-p384, damaged"),
-    (ObjectIdentifier::new_unwrap("1.3.132.0.35"), "ecdsa-p521"),
-    (ObjectIdentifier::new_unwrap("1.3.132.0.33"), "ecdsa-p224"),
-    (ObjectIdentifier::new_unwrap("1.3.132.0.10"), "secp256k1"),
+/// The curves that a key of RFC 5915 is searched for.
+const CURVES: [ObjectIdentifier; 5] = [
+    P256,
+    P384,
+    ObjectIdentifier::new_unwrap("1.3.132.0.35"),
+    ObjectIdentifier::new_unwrap("1.3.132.0.33"),
+    ObjectIdentifier::new_unwrap("1.3.132.0.10"),
 ];
-/// Algorithms that Kubernetes does not support for certificates.
-const OTHERS: [(ObjectIdentifier, &str); 5] = [
-    (ObjectIdentifier::new_unwrap("1.3.101.110"), "X25519"),
-    (ObjectIdentifier::new_unwrap("1.3.101.112"), "ed25519, damaged"),
-    (ObjectIdentifier::new_unwrap("1.3.101.113"), "Ed448"),
-    (ObjectIdentifier::new_unwrap("1.2.840.10040.4.1"), "DSA"),
-    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10"), "RSA-PSS"),
-];
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// The facts about a private key that may be shown: its kind and its public half.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,28 +58,32 @@ fn foreign_kind(form: KeyForm, der: &[u8]) -> String {
     let known = || match form {
         KeyForm::Pkcs1 => rsa_bits(der).map(|bits| format!("RSA {bits}")),
         KeyForm::Sec1 => {
-            let curve = CURVES.iter().find(|(oid, _)| {
-                oid.to_der().is_ok_and(|curve| der.windows(curve.len()).any(|window| window == curve))
-            });
-            curve.map(|(_, name)| (*name).to_owned())
+            let curve = CURVES
+                .into_iter()
+                .find(|oid| oid.to_der().is_ok_and(|curve| der.windows(curve.len()).any(|window| window == curve)));
+            curve.map(curve_name)
         }
         KeyForm::Pkcs8 => {
             let info = PrivateKeyInfoRef::from_der(der).ok()?;
             let oid = info.algorithm.oid;
             Some(match info.algorithm.parameters_oid() {
-                Ok(curve) if oid == EC => {
-                    let named = CURVES.iter().find(|(oid, _)| *oid == curve);
-                    named.map_or_else(|| format!("EC on the curve {curve}"), |(_, name)| (*name).to_owned())
-                }
+                Ok(curve) if oid == EC => curve_name(curve),
                 _ if oid == RSA => format!("RSA {}", rsa_bits(info.private_key.as_bytes())?),
-                _ => {
-                    let named = OTHERS.iter().find(|(other, _)| *other == oid);
-                    named.map_or_else(|| format!("the algorithm {oid}"), |(_, name)| (*name).to_owned())
-                }
+                _ if oid == ED25519 => "ed25519, damaged".to_owned(),
+                _ => key_names::of_algorithm(&oid.to_string()),
             })
         }
     };
     known().unwrap_or_else(|| "a kind that is not known here, or damaged".to_owned())
+}
+
+/// Returns the name of an EC key that ring does not open. One on a curve of clusterctl's keys is damaged.
+fn curve_name(curve: ObjectIdentifier) -> String {
+    match curve {
+        P256 => "ecdsa-p256, damaged".to_owned(),
+        P384 => "ecdsa-p384, damaged".to_owned(),
+        other => key_names::of_curve(&other.to_string()),
+    }
 }
 
 /// Returns the length of the modulus, the second number of an `RSA PRIVATE KEY` (RFC 8017 A.1.2).

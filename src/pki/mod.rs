@@ -22,6 +22,7 @@ pub mod key;
 mod key_encryption;
 mod key_error;
 pub mod key_facts;
+mod key_names;
 mod key_pair;
 pub mod known_hosts;
 pub mod lint;

@@ -5,14 +5,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use x509_parser::asn1_rs::Oid;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, ParsedExtension};
-use x509_parser::oid_registry::{
-    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
-};
+use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_SIG_ED25519};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use super::fields::{BasicConstraints, CertificateError, KeyUsage, Name, PublicKeyKind, SignatureKind, SubjectAltName};
 use super::fingerprint::hex;
+use super::key_names;
 use crate::cluster::key_kind::KeyKind;
 
 #[derive(Default)]
@@ -158,15 +157,17 @@ pub(super) fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> PublicKeyKind {
         PublicKeyKind::Supported(KeyKind::EcdsaP256)
     } else if on_curve(&OID_NIST_EC_P384) {
         PublicKeyKind::Supported(KeyKind::EcdsaP384)
-    } else if on_curve(&OID_NIST_EC_P521) {
-        PublicKeyKind::Other("ecdsa-p521".to_owned())
     } else if *algorithm == OID_SIG_ED25519 {
         PublicKeyKind::Supported(KeyKind::Ed25519)
     } else if let Ok(PublicKey::RSA(rsa)) = spki.parsed() {
         PublicKeyKind::Rsa(bits(rsa.modulus))
     } else {
-        let oid = algorithm.to_id_string();
-        PublicKeyKind::Other(ml_dsa(&oid).map_or(oid, str::to_owned))
+        let is_ec = *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY;
+        PublicKeyKind::Other(match curve.filter(|_| is_ec) {
+            Some(curve) => key_names::of_curve(&curve.to_id_string()),
+            None if is_ec => "EC without the name of its curve".to_owned(),
+            None => key_names::of_algorithm(&algorithm.to_id_string()),
+        })
     }
 }
 

@@ -84,7 +84,7 @@ impl ExpectedDenials {
         }
         let mut words = self.certificates.iter().flat_map(|one| one.whose.iter().chain(&one.revoked));
         match words.find(|text| text.is_empty() || text.len() > MAX_DESCRIPTION_BYTES || sanitized(text) != **text) {
-            Some(text) => Err(format!("{:?} is not a name", sanitized(text))),
+            Some(text) => Err(format!("\"{}\" is not a name", sanitized(text))),
             None => Ok(()),
         }
     }

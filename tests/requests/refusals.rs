@@ -90,13 +90,20 @@ fn keys_that_are_weak_or_of_others_or_revoked_are_refused() {
     let curve = csr(&lab, "curve", &curve, "/CN=on");
     let k256 = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1", "-nodes"];
     let k256 = csr(&lab, "k256", &k256, "/CN=on");
-    for file in [&weak, &curve, &k256] {
+    let unnamed = csr(&lab, "unnamed", &["-newkey", "ed448", "-nodes"], "/CN=on");
+    let pss = csr(&lab, "pss", &["-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048", "-nodes"], "/CN=on");
+    for (file, name) in
+        [(&weak, "RSA 1024"), (&curve, "ecdsa-p521"), (&k256, "secp256k1"), (&unnamed, "Ed448"), (&pss, "RSA-PSS")]
+    {
         let found = problems(&lab, file);
-        assert!(
-            matches!(found[..], [RequestProblem::Unproven(RequestError::WeakKey(_) | RequestError::Unverifiable(_))]),
-            "{file}: {found:?}"
-        );
+        let [RequestProblem::Unproven(RequestError::WeakKey(kind))] = &found[..] else { panic!("{file}: {found:?}") };
+        assert!(kind.starts_with(name), "{file}: {kind}");
     }
+    // An ordinary RSA key may sign its request by PSS.
+    let padding =
+        ["-newkey", "rsa:2048", "-nodes", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"];
+    let by_pss = csr(&lab, "by-pss", &padding, "/CN=on");
+    lab.good(&["sign", "--host", "on", "--profile", "kubelet-server", "--dry-run", &by_pss]);
     // The keys of another node, of the same node's other certificate, of a master, and of a CA.
     let request_of = |path: &str| {
         let (key, out) = (lab.path(path).display().to_string(), lab.path("x.csr").display().to_string());
@@ -275,7 +282,22 @@ fn requests_of_unknown_hosts_and_for_unknown_profiles_are_refused_together() {
     );
     // A master's certificates are not signed by request.
     let found = refused(&lab, Some("master-1"), Some(Profile::KubeletServer), &[&plain]);
-    assert!(matches!(found[0].problems[..], [RequestProblem::UnknownHost { .. }, ..]), "{found:?}");
+    assert!(
+        matches!(&found[0].problems[..], [RequestProblem::Master(name)] if name.as_str() == "master-1"),
+        "{found:?}"
+    );
+    let masters = csr(&lab, "masters", &EC, "/O=system:nodes/CN=system:node:master-1");
+    let found = refused(&lab, None, Some(Profile::KubeletServer), &[&masters]);
+    assert!(matches!(found[0].problems[..], [RequestProblem::Master(_)]), "{found:?}");
+    let ran = lab.run(&["sign", "--profile", "kubelet-server", &masters]);
+    assert!(ran.status == 3 && ran.err.contains("clusterctl issue-master master-1"), "{ran}");
+    let other = csr(&lab, "other", &EC, "/CN=database");
+    let ran = lab.run(&["sign", "--profile", "kubelet-server", &other]);
+    assert!(ran.status == 3 && ran.err.contains("--host HOST"), "{ran}");
+    // A control character is escaped, and once.
+    let escape = csr(&lab, "escape", &EC, "/CN=\u{1b}[31mon");
+    let ran = lab.run(&["sign", "--profile", "kubelet-server", &escape]);
+    assert!(ran.status == 3 && ran.err.contains("\"\\u{1b}[31mon\""), "{ran}");
     // Twice the same key, and twice the same certificate.
     request(&lab, "on");
     let found = refused(&lab, None, None, &["on.request", "on.request"]);

@@ -10,17 +10,15 @@ use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::revoke::check_ledger_is_current;
 use crate::app::sign::RequestProblem;
-use crate::app::sign::judge::{Records, problems_of, spec_of};
+use crate::app::sign::judge::{Records, problems_of, spec_of, unknown};
 use crate::cluster::enrolment::{Enrolment, Policy, RequestKind};
 use crate::cluster::profile::{CertificateSpec, Profile};
-use crate::cluster::similar::nearest;
 use crate::cluster::spec::Cluster;
 use crate::enrol::policy::review::{PastCertificate, Review};
 use crate::enrol::request::{EnrolmentRequest, SignerName};
 use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::reason::Reason;
-use crate::sanitize::sanitized;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
@@ -112,8 +110,7 @@ impl Judge {
         let content = &request.content;
         let name = content.host.as_str();
         let Some(host) = self.cluster.node(name) else {
-            let similar = nearest(name, self.cluster.nodes.iter().map(|host| host.name.as_str())).map(str::to_owned);
-            return Ok(Inventory::Unknown(RequestProblem::UnknownHost { name: sanitized(name), similar }));
+            return Ok(Inventory::Unknown(unknown(name, &self.cluster)));
         };
         let Some(spec) = spec_of(&self.cluster, host, content.profile()) else {
             return Ok(Inventory::Refused(vec![RequestProblem::NoProfile]));

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::cluster::name::HostName;
+
 /// The remedy for a request that cannot be made or signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
@@ -19,6 +21,10 @@ pub enum Remedy {
     NameAnotherFile,
     /// Generate a new key on the host.
     MakeNewKey,
+    /// Add the host to the cluster file, or name the one that the request is for.
+    AddHost,
+    /// Issue the certificates of a master.
+    IssueMaster(HostName),
     /// Name the host and the profile.
     NameHostAndProfile,
     /// Correct the request, or the cluster file.

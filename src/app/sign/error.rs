@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use time::OffsetDateTime;
 
 use crate::app::issue::CredentialName;
-use crate::app::package;
 use crate::app::remedy::Remedy;
 use crate::app::request::{self, StatementError};
 use crate::cluster::duration::stamp;
@@ -53,24 +52,27 @@ pub enum RequestProblem {
     #[error("it names no host")]
     NoHost,
     /// The cluster file has no node of this name.
-    #[error("the cluster file has no node called {name:?}")]
+    #[error("the cluster file has no node called \"{name}\"")]
     UnknownHost {
         /// The name.
         name: String,
         /// The most similar name that the cluster file has.
         similar: Option<String>,
     },
+    /// The host is a master, whose certificates are issued without a request.
+    #[error("{0} is a master in the cluster file, and only requests of nodes are signed")]
+    Master(HostName),
     /// Neither the request nor a flag determines the profile.
     #[error("it does not say whether it is for kubelet-client or kubelet-server")]
     NoProfile,
     /// It asks for another user name.
-    #[error("it asks for the user name {0:?}")]
+    #[error("it asks for the user name \"{0}\"")]
     OtherUser(String),
     /// It asks for another group.
-    #[error("it asks for the group {0:?}")]
+    #[error("it asks for the group \"{0}\"")]
     OtherGroup(String),
     /// It asks for a name or an address that the cluster file does not have for the host.
-    #[error("it asks for the name {0:?}, which the cluster file does not have for this host")]
+    #[error("it asks for the name \"{0}\", which the cluster file does not have for this host")]
     OtherName(String),
     /// It asks for a usage that the profile does not have.
     #[error("it asks for the usage {usage}, which {} does not have", profile.policy().name)]
@@ -214,8 +216,15 @@ impl SignError {
         });
         match unknown {
             Some(Some(similar)) => return Remedy::DidYouMean(similar),
-            Some(None) => return Remedy::Package(package::Remedy::AddHost),
+            Some(None) => return Remedy::Request(request::Remedy::AddHost),
             None => {}
+        }
+        let master = refused.iter().flat_map(|one| &one.problems).find_map(|one| match one {
+            RequestProblem::Master(name) => Some(name.clone()),
+            _ => None,
+        });
+        if let Some(master) = master {
+            return Remedy::Request(request::Remedy::IssueMaster(master));
         }
         let has = |is: fn(&RequestProblem) -> bool| refused.iter().flat_map(|one| &one.problems).any(is);
         if has(RequestProblem::is_of_key) {

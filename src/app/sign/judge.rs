@@ -120,7 +120,11 @@ fn named_host(request: &CertificateRequest) -> Option<String> {
     Some(bare.unwrap_or(name).to_owned())
 }
 
-fn unknown(name: &str, cluster: &Cluster) -> RequestProblem {
+/// Returns why a request of a host that is no node of the cluster file is refused.
+pub(in crate::app) fn unknown(name: &str, cluster: &Cluster) -> RequestProblem {
+    if let Some(master) = cluster.masters.iter().find(|master| master.name.as_str() == name) {
+        return RequestProblem::Master(master.name.clone());
+    }
     let similar = nearest(name, cluster.nodes.iter().map(|host| host.name.as_str())).map(str::to_owned);
     RequestProblem::UnknownHost { name: sanitized(name), similar }
 }

@@ -19,6 +19,13 @@ pub(super) fn words(remedy: &Remedy) -> String {
         }
         Remedy::NameAnotherFile => "name another file with --out".to_owned(),
         Remedy::MakeNewKey => "move that key away on its host, and make a new one: clusterctl request HOST".to_owned(),
+        Remedy::AddHost => {
+            "add it to the nodes in cluster.yaml, or name the host that the request is for: clusterctl sign --host HOST FILE"
+                .to_owned()
+        }
+        Remedy::IssueMaster(master) => {
+            format!("a master's certificates are issued with their keys, in the cluster directory: clusterctl issue-master {master}")
+        }
         Remedy::NameHostAndProfile => "name them: clusterctl sign --host HOST --profile kubelet-server FILE".to_owned(),
         Remedy::CorrectRequest => "make the request again: clusterctl request HOST. What a certificate may have is in cluster.yaml".to_owned(),
     }

@@ -119,13 +119,13 @@ pub enum AnswerError {
     #[error("its answer cannot be read: {0}")]
     Malformed(String),
     /// It is of another kind.
-    #[error("its answer is of the kind {0:?}")]
+    #[error("its answer is of the kind \"{0}\"")]
     OtherKind(String),
     /// Its verdict is not one of the four.
-    #[error("its verdict {0:?} is none of approve, deny, queue and retry")]
+    #[error("its verdict \"{0}\" is none of approve, deny, queue and retry")]
     Verdict(String),
     /// Its validity is not a lifetime.
-    #[error("its validity {0:?} is not a lifetime, for example 12h or 30d")]
+    #[error("its validity \"{0}\" is not a lifetime, for example 12h or 30d")]
     Validity(String),
 }
 

@@ -41,7 +41,7 @@ impl Failed {
     }
 
     pub(in crate::server) fn not_found(what: &str, name: &str) -> Self {
-        let message = format!("{what} {:?} not found", sanitized(name));
+        let message = format!("{what} \"{}\" not found", sanitized(name));
         Self { name: Some(sanitized(name)), ..Self::new(StatusCode::NOT_FOUND, "NotFound", message) }
     }
 
@@ -68,13 +68,13 @@ impl Failed {
     }
 
     pub(in crate::server) fn media_type(found: &str) -> Self {
-        let message = format!("the media type {:?} is not supported here", sanitized(found));
+        let message = format!("the media type \"{}\" is not supported here", sanitized(found));
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 
     pub(in crate::server) fn invalid(name: &str, field: &str, message: impl Into<String>) -> Self {
         let message = message.into();
-        let text = format!("CertificateSigningRequest.{GROUP} {:?} is invalid: {message}", sanitized(name));
+        let text = format!("CertificateSigningRequest.{GROUP} \"{}\" is invalid: {message}", sanitized(name));
         Self {
             name: Some(sanitized(name)),
             causes: vec![(field.to_owned(), message)],
