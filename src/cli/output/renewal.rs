@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::reasons;
+use super::{reasons, revocation};
 use crate::app::admin::AdminReport;
 use crate::app::count::{certificates, counted};
 use crate::app::issue::PlannedCertificate;
@@ -39,7 +39,10 @@ pub(crate) fn show_plan(plan: &RenewPlan<'_>, is_dry_run: bool, output: OutputFo
     screen.step(match plan.is_empty() {
         true if !to_request.is_empty() => "nothing can be renewed here: hosts have to send new requests".to_owned(),
         true => "nothing is due".to_owned(),
-        false => format!("would renew {}; nothing was changed", certificates(planned.len() + plan.admins().len())),
+        false => {
+            let crls = plan.renews_crls().then(|| "the CRLs".to_owned());
+            format!("would renew {}; nothing was changed", renewed(planned.len() + plan.admins().len(), crls))
+        }
     });
 }
 
@@ -64,7 +67,13 @@ pub(crate) fn show(report: &RenewReport, output: OutputFormat, screen: &mut Scre
     for path in files(report).unwrap_or_default() {
         screen.answer(path.display());
     }
-    screen.step(format_args!("renewed {}", certificates(report.certificates.len() + report.admins.len())));
+    let next_update = report.crls.as_ref().and_then(|crls| crls.next_update);
+    let crls = next_update.map(|time| format!("the CRLs, which expire at {}", stamp(time)));
+    screen.step(format_args!("renewed {}", renewed(report.certificates.len() + report.admins.len(), crls)));
+    if let Some(crls) = &report.crls {
+        crls.advice.iter().for_each(|advice| revocation::show_advice(*advice, screen));
+        revocation::show_learnt(&crls.learnt, screen);
+    }
     if !report.admins.is_empty() {
         screen.step(
             "give each kubeconfig only to its administrator; the old one is valid until it expires or is revoked",
@@ -77,6 +86,15 @@ pub(crate) fn show(report: &RenewReport, output: OutputFormat, screen: &mut Scre
             0..=NAMED => format!("Next: clusterctl bundle {}   (and deliver)", names.join(" ")),
             count => format!("Next: clusterctl bundle --all   (and deliver to {})", counted(count, "host")),
         });
+    }
+}
+
+/// Returns what is renewed: certificates, CRLs or both.
+fn renewed(count: usize, crls: Option<String>) -> String {
+    match crls {
+        Some(crls) if count == 0 => crls,
+        Some(crls) => format!("{} and {crls}", certificates(count)),
+        None => certificates(count),
     }
 }
 
