@@ -91,14 +91,33 @@ const FOREIGN_COMMANDS: &[(&[&str], &str)] = &[
     (&["bundle-verify", "prove", "connect", "healthcheck"], STATUS),
     (&["rbac", "rights"], "to write or print the accounts' rights: clusterctl policy, clusterctl policy --check"),
     (&["completion", "complete"], "to print a shell's completions: clusterctl completions bash"),
+    (&["describe"], "to describe a host, a certificate, a key, a kubeconfig or a bundle: clusterctl show HOST or FILE"),
+    (&["generate", "gen"], ISSUE),
+    (
+        &["move", "mv", "migrate"],
+        "to move the cluster directory to another machine: clusterctl backup FILE, and clusterctl restore FILE there",
+    ),
+    (
+        &["config", "configure", "settings"],
+        "settings are in cluster.yaml: clusterctl init writes it, clusterctl explain describes its keys, clusterctl validate checks it",
+    ),
     (&["docs"], "to write the man pages: clusterctl man DIR"),
 ];
 
 /// Commands of Cluster API's `clusterctl` that this one does not have.
-const CLUSTER_API_COMMANDS: &[&str] =
-    &["generate", "describe", "move", "upgrade", "config", "alpha", "rollout", "topology"];
-/// Commands of Cluster API's `clusterctl` that also have a tip of their own.
-const SHARED_COMMANDS: &[&str] = &["delete", "get", "completion"];
+const CLUSTER_API_COMMANDS: &[&str] = &[
+    "generate",
+    "describe",
+    "move",
+    "upgrade",
+    "config",
+    "alpha",
+    "rollout",
+    "topology",
+    "delete",
+    "get",
+    "completion",
+];
 /// Flags of Cluster API's `clusterctl` that this one does not have.
 const CLUSTER_API_FLAGS: &[&str] = &[
     "--infrastructure",
@@ -156,15 +175,14 @@ pub fn improve(error: &mut clap::Error) {
 
 /// Returns the tip for a command of another program.
 fn of_command(word: &str) -> Option<String> {
-    if CLUSTER_API_COMMANDS.contains(&word) {
-        return Some(NOT_CLUSTER_API.to_owned());
-    }
     let lower = word.to_ascii_lowercase().replace('_', "-");
-    let (_, hint) = FOREIGN_COMMANDS.iter().find(|(words, _)| words.contains(&lower.as_str()))?;
-    Some(match SHARED_COMMANDS.contains(&word) {
-        true => format!("{hint} ({NOT_CLUSTER_API})"),
-        false => (*hint).to_owned(),
-    })
+    let hint = FOREIGN_COMMANDS.iter().find(|(words, _)| words.contains(&lower.as_str())).map(|(_, hint)| *hint);
+    match (hint, CLUSTER_API_COMMANDS.contains(&word)) {
+        (Some(hint), true) => Some(format!("{hint} ({NOT_CLUSTER_API})")),
+        (Some(hint), false) => Some(hint.to_owned()),
+        (None, true) => Some(NOT_CLUSTER_API.to_owned()),
+        (None, false) => None,
+    }
 }
 
 #[cfg(test)]
@@ -215,8 +233,22 @@ mod tests {
             "clusterctl init --infrastructure docker",
             "clusterctl move",
             "clusterctl init -i aws",
+            "clusterctl upgrade plan",
         ] {
             assert!(suggestions(line).is_some_and(|tip| tip.contains(NOT_CLUSTER_API)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_command_of_cluster_api_with_an_equivalent_here_also_names_that() {
+        for (word, named) in [
+            ("describe", "clusterctl show"),
+            ("generate", "clusterctl issue-node"),
+            ("move", "clusterctl backup"),
+            ("mv", "clusterctl backup"),
+            ("config", "cluster.yaml"),
+        ] {
+            assert!(suggestions(&format!("clusterctl {word}")).is_some_and(|tip| tip.contains(named)), "{word}");
         }
     }
 

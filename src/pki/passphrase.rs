@@ -49,6 +49,12 @@ pub enum PassphraseWeakness {
         /// Their number.
         different: usize,
     },
+    /// It repeats a short text.
+    #[error("it repeats a text of {characters} characters, but at least {SHORTEST} are needed")]
+    Repeated {
+        /// The number of characters of that text.
+        characters: usize,
+    },
     /// It follows the order of the keyboard, the alphabet or the digits.
     #[error("it follows the order of the keyboard, the alphabet or the digits")]
     Sequence,
@@ -69,6 +75,15 @@ fn is_sequence(text: &str) -> bool {
     let steps = letters.windows(2).filter(|pair| pair[0] == pair[1] || follows(pair[0], pair[1])).count();
     // A step in three leads from one run to the next.
     steps * 3 >= letters.len().saturating_sub(1) * 2
+}
+
+/// Returns the length of the shortest text whose repetition is this one; the last one may be cut. It is the length of
+/// the whole text if nothing is repeated.
+fn period(text: &str) -> usize {
+    let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
+    let length = letters.len();
+    let repeats = |period: &usize| letters[..length - period] == letters[*period..];
+    (1..=length / 2).find(repeats).unwrap_or(length)
 }
 
 /// A passphrase. It has neither `Clone` nor `Display`, and `Debug` does not show it.
@@ -108,6 +123,10 @@ impl Passphrase {
         let different = lower.chars().collect::<BTreeSet<char>>().len();
         if different < FEWEST {
             return Some(PassphraseWeakness::FewCharacters { different });
+        }
+        let characters = period(&lower);
+        if characters < SHORTEST {
+            return Some(PassphraseWeakness::Repeated { characters });
         }
         if is_sequence(&lower) {
             return Some(PassphraseWeakness::Sequence);
@@ -156,6 +175,9 @@ mod tests {
     fn what_is_tried_first_is_weak() {
         assert_eq!(weakness("elevenchars"), Some(PassphraseWeakness::Short { characters: 11 }));
         assert_eq!(weakness("abababababababab"), Some(PassphraseWeakness::FewCharacters { different: 2 }));
+        for (text, characters) in [("hunter2hunter2", 7), ("Hunter2 hunter2", 8), ("tr0ub4!tr0ub4!tr0u", 7)] {
+            assert_eq!(weakness(text), Some(PassphraseWeakness::Repeated { characters }), "{text}");
+        }
         for text in ["123456789012", "qwertyuiopasdf", "abcdefghijklmno", "Zyxwvutsrqponm"] {
             assert_eq!(weakness(text), Some(PassphraseWeakness::Sequence), "{text}");
         }
@@ -171,6 +193,8 @@ mod tests {
             "three in the morning",
             "Tr0ub4dor&3xyz",
             "9f8a2c7b4e1d",
+            "9f8a2c7b4e1d9f8a2c7b4e1d",
+            "hunter2 hunts twice",
             "\u{e4}\u{f6}\u{fc} drei Stra\u{df}en",
         ];
         for text in texts {
