@@ -93,6 +93,24 @@ fn a_reissued_kubeconfig_keeps_its_group_and_validity() {
 }
 
 #[test]
+fn a_kubeconfig_of_an_unknown_group_is_not_reissued_as_an_administrators() {
+    let lab = Lab::with_roots();
+    lab.good(&["issue-admin", "alice"]);
+    for content in ["damaged", "", "apiVersion: v1\nkind: Config\nclusters: []\nusers: []\n"] {
+        // The ledger has no certificate of this name.
+        lab.write("pki/admins/anna.conf", content);
+        let before = lab.snapshot();
+        let ran = lab.run(&["issue-admin", "anna", "--reissue"]);
+        assert!(ran.status == 3 && ran.err.contains("DIR/pki/admins/anna.conf"), "{content:?}: {ran}");
+        assert!(ran.err.contains("--approver"), "the flag that is missing is named: {ran}");
+        assert_eq!(lab.snapshot(), before, "nothing is issued");
+    }
+    let named = lab.good(&["issue-admin", "anna", "--approver", "--reissue"]);
+    assert!(named.err.contains("clusterctl:approvers"), "{named}");
+    lab.good(&["issue-admin", "bob", "--reissue"]);
+}
+
+#[test]
 fn an_administrator_cannot_have_the_name_of_a_host_or_component() {
     let lab = Lab::with_roots();
     let cluster = config::read(lab.read("cluster.yaml").as_bytes()).expect("a good file");

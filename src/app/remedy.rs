@@ -68,6 +68,8 @@ pub enum Remedy {
     ShortenBreakGlass,
     /// Use another name, or replace the kubeconfig.
     ReissueAdmin,
+    /// Reissue the kubeconfig by the flag of its group; for an administrator, remove it first.
+    NameAdminGroup,
     /// Reissue the kubeconfig by the flag of its group, or remove it first.
     KeepAdminGroup,
     /// The remedy of a finding of the audit.

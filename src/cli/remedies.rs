@@ -78,6 +78,9 @@ const LISTEN_ELSEWHERE: &str = "use another address with --listen, or stop the p
 const KEEP_ADMIN_GROUP: &str = "use the flag of its group (--break-glass, --approver, --signer, --announcer), or another NAME. \
     For another group, revoke the account (clusterctl revoke NAME) and remove the file first";
 
+const NAME_ADMIN_GROUP: &str = "use the flag of its group (--break-glass, --approver, --signer, --announcer). For an administrator, \
+    move the file away and run clusterctl issue-admin NAME without --reissue";
+
 pub(crate) fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {
         Remedy::Rotate(error) => rotate::words(error),
@@ -132,6 +135,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
              revoked"
                 .to_owned()
         }
+        Remedy::NameAdminGroup => NAME_ADMIN_GROUP.to_owned(),
         Remedy::KeepAdminGroup => KEEP_ADMIN_GROUP.to_owned(),
         Remedy::RemoveFromClusterFile => REMOVE_FROM_CLUSTER_FILE.to_owned(),
         Remedy::Request(remedy) => request::words(remedy),

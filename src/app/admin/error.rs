@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::kubeconfig::AdminFileError;
 use crate::app::Remedy;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};
@@ -30,6 +31,14 @@ pub enum AdminError {
     /// There is a kubeconfig of that name.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
+    /// The kubeconfig that would be replaced cannot be read, and the ledger has no certificate of that name.
+    #[error("{} cannot be read, and the ledger has no certificate of that name, so that its group is not known", path.display())]
+    UnknownGroup {
+        /// The kubeconfig.
+        path: PathBuf,
+        /// The reason.
+        source: AdminFileError,
+    },
     /// The kubeconfig that would be replaced is of another group, which has other rights.
     #[error("{} is of the group {present}, and would get {wanted}", path.display())]
     OtherGroup {
@@ -67,6 +76,7 @@ impl AdminError {
             Self::NameTaken { .. } => Some(Remedy::NameThePerson),
             Self::BreakGlassTooLong { .. } => Some(Remedy::ShortenBreakGlass),
             Self::Exists(_) => Some(Remedy::ReissueAdmin),
+            Self::UnknownGroup { .. } => Some(Remedy::NameAdminGroup),
             Self::OtherGroup { .. } => Some(Remedy::KeepAdminGroup),
         }
     }

@@ -140,6 +140,11 @@ pub fn plan<'a>(
         return Err(AdminError::Exists(path).into());
     }
     let present = if options.reissue { Present::find(&name, &path, &ledger)? } else { None };
+    if let (None, None, true) = (options.account, &present, files::exists(&path))
+        && let Err(source) = certificate_in(&path)
+    {
+        return Err(AdminError::UnknownGroup { path, source }.into());
+    }
     let account = account(options.account, present.as_ref(), &path)?;
     let validity = options.validity.or(present.map(|present| present.validity));
     let spec = spec(account, validity, &name, cluster)?;
