@@ -4,6 +4,7 @@ mod failures;
 
 use std::path::Path;
 
+use crate::support::encryption::age_key;
 use crate::support::live::Live;
 use crate::support::openssl::{GOOD, certificate};
 use crate::support::outside::needs;
@@ -168,4 +169,23 @@ fn keys_in_files_and_keys_elsewhere_are_used_side_by_side() {
     lab.good(&["issue-node", "--all", "--ca-passphrase-file", "passphrase"]);
     lab.good(&["bundle", "--all"]);
     lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn a_backup_says_which_keys_are_not_in_it_and_who_has_them() {
+    needs!("openssl", "age-keygen");
+    let lab = Lab::with(CLUSTER);
+    with_program(&lab, [P256, P384, P256]);
+    lab.good(&["init-ca"]);
+    let recipient = age_key(&lab, "admin.key");
+    let ran = lab.good(&["backup", "b.age", "--encrypt-to", &recipient, "-o", "json"]);
+    forms::conforms("backup", &ran.out);
+    let report: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    let left_out = report["leftOut"].as_array().expect("a list");
+    let text = |one: &serde_json::Value, key: &str| one[key].as_str().expect(key).to_owned();
+    let keys: Vec<[String; 2]> = left_out.iter().map(|one| [text(one, "kind"), text(one, "path")]).collect();
+    let wanted = ["pki/ca.key", "pki/etcd/ca.key", "pki/front-proxy/ca.key"];
+    assert_eq!(keys, wanted.map(|path| ["held-key".to_owned(), format!("DIR/{path}")]));
+    assert!(left_out.iter().all(|one| text(one, "holder").contains("sh")), "{report:#}");
+    assert_eq!(ran.err.matches("warning: ").count(), 3, "{ran}");
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::check::{self, Checked};
 use super::error::BackupError;
+use crate::app::ca::signer;
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -16,6 +17,7 @@ use crate::bundle::encryption::Encryptor;
 use crate::bundle::format::encrypted_name;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
+use crate::cluster::signer::Signer;
 use crate::cluster::spec::{Cluster, Host};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::hasher::Hasher;
@@ -45,8 +47,17 @@ pub struct BackupOptions {
 pub enum LeftOut {
     /// The folder of templates, which is outside of the cluster directory.
     Templates(PathBuf),
-    /// The key of a CA, which is not in the cluster directory.
+    /// The key of a CA, which is not in the cluster directory, and which no holder has.
     Key(PathBuf),
+    /// The key of a CA that a PKCS#11 token or a program holds.
+    HeldKey {
+        /// The CA.
+        role: CaRole,
+        /// The path that the key would have as a file.
+        path: PathBuf,
+        /// The holder.
+        holder: Box<Signer>,
+    },
     /// An encrypted bundle with the only copy of its host's keys: those in the directory were deleted with
     /// `--discard-keys`.
     Bundle {
@@ -113,9 +124,7 @@ pub fn backup(options: &BackupOptions, env: &Env, observer: &mut dyn Observer) -
         &env.audit(),
     )?;
     let mut left_out: Vec<LeftOut> = templates.outside.into_iter().map(LeftOut::Templates).collect();
-    let keys = CaRole::ALL.into_iter().filter(|role| checked.cluster.signer(*role).is_none());
-    let keys = keys.map(|role| layout.root_key(role));
-    left_out.extend(keys.filter(|key| !files::exists(key)).map(LeftOut::Key));
+    left_out.extend(CaRole::ALL.into_iter().flat_map(|role| keys_elsewhere(role, &checked, layout)));
     if !bundles {
         left_out.extend(only_in_bundles(&checked.cluster, &ledger, layout)?);
     }
@@ -129,6 +138,22 @@ pub fn backup(options: &BackupOptions, env: &Env, observer: &mut dyn Observer) -
         left_out,
         warnings: checked.warnings(),
     })
+}
+
+/// Returns the keys of a role's CAs that are not in the directory.
+fn keys_elsewhere(role: CaRole, checked: &Checked, layout: &Layout) -> Vec<LeftOut> {
+    let path = layout.root_key(role);
+    let own = signer(role, &checked.cluster, layout);
+    // The CA that replaces it may have a holder of its own.
+    let is_rotating = checked.cas.of(role).rotation().is_some();
+    let next = checked.cluster.next_signer(role).filter(|next| is_rotating && own != Some(*next));
+    let held = own.into_iter().chain(next);
+    let held = held.map(|holder| LeftOut::HeldKey { role, path: path.clone(), holder: Box::new(holder.clone()) });
+    let mut left_out: Vec<LeftOut> = held.collect();
+    if own.is_none() && !files::exists(&path) {
+        left_out.push(LeftOut::Key(path));
+    }
+    left_out
 }
 
 /// Returns the bundles with the only copies of the keys of current certificates.

@@ -7,6 +7,7 @@ use crate::app::count::{certificates, counted};
 use crate::app::ledger::LedgerFinding;
 use crate::bundle::backup_manifest::BackupManifest;
 use crate::cli::args::output::OutputFormat;
+use crate::cli::output::signers;
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
@@ -82,6 +83,11 @@ fn words(left_out: &LeftOut) -> String {
             format!("the templates in {} are outside of the cluster directory, and not in the backup", path.display())
         }
         LeftOut::Key(path) => format!("there is no key {}, so it is not in the backup", path.display()),
+        LeftOut::HeldKey { role, holder, .. } => format!(
+            "the key of the {} is {}, and not in the backup: a restored directory signs only with that holder",
+            role.as_str(),
+            signers::words(holder)
+        ),
         LeftOut::Bundle { host, path } => {
             format!("the keys of {host} are only on the host and in {}, which is not in the backup", path.display())
         }
@@ -92,9 +98,14 @@ fn left_out_json(left_out: &LeftOut) -> Value {
     let (kind, path) = match left_out {
         LeftOut::Templates(path) => ("templates", path),
         LeftOut::Key(path) => ("key", path),
+        LeftOut::HeldKey { path, .. } => ("held-key", path),
         LeftOut::Bundle { path, .. } => ("bundle", path),
     };
-    json!({ "kind": kind, "path": path.display().to_string() })
+    let mut value = json!({ "kind": kind, "path": path.display().to_string() });
+    if let LeftOut::HeldKey { holder, .. } = left_out {
+        value["holder"] = signers::words(holder).into();
+    }
+    value
 }
 
 fn json_of(manifest: &BackupManifest, count: usize) -> Value {
