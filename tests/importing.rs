@@ -14,6 +14,7 @@ use clusterctl::store::layout::Layout;
 use serde_json::Value;
 use time::Duration;
 
+use crate::support::encryption::age_key;
 use crate::support::live::Live;
 use crate::support::openssl::{BARE, ED25519, GOOD, KUBEADM, P256, P384, RSA, certificate, key, root};
 use crate::support::outside::needs;
@@ -79,6 +80,57 @@ fn the_hard_ways_root_signs_for_the_cluster() {
         },
         true,
     );
+}
+
+/// OpenSSL before 1.1.0 signed with SHA-1 by default. Nobody verifies the signature of a root, and ring cannot verify
+/// this one.
+#[test]
+fn a_root_that_signed_itself_with_sha1_is_used_checked_backed_up_restored_and_rebuilt() {
+    needs!("openssl", "age-keygen");
+    for new_key in [&["ec", "-pkeyopt", "ec_paramgen_curve:P-256"][..], &["rsa:2048"]] {
+        let mut lab = Lab::with(CLUSTER);
+        // openssl reads the clock.
+        lab.now = time::OffsetDateTime::now_utc() + Duration::hours(1);
+        let (cert, key) = (lab.path("ca.crt").display().to_string(), lab.path("ca.key").display().to_string());
+        let new = ["req", "-x509", "-sha1", "-days", "3650", "-nodes", "-subj", "/CN=old", "-newkey"];
+        good_tool("openssl", &[&new[..], new_key, &["-out", &cert, "-keyout", &key]].concat());
+        assert!(good_tool("openssl", &["x509", "-in", &cert, "-noout", "-text"]).to_lowercase().contains("sha1"));
+        import(&lab, "cluster", "ca", &["--plaintext-ca-key"]);
+        lab.good(&["init-ca", "--plaintext-ca-key"]);
+        lab.good(&["issue-master", "--all"]);
+        lab.good(&["issue-node", "--all"]);
+        lab.good(&["issue-admin", "alice"]);
+        lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+        lab.good(&["issue-node", "on"]);
+        lab.good(&["bundle", "--all"]);
+        lab.good(&["verify", "--offline"]);
+        lab.good(&["ledger", "check"]);
+
+        let recipient = age_key(&lab, "admin.key");
+        lab.good(&["backup", "b.age", "--encrypt-to", &recipient]);
+        lab.good(&["--dir", "again", "restore", "b.age", "--identity", "admin.key"]);
+        lab.good(&["--dir", "again", "ledger", "check"]);
+
+        let revoked = |lab: &Lab| {
+            let text = lab.good(&["crl", "show", "pki/crl.pem", "-o", "json"]).out;
+            let shown: Value = serde_json::from_str(&text).expect("JSON");
+            assert!(shown["crls"][0]["ca"].is_string(), "its signer is found: {shown:#}");
+            assert_eq!(shown["crls"][0]["ledger"]["notRevoked"], serde_json::json!([]), "{shown:#}");
+            shown["crls"][0]["crl"].clone()
+        };
+        let before = revoked(&lab);
+        std::fs::remove_file(lab.path("pki/ledger.sqlite3")).expect("removed");
+        let report: Value =
+            serde_json::from_str(&lab.good(&["ledger", "rebuild", "--output", "json"]).out).expect("JSON");
+        assert!(report["unknown"].as_array().expect("a list").iter().all(|one| one["kind"] != "crl"), "{report:#}");
+        assert!(report["revoked"].as_u64().unwrap_or(0) + report["revokedUnknown"].as_u64().unwrap_or(0) >= 2);
+        lab.good(&["ledger", "check"]);
+        assert_eq!(revoked(&lab), before, "no revocation is lost");
+        lab.good(&["crl", "renew"]);
+        lab.good(&["policy"]);
+        lab.good(&["bundle", "--all"]);
+        lab.good(&["verify", "--offline"]);
+    }
 }
 
 #[test]

@@ -101,6 +101,7 @@ fn a_ledger_of_each_earlier_format_is_migrated_and_loses_no_row() {
         };
         assert_eq!(chain.rows, before.iter().filter(chained).map(|(_, rows)| rows.len()).sum::<usize>(), "{earlier}");
         assert_eq!(chain.breaks, [], "{earlier}");
+        assert_eq!(ledger.schema_problems(), Ok(Vec::new()), "{earlier}");
         drop(ledger);
         assert_eq!(format(&path), FORMAT);
         assert_eq!(kept(&path, earlier), before, "{earlier}");

@@ -12,7 +12,9 @@ use clusterctl::store::ledger::{AuditContext, Ledger};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::support::{Lab, forms};
+use crate::support::encryption::age_key;
+use crate::support::outside::needs;
+use crate::support::{Lab, forms, good_tool};
 
 const LEDGER: &str = "pki/ledger.sqlite3";
 
@@ -190,4 +192,39 @@ fn a_revocation_whose_certificate_is_recorded_later_is_not_reported_as_removed()
     ledger.resolve_unrecorded().expect("resolved");
     assert_eq!(ledger.unrecorded(), Ok(Vec::new()));
     assert_eq!(ledger.check_chain(None).expect("a chain").breaks, []);
+}
+
+#[test]
+fn triggers_views_and_altered_tables_are_named() {
+    needs!("sqlite3");
+    let lab = chained();
+    let good = fs::read(lab.path(LEDGER)).expect("a ledger");
+    let ledger = lab.path(LEDGER).display().to_string();
+    let no_revocation =
+        "CREATE TRIGGER forge AFTER INSERT ON revocations BEGIN DELETE FROM revocations WHERE seq = new.seq; END";
+    let edited = "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ('trigger', 'sqlite_x', 'events', 0, \
+                  'CREATE TRIGGER sqlite_x AFTER INSERT ON events BEGIN SELECT 1; END')";
+    for (statements, expected) in [
+        (no_revocation, "trigger forge"),
+        (edited, "trigger sqlite_x"),
+        ("CREATE VIEW spare AS SELECT * FROM certificates", "view spare"),
+        ("CREATE TABLE other (x)", "table other"),
+        ("CREATE INDEX other ON events (by)", "index other"),
+        ("DROP INDEX events_by_kind", "index events_by_kind"),
+        ("ALTER TABLE revocations ADD COLUMN more TEXT", "table revocations"),
+        ("DROP TABLE chain", "table chain"),
+        ("ALTER TABLE events RENAME TO old; CREATE VIEW events AS SELECT * FROM old", "table events"),
+    ] {
+        good_tool("sqlite3", &[&ledger, ".dbconfig defensive off", statements]);
+        let (status, report) = checked(&lab);
+        assert!(status == 1 && found(&report).contains(&format!("ledger.schema {expected}")), "{expected}: {report:#}");
+        fs::write(lab.path(LEDGER), &good).expect("put back");
+    }
+    good_tool("sqlite3", &[&ledger, no_revocation]);
+    let recipient = age_key(&lab, "admin.key");
+    assert_eq!(lab.run(&["backup", "b.age", "--encrypt-to", &recipient]).status, 3, "it would be restored with it");
+    lab.good(&["ledger", "rebuild"]);
+    lab.good(&["ledger", "check"]);
+    good_tool("sqlite3", &[&ledger, "ANALYZE; VACUUM"]);
+    lab.good(&["ledger", "check"]);
 }

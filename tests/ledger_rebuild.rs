@@ -103,6 +103,28 @@ fn a_lost_or_damaged_ledger_is_rebuilt_and_the_old_file_is_kept() {
 }
 
 #[test]
+fn the_ledger_of_another_directory_is_found_and_replaced() {
+    let (lab, other) = (with_revocations(), with_revocations());
+    let before = valid(&lab);
+    fs::copy(other.path(LEDGER), lab.path(LEDGER)).expect("a copy");
+    let ran = lab.run(&["ledger", "check", "--output", "json"]);
+    forms::conforms("ledger-check", &ran.out);
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let findings = report["findings"].as_array().expect("a list");
+    let of_cas: Vec<&str> =
+        findings.iter().filter(|one| one["id"] == "ledger.ca").map(|one| text(&one["place"])).collect();
+    let wanted = ["DIR/pki/ca.crt", "DIR/pki/etcd/ca.crt", "DIR/pki/front-proxy/ca.crt"];
+    assert_eq!((ran.status, of_cas.as_slice()), (1, &wanted[..]), "{report:#}");
+    rebuilt(&lab);
+    assert_eq!(valid(&lab), before);
+    lab.good(&["ledger", "check"]);
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+#[test]
 fn a_ledger_that_can_be_read_is_not_replaced() {
     let lab = with_revocations();
     let before = fs::read(lab.path(LEDGER)).expect("a ledger");

@@ -12,14 +12,15 @@ use crate::app::env::Env;
 use crate::app::error::{Error, with_causes};
 use crate::app::remedy::Remedy;
 use crate::cluster::profile::CaRole;
-use crate::pki::certificate::Certificate;
+use crate::pki::certificate::{Certificate, SignatureStatus};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::trust_bundle::TrustBundle;
+use crate::sanitize::sanitized;
 use crate::store::ca;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::chain::{BreakKind, ChainBreak};
-use crate::store::ledger::check::StoredCertificate;
+use crate::store::ledger::check::{SchemaDifference, SchemaProblem, StoredCertificate};
 use crate::verify::finding::{Finding, Status};
 
 /// CRLs that expire within this time are a warning.
@@ -85,6 +86,15 @@ fn check_opened(env: &Env, ledger: &Ledger, head: Option<Fingerprint>) -> Result
     let integrity = ledger.integrity_problems()?;
     let mut findings: Vec<LedgerFinding> =
         integrity.into_iter().map(|problem| error(Id::Integrity, "ledger.sqlite3".to_owned(), problem)).collect();
+    let schema = ledger.schema_problems()?;
+    // Without these, what follows would fail, or read something else.
+    let is_incomplete =
+        |problem: &SchemaProblem| problem.kind != "index" && problem.difference != SchemaDifference::Foreign;
+    let has_no_tables = schema.iter().any(is_incomplete);
+    findings.extend(schema.into_iter().map(of_schema));
+    if has_no_tables {
+        return Ok(CheckReport { findings, certificates: 0, rows: 0, head: None });
+    }
     findings.extend(ledger.dangling_rows()?.into_iter().map(|(table, row)| {
         error(Id::ForeignKey, place(&table, row), "it refers to a certificate that the ledger does not have".to_owned())
     }));
@@ -96,6 +106,16 @@ fn check_opened(env: &Env, ledger: &Ledger, head: Option<Fingerprint>) -> Result
     }
     let readable = |role| Some((role, ca::trust(&env.layout, role).ok()?));
     let cas: BTreeMap<CaRole, TrustBundle> = CaRole::ALL.into_iter().filter_map(readable).collect();
+    for (role, trust) in &cas {
+        for (ca, _) in trust.all() {
+            if !ledger.has_ca(ca.certificate().fingerprint(), *role)? {
+                let path = env.layout.root_certificate(*role).display().to_string();
+                let observed =
+                    "the ledger did not record this CA: it is the ledger of another directory, or older than the CA";
+                findings.push(error(Id::Ca, path, observed.to_owned()));
+            }
+        }
+    }
     let certificates = certificates(ledger, &cas, &mut findings)?;
     // The checks below need a readable ledger; otherwise they would return an error instead of findings.
     if findings.iter().all(|finding| finding.severity == Severity::Warning) {
@@ -110,6 +130,18 @@ fn error(id: Id, place: String, observed: String) -> LedgerFinding {
 
 fn place(table: &str, row: i64) -> String {
     format!("{table} {row}")
+}
+
+fn of_schema(SchemaProblem { kind, name, difference }: SchemaProblem) -> LedgerFinding {
+    let observed = match (difference, kind.as_str()) {
+        (SchemaDifference::Foreign, "trigger") => {
+            "clusterctl did not make this trigger, which changes the ledger when clusterctl writes it"
+        }
+        (SchemaDifference::Foreign, _) => "clusterctl did not make it",
+        (SchemaDifference::Altered, _) => "its definition is not the one that clusterctl made",
+        (SchemaDifference::Missing, _) => "it is missing",
+    };
+    error(Id::Schema, format!("{kind} {}", sanitized(&name)), observed.to_owned())
 }
 
 fn of_break(ChainBreak { kind, table, row }: ChainBreak) -> LedgerFinding {
@@ -156,9 +188,14 @@ fn judged(stored: &StoredCertificate, issuers: &HashMap<String, Certificate>) ->
         return Err((Id::Certificate, "it is another certificate than the row describes".to_owned()));
     }
     // A CA is recorded as its own issuer, also an intermediate. The CA above may be only in the ledger, if the command
-    // that created it was interrupted.
+    // that created it was interrupted. What a root says of itself proves nothing: one that the directory has is known by
+    // its bytes, and any other root is trusted by nobody, even if its signature (SHA-1) cannot be verified here.
     let is_signed = match stored.issuer == stored.sha256 {
-        true => certificate.is_signed_by(&certificate) || issuers.values().any(|above| certificate.is_signed_by(above)),
+        true => {
+            issuers.contains_key(&stored.sha256)
+                || (certificate.is_self_issued() && certificate.signed_by(&certificate) != SignatureStatus::Invalid)
+                || issuers.values().any(|above| certificate.is_signed_by(above))
+        }
         false => issuers.get(&stored.issuer).is_some_and(|issuer| certificate.is_signed_by(issuer)),
     };
     match is_signed {

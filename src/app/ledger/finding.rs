@@ -7,6 +7,8 @@ use crate::app::remedy::Remedy;
 pub enum LedgerFindingId {
     /// SQLite finds damage.
     Integrity,
+    /// The tables are not those that clusterctl made, or there are triggers or views.
+    Schema,
     /// A row refers to a row that does not exist.
     ForeignKey,
     /// A row is not what it was when it was recorded.
@@ -19,6 +21,8 @@ pub enum LedgerFindingId {
     Chain,
     /// A link that was kept from an earlier check is not in the hash chain.
     Head,
+    /// The ledger did not record a CA of the directory: it is the ledger of another cluster, or an older one.
+    Ca,
     /// A certificate cannot be parsed, or is not the one that its row describes.
     Certificate,
     /// A certificate is not signed by a CA of the ledger or of the directory.
@@ -35,12 +39,14 @@ impl LedgerFindingId {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Integrity => "ledger.integrity",
+            Self::Schema => "ledger.schema",
             Self::ForeignKey => "ledger.foreign-key",
             Self::RowChanged => "ledger.row-changed",
             Self::RowRemoved => "ledger.row-removed",
             Self::RowInserted => "ledger.row-inserted",
             Self::Chain => "ledger.chain",
             Self::Head => "ledger.head",
+            Self::Ca => "ledger.ca",
             Self::Certificate => "ledger.certificate",
             Self::Issuer => "ledger.issuer",
             Self::Crl => "ledger.crl",

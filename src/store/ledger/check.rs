@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value;
 
-use super::Ledger;
+use super::{Ledger, schema};
 use crate::store::error::StoreError;
 
 /// The maximum number of problems that SQLite's check returns.
@@ -23,7 +23,51 @@ pub struct StoredCertificate {
     pub der: Vec<u8>,
 }
 
+/// A difference of the ledger's schema from that of its format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaProblem {
+    /// The kind: `table`, `index`, `trigger` or `view`.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// The difference.
+    pub difference: SchemaDifference,
+}
+
+/// The ways in which the ledger's schema differs from that of its format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaDifference {
+    /// clusterctl did not make it.
+    Foreign,
+    /// It is not what clusterctl made.
+    Altered,
+    /// It is gone.
+    Missing,
+}
+
 impl Ledger {
+    /// Returns the differences of the ledger's tables, indexes, triggers and views from those of its format.
+    ///
+    /// Triggers and views run when the ledger is read or written: rows that they add or hide look like those of
+    /// clusterctl.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails.
+    pub fn schema_problems(&self) -> Result<Vec<SchemaProblem>, StoreError> {
+        let mut expected = self.read(|_| schema::expected())?;
+        let mut problems = Vec::new();
+        let mut add = |(kind, name), difference| problems.push(SchemaProblem { kind, name, difference });
+        for (object, statement) in self.read(schema::objects)? {
+            match expected.remove(&object) {
+                None => add(object, SchemaDifference::Foreign),
+                Some(wanted) if wanted != statement => add(object, SchemaDifference::Altered),
+                Some(_) => {}
+            }
+        }
+        expected.into_keys().for_each(|object| add(object, SchemaDifference::Missing));
+        Ok(problems)
+    }
+
     /// Returns the findings of SQLite's integrity check: damaged pages, indexes that do not match their tables.
     ///
     /// # Errors

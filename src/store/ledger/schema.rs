@@ -1,5 +1,7 @@
 //! The formats of the ledger, and the migrations between them.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, Transaction};
 
 use super::chain::{self, Watermarks};
@@ -177,4 +179,34 @@ pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         chain::extend(transaction, &Watermarks::none())?;
     }
     transaction.pragma_update(None, "user_version", taken.max(FORMAT))
+}
+
+/// The kind and the name of a table, index, trigger or view, and the statement that creates it, without comments.
+pub(super) type Objects = BTreeMap<(String, String), String>;
+
+/// Returns the tables and indexes of the current format.
+pub(super) fn expected() -> rusqlite::Result<Objects> {
+    let connection = Connection::open_in_memory()?;
+    STEPS.iter().try_for_each(|step| connection.execute_batch(step))?;
+    objects(&connection)
+}
+
+/// Returns everything that a database defines, but for what SQLite makes itself.
+pub(super) fn objects(connection: &Connection) -> rusqlite::Result<Objects> {
+    // SQLite refuses these names in statements, but not where its schema was edited: there a trigger may have one.
+    let query = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema WHERE NOT (type IN ('table', 'index') AND \
+                 name GLOB 'sqlite_*')";
+    let mut select = connection.prepare(query)?;
+    let object = |row: &rusqlite::Row<'_>| -> rusqlite::Result<((String, String), String)> {
+        Ok(((row.get(0)?, row.get(1)?), plain(&row.get::<_, String>(2)?)))
+    };
+    select.query_map([], object)?.collect()
+}
+
+/// Returns a statement without comments and with single spaces: migrations of different versions wrote these
+/// differently.
+fn plain(statement: &str) -> String {
+    let lines = statement.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code));
+    let words = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+    words.replace("( ", "(").replace(" )", ")").replace(" ,", ",")
 }
