@@ -138,8 +138,8 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Revoke(error) => of_revoke(error),
         Error::Rotate(error) => of_rotate(error),
         Error::TokenRotation(error) => of_token_rotation(error),
-        Error::Status(StatusError::Host(_) | StatusError::NothingFound) => Exit::Usage,
-        Error::Lint(LintError::UnknownRule { .. } | LintError::NothingFound | LintError::OnlyEncrypted(_)) => {
+        Error::Status(StatusError::Host(_) | StatusError::NothingFound(_)) => Exit::Usage,
+        Error::Lint(LintError::UnknownRule { .. } | LintError::NothingFound(_) | LintError::OnlyEncrypted(_)) => {
             Exit::Usage
         }
         Error::Ca(error) => of_ca(error),

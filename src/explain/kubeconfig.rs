@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::card::Card;
 use super::context::ExplainContext;
 use super::piece::{self, Piece};
-use crate::config::kubeconfig::{ContextError, Credential, Kubeconfig};
+use crate::config::kubeconfig::{ContextError, Credential, KubeUser, Kubeconfig};
+use crate::pki::material::MaterialError;
 
 /// A kubeconfig with the certificates and keys that it contains or refers to.
 pub struct ReadKubeconfig {
@@ -14,7 +17,21 @@ pub struct ReadKubeconfig {
 }
 
 /// The path of a file, and its content or the reason why it cannot be read.
-pub type Opened = (String, Result<Vec<u8>, String>);
+pub type Opened = (String, Result<Vec<u8>, PartError>);
+
+/// Errors of reading a field of a kubeconfig.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PartError {
+    /// The file that it names does not exist.
+    #[error("{0}")]
+    Missing(String),
+    /// The file that it names cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The content has no certificate and no key.
+    #[error("{0}")]
+    Content(String),
+}
 
 /// The content of a field of a kubeconfig: embedded data, or the file that the field names.
 pub struct Part {
@@ -27,18 +44,7 @@ pub struct Part {
     /// Whether it is embedded in the kubeconfig.
     pub is_embedded: bool,
     /// The parsed items, or the reason why they cannot be read.
-    pub pieces: Result<Vec<Piece>, String>,
-}
-
-/// A certificate that a kubeconfig contains or refers to.
-#[derive(Clone, Copy)]
-pub struct CertificatePart<'a> {
-    /// The user that it belongs to; `None` for a cluster's CA.
-    pub user: Option<&'a str>,
-    /// Whether it is embedded in the kubeconfig.
-    pub is_embedded: bool,
-    /// The parsed items, or the reason why they cannot be read.
-    pub pieces: Result<&'a [Piece], &'a str>,
+    pub pieces: Result<Vec<Piece>, PartError>,
 }
 
 /// A field of a kubeconfig that has or names a credential.
@@ -61,7 +67,8 @@ pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -
             Some(Credential::Data(bytes)) => (place.to_owned(), Ok(bytes.to_vec())),
             Some(Credential::File(path)) => open(path),
         };
-        let pieces = bytes.and_then(|bytes| piece::read(&bytes).map_err(|error| error.to_string()));
+        let content = |error: MaterialError| PartError::Content(error.to_string());
+        let pieces = bytes.map(Zeroizing::new).and_then(|bytes| piece::read(&bytes).map_err(content));
         let is_embedded = matches!(credential, Some(Credential::Data(_)));
         parts.push(Part { of: of.to_owned(), field, place, is_embedded, pieces });
     };
@@ -73,6 +80,50 @@ pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -
         follow(&user.name, Field::Key, &user.key);
     }
     ReadKubeconfig { config, parts }
+}
+
+/// The problem of an encrypted key.
+const ENCRYPTED: &str = "the key is encrypted, and client-go cannot decrypt it";
+
+/// Returns why client-go cannot use the content of a field; `None` if it can.
+///
+/// client-go reads the first certificate and the first key of a user (`tls.X509KeyPair`), and needs one readable
+/// certificate of a cluster's CAs (`AppendCertsFromPEM`).
+#[must_use]
+pub fn unusable(field: Field, pieces: &[Piece]) -> Option<String> {
+    let mut candidates = pieces.iter().filter_map(|piece| match (field, piece) {
+        (Field::Ca | Field::Certificate, Piece::Certificate(_, None)) => Some(None),
+        (Field::Ca | Field::Certificate, Piece::Certificate(_, Some(remark))) => Some(Some((*remark).to_owned())),
+        (Field::Ca | Field::Certificate, Piece::Damaged { kind: kind @ "certificate", reason }) => {
+            Some(Some(format!("a {kind} in it is damaged: {reason}")))
+        }
+        (Field::Key, Piece::Key(_, Some(remark))) => Some(Some((*remark).to_owned())),
+        (Field::Key, Piece::Key(facts, None)) => Some(facts.is_damaged().then(|| format!("the key is {}", facts.kind))),
+        (Field::Key, Piece::EncryptedKey) => Some(Some(ENCRYPTED.to_owned())),
+        _ => None,
+    });
+    let first = candidates.next();
+    match (field, first) {
+        (Field::Ca, Some(Some(_))) if candidates.any(|problem| problem.is_none()) => None,
+        (_, Some(problem)) => problem,
+        (Field::Key, None) => Some("there is no private key in it".to_owned()),
+        (_, None) => Some("there is no certificate in it".to_owned()),
+    }
+}
+
+impl Field {
+    /// Returns the field's name, embedded or not.
+    #[must_use]
+    pub fn name(self, is_embedded: bool) -> &'static str {
+        match (self, is_embedded) {
+            (Self::Ca, false) => "certificate-authority",
+            (Self::Ca, true) => "certificate-authority-data",
+            (Self::Certificate, false) => "client-certificate",
+            (Self::Certificate, true) => "client-certificate-data",
+            (Self::Key, false) => "client-key",
+            (Self::Key, true) => "client-key-data",
+        }
+    }
 }
 
 impl ReadKubeconfig {
@@ -95,15 +146,6 @@ impl ReadKubeconfig {
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.parts
-    }
-
-    /// Returns the certificates that it contains or refers to, those of CAs first.
-    pub fn certificates(&self) -> impl Iterator<Item = CertificatePart<'_>> {
-        self.parts.iter().filter(|part| part.field != Field::Key).map(|part| CertificatePart {
-            user: (part.field == Field::Certificate).then_some(part.of.as_str()),
-            is_embedded: part.is_embedded,
-            pieces: part.pieces.as_deref().map_err(String::as_str),
-        })
     }
 
     /// Returns the kubeconfig's card and those of its certificates.
@@ -155,7 +197,7 @@ impl ReadKubeconfig {
         for part in self.parts.iter().filter(|part| part.field != Field::Key) {
             match &part.pieces {
                 Ok(pieces) => cards.extend(pieces.iter().map(|piece| piece.card(&part.place, context))),
-                Err(reason) => cards.push(Card::new("certificate").problem(reason)),
+                Err(reason) => cards.push(Card::new("certificate").problem(reason.to_string())),
             }
         }
         cards
@@ -171,8 +213,24 @@ impl ReadKubeconfig {
         }
     }
 
+    /// Returns why requests of a user are anonymous, as far as they do not name another user; `None` if they are not.
+    ///
+    /// client-go sends no certificate unless it has a key, too, and none of them may be empty (`HasCertAuth`).
+    #[must_use]
+    pub fn anonymous(user: &KubeUser) -> Option<&'static str> {
+        match (&user.certificate, &user.key, user.others.is_empty()) {
+            (None, Some(_), true) => Some("it has a key and no client certificate, so that its requests are anonymous"),
+            (None, None, true) if user.has_empty_field => {
+                Some("its client certificate or key is empty, so that its requests are anonymous")
+            }
+            // A user may be anonymous on purpose: an API server's, for a webhook. A certificate without a key is refused.
+            _ => None,
+        }
+    }
+
     /// Compares a user's certificate with the user's key.
-    fn mismatch(&self, user: &str) -> Option<String> {
+    #[must_use]
+    pub fn mismatch(&self, user: &str) -> Option<String> {
         let pieces = |field| {
             let part = self.parts.iter().find(|part| part.of == user && part.field == field)?;
             part.pieces.as_ref().ok()

@@ -51,6 +51,12 @@ impl KeyFacts {
             None => Self { kind: foreign_kind(form, &secret.0), fingerprint: None },
         }
     }
+
+    /// Returns true if the key cannot be parsed, and its kind does not explain that.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.fingerprint.is_none() && self.kind.ends_with("damaged")
+    }
 }
 
 /// Returns the name of a kind of key that ring does not support, from the content of its file.

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use base64ct::{Base64, Encoding};
 use clusterctl::app::lint::RULES;
+use serde_json::Value;
 
 use super::certificate_rules::CERTIFICATES;
-use super::make::{BOTH, CA, CLIENT, Plan, SERVER, ca, kubeconfig, lab, leaf, lint, mode, write_kubeconfig};
+use super::make::{BOTH, CA, CLIENT, Plan, SERVER, ca, kubeconfig, lab, leaf, lint, mode, text, write_kubeconfig};
 use crate::support::outside::needs;
-use crate::support::{CLUSTER, Lab};
+use crate::support::{CLUSTER, Lab, good_tool};
 
 pub(super) type Make = fn(&Lab);
 /// A rule, files in which it finds something, and files in which it does not.
@@ -256,7 +258,7 @@ fn of_the_cluster_file(lab: &Lab, names: &str) {
 
 const FILES: &str = "client-certificate: me.crt\n    client-key: me.key";
 
-const KUBECONFIGS: [Case; 6] = [
+const KUBECONFIGS: [Case; 7] = [
     (
         "kubeconfig.embedded",
         |lab| config(lab, "system:kube-scheduler", "https://host:6443", 300),
@@ -275,6 +277,14 @@ const KUBECONFIGS: [Case; 6] = [
             lab.write("pki/it.conf", &text);
         },
         |lab| written(lab, "https://host:6443", "certificate-authority: ca.crt", FILES),
+    ),
+    (
+        "kubeconfig.credential",
+        |lab| {
+            config(lab, "alice", "https://host:6443", 300);
+            replace_data(lab, "client-key-data", "Z2FyYmFnZQ==");
+        },
+        |lab| config(lab, "alice", "https://host:6443", 300),
     ),
     (
         "kubeconfig.server",
@@ -301,6 +311,120 @@ const KUBECONFIGS: [Case; 6] = [
         |lab| written(lab, "https://host:6443", "certificate-authority: /pki/ca.crt", "token: t"),
     ),
 ];
+
+/// Replaces the data of a field of `pki/user.conf`.
+fn replace_data(lab: &Lab, field: &str, data: &str) {
+    let text = lab.read("pki/user.conf");
+    let at = text.find(&format!("{field}:")).expect(field) + field.len() + 1;
+    let end = at + text[at..].find('\n').expect("a line");
+    lab.write("pki/user.conf", &format!("{} {data}{}", &text[..at], &text[end..]));
+    mode(lab, "pki/user.conf", 0o600);
+}
+
+/// Asserts that a finding of a rule is the reason for status 1, and that `status` does not pass the kubeconfig either.
+fn is_refused(lab: &Lab, path: &str, id: &str, case: &str) {
+    let linted = lint(lab, &[path]);
+    assert!(linted.status == 1 && linted.has(id), "{case}: {:#}", linted.answer);
+    let status = lab.run(&["status", "--pki", path, "--output", "json"]);
+    let answer: Value = serde_json::from_str(&status.out).expect("JSON");
+    assert!(status.status == 1 && answer["skipped"][0]["file"] == path, "{case}: {status}");
+}
+
+#[test]
+fn data_that_client_go_cannot_use_is_an_error_in_lint_and_in_status() {
+    needs!("openssl");
+    let base64 = |text: &str| Base64::encode_string(text.as_bytes());
+    let lab = lab();
+    config(&lab, "alice", "https://host:6443", 300);
+    leaf(ROOT, "alice", CLIENT).make(&lab, "pki/user.crt");
+    let good = lab.read("pki/user.conf");
+    assert_eq!(lab.run(&["status", "--pki", "pki/user.conf"]).status, 0);
+    let (certificate, key) = (lab.read("pki/user.crt"), lab.read("pki/user.key"));
+    let broken = certificate.replacen("MII", "AAA", 1);
+    let encrypted = text(&lab, "pki/encrypted.key");
+    let by = ["pkcs8", "-topk8", "-passout", "pass:p", "-in", &text(&lab, "pki/user.key"), "-out", &encrypted];
+    good_tool("openssl", &by);
+    let encrypted = lab.read("pki/encrypted.key");
+    for (field, data) in [
+        ("client-certificate-data", "'!!!not base64'".to_owned()),
+        ("certificate-authority-data", "'!!!not base64'".to_owned()),
+        ("client-key-data", "'!!!not base64'".to_owned()),
+        ("client-certificate-data", base64("garbage")),
+        ("certificate-authority-data", base64("garbage")),
+        ("client-key-data", base64("garbage")),
+        ("client-certificate-data", base64(&broken)),
+        ("certificate-authority-data", base64(&broken)),
+        ("client-certificate-data", base64(&(broken + &certificate))),
+        ("client-certificate-data", base64(&key)),
+        ("client-key-data", base64(&certificate)),
+        ("client-key-data", base64(&encrypted)),
+        ("client-certificate-data", base64("\n")),
+        ("client-certificate-data", "''".to_owned()),
+        ("client-certificate-data", String::new()),
+    ] {
+        lab.write("pki/user.conf", &good);
+        replace_data(&lab, field, &data);
+        is_refused(&lab, "pki/user.conf", "kubeconfig.credential", &format!("{field} {data}"));
+    }
+    // One readable CA is enough for client-go.
+    lab.write("pki/user.conf", &good);
+    replace_data(
+        &lab,
+        "certificate-authority-data",
+        &base64(&(certificate.replacen("MII", "AAA", 1) + &lab.read(ROOT))),
+    );
+    assert!(!lint(&lab, &["pki/user.conf"]).has("kubeconfig.credential"));
+    for (field, data, id) in [
+        ("client-key-data", base64(&lab.read("pki/ca.key")), "key.mismatch"),
+        ("client-key-data", "''".to_owned(), "kubeconfig.refused"),
+    ] {
+        lab.write("pki/user.conf", &good);
+        replace_data(&lab, field, &data);
+        let linted = lint(&lab, &["pki/user.conf"]);
+        assert!(linted.status == 1 && linted.has(id), "{field} {data}: {:#}", linted.answer);
+        assert_eq!(lab.run(&["status", "--pki", "pki/user.conf"]).status, 1, "{field} {data}");
+    }
+}
+
+#[test]
+fn files_that_a_kubeconfig_names_must_exist_and_be_certificates_or_keys() {
+    needs!("openssl");
+    let lab = lab();
+    root(&lab);
+    leaf(ROOT, "alice", CLIENT).make(&lab, "pki/me.crt");
+    let ca = "certificate-authority: ca.crt";
+    write_kubeconfig(&lab, "pki/it.conf", "https://host:6443", ca, FILES);
+    assert!(!lint(&lab, &["pki/it.conf"]).has("kubeconfig.credential"));
+    assert_eq!(lab.run(&["status", "--pki", "pki/it.conf"]).status, 0);
+    for file in ["pki/me.crt", "pki/ca.crt", "pki/me.key"] {
+        let content = lab.read(file);
+        for other in [None, Some("garbage\n"), Some("")] {
+            match other {
+                None => fs::remove_file(lab.path(file)).expect("removed"),
+                Some(other) => lab.write(file, other),
+            }
+            let linted = lint(&lab, &["pki/it.conf"]);
+            assert!(linted.status == 1 && linted.has("kubeconfig.credential"), "{file}: {:#}", linted.answer);
+            if file != "pki/me.key" || other.is_some() {
+                is_refused(&lab, "pki/it.conf", "kubeconfig.credential", file);
+            }
+            lab.write(file, &content);
+        }
+    }
+    write_kubeconfig(
+        &lab,
+        "pki/it.conf",
+        "https://host:6443",
+        ca,
+        "client-certificate: me.crt\n    client-key: ca.key",
+    );
+    mode(&lab, "pki/ca.key", 0o600);
+    is_refused(&lab, "pki/it.conf", "key.mismatch", "the key of another certificate");
+    write_kubeconfig(&lab, "pki/it.conf", "https://host:6443", ca, "client-key: me.key");
+    is_refused(&lab, "pki/it.conf", "kubeconfig.credential", "a key alone");
+    write_kubeconfig(&lab, "pki/it.conf", "https://host:6443", ca, "token: t");
+    assert!(!lint(&lab, &["pki/it.conf"]).has("kubeconfig.credential"), "a token is a credential");
+}
 
 fn cases() -> impl Iterator<Item = Case> {
     CERTIFICATES.into_iter().chain(CAS).chain(KEYS).chain(NAMES).chain(KUBECONFIGS)

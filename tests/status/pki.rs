@@ -105,6 +105,8 @@ fn folder_of_kubeadm() {
     leaf(&lab, &cas[0], "kubelet/kubelet-client-2026-06-01.pem", 365, "system:node:master-1");
     symlink("kubelet-client-2026-06-01.pem", lab.path("kubelet/kubelet-client-current.pem")).expect("a link");
     let current = text(&lab, "kubelet/kubelet-client-current.pem");
+    let (of_current, key) = ("kubelet/kubelet-client-2026-06-01.pem", key_of("kubelet/kubelet-client-2026-06-01.pem"));
+    lab.write(of_current, &(lab.read(of_current) + &lab.read(&key)));
     lab.write(
         &at("kubelet.conf"),
         &format!(
@@ -309,4 +311,42 @@ fn a_folder_without_certificates_and_a_missing_path_are_errors() {
     assert_eq!(lab.run(&["status", "--pki", "empty"]).status, 2);
     assert_ne!(lab.run(&["status", "--pki", "nothing"]).status, 0);
     assert_eq!(lab.run(&["status", "on", "--pki", "empty"]).status, 2);
+}
+
+#[test]
+fn no_format_says_that_nothing_is_due_beside_what_was_not_read() {
+    needs!("openssl");
+    let lab = lab();
+    root(&lab, "pki/ca.crt", 3650, "ca");
+    let ran = |format: &str, status: u8| {
+        let ran = lab.run(&["status", "--pki", "pki", "--output", format]);
+        assert_eq!(ran.status, status, "{format}: {ran}");
+        ran.out
+    };
+    insta::assert_snapshot!(ran("human", 0), @"nothing is due: 1 valid. The first to expire is pki/ca.crt, in 9 years");
+    assert!(ran("html", 0).contains("verdict good"));
+    let skipped = || {
+        let answer: Value = serde_json::from_str(&ran("json", 1)).expect("JSON");
+        assert_eq!(answer["skipped"][0]["file"], "pki/damaged.crt");
+        ran("csv", 1);
+        assert!(ran("prometheus", 1).contains("clusterctl_status_skipped_files{cluster=\"\"} 1\n"));
+        let html = ran("html", 1);
+        assert!(html.contains("id=\"skipped\"") && html.contains("verdict unknown"), "{html}");
+        ran("human", 1)
+    };
+    lab.write("pki/damaged.crt", "garbage");
+    insta::assert_snapshot!(skipped(), @"1 in all: 1 valid; 1 not read");
+    fs::remove_file(lab.path("pki/ca.crt")).expect("removed");
+    fs::remove_file(lab.path(&key_of("pki/ca.crt"))).expect("removed");
+    insta::assert_snapshot!(skipped(), @"0 in all; 1 not read");
+}
+
+#[test]
+fn an_empty_folder_is_named() {
+    let lab = lab();
+    fs::create_dir(lab.path("empty")).expect("made");
+    for args in [&["status", "--pki", "empty"][..], &["lint", "empty"]] {
+        let ran = lab.run(args);
+        assert!(ran.status == 2 && ran.err.contains(" empty"), "{ran}");
+    }
 }

@@ -9,9 +9,10 @@ use crate::config::kubeconfig::{self, KubeconfigError};
 use crate::explain::bundle::ReadBundle;
 use crate::explain::card::Card;
 use crate::explain::context::ExplainContext;
-use crate::explain::kubeconfig::{ReadKubeconfig, follow};
+use crate::explain::kubeconfig::{PartError, ReadKubeconfig, follow};
 use crate::explain::piece::{self, Piece};
 use crate::pki::material::{self, MaterialError};
+use crate::store::error::StoreError;
 use crate::store::files;
 
 /// The largest file that is read, in bytes.
@@ -65,7 +66,11 @@ impl Content {
         let folder = path.parent().unwrap_or(Path::new("."));
         let open = |named: &Path| {
             let path = folder.join(named);
-            (path.display().to_string(), files::read(&path, LIMIT).map_err(|error| error.to_string()))
+            let reason = |error| match error {
+                StoreError::Missing(_) => PartError::Missing(error.to_string()),
+                other => PartError::Unreadable(other.to_string()),
+            };
+            (path.display().to_string(), files::read(&path, LIMIT).map_err(reason))
         };
         Ok(Self::Kubeconfig(follow(config, &path.display().to_string(), &open)))
     }

@@ -15,4 +15,5 @@ pub use error::{InspectError, Unreadable};
 pub use read_all::{SkipReason, Skipped};
 pub use report::{InspectReport, InspectedFile, inspect};
 pub use search::InputFile;
+pub(in crate::app) use search::{labels, names};
 pub use walk::WalkError;

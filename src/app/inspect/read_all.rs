@@ -45,6 +45,9 @@ pub enum SkipReason {
     /// A file that a kubeconfig names cannot be read.
     #[error("it names a file that cannot be read: {0}")]
     Reference(String),
+    /// A part of a kubeconfig cannot be used.
+    #[error("{0}")]
+    Kubeconfig(String),
     /// A CRL whose CA was not found, so that its revocations cannot be assigned.
     #[error(
         "no CA that was found signed this CRL, so it revokes none of the certificates: name its CA's certificate too"

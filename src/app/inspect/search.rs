@@ -9,6 +9,7 @@ use super::error::{InspectError, Unreadable};
 use super::walk::{FoundPath, Walk, WalkError};
 use crate::app::input::{self, InputError};
 use crate::bundle::model::MANIFEST;
+use crate::sanitize::sanitized;
 use crate::store::error::StoreError;
 use crate::store::files;
 
@@ -19,6 +20,17 @@ pub struct InputFile {
     pub label: String,
     /// Its path.
     pub path: PathBuf,
+}
+
+/// Returns the labels of files.
+pub(in crate::app) fn labels(inputs: &[InputFile]) -> Vec<String> {
+    inputs.iter().map(|input| input.label.clone()).collect()
+}
+
+/// Returns labels as a list for a message.
+pub(in crate::app) fn names(labels: &[String]) -> String {
+    let name = |label: &String| if label == "-" { "standard input".to_owned() } else { sanitized(label) };
+    labels.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// A file that was found, and its content.

@@ -1,6 +1,7 @@
 //! Errors of checking files by rules.
 
 use crate::app::Remedy;
+use crate::app::inspect::names;
 
 /// Errors of checking files by rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,8 +15,8 @@ pub enum LintError {
         similar: Option<String>,
     },
     /// No file is of a known kind.
-    #[error("there is no certificate, key, CRL, kubeconfig or bundle in it")]
-    NothingFound,
+    #[error("there is no certificate, key, CRL, kubeconfig or bundle in {}", names(.0))]
+    NothingFound(Vec<String>),
     /// All files are encrypted, so that nothing was checked.
     #[error("{} encrypted, so that nothing was checked", are(*.0))]
     OnlyEncrypted(usize),
@@ -34,7 +35,7 @@ impl LintError {
         match self {
             Self::UnknownRule { similar: Some(similar), .. } => Remedy::DidYouMean(similar.clone()),
             Self::UnknownRule { similar: None, .. } => Remedy::ListRules,
-            Self::NothingFound => Remedy::InspectKnownKinds,
+            Self::NothingFound(_) => Remedy::InspectKnownKinds,
             Self::OnlyEncrypted(_) => Remedy::OpenBundles,
         }
     }

@@ -1,14 +1,16 @@
 //! Kubeconfigs: whether client-go accepts them, which CA they trust, and whether both fit the API servers' certificates
 //! among the files.
 
+use std::path::Path;
+
 use super::finding::Findings;
 use super::material::{Entry, FoundConfig, LONGEST_PATH, Material};
 use super::purpose::Purpose;
-use super::rules::kubeconfig::{CA, EMBEDDED, INSECURE, REFERENCE, REFUSED, SERVER};
-use super::sources::followed;
+use super::rules::kubeconfig::{CA, CREDENTIAL, EMBEDDED, INSECURE, REFERENCE, REFUSED, SERVER};
+use super::sources::{followed, named_file};
 use crate::cluster::address::Address;
 use crate::config::kubeconfig::{ContextError, KubeCluster};
-use crate::explain::kubeconfig::Field;
+use crate::explain::kubeconfig::{Field, PartError, ReadKubeconfig, unusable};
 use crate::explain::piece::Piece;
 use crate::pki::certificate::Certificate;
 
@@ -17,7 +19,8 @@ pub(super) fn check(material: &Material<'_>, findings: &mut Findings) {
         material.entries.iter().filter(|entry| entry.purpose == Purpose::ApiServer && !entry.is_ca).collect();
     for config in &material.configs {
         refused(config, findings);
-        references(material, config, findings);
+        credentials(material, config, findings);
+        anonymous(config, findings);
         embedded(config, findings);
         for cluster in &config.config.config().clusters {
             insecure(config, cluster, findings);
@@ -43,10 +46,33 @@ fn refused(one: &FoundConfig<'_>, findings: &mut Findings) {
     }
 }
 
-fn references(material: &Material<'_>, one: &FoundConfig<'_>, findings: &mut Findings) {
-    for part in one.config.parts().iter().filter(|part| !part.is_embedded) {
-        if let Err(reason) = followed(part, one.config, material.sources) {
-            findings.add(&REFERENCE, &one.source.place(Some(part.of.clone())), format!("{}: {reason}", part.place));
+/// Reports certificates and keys, embedded or in files, that client-go cannot use.
+fn credentials(material: &Material<'_>, one: &FoundConfig<'_>, findings: &mut Findings) {
+    for part in one.config.parts() {
+        let of = if part.field == Field::Ca { "cluster" } else { "user" };
+        let place = one.source.place(Some(format!("{of} {}", part.of)));
+        let field = part.field.name(part.is_embedded);
+        let of_file = if part.is_embedded { String::new() } else { format!(" {}", part.place) };
+        // The file beside a copy of a kubeconfig is in the copy, too; that at an absolute path need not be.
+        let is_beside = named_file(part, one.config).is_some_and(Path::is_relative);
+        let (rule, reason) = match followed(part, one.config, material.sources) {
+            Ok(pieces) => match unusable(part.field, pieces) {
+                Some(problem) => (&CREDENTIAL, problem),
+                None => continue,
+            },
+            Err(PartError::Content(reason)) => (&CREDENTIAL, reason.clone()),
+            Err(PartError::Missing(reason)) if is_beside => (&CREDENTIAL, reason.clone()),
+            Err(PartError::Missing(reason) | PartError::Unreadable(reason)) => (&REFERENCE, reason.clone()),
+        };
+        findings.add(rule, &place, format!("{field}{of_file}: {reason}"));
+    }
+}
+
+/// Reports users without a credential.
+fn anonymous(one: &FoundConfig<'_>, findings: &mut Findings) {
+    for user in &one.config.config().users {
+        if let Some(reason) = ReadKubeconfig::anonymous(user) {
+            findings.add(&CREDENTIAL, &one.source.place(Some(format!("user {}", user.name))), reason);
         }
     }
 }

@@ -6,13 +6,16 @@ use super::error::LintError;
 use super::finding::{Findings, LintReport, Place};
 use super::material::Material;
 use super::options::LintOptions;
+use super::rule::Rule;
 use super::rules::certificate::UNREADABLE;
+use super::rules::kubeconfig::{CREDENTIAL, REFUSED};
 use super::{authorities, certificates, identities, keys, kubeconfigs, names, sources, usages};
 use crate::app::Error;
 use crate::app::inspect::content::Content;
 use crate::app::inspect::read_all::read;
 use crate::app::inspect::walk::WalkError;
-use crate::app::inspect::{InputFile, SkipReason};
+use crate::app::inspect::{InputFile, InspectError, SkipReason, Unreadable, labels};
+use crate::config::kubeconfig::KubeconfigError;
 
 /// Checks files, and all files of known kinds in folders.
 ///
@@ -33,10 +36,10 @@ pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) ->
     let is_left_out = |reason: &SkipReason| !matches!(reason, SkipReason::Walk(WalkError::Loop));
     for skipped in skipped.iter().filter(|skipped| is_left_out(&skipped.reason)) {
         let place = Place { file: skipped.label.clone(), part: None };
-        findings.add(&UNREADABLE, &place, skipped.reason.to_string());
+        findings.add(rule_of(&skipped.reason), &place, skipped.reason.to_string());
     }
     if count == 0 && skipped.is_empty() {
-        return Err(LintError::NothingFound.into());
+        return Err(LintError::NothingFound(labels(inputs)).into());
     }
     for (place, reason) in &material.damaged {
         findings.add(&UNREADABLE, place, reason.as_str());
@@ -53,4 +56,16 @@ pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) ->
     findings.retain(|finding| options.reports(finding.rule));
     let hidden = all - findings.len();
     Ok(LintReport { findings, files: count, certificates: material.entries.len(), hidden })
+}
+
+/// Returns the rule that a file breaks which was not read.
+fn rule_of(reason: &SkipReason) -> &'static Rule {
+    let SkipReason::Inspect(InspectError::Unreadable { reason: Unreadable::Kubeconfig(error), .. }) = reason else {
+        return &UNREADABLE;
+    };
+    match error {
+        KubeconfigError::Base64(_) => &CREDENTIAL,
+        KubeconfigError::Version(_) | KubeconfigError::Twice { .. } => &REFUSED,
+        KubeconfigError::Shape(_) | KubeconfigError::Kind(_) => &UNREADABLE,
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::app::inspect::content::Content;
 use crate::app::inspect::read_all::ReadFile;
 use crate::config::kubeconfig;
-use crate::explain::kubeconfig::{Field, Part, ReadKubeconfig, follow};
+use crate::explain::kubeconfig::{Field, Part, PartError, ReadKubeconfig, follow};
 use crate::explain::piece::{self, Piece};
 use crate::pki::material::MaterialError;
 use crate::store::files;
@@ -75,7 +75,7 @@ fn inside(label: &str, bundle: &crate::bundle::model::Bundle) -> Vec<Source> {
     let open = |path: &Path| {
         let named = path.to_string_lossy();
         let bytes = bundle.file(named.trim_start_matches('/')).map(|file| file.bytes.to_vec());
-        (named.clone().into_owned(), bytes.ok_or_else(|| "it is not in the bundle".to_owned()))
+        (named.clone().into_owned(), bytes.ok_or_else(|| PartError::Missing("it is not in the bundle".to_owned())))
     };
     let read = |bytes: &[u8], path: &str| match piece::read(bytes) {
         Ok(pieces) => Some(SourceContent::Pieces(pieces)),
@@ -102,6 +102,20 @@ pub(super) fn has_key(pieces: &[Piece]) -> bool {
     pieces.iter().any(|piece| matches!(piece, Piece::Key(..)))
 }
 
+/// Returns the path that a part of a kubeconfig names; `None` if its content is embedded.
+pub(super) fn named_file<'c>(part: &Part, config: &'c ReadKubeconfig) -> Option<&'c Path> {
+    let user = || config.config().users.iter().find(|user| user.name == part.of);
+    let credential = match part.field {
+        Field::Ca => config.config().clusters.iter().find(|cluster| cluster.name == part.of)?.ca.as_ref()?,
+        Field::Certificate => user()?.certificate.as_ref()?,
+        Field::Key => user()?.key.as_ref()?,
+    };
+    match credential {
+        kubeconfig::Credential::File(path) => Some(path),
+        kubeconfig::Credential::Data(_) => None,
+    }
+}
+
 /// Returns what a part of a kubeconfig contains, or the file that it names.
 ///
 /// The files to check take precedence over the file at an absolute path: in a copy of a host's file system, the path
@@ -110,16 +124,9 @@ pub(super) fn followed<'s>(
     part: &'s Part,
     config: &ReadKubeconfig,
     sources: &'s [Source],
-) -> Result<&'s [Piece], &'s str> {
+) -> Result<&'s [Piece], &'s PartError> {
     let copy = || {
-        let user = || config.config().users.iter().find(|user| user.name == part.of);
-        let credential = match part.field {
-            Field::Ca => config.config().clusters.iter().find(|cluster| cluster.name == part.of)?.ca.as_ref()?,
-            Field::Certificate => user()?.certificate.as_ref()?,
-            Field::Key => user()?.key.as_ref()?,
-        };
-        let kubeconfig::Credential::File(path) = credential else { return None };
-        let relative = path.strip_prefix("/").ok()?;
+        let relative = named_file(part, config)?.strip_prefix("/").ok()?;
         sources.iter().find_map(|source| match &source.content {
             SourceContent::Pieces(pieces) if source.inside.is_none() && source.path.ends_with(relative) => {
                 Some(pieces.as_slice())
@@ -129,6 +136,6 @@ pub(super) fn followed<'s>(
     };
     match copy() {
         Some(pieces) => Ok(pieces),
-        None => part.pieces.as_deref().map_err(String::as_str),
+        None => part.pieces.as_deref(),
     }
 }

@@ -1,6 +1,7 @@
 //! Errors of reporting the status.
 
 use crate::app::Remedy;
+use crate::app::inspect::names;
 use crate::cluster::host_pattern::HostPatternError;
 
 /// Errors of reporting the status.
@@ -10,8 +11,8 @@ pub enum StatusError {
     #[error(transparent)]
     Host(#[from] HostPatternError),
     /// The files have no certificate, kubeconfig or CRL.
-    #[error("there is no certificate, kubeconfig or CRL in it")]
-    NothingFound,
+    #[error("there is no certificate, kubeconfig or CRL in {}", names(.0))]
+    NothingFound(Vec<String>),
 }
 
 impl StatusError {
@@ -19,7 +20,7 @@ impl StatusError {
         match self {
             Self::Host(HostPatternError::Unknown { similar: Some(name), .. }) => Some(Remedy::DidYouMean(name.clone())),
             Self::Host(_) => None,
-            Self::NothingFound => Some(Remedy::InspectKnownKinds),
+            Self::NothingFound(_) => Some(Remedy::InspectKnownKinds),
         }
     }
 }

@@ -140,6 +140,8 @@ pub struct KubeUser {
     pub certificate: Option<Credential>,
     /// Its key.
     pub key: Option<Credential>,
+    /// Whether the field of a client certificate or a key is there, and empty.
+    pub has_empty_field: bool,
     /// Other authentication methods: `a token`, `an exec plugin` …
     pub others: Vec<&'static str>,
     /// `as`, `as-uid`, `as-groups` or `as-user-extra`: the user to impersonate.

@@ -166,6 +166,9 @@ impl RawNamedUser {
             (token && password, TOKEN_AND_PASSWORD),
             (with_attributes && !impersonates, NO_USER_TO_IMPERSONATE),
         ];
+        let is_empty = |text: Option<&str>| text.is_some_and(str::is_empty);
+        let has_empty_field = is_empty(user.client_certificate_data.as_deref())
+            || is_empty(user.client_key_data.as_ref().map(|text| text.as_str()));
         let named = |list: &[(bool, &'static str)]| list.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
         let key_data = user.client_key_data.as_ref().map(|text| text.as_str().to_owned());
         let (path, data) = (user.client_certificate, user.client_certificate_data);
@@ -173,6 +176,7 @@ impl RawNamedUser {
             name: string(self.name),
             certificate: credential("client-certificate-data", path, data, binary)?,
             key: credential("client-key-data", user.client_key, key_data, binary)?,
+            has_empty_field,
             others: named(&others),
             impersonates: impersonates || with_attributes,
             contradictions: named(&contradictions),

@@ -26,8 +26,19 @@ pub(in crate::app::lint) static REFUSED: Rule = Rule {
     id: "kubeconfig.refused",
     severity: Severity::Error,
     title: "client-go refuses the kubeconfig",
-    reason: "Its current context does not exist or is incomplete, or two of its fields exclude each other (clientcmd's \
-             ConfirmUsable).",
+    reason: "Its current context does not exist or is incomplete, two of its fields exclude each other (clientcmd's \
+             ConfirmUsable), two entries have the same name, or its apiVersion is unknown.",
+    remedy: LintRemedy::CorrectKubeconfig,
+};
+
+pub(in crate::app::lint) static CREDENTIAL: Rule = Rule {
+    id: "kubeconfig.credential",
+    severity: Severity::Error,
+    title: "A certificate or key of the kubeconfig is damaged, empty or missing",
+    reason: "client-go needs base64 of PEM where data is embedded, PEM in files, and the unencrypted key of each client \
+             certificate. It refuses what is damaged. A user whose certificate is empty, or who only has a key, sends none: if there is no \
+             token or plugin either, its requests are anonymous. A relative path is that of a file beside the kubeconfig; if an \
+             absolute path leads nowhere, the rule is `kubeconfig.reference`.",
     remedy: LintRemedy::CorrectKubeconfig,
 };
 
@@ -52,7 +63,7 @@ pub(in crate::app::lint) static CA: Rule = Rule {
 pub(in crate::app::lint) static REFERENCE: Rule = Rule {
     id: "kubeconfig.reference",
     severity: Severity::Note,
-    title: "The kubeconfig names a file that cannot be read",
+    title: "The kubeconfig names a file that cannot be read here",
     reason: "On the host of the kubeconfig that is an error; in a copy of its files, the file may be elsewhere. An absolute path \
              is also searched for among the files, as in a copy of a host's file system.",
     remedy: LintRemedy::CorrectKubeconfig,

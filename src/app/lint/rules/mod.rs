@@ -10,7 +10,7 @@ use super::error::LintError;
 use super::rule::Rule;
 
 /// All rules, in the order of the catalogue.
-pub static RULES: [&Rule; 59] = [
+pub static RULES: [&Rule; 60] = [
     &certificate::EXPIRED,
     &certificate::NOT_YET_VALID,
     &certificate::SIGNATURE,
@@ -67,6 +67,7 @@ pub static RULES: [&Rule; 59] = [
     &kubeconfig::EMBEDDED,
     &kubeconfig::INSECURE,
     &kubeconfig::REFUSED,
+    &kubeconfig::CREDENTIAL,
     &kubeconfig::SERVER,
     &kubeconfig::CA,
     &kubeconfig::REFERENCE,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::app::inspect::content::Content;
 use crate::app::inspect::read_all::ReadFile;
 use crate::app::inspect::{SkipReason, Skipped};
+use crate::explain::kubeconfig::{Field, PartError, ReadKubeconfig, unusable};
 use crate::explain::piece::Piece;
 use crate::pki::certificate::Certificate;
 use crate::pki::crl::Crl;
@@ -50,29 +51,56 @@ impl<'f> Found<'f> {
         }
         for ReadFile { file, content } in files {
             let Content::Kubeconfig(config) = content else { continue };
-            let users = config.certificates().filter(|part| part.user.is_some()).count();
-            for part in config.certificates() {
-                let label = match part.user {
-                    Some(user) if users > 1 => format!("{} user {user}", file.label),
-                    _ => file.label.clone(),
-                };
-                let pieces = match part.pieces {
-                    Ok(pieces) => pieces,
-                    Err(reason) => {
-                        found.skip(&label, SkipReason::Reference(reason.to_owned()));
-                        continue;
-                    }
-                };
-                match part.user.is_some() && part.is_embedded {
-                    true => found.user(&label, &file.path, pieces),
-                    false => found.pieces(&label, &file.path, pieces),
-                }
-            }
+            found.config(&file.label, &file.path, config);
         }
         let unsigned: Vec<String> =
             found.crls.iter().filter(|one| !found.has_signer(one.crl)).map(|one| one.label.clone()).collect();
         unsigned.iter().for_each(|label| found.skip(label, SkipReason::NoSigner));
         found
+    }
+
+    fn config(&mut self, label: &str, path: &Path, config: &'f ReadKubeconfig) {
+        let several = config.config().users.len() > 1;
+        let label_of = |user: &str| if several { format!("{label} user {user}") } else { label.to_owned() };
+        for part in config.parts() {
+            let label = match part.field {
+                Field::Ca => label.to_owned(),
+                Field::Certificate | Field::Key => label_of(&part.of),
+            };
+            let name = part.field.name(part.is_embedded);
+            match &part.pieces {
+                Err(PartError::Content(reason)) => {
+                    self.skip(&label, SkipReason::Kubeconfig(format!("{name}: {reason}")))
+                }
+                // A key need not be readable, and a file with both is reported once.
+                Err(_) if part.field == Field::Key => {}
+                Err(reason) => self.skip(&label, SkipReason::Reference(reason.to_string())),
+                Ok(pieces) => {
+                    if let Some(reason) = unusable(part.field, pieces) {
+                        self.skip(&label, SkipReason::Kubeconfig(format!("{name}: {reason}")));
+                    }
+                    match part.field {
+                        Field::Key => {}
+                        Field::Certificate if part.is_embedded => self.user(&label, path, pieces),
+                        Field::Certificate | Field::Ca => self.pieces(&label, path, pieces),
+                    }
+                }
+            }
+        }
+        for cluster in &config.config().clusters {
+            for contradiction in &cluster.contradictions {
+                self.skip(label, SkipReason::Kubeconfig(format!("client-go refuses {contradiction}")));
+            }
+        }
+        for user in &config.config().users {
+            for contradiction in &user.contradictions {
+                self.skip(&label_of(&user.name), SkipReason::Kubeconfig(format!("client-go refuses {contradiction}")));
+            }
+            let reason = ReadKubeconfig::anonymous(user).map(str::to_owned).or_else(|| config.mismatch(&user.name));
+            if let Some(reason) = reason {
+                self.skip(&label_of(&user.name), SkipReason::Kubeconfig(reason));
+            }
+        }
     }
 
     /// Returns the CA that signed a CRL, if it was found.

@@ -5,8 +5,8 @@ use time::{Duration, OffsetDateTime};
 use super::certificates::{Found, FoundCertificate, FoundCrl};
 use super::tool::Tool;
 use crate::app::Error;
-use crate::app::inspect::InputFile;
 use crate::app::inspect::read_all;
+use crate::app::inspect::{InputFile, labels};
 use crate::app::status::error::StatusError;
 use crate::app::status::expiry::{ExpiryRule, Validity};
 use crate::app::status::options::StatusOptions;
@@ -37,7 +37,7 @@ pub fn of_files(
     let mut found = Found::of(&files);
     skipped.append(&mut found.skipped);
     if found.certificates.is_empty() && found.crls.is_empty() && skipped.is_empty() {
-        return Err(StatusError::NothingFound.into());
+        return Err(StatusError::NothingFound(labels(inputs)).into());
     }
     let rule = ExpiryRule { now, expires_within: options.expires_within };
     let tool = Tool::of(&files);

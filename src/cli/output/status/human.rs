@@ -2,7 +2,7 @@
 
 use super::advice::Advice;
 use super::head::Head;
-use crate::app::status::{Credential, EnrolmentReport, SortBy, State, StatusReport, StatusRow, Summary, sort};
+use crate::app::status::{Credential, EnrolmentReport, SortBy, State, StatusReport, StatusRow, sort};
 use crate::cli::output::rotation;
 use crate::cluster::duration::{in_words, stamp};
 use crate::sanitize::sanitized;
@@ -63,7 +63,7 @@ impl HumanWriter {
             }
             text.push('\n');
         }
-        text.push_str(&self.sum(summary));
+        text.push_str(&self.sum(report));
         for state in rotations {
             text.push_str(&format!("\n{}\n", rotation::line(state)));
         }
@@ -131,13 +131,16 @@ impl HumanWriter {
         ]
     }
 
-    fn sum(&self, summary: &Summary) -> String {
+    fn sum(&self, report: &StatusReport) -> String {
+        let StatusReport { summary, skipped, .. } = report;
         let total = summary.total();
-        if !summary.is_all_valid() {
+        if !report.is_all_valid() {
             let counts = State::ALL.into_iter().rev().filter(|state| summary.count(*state) > 0);
             let counts: Vec<String> =
                 counts.map(|state| format!("{} {}", summary.count(state), state.as_str())).collect();
-            return format!("{total} in all: {}\n", counts.join(", "));
+            let colon = if counts.is_empty() { "" } else { ": " };
+            let unread = if skipped.is_empty() { String::new() } else { format!("; {} not read", skipped.len()) };
+            return format!("{total} in all{colon}{}{unread}\n", counts.join(", "));
         }
         let next = self.next.as_ref().and_then(|next| {
             let (not_after, name) = (next.not_after?, next.subject.name());

@@ -72,8 +72,8 @@ impl HtmlWriter {
             State::ALL.into_iter().rev().find(|state| report.summary.count(*state) > 0).map_or(Tone::Unknown, tone);
         let (tone, verdict) = match (report.skipped.is_empty(), worst) {
             (true, Tone::Good) => (Tone::Good, "Nothing is due"),
-            (false, Tone::Good) => (Tone::Unknown, "Some files were not read"),
-            (_, Tone::Unknown) => (Tone::Unknown, "There is nothing that expires"),
+            (false, Tone::Good | Tone::Unknown) => (Tone::Unknown, "Some files or parts of them were not read"),
+            (true, Tone::Unknown) => (Tone::Unknown, "There is nothing that expires"),
             (_, Tone::Soon) => (Tone::Soon, "Something is due"),
             (_, Tone::Bad) => (Tone::Bad, "Something is expired, missing or revoked"),
         };
