@@ -336,6 +336,24 @@ impl Drop for SmallDisk<'_> {
 }
 
 #[test]
+fn commands_that_only_read_work_on_a_full_disk() {
+    needs!("mount", "root", "umount");
+    let lab = Lab::issued();
+    let place = lab.path("disk");
+    std::fs::create_dir(&place).expect("a folder");
+    let _disk = SmallDisk::mount(&place, "4m");
+    let dir = place.display().to_string();
+    for name in ["cluster.yaml", "pki", "policy"].into_iter().filter(|name| lab.path(name).exists()) {
+        good_tool("cp", &["-r", &lab.path(name).display().to_string(), &dir]);
+    }
+    let filled = std::fs::write(place.join("fill"), vec![0; 8 << 20]);
+    assert!(filled.is_err(), "it is full");
+    for args in [&["ledger", "check"][..], &["log"], &["status"]] {
+        lab.good(&[&["--dir", "disk"], args].concat());
+    }
+}
+
+#[test]
 fn issue_on_a_full_disk_tears_nothing_and_a_rerun_completes() {
     needs!("mount", "root", "umount");
     let lab = fleet();

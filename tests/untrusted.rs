@@ -1,6 +1,7 @@
 //! Untrusted files: control characters are escaped, FIFOs do not block, and duplicates are rejected.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 
 use base64ct::{Base64, Encoding};
 use clusterctl::bundle::archive::ArchiveError;
@@ -79,6 +80,92 @@ fn a_fifo_that_is_named_is_refused_and_not_waited_for() {
             assert_eq!(ran.status, status, "{args:?}: {ran}");
         }
     });
+}
+
+#[test]
+fn what_is_no_plain_file_is_refused_as_a_file_and_named() {
+    let lab = Lab::issued();
+    fs::create_dir(lab.path("new")).expect("made");
+    fs::copy(lab.path("cluster.yaml"), lab.path("new/cluster.yaml")).expect("a copy");
+    fs::create_dir(lab.path("empty")).expect("made");
+    fs::copy(lab.path("cluster.yaml"), lab.path("empty/cluster.yaml")).expect("a copy");
+    let _socket = UnixListener::bind(lab.path("socket")).expect("a socket");
+    good_tool("mkfifo", &[&lab.path("pipe").display().to_string()]);
+    fs::create_dir(lab.path("folder")).expect("made");
+    ends(move || {
+        for named in ["pipe", "socket", "folder"] {
+            let import = ["--dir", "empty", "import-ca", "--as", "cluster", "--plaintext-ca-key", "--cert"];
+            let sign = ["sign", "--host", "on", "--profile", "kubelet-server"];
+            let files = ["verify", "--endpoint", "https://127.0.0.1:1", "--ca"];
+            let [cert, key] = ["crt", "key"].map(|end| format!("pki/masters/master-1/apiserver-kubelet-client.{end}"));
+            let mut cases = vec![
+                [&import[..], &[named, "--key", "pki/ca.key"]].concat(),
+                [&import[..], &["pki/ca.crt", "--key", named]].concat(),
+                [&import[..], &["pki/ca.crt", "--key", "pki/ca.key", "--chain", named]].concat(),
+                [&sign[..], &[named]].concat(),
+                vec!["crl", "show", named],
+                vec!["open", named, "--to", "there"],
+                vec!["verify", "--kubeconfig", named],
+                vec!["verify", "--replay", named],
+                vec!["verify", "--crl", named],
+                [&files[..], &[named]].concat(),
+                [&files[..], &["pki/ca.crt", "--master-cert", named, "--master-key", &key]].concat(),
+                [&files[..], &["pki/ca.crt", "--master-cert", &cert, "--master-key", named]].concat(),
+                vec!["--dir", "restored", "restore", named],
+                vec!["bundle", "--all", "--encrypt-to", named],
+            ];
+            // A program may still write a passphrase into a pipe.
+            if named != "pipe" {
+                cases.push(vec!["--dir", "new", "init-ca", "--ca-passphrase-file", named]);
+                cases.push(vec!["backup", "b.age", "--passphrase-file", named]);
+            }
+            for args in cases {
+                let ran = lab.run(&args);
+                assert!(ran.status == 2 && ran.err.contains(named), "{args:?}: {ran}");
+            }
+        }
+        assert_eq!(lab.run(&["crl", "show", "/dev/zero"]).status, 2, "too large");
+    });
+}
+
+#[test]
+fn a_ledger_that_is_no_plain_file_is_named_and_rebuilt() {
+    for kind in ["pipe", "folder", "socket"] {
+        let lab = Lab::issued();
+        let ledger = lab.path("pki/ledger.sqlite3");
+        fs::rename(&ledger, lab.path("aside")).expect("moved");
+        let _socket = match kind {
+            "pipe" => {
+                good_tool("mkfifo", &["-m", "600", &ledger.display().to_string()]);
+                None
+            }
+            "folder" => {
+                fs::create_dir(&ledger).expect("made");
+                None
+            }
+            _ => Some(UnixListener::bind(&ledger).expect("a socket")),
+        };
+        ends(move || {
+            let commands: [&[&str]; 5] = [
+                &["issue-node", "--all"],
+                &["status"],
+                &["log"],
+                &["revoke", "on", "--yes"],
+                &["backup", "b.age", "--passphrase-file", "cluster.yaml", "--allow-weak-passphrase"],
+            ];
+            for args in commands {
+                let ran = lab.run(args);
+                assert!((1..=4).contains(&ran.status), "{kind} {args:?}: {ran}");
+                let told = [ran.out.as_str(), ran.err.as_str()].concat();
+                assert!(told.contains("DIR/pki/ledger.sqlite3"), "{kind} {args:?}: {ran}");
+            }
+            let ran = lab.run(&["ledger", "check", "--output", "json"]);
+            let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+            assert_eq!((ran.status, &report["findings"][0]["id"]), (1, &json!("ledger.integrity")), "{ran}");
+            lab.good(&["ledger", "rebuild"]);
+            lab.good(&["ledger", "check"]);
+        });
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub fn check_owner(layout: &Layout, sudo_uid: Option<u32>) -> Result<(), Directo
 /// errors in it.
 pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
     let path = layout.cluster_file();
-    let bytes = match files::read(&path, config::MAX_BYTES as u64) {
+    let bytes = match files::read_named(&path, config::MAX_BYTES as u64) {
         Err(StoreError::Missing(_)) => {
             return Err(DirectoryError::NoClusterFile { dir: layout.dir().to_owned() }.into());
         }

@@ -39,11 +39,11 @@ pub fn read_named(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>
     files::read_named(path, limit).map_err(|error| of(error, path, what))
 }
 
-/// Reads a file with a secret that was named directly. Blocks on every pipe: another program may write the secret into
+/// Reads a file with a secret that was named directly. Waits for every pipe: another program may write the secret into
 /// it.
 ///
 /// # Errors
-/// Returns an error if it does not exist, is larger than `limit` bytes, or cannot be read.
+/// Returns an error if it does not exist, is no file, is a pipe into which nothing is written, is larger than `limit` bytes, or cannot be read.
 pub fn read_or_wait(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, InputError> {
     files::read_or_wait(path, limit).map_err(|error| of(error, path, what))
 }

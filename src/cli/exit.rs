@@ -310,7 +310,7 @@ fn of_templates(error: &TemplatesError) -> Exit {
 
 fn of_input(error: &InputError) -> Exit {
     match error {
-        InputError::Missing { .. } => Exit::Usage,
+        InputError::Missing { .. } | InputError::Store(StoreError::TooLarge { .. }) => Exit::Usage,
         InputError::Store(error) => of_store(error),
     }
 }
@@ -447,7 +447,7 @@ fn of_signing(error: &SigningError) -> Exit {
 fn of_store(error: &StoreError) -> Exit {
     match error {
         StoreError::Exists(_) | StoreError::InTheWay(_) => Exit::Refused,
-        StoreError::NotPlain(_) => Exit::Usage,
+        StoreError::NotPlain { .. } | StoreError::NoWriter { .. } => Exit::Usage,
         StoreError::Io { .. }
         | StoreError::Missing(_)
         | StoreError::TooLarge { .. }

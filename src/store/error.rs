@@ -26,9 +26,22 @@ pub enum StoreError {
     /// A folder contains an entry that clusterctl did not write and cannot keep.
     #[error("{} is in the way: clusterctl did not write it, or it is not a plain file or folder", .0.display())]
     InTheWay(PathBuf),
-    /// A file that was named is a FIFO, a socket or a device.
-    #[error("{} is a pipe, a socket or a device, and no plain file", .0.display())]
-    NotPlain(PathBuf),
+    /// A file that was named is a folder, a FIFO, a socket or a device.
+    #[error("{} is {kind}, and no plain file", path.display())]
+    NotPlain {
+        /// The path.
+        path: PathBuf,
+        /// What it is, with an article.
+        kind: &'static str,
+    },
+    /// Nothing was written into a FIFO that was named, or its writer did not close it.
+    #[error("{} is a pipe, and within {seconds} seconds no program wrote into it and closed it", path.display())]
+    NoWriter {
+        /// The FIFO.
+        path: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// A required file is missing.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),

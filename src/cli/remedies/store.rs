@@ -4,14 +4,17 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::store::error::StoreError;
+use crate::store::files::A_FOLDER as FOLDER;
 
 pub(super) fn words(error: &StoreError) -> Option<String> {
     Some(match error {
         StoreError::Io { kind, path, .. } => return of_system(*kind, path, error.staging_folder()),
         StoreError::TooLarge { .. } | StoreError::Missing(_) => return None,
-        StoreError::NotPlain(path) => {
-            format!("give its content on standard input: clusterctl … - < {}", path.display())
+        StoreError::NotPlain { kind: FOLDER, .. } => "name a file".to_owned(),
+        StoreError::NotPlain { .. } => {
+            "copy its content into a file, or give it as <(…) or, where a command reads standard input, as -".to_owned()
         }
+        StoreError::NoWriter { .. } => "start the program that writes into it first, or use a file".to_owned(),
         StoreError::Exists(path) => format!("move {} away if it is no longer needed", path.display()),
         StoreError::InTheWay(path) => format!("move {} somewhere else, then try again", path.display()),
         StoreError::TokenRotation(path) => {

@@ -17,7 +17,8 @@ pub use metadata::{
 };
 pub use new_file::NewFile;
 pub use read::{
-    Input, begins_with, digest_of_private, holds, holds_exactly, open, read, read_named, read_one_of_many, read_or_wait,
+    A_FOLDER, Input, begins_with, digest_of_private, holds, holds_exactly, open, read, read_named, read_one_of_many,
+    read_or_wait,
 };
 pub use remove::{remove_all, remove_folder, sweep};
 pub use sync::sync_all;

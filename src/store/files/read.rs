@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
@@ -25,23 +27,84 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
 /// waited for, because `/dev/stdin` and `<(…)` are paths there. Other pipes may have no writer.
 ///
 /// # Errors
-/// Returns the errors of [`read`]; [`StoreError::NotPlain`] instead of [`StoreError::InTheWay`].
+/// Returns the errors of [`read`]; [`StoreError::NotPlain`] for what is no plain file.
 pub fn read_named(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
-    if path.starts_with("/dev") || path.starts_with("/proc") {
-        return read_or_wait(path, limit);
+    if is_below_dev(path) {
+        return read_opened(File::open(path), path, limit, |_| false).map(|(bytes, _)| bytes);
     }
-    read(path, limit).map_err(|error| match error {
-        StoreError::InTheWay(path) => StoreError::NotPlain(path),
-        other => other,
-    })
+    read(path, limit).map_err(|error| if_plain(error, path))
 }
 
-/// Like [`read`], but also reads pipes and devices, and blocks on them: another program may write a secret into one.
+/// Like [`read_named`], but also reads every other pipe: another program may write a secret into it. A pipe that no
+/// program writes into is given up.
 ///
 /// # Errors
-/// Returns the errors of [`read`].
+/// Returns the errors of [`read_named`], or [`StoreError::NoWriter`].
 pub fn read_or_wait(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
-    read_opened(File::open(path), path, limit, |_| false).map(|(bytes, _)| bytes)
+    match kind_of(path) {
+        Some(A_PIPE) if !is_below_dev(path) => read_pipe(path, limit, PATIENCE),
+        _ => read_named(path, limit),
+    }
+}
+
+/// How long a pipe is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The time between two attempts to read a pipe.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Reads a FIFO until its writer closes it.
+fn read_pipe(path: &Path, limit: u64, patience: Duration) -> Result<Vec<u8>, StoreError> {
+    let failed = |error: io::Error| StoreError::io("read", path, &error);
+    let started = Instant::now();
+    // Without NONBLOCK, it would not return before there is a writer.
+    let mut pipe = open_with(path, OFlags::NONBLOCK).map_err(failed)?;
+    let (mut bytes, mut buffer) = (Zeroizing::new(Vec::new()), Zeroizing::new([0; 4096]));
+    loop {
+        match pipe.read(&mut *buffer) {
+            Ok(0) if !bytes.is_empty() => return Ok(std::mem::take(&mut *bytes)),
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(failed(error)),
+            Err(_) => {}
+        }
+        if bytes.len() as u64 > limit {
+            return Err(StoreError::TooLarge { path: path.to_owned(), limit });
+        }
+        if started.elapsed() >= patience {
+            return Err(StoreError::NoWriter { path: path.to_owned(), seconds: patience.as_secs() });
+        }
+        sleep(PAUSE);
+    }
+}
+
+/// A folder, as [`StoreError::NotPlain`] names it.
+pub const A_FOLDER: &str = "a folder";
+/// A FIFO.
+const A_PIPE: &str = "a pipe";
+
+/// Returns true for the paths of standard input and `<(…)`.
+fn is_below_dev(path: &Path) -> bool {
+    path.starts_with("/dev") || path.starts_with("/proc")
+}
+
+/// Returns what is at a path, with an article; `None` for a plain file, or if there is nothing.
+fn kind_of(path: &Path) -> Option<&'static str> {
+    let kind = fs::metadata(path).ok()?.file_type();
+    match () {
+        () if kind.is_file() => None,
+        () if kind.is_dir() => Some(A_FOLDER),
+        () if kind.is_fifo() => Some(A_PIPE),
+        () if kind.is_socket() => Some("a socket"),
+        () => Some("a device"),
+    }
+}
+
+/// Returns the error of reading a path, or [`StoreError::NotPlain`] if it has no plain file.
+fn if_plain(error: StoreError, path: &Path) -> StoreError {
+    match kind_of(path) {
+        Some(kind) => StoreError::NotPlain { path: path.to_owned(), kind },
+        None => error,
+    }
 }
 
 /// Like [`read`], and also returns the file's permission bits.
@@ -111,16 +174,16 @@ pub type Input = BufReader<File>;
 /// # Errors
 /// Returns [`StoreError::Missing`], [`StoreError::NotPlain`], or the system's error.
 pub fn open(path: &Path) -> Result<Input, StoreError> {
-    let may_wait = path.starts_with("/dev") || path.starts_with("/proc");
+    let may_wait = is_below_dev(path);
     let opened = if may_wait { File::open(path) } else { open_with(path, OFlags::NONBLOCK) };
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
-        _ => StoreError::io("read", path, &error),
+        _ => if_plain(StoreError::io("read", path, &error), path),
     };
     let file = opened.map_err(failed)?;
-    match !may_wait && is_in_the_way(&file.metadata().map_err(failed)?) {
-        true => Err(StoreError::NotPlain(path.to_owned())),
-        false => Ok(Input::new(file)),
+    match kind_of(path).filter(|kind| !may_wait || *kind == A_FOLDER) {
+        Some(kind) => Err(StoreError::NotPlain { path: path.to_owned(), kind }),
+        None => Ok(Input::new(file)),
     }
 }
 
@@ -145,7 +208,7 @@ pub fn holds(path: &Path, bytes: &[u8]) -> bool {
 #[must_use]
 pub fn begins_with(path: &Path, bytes: &[u8]) -> bool {
     let mut first = vec![0; bytes.len()];
-    File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == bytes
+    open_with(path, OFlags::NONBLOCK).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == bytes
 }
 
 /// Returns the SHA-256 of a plain file that is not a link and that only its owner can read.
@@ -163,13 +226,34 @@ mod tests {
     use super::*;
     use crate::store::files::mode;
 
+    #[test]
+    fn a_pipe_without_a_writer_is_given_up_and_one_with_a_slow_writer_is_read() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).expect("a pipe");
+        let none = StoreError::NoWriter { path: path.clone(), seconds: 0 };
+        assert_eq!(read_pipe(&path, 100, PAUSE), Err(none));
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                use std::io::Write;
+                let mut pipe = OpenOptions::new().write(true).open(path)?;
+                pipe.write_all(b"sec")?;
+                sleep(3 * PAUSE);
+                pipe.write_all(b"ret")
+            }
+        });
+        assert_eq!(read_pipe(&path, 100, PATIENCE), Ok(b"secret".to_vec()));
+        writer.join().expect("no panic").expect("written");
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn reading_does_not_update_the_access_time() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("key");
         fs::write(&path, "secret").expect("written");
-        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         let times = fs::FileTimes::new().set_accessed(long_ago);
         OpenOptions::new().write(true).open(&path).and_then(|file| file.set_times(times)).expect("set back");
         let accessed = || fs::metadata(&path).and_then(|metadata| metadata.accessed()).expect("a time");

@@ -49,6 +49,9 @@ impl Ledger {
     /// # Errors
     /// Returns the errors of [`Ledger::open`].
     pub fn create(path: &Path) -> Result<Self, StoreError> {
+        if files::exists(path) {
+            check_is_plain(path)?;
+        }
         // SQLite would create it readable by all users. The log inherits the mode.
         let file = OpenOptions::new()
             .create(true)
@@ -94,7 +97,10 @@ impl Ledger {
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let ledger = match Self::connect_existing(path) {
             Ok(ledger) => ledger,
-            Err(StoreError::Io { kind: ErrorKind::PermissionDenied, .. }) => Self::connect_read_only(path)?,
+            // On a full disk, SQLite cannot create the log's index either.
+            Err(StoreError::Io { kind: ErrorKind::PermissionDenied | ErrorKind::StorageFull, .. }) => {
+                Self::connect_read_only(path)?
+            }
             Err(error) => return Err(error),
         };
         ledger.check_format()?;
@@ -111,9 +117,7 @@ impl Ledger {
         if !files::exists(path) {
             return Err(StoreError::LedgerMissing(path.to_owned()));
         }
-        if files::is_folder(path) {
-            return Err(StoreError::io("open", path, &ErrorKind::IsADirectory.into()));
-        }
+        check_is_plain(path)?;
         wal::check(path)?;
         let ledger = Self::connect(path)?;
         ledger.format()?;
@@ -262,6 +266,17 @@ impl Drop for Ledger {
         if self.writes {
             // Pages that a reader still needs stay in the log. That reader or the next command moves them.
             let _ = wal::checkpoint(&self.connection);
+        }
+    }
+}
+
+/// Refuses a folder, and a FIFO, which would be waited for.
+fn check_is_plain(path: &Path) -> Result<(), StoreError> {
+    match files::is_plain_file(path) {
+        true => Ok(()),
+        false => {
+            let reason = "it is a folder, a pipe, a socket or a device".to_owned();
+            Err(StoreError::LedgerForeign { path: path.to_owned(), reason })
         }
     }
 }

@@ -74,7 +74,9 @@ impl StagedLedger {
         for ending in ["", "-wal"] {
             let (from, to) = (wal::beside(&self.place, ending), wal::beside(&kept, ending));
             if files::exists(&from) {
-                fs::hard_link(&from, &to).map_err(|error| StoreError::io("keep", &from, &error))?;
+                // A folder has no second name, and some file systems have none for files.
+                let kept = fs::hard_link(&from, &to).or_else(|_| fs::rename(&from, &to));
+                kept.map_err(|error| StoreError::io("keep", &from, &error))?;
             }
         }
         Ok(kept)

@@ -6,7 +6,7 @@
 //! `application_id`). A log that begins after number `n` has the numbers from `n + 1` on. It belongs to a database that
 //! has `n` or, if a part of the log was already applied, a number of the log.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
@@ -63,9 +63,11 @@ pub(super) fn check(database: &Path) -> Result<(), StoreError> {
 }
 
 fn belongs(database: &Path, log: &Path) -> io::Result<bool> {
-    let log = match File::open(log) {
+    let log = match fs::metadata(log) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        opened => opened?,
+        // A pipe would be waited for.
+        Ok(metadata) if !metadata.is_file() => return Ok(false),
+        _ => File::open(log)?,
     };
     let Some(first_page) = read::<PREFIX>(&File::open(database)?, 0)? else { return Ok(true) };
     let Some(numbers) = numbers_in(&log)? else { return Ok(true) };

@@ -14,7 +14,7 @@ use super::change::{Answer, Change, Published};
 use super::error::{Cause, QueueError};
 use super::schema::{self, FORMAT};
 use super::{create, expire, leases, update};
-use crate::store::files::PRIVATE;
+use crate::store::files::{self, PRIVATE};
 
 /// The time after which a transaction fails while another process locks the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +43,10 @@ impl Queue {
     /// Returns an error if it cannot be opened, is damaged, or was written by a later version.
     pub fn open(path: &Path) -> Result<Self, QueueError> {
         let failed = |cause, reason| QueueError::Database { path: path.to_owned(), cause, reason };
+        // A pipe would be waited for.
+        if files::exists(path) && !files::is_plain_file(path) {
+            return Err(failed(Cause::Access, "it is a folder, a pipe, a socket or a device".to_owned()));
+        }
         // SQLite would create a file that all users can read. The write-ahead log gets the mode of the database.
         OpenOptions::new()
             .create(true)
