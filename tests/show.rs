@@ -247,6 +247,31 @@ fn show_json_reports_revocation_by_ledger_and_crl() {
     assert_eq!(revoked(&["a.crt", "ca.crt", "crl.pem"]), true);
 }
 
+/// The certificates of API servers and other programs on masters have the same accounts, so another master's entry is no measure.
+#[test]
+fn certificates_of_a_removed_master_are_compared_with_no_other_masters_entry() {
+    let lab = Lab::issued();
+    lab.good(&["revoke", &crate::revoking::serial(&lab, "pki/masters/master-2/apiserver.crt"), "--yes"]);
+    let file = lab.read("cluster.yaml");
+    lab.write("cluster.yaml", &file.replace("- {name: master-2, addresses: [10.20.0.12]}\n", ""));
+    for input in ["master-2", "pki/masters/master-2"] {
+        let value = json_of(&lab, &[input]);
+        let files = value["files"].as_array().expect("files").iter();
+        let items: Vec<&serde_json::Value> = files.flat_map(|file| file["items"].as_array().expect("items")).collect();
+        let certificates: Vec<_> = items.iter().filter(|item| item["kind"] == "certificate").collect();
+        assert_eq!(certificates.len(), 9, "{input}");
+        for item in certificates {
+            let problems = item["problems"].as_array().expect("problems");
+            let is_revoked = item["facts"]["revoked"] == true;
+            assert_eq!(item["facts"]["hostLeft"], true, "{item}");
+            assert_eq!(problems.len(), 1 + usize::from(is_revoked), "{item}");
+        }
+    }
+    let present = json_of(&lab, &["master-1"]);
+    let items = present["files"][0]["items"].as_array().expect("items");
+    assert!(items.iter().all(|item| item["problems"] == serde_json::json!([]) && item["facts"]["hostLeft"].is_null()));
+}
+
 #[test]
 fn show_links_files_given_together() {
     let lab = Lab::issued();

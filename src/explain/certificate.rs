@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::card::{Card, validity};
-use super::context::{ExplainContext, Signer};
+use super::context::{ExplainContext, LedgerEntry, Signer};
 use crate::cluster::duration::stamp;
 use crate::pki::certificate::{Certificate, SignatureStatus, SubjectAltName};
 use crate::pki::lint::{ca_violations, general_violations, leaf_violations, root_violations};
@@ -104,6 +104,10 @@ fn judged(card: Card, certificate: &Certificate, place: &str, is_ca: bool, conte
         _ => general_violations(certificate, context.now),
     };
     card.problems.extend(violations.iter().map(ToString::to_string));
+    if let Some(host) = context.removed_host_of(certificate) {
+        let text = format!("its host {host} is not in the cluster file: it left the cluster");
+        card = card.data("hostLeft", true).problem(text);
+    }
     let named = certificate.names.iter().any(|name| matches!(name, SubjectAltName::Dns(_) | SubjectAltName::Ip(_)));
     if !is_ca && !named && certificate.has_extended_usage("serverAuth") {
         card = card.problem("no names: clients ignore a server's CN (Go 1.15 and later)");
@@ -123,7 +127,7 @@ fn revocation(
     }
     let has_crl = signer.is_some_and(|signer| context.has_crl_of(signer));
     match context.ledger.map(|ledger| ledger(certificate.fingerprint())) {
-        Some(Ok(Some(revocation))) => card
+        Some(Ok(Some(LedgerEntry { revocation: Some(revocation), .. }))) => card
             .data("revoked", true)
             .data("revokedAt", stamp(revocation.at))
             .data("revocationReason", revocation.reason)
@@ -131,7 +135,7 @@ fn revocation(
         Some(Err(error)) => {
             card.data("revoked", json!(null)).problem(format!("its revocation status is unknown: {error}"))
         }
-        Some(Ok(None)) => card.data("revoked", false),
+        Some(Ok(_)) => card.data("revoked", false),
         None if has_crl => card.data("revoked", false),
         None => card.data("revoked", json!(null)),
     }

@@ -18,11 +18,19 @@ pub struct ExplainContext<'a> {
     pub roots: Vec<(String, Certificate)>,
     /// The directory's cluster.
     pub cluster: Option<Cluster>,
-    /// A lookup of a certificate's revocation in the directory's ledger; `None` if there is no ledger.
-    pub ledger: Option<&'a dyn Fn(Fingerprint) -> Result<Option<LedgerRevocation>, String>>,
+    /// A lookup of a certificate in the directory's ledger; `None` if there is no ledger.
+    pub ledger: Option<&'a dyn Fn(Fingerprint) -> Result<Option<LedgerEntry>, String>>,
     /// The time at which items are described.
     pub now: OffsetDateTime,
     given: Given,
+}
+
+/// A certificate in the ledger.
+pub struct LedgerEntry {
+    /// The host that it was issued to; `None` for a CA, a person or the verifier.
+    pub host: Option<String>,
+    /// Its revocation, if it was revoked.
+    pub revocation: Option<LedgerRevocation>,
 }
 
 /// A revocation in the ledger.
@@ -135,12 +143,28 @@ impl<'a> ExplainContext<'a> {
         self.given.keys.contains(&certificate.spki_fingerprint())
     }
 
-    /// Returns the certificate that the cluster file requires for this certificate's account and usage.
+    /// Returns the host that a certificate was issued to, according to the ledger, if the cluster file does not have that host.
+    pub(super) fn removed_host_of(&self, certificate: &Certificate) -> Option<String> {
+        let (host, cluster) = (self.host_of(certificate)?, self.cluster.as_ref()?);
+        (cluster.master(&host).is_none() && cluster.node(&host).is_none()).then_some(host)
+    }
+
+    /// Returns the host that a certificate was issued to, according to the ledger.
+    fn host_of(&self, certificate: &Certificate) -> Option<String> {
+        self.ledger?(certificate.fingerprint()).ok()??.host
+    }
+
+    /// Returns the certificate that the cluster file requires for this certificate's account and usage, of the host that the
+    /// ledger names.
     pub(super) fn wanted(&self, certificate: &Certificate) -> Option<(CertificateSpec, &Cluster)> {
         let cluster = self.cluster.as_ref()?;
-        let account = certificate.account();
+        let (account, host) = (certificate.account(), self.host_of(certificate));
+        let is_of_host = |leaf: &CertificateSpec| {
+            host.as_ref().is_none_or(|host| leaf.host.as_ref().is_some_and(|one| one.as_str() == host))
+        };
         let fits = |leaf: &CertificateSpec| {
             leaf.subject == account
+                && is_of_host(leaf)
                 && leaf.policy().usage.names().iter().all(|usage| certificate.has_extended_usage(usage))
         };
         let nodes = cluster.nodes.iter().flat_map(|node| cluster.node_specs(node));

@@ -8,7 +8,7 @@ use crate::app::{Env, directory};
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
 use crate::explain::card::Card;
-use crate::explain::context::{ExplainContext, LedgerRevocation};
+use crate::explain::context::{ExplainContext, LedgerEntry, LedgerRevocation};
 use crate::explain::piece::Piece;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -55,7 +55,7 @@ pub fn inspect(env: &Env, inputs: &[InputFile], trusted: bool) -> InspectReport 
     let found: Vec<Found> = inputs.iter().flat_map(|input| find_input(input, ledger.as_ref())).collect();
     let ask = |certificate: Fingerprint| match &ledger {
         None => Ok(None),
-        Some(ledger) => revocation(ledger, certificate),
+        Some(ledger) => entry(ledger, certificate),
     };
     let mut context = ExplainContext::new(env.now);
     context.roots = CaRole::ALL
@@ -155,11 +155,14 @@ fn describe(file: FoundFile, context: &ExplainContext<'_>) -> InspectedFile {
     InspectedFile { label, cards, error }
 }
 
-fn revocation(ledger: &Ledger, certificate: Fingerprint) -> Result<Option<LedgerRevocation>, String> {
+fn entry(ledger: &Ledger, certificate: Fingerprint) -> Result<Option<LedgerEntry>, String> {
     let issued = ledger.by_fingerprint(certificate).map_err(|error| error.to_string())?;
-    Ok(issued.and_then(|issued| issued.revocation).map(|revocation| LedgerRevocation {
-        at: revocation.at,
-        reason: revocation.reason.as_str(),
-        text: CredentialProblem::Revoked(revocation).to_string(),
+    Ok(issued.map(|issued| {
+        let revocation = issued.revocation.map(|revocation| LedgerRevocation {
+            at: revocation.at,
+            reason: revocation.reason.as_str(),
+            text: CredentialProblem::Revoked(revocation).to_string(),
+        });
+        LedgerEntry { host: issued.host, revocation }
     }))
 }
