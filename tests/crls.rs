@@ -4,7 +4,7 @@ use clusterctl::pki::pem;
 use serde_json::Value;
 use time::Duration;
 
-use crate::support::{Lab, NOW, Ran, forms};
+use crate::support::{CLUSTER, Lab, NOW, Ran, forms};
 
 const CRL: &str = "pki/crl.pem";
 
@@ -40,6 +40,40 @@ fn crls_are_described_with_dates_reasons_and_the_days_that_are_left() {
     let text = lab.good(&["crl", "show"]).out;
     let text = serials.iter().fold(text, |text, serial| text.replace(serial, "SERIAL"));
     insta::assert_snapshot!("crl_show", text);
+}
+
+#[test]
+fn the_cluster_file_has_the_validity_of_crls_and_administrators() {
+    let with = |validity: &str| CLUSTER.replace("masters:\n", &format!("validity: {{{validity}}}\nmasters:\n"));
+    let mut lab = Lab::with(&with("admin: 30d, crl: 20d"));
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-admin", "alice"]);
+    lab.good(&["issue-admin", "bob", "--validity", "10d"]);
+    let expires = |lab: &Lab, name: &str| {
+        let ran = lab.good(&["show", name, "-o", "json"]);
+        let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+        report["files"][0]["items"][0]["facts"]["notAfter"].as_str().map(str::to_owned)
+    };
+    assert_eq!(expires(&lab, "alice").as_deref(), Some("2026-12-23T12:00:00Z"));
+    assert_eq!(expires(&lab, "bob").as_deref(), Some("2026-12-03T12:00:00Z"));
+    let next = |lab: &Lab| shown(lab, &[]).1["crls"][0]["crl"]["nextUpdate"].as_str().map(str::to_owned);
+    revoke(&lab, &["alice"]);
+    assert_eq!(next(&lab).as_deref(), Some("2026-12-13T12:00:00Z"));
+    lab.good(&["crl", "renew", "--crl-validity", "5d"]);
+    assert_eq!(next(&lab).as_deref(), Some("2026-11-28T12:00:00Z"));
+    lab.now = NOW + Duration::days(4);
+    let renew = |lab: &Lab| lab.good(&["renew", "--all"]);
+    renew(&lab);
+    assert_eq!(next(&lab).as_deref(), Some("2026-12-17T12:00:00Z"), "as the cluster file says");
+    lab.write("cluster.yaml", CLUSTER);
+    lab.now += Duration::days(15);
+    renew(&lab);
+    assert_eq!(next(&lab).as_deref(), Some("2027-01-01T12:00:00Z"), "as long as before");
+    for (wrong, key) in [("crl: 1m", "validity.crl"), ("admin: 11y", "validity.admin")] {
+        lab.write("cluster.yaml", &with(wrong));
+        let ran = lab.run(&["validate"]);
+        assert!(ran.status == 2 && ran.err.contains(key), "{ran}");
+    }
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn revoking_without_a_crl_advises_to_deliver_the_rules() {
     let (cluster, env) = (cluster(&lab), env(&lab));
     let subject = Subject { name: "on".to_owned(), file: lab.path("on"), issuer: None };
     let request = Request::Revoke { subject, reason: Reason::KeyCompromise };
-    let options = RevokeOptions { request, crl_validity: Lifetime::NINETY_DAYS, templates: None };
+    let options = RevokeOptions { request, crl_validity: Some(Lifetime::NINETY_DAYS), templates: None };
     let plan = revoke::plan(options, &cluster, &env, &mut Silent).expect("a plan");
     assert!(plan.signers().is_empty());
     let report = plan.apply(&[], &mut Silent).expect("revoked");

@@ -136,7 +136,7 @@ fn draft() -> impl Strategy<Value = RawCluster> {
     let versions = (value(), value(), value(), value(), value());
     (
         values,
-        (value(), value(), value(), value()),
+        (value(), value(), value(), value(), value(), value()),
         versions,
         signers().boxed(),
         kubelet().boxed(),
@@ -146,7 +146,7 @@ fn draft() -> impl Strategy<Value = RawCluster> {
         .prop_map(
             |(
                 (name, endpoint, accounts, service_cidrs, cluster_domain, keys),
-                (ca, master, node, renew_before),
+                (ca, master, node, admin, crl, renew_before),
                 (kubernetes_version, image_repository, etcd_version, templates, with_units),
                 signers,
                 kubelet,
@@ -162,6 +162,8 @@ fn draft() -> impl Strategy<Value = RawCluster> {
                 validity_ca: ca,
                 validity_master: master,
                 validity_node: node,
+                validity_admin: admin,
+                validity_crl: crl,
                 kubernetes_version,
                 image_repository,
                 etcd_version,

@@ -123,15 +123,24 @@ impl RawCluster {
     }
 
     fn validity(&self, errors: &mut Errors) -> Option<Validity> {
+        let mut parsed =
+            |path, text: &String| errors.parsed(path, text, Lifetime::parse(text).map_err(Reason::Lifetime));
+        let crl = self.validity_crl.as_ref().map(|text| parsed("validity.crl", text));
         let mut lifetime = |path, text: &Option<String>, default: Lifetime| match text {
-            Some(text) => errors.parsed(path, text, Lifetime::parse(text).map_err(Reason::Lifetime)),
+            Some(text) => parsed(path, text),
             None => Some(default),
         };
         let ca = lifetime("validity.ca", &self.validity_ca, Lifetime::TEN_YEARS);
         let master = lifetime("validity.master", &self.validity_master, Lifetime::ONE_YEAR);
         let node = lifetime("validity.node", &self.validity_node, Lifetime::ONE_YEAR);
-        let validity = Validity { ca: ca?, master: master?, node: node? };
-        for (path, lifetime) in [("validity.master", validity.master), ("validity.node", validity.node)] {
+        let admin = lifetime("validity.admin", &self.validity_admin, Lifetime::NINETY_DAYS);
+        let crl = crl.map_or(Some(None), |crl| crl.map(Some));
+        let validity = Validity { ca: ca?, master: master?, node: node?, admin: admin?, crl: crl? };
+        // The default for administrators may be longer than the validity of a CA that is tried out; the CA shortens it.
+        let admin = self.validity_admin.as_ref().map(|_| ("validity.admin", validity.admin));
+        for (path, lifetime) in
+            [("validity.master", validity.master), ("validity.node", validity.node)].into_iter().chain(admin)
+        {
             if lifetime > validity.ca {
                 errors.add(path, Some(lifetime.to_string()), Reason::OutlivesCa { ca: validity.ca });
             }

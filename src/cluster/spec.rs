@@ -47,6 +47,10 @@ pub struct RawCluster {
     pub validity_master: Option<String>,
     /// `validity.node`
     pub validity_node: Option<String>,
+    /// `validity.admin`
+    pub validity_admin: Option<String>,
+    /// `validity.crl`
+    pub validity_crl: Option<String>,
     /// `kubernetes.version`
     pub kubernetes_version: Option<String>,
     /// `kubernetes.imageRepository`
@@ -150,7 +154,7 @@ pub struct Cluster {
     pub(super) node_index: NodeIndex,
 }
 
-/// The lifetime of each kind of certificate.
+/// The lifetime of each kind of certificate, and of CRLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
     /// The CAs.
@@ -159,6 +163,18 @@ pub struct Validity {
     pub master: Lifetime,
     /// Nodes' certificates.
     pub node: Lifetime,
+    /// Certificates of administrators and of other accounts in kubeconfigs, except for emergencies.
+    pub admin: Lifetime,
+    /// CRLs; `None` means 90 days for new ones, and that a renewed one keeps its own.
+    pub crl: Option<Lifetime>,
+}
+
+impl Validity {
+    /// Returns the lifetime of new CRLs.
+    #[must_use]
+    pub fn of_new_crl(&self) -> Lifetime {
+        self.crl.unwrap_or(Lifetime::NINETY_DAYS)
+    }
 }
 
 /// A master or a node.

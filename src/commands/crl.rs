@@ -40,9 +40,10 @@ enum CrlCommand {
 /// The arguments of `crl renew`.
 #[derive(Debug, Args)]
 struct RenewArgs {
-    /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed
-    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse, default_value = "90d")]
-    crl_validity: Lifetime,
+    /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed [default: validity.crl in
+    /// cluster.yaml, or else 90d]
+    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
+    crl_validity: Option<Lifetime>,
     /// Replace built-in templates with the files of the same path in this folder
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     templates: Option<PathBuf>,

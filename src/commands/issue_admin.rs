@@ -20,7 +20,7 @@ pub struct IssueAdminArgs {
     /// The account's name [default: kubernetes-admin; with --break-glass: break-glass; with --approver: approver; with --signer: signer; with --announcer: announcer]
     #[arg(value_name = "NAME", value_parser = name)]
     name: Option<HostName>,
-    /// How long the certificate is valid, for example 90d [default: 90d; with --break-glass: 24h, and 7d at most; with --reissue: as before]
+    /// How long the certificate is valid, for example 90d [default: validity.admin in cluster.yaml, or else 90d; with --break-glass: 24h, and 7d at most; with --reissue: as before]
     #[arg(long, alias = "for", value_name = "TIME", value_parser = Lifetime::parse)]
     validity: Option<Lifetime>,
     /// For emergencies: put the account into system:masters instead; it bypasses every authorizer and cannot be revoked

@@ -29,9 +29,10 @@ pub struct RemoveArgs {
     /// The reason of the revocation, as RFC 5280 names it
     #[arg(long, value_name = "REASON", value_parser = reasons(), default_value = "cessationOfOperation")]
     reason: Reason,
-    /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed
-    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse, default_value = "90d")]
-    crl_validity: Lifetime,
+    /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed [default: validity.crl in
+    /// cluster.yaml, or else 90d]
+    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
+    crl_validity: Option<Lifetime>,
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,

@@ -36,9 +36,10 @@ pub struct RevokeArgs {
     /// As `crl renew`
     #[arg(long, hide = true, conflicts_with_all = ["name", "reason", "yes"])]
     renew: bool,
-    /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed
-    #[arg(long, alias = "next-update", value_name = "TIME", value_parser = Lifetime::parse, default_value = "90d")]
-    crl_validity: Lifetime,
+    /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed [default: validity.crl in
+    /// cluster.yaml, or else 90d]
+    #[arg(long, alias = "next-update", value_name = "TIME", value_parser = Lifetime::parse)]
+    crl_validity: Option<Lifetime>,
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,

@@ -1,6 +1,5 @@
 //! `rotate-ca start --emergency` and `rotate-ca next --emergency`: a CA whose key was stolen.
 
-use crate::app::revoke::crl::DEFAULT_VALIDITY;
 use crate::app::revoke::{self, Outcome, Request, RevokeOptions, RevokeReport};
 use crate::app::rotate::{self, RotateError};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
@@ -69,7 +68,7 @@ impl Emergency<'_> {
 
     fn revoke(&self, cluster: &Cluster, context: &mut Context<'_>) -> Result<RevokeReport> {
         let (env, request) = (context.env.clone(), Request::Replaced(self.role));
-        let options = RevokeOptions { request, crl_validity: DEFAULT_VALIDITY, templates: None };
+        let options = RevokeOptions { request, crl_validity: None, templates: None };
         let plan = revoke::plan(options, cluster, &env, &mut context.observer())?;
         // The new CA has not revoked anything: only the old one signs its CRL.
         let old = match plan.signers().is_empty() {

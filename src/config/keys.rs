@@ -264,7 +264,7 @@ pub const FILE: [Key; 18] = [
 ];
 
 /// The keys of `validity`.
-pub const VALIDITY: [Key; 3] = [
+pub const VALIDITY: [Key; 5] = [
     Key {
         name: "ca",
         value: LIFETIME,
@@ -285,6 +285,23 @@ pub const VALIDITY: [Key; 3] = [
         absent: Absent::Default("1y"),
         example: "90d",
         description: "Validity of the nodes' certificates.",
+    },
+    Key {
+        name: "admin",
+        value: LIFETIME,
+        absent: Absent::Default("90d"),
+        example: "30d",
+        description: "Validity of the certificates of administrators, approvers, signers and announcers, unless issue-admin \
+                      --validity names another. A certificate that replaces another is valid for as long as that one, and \
+                      certificates of break-glass accounts for 24 hours.",
+    },
+    Key {
+        name: "crl",
+        value: LIFETIME,
+        absent: Absent::Default("90d"),
+        example: "30d",
+        description: "Time from a CRL's thisUpdate to its nextUpdate, unless --crl-validity names another. Without this key, a \
+                      CRL that renew or apply replaces keeps its time.",
     },
 ];
 

@@ -106,7 +106,7 @@ impl Items for Cidrs {
 struct Validity<'a>(&'a mut RawCluster);
 
 impl Entries for Validity<'_> {
-    const WANTED: &'static str = "a mapping with ca, master and node, as in {ca: 10y, node: 1y},";
+    const WANTED: &'static str = "a mapping with ca, master, node, admin and crl, as in {ca: 10y, node: 1y},";
 
     fn keys(&self) -> &'static [&'static str] {
         VALIDITY_NAMES
@@ -122,7 +122,9 @@ impl Entries for Validity<'_> {
         match key {
             "ca" => self.0.validity_ca = lifetime,
             "master" => self.0.validity_master = lifetime,
-            _ => self.0.validity_node = lifetime,
+            "node" => self.0.validity_node = lifetime,
+            "admin" => self.0.validity_admin = lifetime,
+            _ => self.0.validity_crl = lifetime,
         }
         Ok(())
     }

@@ -40,7 +40,8 @@ pub fn write_noting(raw: &RawCluster, about_version: Option<&str>) -> String {
     }
     file.text("clusterDomain", raw.cluster_domain.as_deref());
     file.text("keys", raw.keys.as_deref());
-    file.mapping("validity", &VALIDITY, [&raw.validity_ca, &raw.validity_master, &raw.validity_node]);
+    let validity = [&raw.validity_ca, &raw.validity_master, &raw.validity_node, &raw.validity_admin, &raw.validity_crl];
+    file.mapping("validity", &VALIDITY, validity);
     let kubernetes = [&raw.kubernetes_version, &raw.image_repository, &raw.etcd_version];
     file.mapping("kubernetes", &KUBERNETES, kubernetes);
     if let Some(note) = about_version {

@@ -65,7 +65,13 @@ pub(crate) fn meaning(draft: &RawCluster) -> serde_json::Value {
     ];
     map.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))));
     map.extend(draft.service_cidrs.as_ref().map(|cidrs| ("serviceCIDRs".to_owned(), json!(cidrs))));
-    let validity = [("ca", &draft.validity_ca), ("master", &draft.validity_master), ("node", &draft.validity_node)];
+    let validity = [
+        ("ca", &draft.validity_ca),
+        ("master", &draft.validity_master),
+        ("node", &draft.validity_node),
+        ("admin", &draft.validity_admin),
+        ("crl", &draft.validity_crl),
+    ];
     let validity: Map<String, Value> =
         validity.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))).collect();
     if !validity.is_empty() {

@@ -42,8 +42,8 @@ pub struct AdminOptions {
     /// The account's name; `None` means `kubernetes-admin`, or for other kinds of accounts `break-glass`, `approver`,
     /// `signer` or `announcer`.
     pub name: Option<HostName>,
-    /// The validity of the certificate; `None` means that of the certificate that is replaced, or else 90 days, 24 hours for
-    /// break-glass.
+    /// The validity of the certificate; `None` means that of the certificate that is replaced, or else that of the
+    /// cluster file, 24 hours for break-glass.
     pub validity: Option<Lifetime>,
     /// The kind of account; `None` means that of the account that is reissued, or else an administrator.
     pub account: Option<AdminAccount>,
@@ -236,10 +236,10 @@ fn spec(
 ) -> Result<CertificateSpec, AdminError> {
     match account {
         AdminAccount::Admin => {
-            return Ok(cluster.admin_spec(name, validity.unwrap_or(Lifetime::NINETY_DAYS)));
+            return Ok(cluster.admin_spec(name, validity.unwrap_or(cluster.validity.admin)));
         }
         AdminAccount::Approver | AdminAccount::Signer | AdminAccount::Announcer => {
-            let validity = validity.unwrap_or(Lifetime::NINETY_DAYS);
+            let validity = validity.unwrap_or(cluster.validity.admin);
             return Ok(cluster.enrolment_spec(name, account.group(), validity));
         }
         AdminAccount::BreakGlass => {}

@@ -15,8 +15,8 @@ pub struct RemoveOptions {
     pub hosts: Vec<HostPattern>,
     /// The reason of the revocation.
     pub reason: Reason,
-    /// The time from a CRL's thisUpdate to its nextUpdate.
-    pub crl_validity: Lifetime,
+    /// The time from a CRL's thisUpdate to its nextUpdate; `None` means that of the cluster file.
+    pub crl_validity: Option<Lifetime>,
     /// A folder with templates that replace those of the cluster file.
     pub templates: Option<PathBuf>,
 }

@@ -21,7 +21,7 @@ pub struct DueCrl {
     pub role: CaRole,
     /// Its state.
     pub state: State,
-    /// Its validity, which the new CRL gets, too; 90 days if there is no readable CRL.
+    /// The validity of the new CRL: that of the cluster file, or else that of this one; 90 days if it cannot be read.
     pub validity: Lifetime,
 }
 
@@ -34,7 +34,8 @@ pub(in crate::app) fn due_crls(env: &Env, cluster: &Cluster, within: Option<Life
         let Credential::Crl(role) = row.credential else { return None };
         let is_unusable = matches!(row.state, State::Missing | State::Unreadable);
         let is_wanted = is_unusable || is_due(&row, env.now, within);
-        is_wanted.then(|| DueCrl { role, state: row.state, validity: validity(&row) })
+        let validity = cluster.validity.crl.unwrap_or_else(|| validity(&row));
+        is_wanted.then_some(DueCrl { role, state: row.state, validity })
     };
     Ok(status::crls_of_directory(env, cluster, within)?.into_iter().filter_map(due).collect())
 }
@@ -66,6 +67,6 @@ pub(in crate::app) fn renew_crls(
     issuers: &[Issuer],
     observer: &mut dyn Observer,
 ) -> Result<RevokeReport, Error> {
-    let options = RevokeOptions { request: Request::RenewCrls, crl_validity: validity, templates };
+    let options = RevokeOptions { request: Request::RenewCrls, crl_validity: Some(validity), templates };
     revoke::plan(options, cluster, env, observer)?.apply(issuers, observer)
 }

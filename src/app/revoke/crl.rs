@@ -23,9 +23,6 @@ use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
 use crate::store::ledger::revocations::Revocation;
 
-/// The default validity of a CRL.
-pub const DEFAULT_VALIDITY: Lifetime = Lifetime::NINETY_DAYS;
-
 /// Signs the CRL of one CA from the ledger's revocations, writes it, and returns its path.
 ///
 /// CRLs of other CAs in the same file are kept, those of CAs that are not accepted while they are current and complete.

@@ -12,8 +12,8 @@ use crate::pki::reason::Reason;
 pub struct RevokeOptions {
     /// The action.
     pub request: Request,
-    /// The time from a CRL's thisUpdate to its nextUpdate.
-    pub crl_validity: Lifetime,
+    /// The time from a CRL's thisUpdate to its nextUpdate; `None` means that of the cluster file.
+    pub crl_validity: Option<Lifetime>,
     /// A folder with templates that replace those of the cluster file.
     pub templates: Option<PathBuf>,
 }

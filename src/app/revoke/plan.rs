@@ -129,6 +129,7 @@ impl<'a> RevokePreview<'a> {
         env: &'a Env,
     ) -> Result<Self, Error> {
         let RevokeOptions { request, crl_validity, .. } = options;
+        let crl_validity = crl_validity.unwrap_or_else(|| cluster.validity.of_new_crl());
         // A ledger from a backup may lack revocations that CRLs and rendered files have. They must not be lost.
         let states = states(&request, &cas, env)?;
         rendered::check_complete(&states, &ledger)?;

@@ -121,7 +121,7 @@ impl Superseded {
         let revocation = Revocation { reason: Reason::Superseded, at: env.now };
         let revoked: Vec<_> = self.0.iter().map(|issued| (issued.fingerprint, revocation.clone())).collect();
         ledger.revoke(&revoked, &env.audit())?;
-        let crl = crl::sign(issuer, root, crl::DEFAULT_VALIDITY, ledger, env, observer)?;
+        let crl = crl::sign(issuer, root, cluster.validity.of_new_crl(), ledger, env, observer)?;
         let denials = denials::of_ledger(ledger, root, env.now)?;
         let templates = templates::of_cluster(cluster, &env.layout)?;
         let rules = denials::write_authorization(cluster, &denials, &templates, &env.layout)?;
