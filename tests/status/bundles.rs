@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration as Span, SystemTime};
 
 use super::{answer, due, rows};
+use crate::revoking::serial;
 use crate::support::encryption::age_key;
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab};
@@ -119,4 +120,64 @@ fn a_second_trusted_ca_is_a_row() {
     let rotation = answer["rows"].as_array().expect("rows").iter().filter(|row| row["kind"] == "rotation");
     let shown: Vec<[String; 4]> = rotation.map(super::shown).collect();
     assert_eq!(shown, rows(&[["-", "ca-rotation", "valid", "-"], ["-", "etcd-ca-rotation", "valid", "-"]]));
+}
+
+/// API servers deny a revoked client certificate once their hosts have the rules that name it.
+#[test]
+fn bundles_of_masters_that_lack_a_denial_are_outdated() {
+    needs!("age-keygen");
+    let mut lab = Lab::issued();
+    let recipient = age_key(&lab, "key");
+    lab.good(&["issue-admin", "alice"]);
+    lab.good(&["issue-admin", "bob"]);
+    let outdated = |host| [host, "bundle", "outdated", "pack-bundle"];
+    let both = rows(&[outdated("master-1"), outdated("master-2")]);
+    for (person, encryption) in [("alice", &[][..]), ("bob", &["--encrypt-to", &recipient])] {
+        lab.good(&[&["bundle", "--all"], encryption].concat());
+        lab.good(&["revoke", person, "--yes"]);
+        let of_hosts = |lab: &Lab| -> Vec<_> { due(lab, &["master-*", "on"]) };
+        assert_eq!(of_hosts(&lab), both, "in the same second");
+        lab.now += time::Duration::hours(1);
+        assert_eq!(of_hosts(&lab), both, "later");
+        lab.good(&[&["bundle", "master-1"], encryption].concat());
+        assert_eq!(of_hosts(&lab), both[1..]);
+        lab.good(&[&["bundle", "--all"], encryption].concat());
+        assert_eq!(of_hosts(&lab), rows(&[]));
+        lab.now += time::Duration::hours(1);
+    }
+}
+
+/// No client presents the certificate of a server to an API server.
+#[test]
+fn a_revocation_that_no_api_server_denies_leaves_bundles_current() {
+    let mut lab = Lab::issued();
+    lab.good(&["bundle", "--all"]);
+    lab.now += time::Duration::hours(1);
+    lab.good(&["revoke", &serial(&lab, "pki/nodes/on/kubelet-server.crt"), "--yes"]);
+    assert_eq!(due(&lab, &["master-*"]), rows(&[]));
+    lab.good(&["revoke", &serial(&lab, "pki/nodes/on/kubelet-client.crt"), "--yes"]);
+    assert_eq!(due(&lab, &["master-*"]).len(), 2);
+    // The rules of expired certificates are not needed.
+    lab.now += time::Duration::days(400);
+    assert!(due(&lab, &["master-*"]).iter().all(|[_, credential, ..]| credential != "bundle"));
+}
+
+/// Packing such bundles again would change nothing.
+#[test]
+fn rules_without_denials_never_make_bundles_outdated() {
+    let mut lab = Lab::with(&CLUSTER.replace("masters:\n", "templates: own\nmasters:\n"));
+    let path = "own/master/etc/kubernetes/clusterctl/authorization.yaml";
+    fs::create_dir_all(lab.path(path).parent().expect("a folder")).expect("made");
+    lab.write(
+        path,
+        "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthorizationConfiguration\nauthorizers:\n- {type: Node, name: node}\n\
+         - {type: RBAC, name: rbac}\n",
+    );
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-admin", "alice"]);
+    lab.good(&["bundle", "master-1", "master-2"]);
+    lab.now += time::Duration::hours(1);
+    lab.good(&["revoke", "alice", "--yes"]);
+    assert_eq!(due(&lab, &["master-*"]), rows(&[]));
 }

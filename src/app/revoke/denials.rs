@@ -55,11 +55,40 @@ pub(crate) fn denied<'i>(
     revoked: &'i [IssuedCertificate],
     root: &'i TrustBundle,
 ) -> impl Iterator<Item = &'i IssuedCertificate> {
-    let is_client = |issued: &IssuedCertificate| {
-        let row = TABLE.iter().find(|row| row.name == issued.profile);
-        row.is_none_or(|row| row.usage != Usage::Server)
+    revoked.iter().filter(move |issued| is_denied(issued, root))
+}
+
+/// Returns true if a revoked certificate is a client certificate that a CA of `root` signed.
+fn is_denied(issued: &IssuedCertificate, root: &TrustBundle) -> bool {
+    let row = TABLE.iter().find(|row| row.name == issued.profile);
+    root.has(issued.issuer) && row.is_none_or(|row| row.usage != Usage::Server)
+}
+
+/// Returns the last certificates that API servers have to deny, each with the time of its revocation: at most one that the
+/// ledger has, and one that it does not have.
+///
+/// # Errors
+/// Returns an error if the ledger cannot be used.
+pub(crate) fn last_denied(
+    ledger: &Ledger,
+    root: &TrustBundle,
+    now: OffsetDateTime,
+) -> Result<Vec<(Fingerprint, OffsetDateTime)>, StoreError> {
+    let mut last: Option<(Fingerprint, OffsetDateTime)> = None;
+    let mut keep_later = |fingerprint, at| {
+        // They come in the order in which they were recorded.
+        if last.is_none_or(|(_, before)| before <= at) {
+            last = Some((fingerprint, at));
+        }
     };
-    revoked.iter().filter(move |issued| root.has(issued.issuer) && is_client(issued))
+    for issued in ledger.revoked_expiring_after(now - GRACE)?.rows() {
+        let issued = issued?;
+        if let Some(revocation) = issued.revocation.as_ref().filter(|_| is_denied(&issued, root)) {
+            keep_later(issued.fingerprint, revocation.at);
+        }
+    }
+    let unrecorded = ledger.unrecorded()?.into_iter().filter_map(|one| Some((one.fingerprint?, one.revocation.at)));
+    Ok(last.into_iter().chain(unrecorded.max_by_key(|(_, at)| *at)).collect())
 }
 
 /// Writes the authorization configuration into the policy folder, and returns its path.

@@ -39,27 +39,29 @@ impl Cas {
         Ok(states.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
+    /// Returns the CAs of a role; `None` if they cannot be read.
+    pub(super) fn trust(&self, role: CaRole) -> Option<&TrustBundle> {
+        self.0.iter().find(|(of, _)| *of == role).and_then(|(_, trust)| trust.as_ref().ok())
+    }
+
     /// Returns the kubeconfigs that are behind the phase of a rotation of the cluster's CA.
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be read.
     pub(super) fn accounts_behind(&self, source: &Source<'_>) -> Result<Vec<AccountBehind>, StoreError> {
-        let trust = self.0.iter().find(|(role, _)| *role == CaRole::Cluster).and_then(|(_, trust)| trust.as_ref().ok());
-        trust.map_or(Ok(Vec::new()), |trust| {
+        self.trust(CaRole::Cluster).map_or(Ok(Vec::new()), |trust| {
             rotate::accounts_behind(trust, source.ledger, source.layout, source.rule.now)
         })
     }
 
     /// Returns true if the CA of a role is being rotated.
     pub(super) fn is_rotating(&self, role: CaRole) -> bool {
-        let trust = self.0.iter().find(|(of, _)| *of == role).and_then(|(_, trust)| trust.as_ref().ok());
-        trust.is_some_and(|trust| trust.rotation().is_some())
+        self.trust(role).is_some_and(|trust| trust.rotation().is_some())
     }
 
     /// Returns the expiry of a role's active CA; `None` if the CA cannot be read.
     pub(super) fn active_not_after(&self, role: CaRole) -> Option<OffsetDateTime> {
-        let (_, trust) = self.0.iter().find(|(of, _)| *of == role)?;
-        trust.as_ref().ok().map(|trust| trust.active().not_after())
+        self.trust(role).map(|trust| trust.active().not_after())
     }
 }
 

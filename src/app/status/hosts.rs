@@ -9,7 +9,7 @@ use std::iter::Peekable;
 use time::OffsetDateTime;
 
 use super::authorities::Cas;
-use super::bundles::Bundles;
+use super::bundles::{Bundles, Needed};
 use super::expiry::Validity;
 use super::row::{CertificateId, Credential, StatusRow, Subject};
 use super::source::{Sink, Source};
@@ -59,7 +59,7 @@ pub(super) fn rows(
     let renewed_by_hosts = source.ledger.renewed_by_hosts()?;
     let discarded_before_restore = source.ledger.keys_discarded_before_restore()?;
     let hosts = Hosts { source, cas, discarded, on_hosts };
-    let bundles = Bundles::list(source)?;
+    let bundles = Bundles::list(source, cas)?;
     for member in members.chunk_by(|(one, _), (other, _)| one == other) {
         let [(name, _), ..] = member else { continue };
         let mut newest: Option<OffsetDateTime> = None;
@@ -84,8 +84,10 @@ pub(super) fn rows(
             sink(row.remedy(remedy));
             continue;
         }
-        if let Some(issued_at) = newest
-            && let Some(row) = bundles.row(name, packed.map(|(_, generation)| generation), issued_at)?
+        let has_rules = member.iter().any(|(_, role)| *role == Role::Master);
+        let needed = newest.map(|issued_at| Needed { host: name, issued_at, has_rules });
+        if let Some(needed) = needed
+            && let Some(row) = bundles.row(needed, packed.map(|(_, generation)| generation))?
         {
             sink(row);
         }

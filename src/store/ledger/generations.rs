@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use time::OffsetDateTime;
 
 use super::query::RowQuery;
@@ -76,6 +76,32 @@ impl Ledger {
         RowQuery::new(self, "SELECT host, generation FROM bundles ORDER BY host", &[], of)
     }
 
+    /// Returns true if the bundle of a host with this generation was recorded after a certificate was revoked.
+    ///
+    /// Their times do not tell it if both are of the same second, or if the generation is ahead of the clock. The links of the
+    /// hash chain have the order in which rows of all tables were recorded.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails.
+    pub fn is_packed_after(&self, host: &str, generation: u64, revoked: Fingerprint) -> Result<bool, StoreError> {
+        self.read(|connection| {
+            let number = "SELECT 'revocations', seq FROM revocations WHERE sha256 = ?1 UNION ALL \
+                SELECT 'unrecorded_revocations', seq FROM unrecorded_revocations WHERE sha256 = ?1 LIMIT 1";
+            let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            let found = connection.query_row(number, [revoked.to_string()], row).optional()?;
+            let Some((source, number)): Option<(String, i64)> = found else { return Ok(true) };
+            // Each link begins with the number of its first row, and its last entry is the number and the digest of its last row.
+            let link = "SELECT max(seq) FROM chain WHERE source = ?1 AND substr(entries, 1, 8) <= ?2";
+            let link: Option<i64> =
+                connection.query_row(link, params![source, &number.to_be_bytes()[..]], |row| row.get(0))?;
+            let events = "SELECT substr(entries, -40, 8) FROM chain WHERE source = 'events' AND seq < ?1 ORDER BY seq DESC LIMIT 1";
+            let last: Option<Vec<u8>> = connection.query_row(events, [link], |row| row.get(0)).optional()?;
+            let last = last.and_then(|last| <[u8; 8]>::try_from(last).ok()).map_or(0, i64::from_be_bytes);
+            let packed = "SELECT EXISTS (SELECT 1 FROM events WHERE kind = 'bundle' AND seq > ?1 AND subject = ?2 AND detail = ?3)";
+            connection.query_row(packed, params![last, host, detail(generation)], |row| row.get(0))
+        })
+    }
+
     /// Records bundles that were packed, all or none, each with an event of its host. A bundle that was not recorded
     /// gets a greater generation from the next run, which is harmless.
     ///
@@ -90,11 +116,16 @@ impl Ledger {
             let mut insert = transaction.prepare(insert)?;
             for (host, Packed { generation, content }) in packed {
                 insert.execute(params![host.as_str(), generation.cast_signed(), content.bytes()])?;
-                events::insert(transaction, "bundle", host.as_str(), &format!("generation {generation}"), audit)?;
+                events::insert(transaction, "bundle", host.as_str(), &detail(*generation), audit)?;
             }
             Ok(())
         })
     }
+}
+
+/// Returns the detail of the event of a bundle.
+fn detail(generation: u64) -> String {
+    format!("generation {generation}")
 }
 
 fn generations(connection: &Connection, now: OffsetDateTime) -> rusqlite::Result<Generations> {
