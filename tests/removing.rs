@@ -236,6 +236,7 @@ fn an_administrator_with_the_name_of_a_host_keeps_the_certificate() {
     let report = removed(&lab, &["worker-b1"]);
     assert_eq!(each(&report, "/hosts/0/revoked", "profile"), ["kubelet-client", "kubelet-server"]);
     assert!(lab.path("pki/admins/worker-b1.conf").exists());
+    lab.good(&["bundle", "--all"]);
     let status: Value = serde_json::from_str(&lab.good(&["status", "--all", "--output", "json"]).out).expect("JSON");
     let rows = status["rows"].as_array().expect("rows");
     assert!(rows.iter().any(|row| row["account"] == "worker-b1" && row["state"] == "valid"), "{status:#}");

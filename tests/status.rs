@@ -1,6 +1,7 @@
 //! `status`: what expires in a cluster directory, what is due, and what to do about it.
 
 mod bundles;
+mod cas;
 mod formats;
 mod html;
 mod pki;
@@ -127,10 +128,11 @@ fn a_ca_is_due_when_it_shortens_its_certificates() {
 #[test]
 fn remedies_are_possible_with_a_wrong_clock_and_an_expired_ca() {
     let mut lab = Lab::issued();
+    lab.good(&["issue-admin", "alice"]);
     let issued = lab.now;
     for (now, state, remedy) in [
         (issued - Duration::days(30), "not-yet-valid", "compare-clocks"),
-        (issued + Duration::days(4000), "expired", "plan-new-roots"),
+        (issued + Duration::days(4000), "expired", "replace-expired-root"),
     ] {
         lab.now = now;
         let due = due(&lab, &[]);

@@ -2,6 +2,7 @@
 
 use super::directory::Audit;
 use crate::app::admin::kubeconfig::certificate_in;
+use crate::app::renewal;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::SYSTEM_MASTERS;
 use crate::pki::lint::general_violations;
@@ -59,9 +60,13 @@ impl Audit<'_> {
         let left = certificate.not_after - self.now;
         // A short-lived certificate must not be a warning during its whole lifetime.
         if left <= self.options.expires_within.min((certificate.not_after - certificate.not_before) / 3) {
+            let remedy = match renewal::is_limited_by_ca(Some(certificate.not_after), self.root, self.now) {
+                true => renewal::ca_remedy(self.root, self.now),
+                false => reissue(file),
+            };
             return finding(Status::Warn)
                 .saw(self.time_left(certificate.not_after), self.expected_time())
-                .remedy(reissue(file));
+                .remedy(remedy);
         }
         finding(Status::Pass).saw(format!("valid until {until}"), expected)
     }

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use time::Duration;
-
 use super::directory::Audit;
 use crate::app::ca::{role_with_key, stored_key_problem};
+use crate::app::renewal::{self, CaRule};
 use crate::cluster::duration::{in_words, stamp};
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::certificate::Certificate;
 use crate::pki::key::KeyError;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::violation::Violation;
 use crate::sanitize::sanitized;
 use crate::store::ca;
@@ -25,10 +25,9 @@ impl Audit<'_> {
     /// Returns the finding `store.credential` of every CA of a role, except retired ones.
     pub(super) fn cas_of(&self, role: CaRole) -> Vec<Finding> {
         match ca::trust(self.layout, role) {
-            Ok(trust) => trust
-                .accepted()
-                .map(|ca| self.ca(ca, &ca::key_path(self.layout, &trust, ca), ca == trust.active()))
-                .collect(),
+            Ok(trust) => {
+                trust.accepted().map(|ca| self.ca(ca, &ca::key_path(self.layout, &trust, ca), &trust)).collect()
+            }
             Err(error) => vec![self.ca_finding(role, Status::Fail).saw(error.to_string(), EXPECTED)],
         }
     }
@@ -38,9 +37,9 @@ impl Audit<'_> {
             .address(self.layout.root_certificate(role).display().to_string())
     }
 
-    fn ca(&self, ca: &CaCertificate, key: &Path, is_active: bool) -> Finding {
+    fn ca(&self, ca: &CaCertificate, key: &Path, trust: &TrustBundle) -> Finding {
         let role = ca.role();
-        let mut wrong = self.ca_problems(ca, is_active);
+        let mut wrong = self.ca_problems(ca, ca == trust.active());
         // A CA's key may be kept elsewhere. A key in the directory must be readable only by its owner.
         let open = credentials::readable_by_others(key);
         wrong.extend(open.as_ref().map(ToString::to_string));
@@ -49,17 +48,20 @@ impl Audit<'_> {
                 Remedy::from(CertificateRemedy::CompareClocks)
             } else if wrong.len() == 1 && open.is_some() {
                 DirectoryRemedy::RestrictKey { path: key.display().to_string() }.into()
+            } else if wrong.len() == 1 && ca.not_after() <= self.now {
+                renewal::ca_remedy(trust, self.now).into()
             } else {
                 DirectoryRemedy::RestoreRoot.into()
             };
             return self.ca_finding(role, Status::Fail).saw(wrong.join("; "), EXPECTED).remedy(remedy);
         }
-        let in_time = self.replacement_time(ca);
+        let life = ca.not_after() - ca.certificate().not_before;
+        let in_time = self.options.expires_within.max(CaRule::of(self.cluster).replaced_before(life));
         if ca.not_after() - self.now <= in_time {
             return self
                 .ca_finding(role, Status::Warn)
                 .saw(self.time_left(ca.not_after()), format!("more than {} left", in_words(in_time)))
-                .remedy(DirectoryRemedy::plan_new_root(role));
+                .remedy(renewal::ca_remedy(trust, self.now));
         }
         self.ca_finding(role, Status::Pass).saw(format!("valid until {}", stamp(ca.not_after())), EXPECTED)
     }
@@ -89,13 +91,5 @@ impl Audit<'_> {
         };
         wrong.extend(ca.path().find_map(shared));
         wrong
-    }
-
-    /// Returns how long before its expiry a CA should be replaced. From then on, the CA's own expiry shortens new
-    /// certificates, and replacing a CA takes time.
-    fn replacement_time(&self, ca: &CaCertificate) -> Duration {
-        let validity = &self.cluster.validity;
-        let longest = Duration::try_from(validity.master.max(validity.node).duration()).unwrap_or(Duration::MAX);
-        self.options.expires_within.max(longest.min((ca.not_after() - ca.certificate().not_before) / 3))
     }
 }

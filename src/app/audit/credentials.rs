@@ -8,6 +8,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use super::directory::Audit;
+use crate::app::renewal;
 use crate::bundle::format::encrypted_name;
 use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
@@ -140,30 +141,30 @@ impl Audit<'_> {
                 let certificate = &stored.credential.certificate;
                 let finding = match problems.is_empty() {
                     true => self.valid(&subject, certificate),
-                    false => wrong(&subject, &problems),
+                    false => self.wrong(&subject, &problems),
                 };
                 checked(finding, Some(certificate.spki_fingerprint()))
             }
             Err(_) => {
                 // A copy of another host's credential has other problems, too. `with_shared_keys` adds that it is a copy.
                 let key = credentials::read(self.layout, spec).ok().map(|stored| stored.credential.key.fingerprint());
-                checked(wrong(&subject, &problems), key)
+                checked(self.wrong(&subject, &problems), key)
             }
         }
     }
 
     /// Returns the finding of a certificate whose key only its host has.
     fn with_key_on_host(&self, subject: &Subject<'_>, problems: &[CredentialProblem]) -> Finding {
-        let remedy = || DirectoryRemedy::SendRequest { host: subject.host.clone() };
+        let send_request = || DirectoryRemedy::SendRequest { host: subject.host.clone() };
         match problems {
             [problem @ CredentialProblem::KeyOnHost { not_after }] if self.expires_soon(*not_after) => subject
                 .finding(Status::Warn)
                 .saw(format!("{problem}; {}", self.time_left(*not_after)), self.expected_time())
-                .remedy(remedy()),
+                .remedy(self.ca_remedy(subject, Some(*not_after)).unwrap_or_else(send_request)),
             [problem @ CredentialProblem::KeyOnHost { .. }] => {
                 subject.finding(Status::Pass).saw(problem.to_string(), subject.expected())
             }
-            problems => wrong(subject, problems).remedy(remedy()),
+            problems => wrong(subject, problems).remedy(send_request()),
         }
     }
 
@@ -182,9 +183,30 @@ impl Audit<'_> {
             return subject
                 .finding(Status::Warn)
                 .saw(format!("{problem}; {}", self.time_left(not_after)), self.expected_time())
-                .remedy(DirectoryRemedy::RenewHost(subject.server()));
+                .remedy(self.renewal_remedy(subject, not_after));
         }
         subject.finding(Status::Pass).saw(problem.to_string(), subject.expected())
+    }
+
+    /// Returns the remedy for a certificate that expires soon.
+    fn renewal_remedy(&self, subject: &Subject<'_>, not_after: OffsetDateTime) -> DirectoryRemedy {
+        let renew = || DirectoryRemedy::RenewHost(subject.server());
+        self.ca_remedy(subject, Some(not_after)).unwrap_or_else(renew)
+    }
+
+    /// Returns the remedy if a new certificate would not help, because of its CA.
+    fn ca_remedy(&self, subject: &Subject<'_>, expiring: Option<OffsetDateTime>) -> Option<DirectoryRemedy> {
+        let trust = self.cas.get(&subject.spec.policy().signed_by)?;
+        renewal::is_limited_by_ca(expiring, trust, self.now).then(|| renewal::ca_remedy(trust, self.now))
+    }
+
+    /// Returns the finding of a credential with problems.
+    fn wrong(&self, subject: &Subject<'_>, problems: &[CredentialProblem]) -> Finding {
+        let finding = wrong(subject, problems);
+        match (&finding.remedy, self.ca_remedy(subject, None)) {
+            (Some(Remedy::Directory(DirectoryRemedy::Issue { .. })), Some(remedy)) => finding.remedy(remedy),
+            _ => finding,
+        }
     }
 
     /// Returns the finding of a valid credential.
@@ -200,7 +222,7 @@ impl Audit<'_> {
             return subject
                 .finding(Status::Warn)
                 .saw(self.time_left(certificate.not_after), self.expected_time())
-                .remedy(DirectoryRemedy::RenewHost(subject.server()));
+                .remedy(self.renewal_remedy(subject, certificate.not_after));
         }
         if self.options.problems_only {
             return Finding::new(CheckId::STORE_CREDENTIAL, subject.place, &subject.host, Status::Pass);

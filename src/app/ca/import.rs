@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::create::{
     CreateCaError, CreatedCa, KeyProtection, KeyStorage, check_passphrase, created, in_the_way, role_with_key,
 };
+use super::import_warning::{self, CaWarning};
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::input;
@@ -18,7 +19,7 @@ use crate::pki::ca_key::CaKey;
 use crate::pki::certificate::{Certificate, CertificateError, PublicKeyKind};
 use crate::pki::issuer::{IssueError, Issuer};
 use crate::pki::key::KeyError;
-use crate::pki::lint::{ca_violations, own_root_violations};
+use crate::pki::lint::ca_violations;
 use crate::pki::local_key::LocalKey;
 use crate::pki::material::{self, MaterialError};
 use crate::pki::passphrase::Passphrase;
@@ -154,26 +155,6 @@ impl ImportCaError {
     pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
         Some(Remedy::OfImport(self.clone()))
     }
-}
-
-/// A property of an imported CA that Kubernetes accepts but that differs from CAs that clusterctl generates.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CaWarning {
-    /// The certificate's subject.
-    pub subject: String,
-    /// The difference.
-    pub kind: CaWarningKind,
-}
-
-/// The ways in which an imported CA differs from one that clusterctl generates.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CaWarningKind {
-    /// It breaks a rule that Kubernetes does not enforce.
-    Violation(Violation),
-    /// It may not sign CRLs.
-    NoCrlSign,
-    /// The file of its key is encrypted so weakly that passphrases are tried quickly.
-    WeakKeyEncryption,
 }
 
 /// The result of an import.
@@ -437,7 +418,7 @@ pub(super) fn report(
         key: ca.certificate().key.to_string(),
         root: ca.root().subject.text.clone(),
         chain: ca.chain().iter().map(|certificate| certificate.subject.text.clone()).collect(),
-        warnings: warnings(ca, key, env),
+        warnings: import_warning::warnings(ca, key, cluster, env),
         missing: CaRole::ALL.into_iter().filter(|role| !files::exists(&env.layout.root_certificate(*role))).collect(),
     }
 }
@@ -464,30 +445,4 @@ fn read(path: &Path, what: &'static str) -> Result<Vec<Certificate>, Error> {
     let parse =
         |der| Certificate::from_der(der).map_err(|source| ImportCaError::Certificate { path: path.to_owned(), source });
     Ok(ders.into_iter().map(parse).collect::<Result<_, _>>()?)
-}
-
-fn warnings(ca: &CaCertificate, key: Option<&CaKey>, env: &Env) -> Vec<CaWarning> {
-    let mut warnings = Vec::new();
-    let mut warn = |certificate: &Certificate, kind| {
-        warnings.push(CaWarning { subject: certificate.subject.text.clone(), kind });
-    };
-    let certificate = ca.certificate();
-    if key.is_some_and(CaKey::is_weakly_encrypted) {
-        warn(certificate, CaWarningKind::WeakKeyEncryption);
-    }
-    let lacks_crl_sign = !certificate.can_sign_crls();
-    if lacks_crl_sign {
-        warn(certificate, CaWarningKind::NoCrlSign);
-    }
-    for certificate in ca.path() {
-        let violations = match ca.chain().is_empty() {
-            true => own_root_violations(certificate, env.now),
-            false => ca_violations(certificate, env.now),
-        };
-        let repeated = |violation: &Violation| lacks_crl_sign && matches!(violation, Violation::KeyUsage { .. });
-        for violation in violations.into_iter().filter(|violation| !repeated(violation)) {
-            warn(certificate, CaWarningKind::Violation(violation));
-        }
-    }
-    warnings
 }

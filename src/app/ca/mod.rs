@@ -4,6 +4,7 @@
 mod create;
 mod import;
 mod import_directory;
+mod import_warning;
 mod key_holder;
 mod renew_intermediate;
 
@@ -11,8 +12,9 @@ pub use create::{
     CaReport, CreateCaError, CreateOptions, CreatedCa, KeyProtection, KeyStorage, check_root_out, create, missing,
 };
 pub(in crate::app) use create::{key_pem, role_with_key, stored_key_problem};
-pub use import::{CaWarning, CaWarningKind, ImportCaError, ImportOptions, ImportPlan, ImportReport, ImportedKey, plan};
+pub use import::{ImportCaError, ImportOptions, ImportPlan, ImportReport, ImportedKey, plan};
 pub(in crate::app) use import::{ReadCa, read_for_rotation};
 pub use import_directory::{DirectoryPlan, DirectoryReport, ToolLayout, plan_directory};
+pub use import_warning::{CaWarning, CaWarningKind};
 pub use key_holder::{KeyHolder, signer};
 pub use renew_intermediate::{RenewCaError, RenewCaOptions, renew, renewable};

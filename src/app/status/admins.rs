@@ -36,7 +36,7 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
     };
     let found = source.ledger.current_of_accounts(Profile::Verifier.policy().name)?.all()?;
     let Some(CurrentCertificate { issued, not_before, .. }) = found.into_iter().max_by_key(|one| one.issued_at) else {
-        sink(row(State::Missing).remedy(issue()));
+        sink(row(State::Missing).remedy(cas.remedy(CaRole::Cluster, None, source.rule.now).unwrap_or_else(issue)));
         return Ok(());
     };
     let (not_after, lifetime) = (issued.not_after, source.cluster.validity.master.duration());
@@ -54,14 +54,10 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
         renew_from,
         ..row(state)
     };
+    let expiring = Some(not_after).filter(|_| state == State::Expiring);
     sink(match state {
         State::Valid => row,
-        State::Expiring if !is_renewable => row.remedy(DirectoryRemedy::plan_new_root(CaRole::Cluster)),
-        // An expired CA signs nothing.
-        _ if ca_not_after.is_some_and(|ca| ca <= source.rule.now) => {
-            row.remedy(DirectoryRemedy::plan_new_root(CaRole::Cluster))
-        }
-        _ => row.remedy(issue()),
+        _ => row.remedy(cas.remedy(CaRole::Cluster, expiring, source.rule.now).unwrap_or_else(issue)),
     });
     Ok(())
 }
@@ -92,7 +88,7 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
             };
             let is_over = admin.is_revoked || admin.not_after <= source.rule.now;
             if admin.file.is_some() || !is_over {
-                sink(admin.row(source));
+                sink(admin.row(source, cas));
             }
         }
     }
@@ -109,7 +105,7 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
             certificate: CertificateId::from(&certificate),
             file: Some(path),
         };
-        sink(admin.row(source));
+        sink(admin.row(source, cas));
     }
     for (path, error) in files.unreadable {
         let row = StatusRow::new(Subject::Person(name_of(&path)), Credential::Leaf(Profile::Admin), State::Unreadable);
@@ -159,13 +155,15 @@ struct Admin {
 }
 
 impl Admin {
-    fn row(self, source: &Source<'_>) -> StatusRow {
+    fn row(self, source: &Source<'_>, cas: &Cas) -> StatusRow {
         let Self { profile, is_behind, name, file, not_before, not_after, is_revoked, certificate } = self;
         let is_emergency = profile == Profile::BreakGlass;
         let life = not_after - not_before;
+        let expires_with_ca = |ca| !renewal::lasts_longer(life.unsigned_abs(), not_after, ca, source.rule.now);
+        let is_renewable = cas.active_not_after(CaRole::Cluster).is_none_or(|ca| !expires_with_ca(ca));
         // Break-glass kubeconfigs are not renewed. `renewBefore` may be longer than this lifetime.
         let before = renewal_time(source, life);
-        let renew_from = (!is_emergency).then(|| not_after - before);
+        let renew_from = (!is_emergency && is_renewable).then(|| not_after - before);
         let state = match source.rule.state(&Validity { not_before, not_after, renew_from }) {
             State::Expired => State::Expired,
             _ if is_revoked => State::Revoked,
@@ -179,16 +177,24 @@ impl Admin {
             (State::Expired | State::Revoked, Some(path)) if (is_emergency || is_revoked) && !is_behind => {
                 Some(DirectoryRemedy::DeleteAdmin { path })
             }
-            _ => Some(DirectoryRemedy::ReissueAdmin { name: name.clone(), is_break_glass: is_emergency }),
+            _ => {
+                let expiring = Some(not_after).filter(|_| state == State::Expiring);
+                let of_ca = cas.remedy(CaRole::Cluster, expiring, source.rule.now);
+                let reissue = || DirectoryRemedy::ReissueAdmin { name: name.clone(), is_break_glass: is_emergency };
+                Some(of_ca.unwrap_or_else(reissue))
+            }
         };
-        StatusRow {
+        let row = StatusRow {
             certificate: Some(certificate),
             not_before: Some(not_before),
             not_after: Some(not_after),
             renew_from,
             file,
-            remedy: remedy.map(Into::into),
             ..StatusRow::new(Subject::Person(name), Credential::Leaf(profile), state)
+        };
+        match remedy {
+            Some(remedy) => row.remedy(remedy),
+            None => row,
         }
     }
 }

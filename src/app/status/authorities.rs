@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::expiry::Validity;
 use super::row::{CertificateId, Credential, Problem, StatusRow, Subject};
 use super::source::{Sink, Source};
 use super::state::State;
+use crate::app::renewal::{self, CaRule};
 use crate::app::revoke::crl_file::StoredCrls;
 use crate::app::rotate::{self, AccountBehind, RotationState};
 use crate::cluster::profile::CaRole;
@@ -57,6 +58,17 @@ impl Cas {
     /// Returns true if the CA of a role is being rotated.
     pub(super) fn is_rotating(&self, role: CaRole) -> bool {
         self.trust(role).is_some_and(|trust| trust.rotation().is_some())
+    }
+
+    /// Returns the remedy if a role's CA has expired, or if a certificate that expires soon, at `expiring`, expires with it.
+    pub(super) fn remedy(
+        &self,
+        role: CaRole,
+        expiring: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Option<DirectoryRemedy> {
+        let trust = self.trust(role)?;
+        renewal::is_limited_by_ca(expiring, trust, now).then(|| renewal::ca_remedy(trust, now))
     }
 
     /// Returns the expiry of a role's active CA; `None` if the CA cannot be read.
@@ -124,22 +136,19 @@ fn of_trust(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) {
         for (credential, certificate, issuer) in [root].into_iter().chain(chain) {
             if seen.insert(certificate.fingerprint()) {
                 let id = CertificateId { issuer, ..CertificateId::from(certificate) };
-                sink(StatusRow { certificate: Some(id), ..ca_row(source, ca.role(), credential, certificate) });
+                sink(StatusRow { certificate: Some(id), ..ca_row(source, trust, credential, certificate) });
             }
         }
     }
 }
 
-fn ca_row(source: &Source<'_>, role: CaRole, credential: Credential, certificate: &Certificate) -> StatusRow {
+fn ca_row(source: &Source<'_>, trust: &TrustBundle, credential: Credential, certificate: &Certificate) -> StatusRow {
     let Certificate { not_before, not_after, .. } = *certificate;
-    // From then on, the CA's own expiry shortens new certificates.
-    let validity = &source.cluster.validity;
-    let longest = Duration::try_from(validity.master.max(validity.node).duration()).unwrap_or(Duration::MAX);
-    let renew_from = Some(not_after - longest.min((not_after - not_before) / 3));
+    let renew_from = Some(CaRule::of(source.cluster).replaced_from(not_before, not_after));
     let state = source.rule.state(&Validity { not_before, not_after, renew_from });
     let row = StatusRow::new(Subject::Cluster, credential, state);
     let row = StatusRow { not_before: Some(not_before), not_after: Some(not_after), renew_from, ..row };
-    if state == State::Valid { row } else { row.remedy(DirectoryRemedy::plan_new_root(role)) }
+    if state == State::Valid { row } else { row.remedy(renewal::ca_remedy(trust, source.rule.now)) }
 }
 
 /// Reports the CRLs of accepted CAs, and missing CRLs. A CA without revocations needs no CRL.

@@ -128,7 +128,8 @@ impl Hosts<'_> {
             false => DirectoryRemedy::Issue { server: server(), reissue: false },
         };
         let Some(CurrentCertificate { issued, not_before, .. }) = current else {
-            return row(State::Missing).remedy(issue());
+            let of_ca = self.cas.remedy(policy.signed_by, None, self.source.rule.now);
+            return row(State::Missing).remedy(of_ca.unwrap_or_else(issue));
         };
         let not_after = issued.not_after;
         let validity = &self.source.cluster.validity;
@@ -157,14 +158,11 @@ impl Hosts<'_> {
             ..row(state)
         };
         let is_due = renew_from.is_some_and(|from| from <= self.source.rule.now);
-        match state {
-            State::Valid => row,
-            State::Expiring if !is_renewable => row.remedy(DirectoryRemedy::plan_new_root(policy.signed_by)),
-            // An expired CA signs nothing.
-            _ if ca_not_after.is_some_and(|ca| ca <= self.source.rule.now) => {
-                row.remedy(DirectoryRemedy::plan_new_root(policy.signed_by))
-            }
-            State::Expiring if !is_due && !is_on_host => row.remedy(DirectoryRemedy::RenewHost(server())),
+        let expiring = Some(not_after).filter(|_| state == State::Expiring);
+        match (state, self.cas.remedy(policy.signed_by, expiring, self.source.rule.now)) {
+            (State::Valid, _) => row,
+            (_, Some(remedy)) => row.remedy(remedy),
+            (State::Expiring, None) if !is_due && !is_on_host => row.remedy(DirectoryRemedy::RenewHost(server())),
             _ => row.remedy(issue()),
         }
     }

@@ -22,6 +22,8 @@ pub enum Remedy {
     RenewByItsTool,
     /// Plan for a new CA.
     PlanNewCa,
+    /// Replace a CA that has expired.
+    ReplaceExpiredCa,
     /// Sign a new CRL.
     SignNewCrl,
 }
@@ -38,6 +40,7 @@ impl Remedy {
             Self::LetKubeletRenew => "let-kubelet-renew",
             Self::RenewByItsTool => "renew-by-its-tool",
             Self::PlanNewCa => "plan-new-ca",
+            Self::ReplaceExpiredCa => "replace-expired-ca",
             Self::SignNewCrl => "sign-new-crl",
         }
         .to_owned()

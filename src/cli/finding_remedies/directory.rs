@@ -8,6 +8,14 @@ use crate::verify::target::Place;
 /// The remedy for certificates of the former account scheme.
 const REPLACE_ACCOUNTS: &str = "clusterctl issue-node --all revokes what it replaces";
 
+/// The remedies if a root has expired: `rotate-ca` needs a root that can still sign.
+const REPLACE_EXPIRED_ROOT: &str = "it signs nothing more, and cannot be rotated: move pki away, make new CAs with clusterctl \
+    init-ca, copy sa.key and sa.pub back, run issue-master --all, issue-node --all and bundle --all, and install every bundle \
+    with install.sh --replace";
+const REPLACE_EXPIRED_ROOT_OF_ROLE: &str = "it signs nothing more, and cannot be rotated: move pki away, import the other CAs \
+    from there (clusterctl import-ca), make this one with init-ca, copy sa.key and sa.pub back, run issue-master --all, \
+    issue-node --all and bundle --all, and install every bundle";
+
 /// The remedy if no file of rules in the directory is new enough.
 const RECORD_FROM_A_MASTER: &str = "restore the newest pki/, or copy /etc/kubernetes/clusterctl/authorization.yaml \
     from a control-plane node and record again what is missing with: clusterctl revoke --from FILE";
@@ -50,9 +58,11 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
         DirectoryRemedy::PlanNewRoots { role } => {
             let role = role.as_ref().map(|role| format!(" --role {role}")).unwrap_or_default();
             return format!(
-                "replace the root before it expires (clusterctl rotate-ca start{role}): what it signed expires with it, at the latest"
+                "replace the root before it expires (clusterctl rotate-ca start{role}): what it signs expires with it, at the latest"
             );
         }
+        DirectoryRemedy::ReplaceExpiredRoot { role: None } => REPLACE_EXPIRED_ROOT,
+        DirectoryRemedy::ReplaceExpiredRoot { role: Some(_) } => REPLACE_EXPIRED_ROOT_OF_ROLE,
         DirectoryRemedy::IssueServiceAccountKey => "clusterctl issue-master --all",
         DirectoryRemedy::RestoreServiceAccountKey => "restore sa.key and sa.pub from a backup",
     };

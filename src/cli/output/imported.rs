@@ -17,7 +17,7 @@ use crate::ui::Screen;
 pub(crate) fn show(report: &ImportReport, output: OutputFormat, screen: &mut Screen<'_>) {
     let ImportReport { ca, warnings, missing, .. } = report;
     for warning in warnings {
-        screen.warn(text(warning));
+        screen.warn(text(ca.role, warning));
     }
     if ca.key == KeyStorage::Plaintext {
         screen.warn("the CA's key is not encrypted: anyone who reads it controls the cluster");
@@ -47,8 +47,8 @@ pub(crate) fn show_directory(
     screen: &mut Screen<'_>,
 ) {
     let DirectoryReport { cas, trusted, service_account_key } = report;
-    for warning in cas.iter().flat_map(|ca| &ca.warnings) {
-        screen.warn(text(warning));
+    for (role, warning) in cas.iter().flat_map(|ca| ca.warnings.iter().map(|warning| (ca.ca.role, warning))) {
+        screen.warn(text(role, warning));
     }
     if cas.iter().any(|ca| ca.ca.key == KeyStorage::Plaintext) {
         screen.warn("the CAs' keys are not encrypted: anyone who reads them controls the cluster");
@@ -88,7 +88,7 @@ fn signer_of(ca: &CreatedCa) -> Option<&Signer> {
 fn data(report: &ImportReport) -> Value {
     let ImportReport { ca, key, root, chain, warnings, missing } = report;
     let signer = signer_of(ca);
-    let warning = |warning: &CaWarning| json!({ "subject": warning.subject, "text": words(&warning.kind) });
+    let warning = |warning: &CaWarning| json!({ "subject": warning.subject, "text": words(ca.role, &warning.kind) });
     json!({
         "schemaVersion": 1,
         "role": ca.role.name(),
@@ -121,11 +121,11 @@ fn card(ImportReport { ca, key, root, .. }: &ImportReport, screen: &mut Screen<'
     ));
 }
 
-fn text(warning: &CaWarning) -> String {
-    format!("{}: {}", warning.subject, words(&warning.kind))
+fn text(role: CaRole, warning: &CaWarning) -> String {
+    format!("{}: {}", warning.subject, words(role, &warning.kind))
 }
 
-fn words(kind: &CaWarningKind) -> String {
+fn words(role: CaRole, kind: &CaWarningKind) -> String {
     match kind {
         // The texts of these violations are about CAs that clusterctl makes.
         CaWarningKind::Violation(Violation::PathLength) => {
@@ -136,6 +136,14 @@ fn words(kind: &CaWarningKind) -> String {
         }
         CaWarningKind::Violation(Violation::Extension(name)) => format!("it has no {name}"),
         CaWarningKind::Violation(violation) => violation.to_string(),
+        CaWarningKind::ExpiresSoon { not_after } => {
+            let of_role = if role == CaRole::Cluster { String::new() } else { format!(" --role {}", role.name()) };
+            format!(
+                "it expires at {}, and what it signs expires with it, at the latest: replace it before (clusterctl rotate-ca \
+                 start{of_role})",
+                stamp(*not_after)
+            )
+        }
         CaWarningKind::NoCrlSign => "its key usage lacks cRLSign, so that it cannot sign CRLs".to_owned(),
         CaWarningKind::WeakKeyEncryption => "the file from which its key was read is weakly encrypted (one round of MD5, as openssl \
                                              before PKCS#8): passphrases are tried quickly. Delete that file and copies of it as \

@@ -21,7 +21,10 @@ pub(super) fn words(remedy: &Remedy) -> String {
             "the kubelet renews it while it runs (rotateCertificates): check the kubelet, and its requests with kubectl get csr"
         }
         Remedy::RenewByItsTool => "renew it with the tool that issued it",
-        Remedy::PlanNewCa => "plan for a new CA: what it signed expires with it, at the latest",
+        Remedy::PlanNewCa => "replace the CA in time: what it signs expires with it, at the latest",
+        Remedy::ReplaceExpiredCa => {
+            "make a new CA, and issue with it all that this one signed: nothing of it is accepted any more"
+        }
         Remedy::SignNewCrl => "sign a new CRL with the tool that signed this one",
     }
     .to_owned()

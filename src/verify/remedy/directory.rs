@@ -52,6 +52,12 @@ pub enum DirectoryRemedy {
         #[serde(default)]
         role: Option<String>,
     },
+    /// Replace a CA that has expired.
+    ReplaceExpiredRoot {
+        /// The role, as `rotate-ca --role` names it; `None` for the cluster's.
+        #[serde(default)]
+        role: Option<String>,
+    },
     /// Generate the service account key pair.
     IssueServiceAccountKey,
     /// Restore the service accounts' key pair from a backup.
@@ -97,8 +103,19 @@ impl DirectoryRemedy {
     /// Returns the remedy for a CA that expires soon.
     #[must_use]
     pub fn plan_new_root(role: CaRole) -> Self {
-        Self::PlanNewRoots { role: (role != CaRole::Cluster).then(|| role.name().to_owned()) }
+        Self::PlanNewRoots { role: named(role) }
     }
+
+    /// Returns the remedy for a CA that has expired.
+    #[must_use]
+    pub fn replace_expired_root(role: CaRole) -> Self {
+        Self::ReplaceExpiredRoot { role: named(role) }
+    }
+}
+
+/// Returns the role's name, unless it is the default of `rotate-ca --role`.
+fn named(role: CaRole) -> Option<String> {
+    (role != CaRole::Cluster).then(|| role.name().to_owned())
 }
 
 /// Remedies for bundles, rules, CRLs, the ledger, and for files and folders in general.

@@ -1,12 +1,16 @@
 //! The rows of files.
 
-use time::{Duration, OffsetDateTime};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use time::OffsetDateTime;
 
 use super::certificates::{Found, FoundCertificate, FoundCrl};
 use super::tool::Tool;
 use crate::app::Error;
 use crate::app::inspect::read_all;
 use crate::app::inspect::{InputFile, labels};
+use crate::app::renewal::CaRule;
 use crate::app::status::error::StatusError;
 use crate::app::status::expiry::{ExpiryRule, Validity};
 use crate::app::status::options::StatusOptions;
@@ -16,10 +20,8 @@ use crate::app::status::row::{CertificateId, Credential, FileKind, Problem, Stat
 use crate::app::status::state::State;
 use crate::app::status::summary::Summary;
 use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
 use crate::verify::remedy::CertificateRemedy;
-
-/// The longest lifetime of certificates that CAs usually sign. A CA that expires sooner shortens them.
-const LONGEST_LEAF: Duration = Duration::days(365);
 
 /// Reports every certificate, kubeconfig and CRL of files and folders, made by any tool.
 ///
@@ -46,10 +48,14 @@ pub fn of_files(
         summary.add(&row);
         sink(row);
     };
-    for one in &found.certificates {
+    let issuers: Vec<Option<Fingerprint>> =
+        found.certificates.iter().map(|one| found.issuer_of(one.certificate)).collect();
+    let longest = longest_signed(&found, &issuers);
+    for (one, issuer) in found.certificates.iter().zip(issuers) {
         let is_revoked = found.is_revoked(one.certificate);
-        let row = certificate_row(one, is_revoked, tool, &rule);
-        let id = CertificateId { issuer: found.issuer_of(one.certificate), ..CertificateId::from(one.certificate) };
+        let longest = longest.get(&one.certificate.fingerprint()).copied();
+        let row = certificate_row(one, is_revoked, longest, tool, &rule);
+        let id = CertificateId { issuer, ..CertificateId::from(one.certificate) };
         counted(StatusRow { certificate: Some(id), ..row });
     }
     for one in &found.crls {
@@ -58,22 +64,43 @@ pub fn of_files(
     Ok(StatusReport { summary, skipped, rotations: Vec::new(), last_backup: None, enrolment: None })
 }
 
+/// Returns the longest lifetime of the end-entity certificates that each CA signed, at most that of the usual ones.
+fn longest_signed(found: &Found<'_>, issuers: &[Option<Fingerprint>]) -> HashMap<Fingerprint, Duration> {
+    let mut longest = HashMap::new();
+    for (FoundCertificate { certificate, .. }, issuer) in found.certificates.iter().zip(issuers) {
+        if let Some(issuer) = issuer.filter(|_| !is_ca(certificate)) {
+            let life = Duration::try_from(certificate.not_after - certificate.not_before).unwrap_or_default();
+            let known: &mut Duration = longest.entry(issuer).or_default();
+            *known = life.min(CaRule::USUAL.certificates).max(*known);
+        }
+    }
+    longest
+}
+
+fn is_ca(certificate: &Certificate) -> bool {
+    certificate.basic_constraints.is_some_and(|constraints| constraints.ca)
+}
+
 fn certificate_row(
     FoundCertificate { certificate, label, path, is_of_user }: &FoundCertificate<'_>,
     is_revoked: bool,
+    longest: Option<Duration>,
     tool: Tool,
     rule: &ExpiryRule,
 ) -> StatusRow {
     let Certificate { not_before, not_after, .. } = **certificate;
-    let is_ca = certificate.basic_constraints.is_some_and(|constraints| constraints.ca);
+    let is_ca = is_ca(certificate);
     let kind = match (is_ca, is_of_user) {
         (true, _) if certificate.is_self_issued() => FileKind::Root,
         (true, _) => FileKind::Intermediate,
         (false, true) => FileKind::Kubeconfig,
         (false, false) => FileKind::Certificate,
     };
-    let third: Duration = (not_after - not_before) / 3;
-    let renew_from = Some(not_after - if is_ca { third.min(LONGEST_LEAF) } else { third });
+    let of_ca = CaRule { certificates: longest.unwrap_or(CaRule::USUAL.certificates), ..CaRule::USUAL };
+    let renew_from = Some(match is_ca {
+        true => of_ca.replaced_from(not_before, not_after),
+        false => not_after - (not_after - not_before) / 3,
+    });
     let state = match rule.state(&Validity { not_before, not_after, renew_from }) {
         State::Expired => State::Expired,
         _ if is_revoked => State::Revoked,
@@ -82,6 +109,7 @@ fn certificate_row(
     let remedy = match state {
         State::Valid => None,
         State::NotYetValid => Some(Remedy::from(CertificateRemedy::CompareClocks)),
+        State::Expired if is_ca => Some(Remedy::ReplaceExpiredCa),
         _ if is_ca => Some(Remedy::PlanNewCa),
         _ => Some(tool.renewal_of(&path.display().to_string())),
     };
