@@ -30,13 +30,17 @@ fn in_phase(rotated: Rotated, wanted: &str) -> Lab {
     lab
 }
 
-/// Begins the next phase by a written proof, and packs its bundles.
-fn go_on(lab: &mut Lab, rotated: Rotated) {
-    // Phases begin at whole seconds, and the one that began last is looked for.
+/// Waits: phases begin at whole seconds, and the one that began last is looked for.
+fn until_the_next_second(lab: &mut Lab) {
     while OffsetDateTime::now_utc().unix_timestamp() <= lab.now.unix_timestamp() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     lab.now = OffsetDateTime::now_utc();
+}
+
+/// Begins the next phase by a written proof, and packs its bundles.
+fn go_on(lab: &mut Lab, rotated: Rotated) {
+    until_the_next_second(lab);
     lab.write("proof.json", &rotated.proof(lab));
     lab.good(&rotated.next());
     lab.good(&["apply"]);
@@ -93,6 +97,31 @@ fn an_emergency_begins_while_etcd_cannot_go_back() {
 #[test]
 fn an_emergency_begins_while_the_front_proxy_cannot_go_back() {
     an_emergency_beside(Rotated::Ca(CaRole::FrontProxy), "clients");
+}
+
+/// `abort` puts back folders of hosts as a whole, with certificates of the root whose key was stolen meanwhile.
+#[test]
+fn an_abort_after_an_emergency_leaves_nothing_of_the_stolen_root() {
+    for (role, phase) in [(CaRole::Etcd, "servers"), (CaRole::FrontProxy, "trust-both")] {
+        let rotated = Rotated::Ca(role);
+        let mut lab = in_phase(rotated, phase);
+        lab.good(&["rotate-ca", "start", "--emergency", "--yes"]);
+        lab.good(&["apply"]);
+        lab.good(&rotated.args("abort", &[]));
+        if rotated.phase(&lab).is_some() {
+            until_the_next_second(&mut lab);
+            lab.write("proof.json", &rotated.proof(&lab));
+            lab.good(&rotated.args("abort", &["--report", "proof.json"]));
+        }
+        assert_eq!((rotated.phase(&lab), CLUSTER.phase(&lab)), (None, Some("drop-old")), "{phase}");
+        lab.good(&["apply"]);
+        lab.good(&["verify", "--offline"]);
+        go_on(&mut lab, CLUSTER);
+        assert_eq!(CLUSTER.phase(&lab), None);
+        lab.good(&["ledger", "check"]);
+        lab.good(&["verify", "--offline"]);
+        assert_eq!(lab.run(&["plan", "--exit-code"]).status, 0, "{phase}");
+    }
 }
 
 #[test]

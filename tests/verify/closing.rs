@@ -74,6 +74,8 @@ enum Speaks {
     Http2,
     /// The same, and the peer goes away after each answer.
     Http2Closing,
+    /// The same, and only the first request on each connection is answered.
+    Http2Once,
     /// The protocol that the client prefers.
     Both,
 }
@@ -102,7 +104,7 @@ fn serving(lab: &Foreign, credentials: &[Credential], speaks: Speaks) -> Served 
         let mut config = config.with_single_cert(chain, key).expect("they fit");
         config.alpn_protocols = match speaks {
             Speaks::Http1Closing => vec![b"http/1.1".to_vec()],
-            Speaks::Http2 | Speaks::Http2Closing => vec![b"h2".to_vec()],
+            Speaks::Http2 | Speaks::Http2Closing | Speaks::Http2Once => vec![b"h2".to_vec()],
             Speaks::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         tokio_rustls::TlsAcceptor::from(Arc::new(config))
@@ -126,10 +128,12 @@ fn serving(lab: &Foreign, credentials: &[Credential], speaks: Speaks) -> Served 
                     let leaf = tls.get_ref().1.peer_certificates().map(|chain| chain[0].to_vec());
                     let caller = leaf.map(|der| Certificate::from_der(der).expect("a certificate"));
                     let asked = Arc::new(tokio::sync::Notify::new());
-                    let notified = asked.clone();
+                    let (notified, requests) = (asked.clone(), AtomicUsize::new(0));
                     let answer = service_fn(move |request| {
                         notified.notify_one();
-                        answer(caller.clone(), request, introductions.clone())
+                        let is_answered = requests.fetch_add(1, Ordering::SeqCst) == 0 || speaks != Speaks::Http2Once;
+                        let answer = answer(caller.clone(), request, introductions.clone());
+                        async move { if is_answered { answer.await } else { std::future::pending().await } }
                     });
                     let mut http = auto::Builder::new(TokioExecutor::new());
                     http.http1().keep_alive(speaks != Speaks::Http1Closing);
@@ -148,7 +152,11 @@ fn serving(lab: &Foreign, credentials: &[Credential], speaks: Speaks) -> Served 
 }
 
 fn judged(lab: &Foreign) -> Vec<Finding> {
-    let options = Options { readonly_port: None, ..Options::default() };
+    judged_with(lab, Options::default().timeout)
+}
+
+fn judged_with(lab: &Foreign, timeout: std::time::Duration) -> Vec<Finding> {
+    let options = Options { readonly_port: None, timeout, ..Options::default() };
     let target = Arc::new(lab.target.clone());
     let seen = run(&target, &options, lab.now, &|_, _| {}).expect("a network");
     judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) })
@@ -193,6 +201,16 @@ fn servers_that_close_connections_are_asked_again() {
     lab.target.masters[0].port = of_two.port;
     let found = scopes(&lab);
     assert!(!found.is_empty() && found.iter().all(|(status, _)| *status != "pass"), "{found:#?}");
+}
+
+#[test]
+fn a_request_that_a_closing_server_discards_is_made_again() {
+    let mut lab = Foreign::new();
+    let credential = of_the_master(&lab);
+    lab.target.masters[0].port = serving(&lab, &[credential], Speaks::Http2Once).port;
+    let findings = judged_with(&lab, std::time::Duration::from_secs(2));
+    let refusal = findings.iter().find(|finding| finding.id.to_string() == "master.anonymous").expect("judged");
+    assert_eq!(refusal.status, Status::Pass, "{refusal:#?}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::server::client::Client;
 use crate::server::lasting::Lasting;
 use crate::server::state::{Connection, State};
 use crate::server::watchers::Event;
-use crate::store::queue::read::Selection;
+use crate::store::queue::read::{Changes, Selection};
 use crate::store::queue::{Kind, StoredRequest};
 
 /// The duration of a watch if the client names none, and the longest one.
@@ -50,15 +50,15 @@ pub(super) fn watch(call: Call, selection: Selection) -> Answer {
             text.parse::<i64>().map_err(|_| Failed::bad_request("resourceVersion: it is not one of this server"))?,
         ),
     };
-    let (events, version) = match selection.name {
+    let Changes { requests, version, has_more } = match selection.name {
         // One row: without `block_in_place`, which would take longer.
         Some(_) if since.is_none() => beginning(&call.state, &selection, since)?,
         _ => tokio::task::block_in_place(|| beginning(&call.state, &selection, since))?,
     };
-    if since.is_some_and(|since| since > version) || events.len() >= MAX_EVENTS as usize {
+    if since.is_some_and(|since| since > version) || has_more {
         return Err(Failed::gone("too old or unknown resource version: list again"));
     }
-    let seen = events.into_iter().filter(|(_, request)| call.client.may_see(request));
+    let seen = requests.into_iter().filter(|(_, request)| call.client.may_see(request));
     let mut pending: VecDeque<Bytes> = seen.map(|(kind, request)| line(kind, &request, form, now)).collect();
     if with_initial && call.flag("allowWatchBookmarks") {
         pending.push_back(bookmark(version, true, form));
@@ -90,17 +90,14 @@ pub(super) fn watch(call: Call, selection: Selection) -> Answer {
     Ok(answer)
 }
 
-/// Returns the events with which a watch begins, and the resource version after them.
-fn beginning(
-    state: &State,
-    selection: &Selection,
-    since: Option<i64>,
-) -> Result<(Vec<(Kind, StoredRequest)>, i64), Failed> {
+/// Returns what a watch begins with.
+fn beginning(state: &State, selection: &Selection, since: Option<i64>) -> Result<Changes, Failed> {
     match since {
         Some(since) => state.read(|queue| queue.since(selection, since, MAX_EVENTS)),
         None => {
             let page = state.read(|queue| queue.list(selection, "", MAX_EVENTS))?;
-            Ok((page.requests.into_iter().map(|request| (Kind::Added, request)).collect(), page.version))
+            let requests = page.requests.into_iter().map(|request| (Kind::Added, request)).collect();
+            Ok(Changes { requests, version: page.version, has_more: page.has_more })
         }
     }
 }

@@ -41,6 +41,17 @@ pub struct Page {
     pub has_more: bool,
 }
 
+/// What changed after a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// The requests with the kind of the change, in the order of their versions.
+    pub requests: Vec<(Kind, StoredRequest)>,
+    /// The present resource version.
+    pub version: i64,
+    /// Whether there may be more changes than were read.
+    pub has_more: bool,
+}
+
 impl Queue {
     /// Returns the listed request of a name.
     ///
@@ -78,19 +89,14 @@ impl Queue {
         })
     }
 
-    /// Returns the requests that changed after a version, with the kind of the change, and the present version.
+    /// Returns the requests that changed after a version.
     ///
     /// A request that was added and changed since then is returned once, as it is now. At most `limit` listed requests and
-    /// `limit` removed ones are read; the selection applies to these.
+    /// `limit` removed ones are read, and the selection applies to these: if there are as many, some may be missing.
     ///
     /// # Errors
     /// Returns an error if the database fails.
-    pub fn since(
-        &self,
-        selection: &Selection,
-        after: i64,
-        limit: u32,
-    ) -> Result<(Vec<(Kind, StoredRequest)>, i64), QueueError> {
+    pub fn since(&self, selection: &Selection, after: i64, limit: u32) -> Result<Changes, QueueError> {
         let live =
             format!("SELECT {COLUMNS} FROM requests WHERE archived = 0 AND version > ?1 ORDER BY version LIMIT ?2");
         // A request that is no longer listed has an event with its last version.
@@ -106,26 +112,29 @@ impl Queue {
             {
                 // The client knows this request, and it was not removed, so its last change is the only event.
                 let is_new = row.version > after && selection.includes(&row);
-                return Ok((is_new.then_some((Kind::Modified, row)).into_iter().collect(), version));
+                let requests = is_new.then_some((Kind::Modified, row)).into_iter().collect();
+                return Ok(Changes { requests, version, has_more: false });
             }
-            let mut found = Vec::new();
+            let (mut requests, mut has_more) = (Vec::new(), false);
             for (query, is_gone) in [(&live, false), (&gone, true)] {
                 let mut statement = connection.prepare_cached(query)?;
-                let rows = statement.query_map((after, limit), StoredRequest::read)?;
-                for row in rows {
+                let mut read = 0;
+                for row in statement.query_map((after, limit), StoredRequest::read)? {
                     let row = row?;
+                    read += 1;
                     let kind = match () {
                         () if is_gone => Kind::Deleted,
                         () if row.born > after => Kind::Added,
                         () => Kind::Modified,
                     };
                     if selection.includes(&row) {
-                        found.push((kind, row));
+                        requests.push((kind, row));
                     }
                 }
+                has_more |= read >= limit;
             }
-            found.sort_by_key(|(_, row)| row.version);
-            Ok((found, version))
+            requests.sort_by_key(|(_, row)| row.version);
+            Ok(Changes { requests, version, has_more })
         })
     }
 

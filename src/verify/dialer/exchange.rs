@@ -78,6 +78,10 @@ impl Dialer {
 
     /// Makes the requests `more` on an open connection, and on new ones if the server closes it. Chains that differ
     /// from the first one's are recorded.
+    ///
+    /// API servers close an HTTP/2 connection after they refused a client on it (Kubernetes
+    /// `UnauthenticatedHTTP2DOSMitigation`), and may discard what arrives meanwhile. So the first of the requests that
+    /// is not answered on a connection with earlier requests is made once more, on a new one, as are all after it.
     async fn further(
         &self,
         connection: HttpConnection,
@@ -87,13 +91,16 @@ impl Dialer {
     ) -> Vec<FollowUp> {
         let (mut connection, mut server_chain) = (Some(connection), Arc::default());
         let mut seen = Vec::with_capacity(more.len());
+        let mut was_unanswered = false;
         for (request, question) in more {
             let (request, question) = (*request, || question.clone());
             let mut outcome = match &mut connection {
                 Some(connection) => connection.ask(request, question(), Instant::now() + self.limit).await,
                 None => Outcome::Closed,
             };
-            if matches!(outcome, Outcome::Closed | Outcome::Reset) {
+            let is_first_late = matches!(outcome, Outcome::TimedOut(_)) && !was_unanswered;
+            was_unanswered |= is_first_late;
+            if is_first_late || matches!(outcome, Outcome::Closed | Outcome::Reset) {
                 let verifier = self.verifier();
                 let (opened, began) = self.open(socket, identity, &verifier, Offer::Http2OrHttp1).await;
                 outcome = match opened {
@@ -101,7 +108,7 @@ impl Dialer {
                         let same = first.saw_same_chain_as(&verifier);
                         server_chain = if same { Arc::default() } else { self.keep(verifier.take().chain) };
                         let outcome = other.ask(request, question(), began + self.limit).await;
-                        connection = Some(other);
+                        connection = Some(other).filter(|_| !was_unanswered);
                         outcome
                     }
                     Err(outcome) => outcome,

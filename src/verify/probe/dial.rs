@@ -135,11 +135,12 @@ impl Run {
         }
         if let (Place::Node, Some(port)) = (place, self.readonly_port) {
             let to = SocketAddr::new(socket.to.ip(), port);
-            let opened = timeout(self.limit.min(Duration::from_secs(1)), self.dialer.connect(to)).await;
+            let limit = self.limit.min(Duration::from_secs(1));
+            let opened = timeout(limit, self.dialer.connect(to)).await;
             dial.readonly = Some(match opened {
                 Ok(Ok(_)) => Connect::Open,
                 Ok(Err(connect)) => connect,
-                Err(_) => Connect::TimedOut(1000),
+                Err(_) => Connect::TimedOut(millis(limit)),
             });
         }
         dial

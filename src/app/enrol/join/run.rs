@@ -28,7 +28,7 @@ use crate::store::files;
 use crate::store::lock::Lock;
 
 /// The largest file of a key, or of a certificate with its intermediates, in bytes.
-const MAX_FILE: u64 = 64 * 1024;
+const MAX_FILE: u64 = 256 * 1024;
 
 /// Joins a cluster. Another run continues where the last one stopped, with the same keys and requests.
 ///
