@@ -30,7 +30,7 @@ pub enum AddressError {
     #[error("no host can have the address {0}")]
     NotAHost(IpAddr),
     /// `10.0.0.1:10250` or `https://…`: more than an address.
-    #[error("it must be an address alone, without scheme, port or path")]
+    #[error("it must be only an address, without scheme, port or path")]
     MoreThanAnAddress,
 }
 

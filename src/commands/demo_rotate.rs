@@ -102,7 +102,7 @@ pub(super) fn play(layout: &Layout, fault: Option<RotateFault>, context: &mut Co
     }
     let text = "phase 6 (retire): the old key is deleted";
     step(layout, context, "rotate-ca next --no-wait --yes", text, rotate_ca::run)?;
-    step(layout, context, "verify", "every property holds, with the new root alone", verify::run)?;
+    step(layout, context, "verify", "every property holds, with only the new root", verify::run)?;
     let Connected { accepted, refused } = running.traffic.round();
     let seconds = began.elapsed().as_secs_f64();
     if let Some(refused) = refused.first() {
@@ -124,7 +124,7 @@ fn describe(phase: Phase) -> &'static str {
         Phase::Canary => "one master and one node present certificates of the new root",
         Phase::Servers => "all servers present certificates of the new root",
         Phase::Clients => "all clients present certificates of the new root",
-        Phase::DropOld => "all hosts trust the new root alone",
+        Phase::DropOld => "all hosts trust only the new root",
     }
 }
 

@@ -64,7 +64,7 @@ enum RotateCommand {
     /// instead (--report). clusterctl apply writes what the new phase changes.
     #[command(after_help = super::examples::ROTATE_CA_NEXT)]
     Next(NextArgs),
-    /// Go back: first to certificates of the old root, then to the old root alone
+    /// Go back: first to certificates of the old root, then to only the old root
     ///
     /// Possible until clients have certificates of the new root. If hosts already present such certificates, the
     /// first call restores the old ones, and hosts still trust both roots. When verify proves that all hosts have the
@@ -95,7 +95,7 @@ struct StartArgs {
     /// File with the passphrase of the key that is imported [env: CLUSTERCTL_KEY_PASSPHRASE holds the passphrase itself]
     #[arg(long, value_name = "FILE", requires = "cert", value_hint = clap::ValueHint::FilePath)]
     key_passphrase_file: Option<PathBuf>,
-    /// The key of the old CA was stolen: begin the last phase at once, in which hosts trust the new root alone, and revoke
+    /// The key of the old CA was stolen: begin the last phase at once, in which hosts trust only the new root, and revoke
     /// all that the old root signed. Hosts and accounts are cut off until they have new certificates
     #[arg(long, conflicts_with = "canaries")]
     emergency: bool,
@@ -405,7 +405,7 @@ fn prove(args: &ProofArgs, role: Role, context: &mut Context<'_>) -> Result<Vec<
     let options = TargetOptions {
         source: TargetSource::Directory,
         nodes: Vec::new(),
-        // Nodes have certificates of the cluster's CA alone.
+        // Nodes have only certificates of the cluster's CA.
         masters_only: role != Role::Cluster,
         sample: None,
         phase: Some(role.proven()),

@@ -218,7 +218,7 @@ pub enum Command {
     Plan(apply::PlanArgs),
     /// Replace a CA while the cluster runs, phase by phase
     ///
-    /// Hosts trust both roots, then present certificates of the new one, then trust the new one alone. Each phase is
+    /// Hosts trust both roots, then present certificates of the new one, then trust only the new one. Each phase is
     /// delivered with clusterctl apply and install.sh. The next one begins only when verify proves on the live
     /// cluster that the phase holds on every host.
     #[command(after_help = examples::ROTATE_CA)]

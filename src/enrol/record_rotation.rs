@@ -57,7 +57,7 @@ impl RecordRotation {
         let is_canary = self.canaries.contains(host);
         match self.phase {
             Phase::Prepare => false,
-            // A host has one of the new root only if the rotation is aborted, and the old root alone is trusted next.
+            // A host has one of the new root only if the rotation is aborted, and only the old root is trusted next.
             Phase::TrustBoth => is_new,
             Phase::Canary => !is_new && is_canary,
             Phase::Servers => !is_new && (is_server || is_canary),

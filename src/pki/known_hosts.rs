@@ -55,7 +55,9 @@ pub enum KnownHostError {
         types: Vec<String>,
     },
     /// The only lines that match the host have a CA's key or a pattern.
-    #[error("known_hosts has no key of this host alone, only a CA's key or one that several hosts share (line {line})")]
+    #[error(
+        "known_hosts has no key that only this host has, but a CA's key or one that several hosts share (line {line})"
+    )]
     Shared {
         /// The first such line, from 1.
         line: usize,
@@ -202,7 +204,7 @@ impl KnownHosts {
     }
 
     /// Returns all keys of the host with these names, of every type, each as a line of OpenSSH without a comment; none if no line
-    /// has a key of this host alone.
+    /// has a key that only this host has.
     ///
     /// # Errors
     /// Returns an error if a key is revoked or damaged, or the host has two Ed25519 or RSA keys.

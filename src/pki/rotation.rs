@@ -18,7 +18,7 @@ pub enum Phase {
     Servers,
     /// 4: all client certificates are of the new root.
     Clients,
-    /// 5: trust files have the new root alone.
+    /// 5: trust files have only the new root.
     DropOld,
 }
 

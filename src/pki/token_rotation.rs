@@ -14,7 +14,7 @@ pub enum TokenPhase {
     Add,
     /// 2: the new key signs.
     Sign,
-    /// 3: API servers accept tokens of the new key alone.
+    /// 3: API servers accept only tokens of the new key.
     Drop,
 }
 

@@ -193,7 +193,7 @@ pub fn restore_credentials(
     Ok(restored)
 }
 
-/// Returns true if the key of every saved certificate exists: it is saved, too, or the host alone has it and the present
+/// Returns true if the key of every saved certificate exists: it is saved, too, or only the host has it and the present
 /// certificate is for the same key.
 fn has_keys(saved: &Path, present: &Path) -> Result<bool, StoreError> {
     for name in files::names_in(saved)?.iter().filter(|name| name.ends_with(".crt")) {

@@ -26,7 +26,7 @@ nodes:
 Scalars are read as they are written: a node called `on`, `no` or `1e3` keeps its name. Unknown and repeated keys, and values of
 another type, are errors; all errors are reported together, each with its path and line.
 
-`clusterctl validate` checks the file alone, and `clusterctl explain KEY` prints what is here about a key.
+`clusterctl validate` checks only the file, and `clusterctl explain KEY` prints what is here about a key.
 
 Editors complete and check the file by [`schemas/cluster.schema.json`](../../../schemas/cluster.schema.json), which
 `clusterctl explain --schema` prints. For editors with the YAML language server, write this line at the top of the file, with the path or the address of the schema:
@@ -35,7 +35,7 @@ Editors complete and check the file by [`schemas/cluster.schema.json`](../../../
 # yaml-language-server: $schema=cluster.schema.json
 ```
 
-The schema knows types, names and formats. The program alone checks the rules between keys, which are [below](#rules-between-keys),
+The schema knows types, names and formats. Only the program checks the rules between keys, which are [below](#rules-between-keys),
 and those that protect [trust](kubelet-settings.md).
 
 ## Keys

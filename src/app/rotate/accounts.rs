@@ -23,7 +23,7 @@ use crate::store::ledger::revocations::Revocation;
 pub enum Lacks {
     /// One of the roots that hosts trust: the client would reject servers whose certificate is of that root.
     Root,
-    /// A certificate of the root that stays: servers will reject the client when they trust that root alone.
+    /// A certificate of the root that stays: servers will reject the client when they trust only that root.
     Certificate,
 }
 

@@ -63,7 +63,7 @@ fn signed_by_old(trust: &TrustBundle, ledger: &Ledger, env: &Env) -> Result<usiz
     Ok(valid.iter().filter(|one| !one.is_canary()).count())
 }
 
-/// Begins the last phase of a rotation without any proof: hosts get the new root alone, and new certificates.
+/// Begins the last phase of a rotation without any proof: hosts get only the new root, and new certificates.
 ///
 /// A host stops trusting what the old root signed as soon as it has its new bundle. After a kill, the same command continues.
 ///

@@ -125,7 +125,7 @@ pub fn check(
             return Err(RotateError::UnderWay { role: other, phase: rotation.phase }.into());
         }
     }
-    // Nodes have certificates of the cluster's CA alone.
+    // Nodes have only certificates of the cluster's CA.
     let is_host = |name: &str| match role {
         CaRole::Cluster => cluster.host_names().iter().any(|host| host.as_str() == name),
         CaRole::Etcd | CaRole::FrontProxy => cluster.masters.iter().any(|host| host.name.as_str() == name),

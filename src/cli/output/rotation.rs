@@ -252,7 +252,7 @@ fn purpose(phase: Target) -> &'static str {
         Target::Phase(Phase::Canary) => "some hosts present certificates of the new root",
         Target::Phase(Phase::Servers) => "all servers present certificates of the new root",
         Target::Phase(Phase::Clients) => "all clients present certificates of the new root",
-        Target::Phase(Phase::DropOld) => "all hosts trust the new root alone",
+        Target::Phase(Phase::DropOld) => "all hosts trust only the new root",
         Target::Retire => "the old CA is retired, and its key deleted or kept",
     }
 }

@@ -137,7 +137,7 @@ fn purpose(phase: TokenTarget) -> &'static str {
         TokenTarget::Phase(TokenPhase::Prepare) => "the new key exists, and no host has it",
         TokenTarget::Phase(TokenPhase::Add) => "API servers accept tokens of both keys",
         TokenTarget::Phase(TokenPhase::Sign) => "the new key signs",
-        TokenTarget::Phase(TokenPhase::Drop) => "API servers accept tokens of the new key alone",
+        TokenTarget::Phase(TokenPhase::Drop) => "API servers accept only tokens of the new key",
         TokenTarget::Retire => "the old key is deleted or kept",
     }
 }

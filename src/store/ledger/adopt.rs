@@ -11,7 +11,7 @@ use crate::store::error::StoreError;
 impl Ledger {
     /// Records certificates that were issued elsewhere, each with an event, all or none; durable on return.
     ///
-    /// Those that were revoked by their serial number or SHA-256 alone stay revoked.
+    /// Those that were revoked only by their serial number or SHA-256 stay revoked.
     ///
     /// # Errors
     /// Returns an error if SQLite fails. In that case, nothing is recorded.

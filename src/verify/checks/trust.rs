@@ -13,7 +13,7 @@ pub(super) struct Trust {
 
 /// A path to a root, as owned values.
 pub(super) struct TrustPath {
-    /// Leaf, intermediates, root; the leaf alone if it is in the trust file.
+    /// Leaf, intermediates, root; only the leaf if it is in the trust file.
     pub(super) certificates: Vec<Certificate>,
     /// The number of certificates of the path that the peer sent.
     pub(super) sent: usize,
