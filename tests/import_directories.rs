@@ -272,6 +272,8 @@ fn all_is_imported_or_nothing() {
     {
         assert_eq!(lab.run(&[&["import-ca"], args].concat()).status, 2, "{args:?}");
     }
+    let ran = lab.run(&["import-ca", "--from-kubeadm", "absent", "--plaintext-ca-key"]);
+    assert!(ran.status == 2 && ran.err.contains("/absent") && !ran.err.contains("ca.crt"), "{ran}");
 }
 
 /// Runs an import that is killed at a system call; returns false where it made fewer of these calls.

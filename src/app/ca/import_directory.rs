@@ -10,7 +10,7 @@ use super::create::KeyProtection;
 use super::import::{ImportCaError, ImportReport, Usage, key_file, open_key, read_ca, report};
 use crate::app::env::Env;
 use crate::app::error::Error;
-use crate::app::input;
+use crate::app::input::{self, InputError};
 use crate::app::inspect::InputFile;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
@@ -133,6 +133,9 @@ pub fn plan_directory<'e>(
 ) -> Result<DirectoryPlan<'e>, Error> {
     if files::exists(&env.layout.pki()) {
         return Err(StoreError::Exists(env.layout.pki()).into());
+    }
+    if !files::is_folder(folder) {
+        return Err(InputError::Missing { what: "folder of a control plane", path: folder.to_owned() }.into());
     }
     let certificate_files = certificate_files(tool, folder)?;
     let below = folder.join(tool.folder());
