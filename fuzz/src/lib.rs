@@ -131,10 +131,10 @@ pub fn pem(data: &[u8]) {
         assert_eq!(pem::certificates(pem::write_certificate(&der).as_bytes()), Ok(vec![der]));
     }
     // Keys with header lines are derived in one round; others may ask for millions.
-    if !data.windows(21).any(|window| window == b"ENCRYPTED PRIVATE KEY") {
-        if let Ok(key) = CaKey::read(data, Some(&Passphrase::new("x".to_owned()))) {
-            CaKey::read(key.to_pem().as_bytes(), None).expect("a key that was written can be read");
-        }
+    if !data.windows(21).any(|window| window == b"ENCRYPTED PRIVATE KEY")
+        && let Ok(key) = CaKey::read(data, Some(&Passphrase::new("x".to_owned())))
+    {
+        CaKey::read(key.to_pem().as_bytes(), None).expect("a key that was written can be read");
     }
     if let Ok(key) = PrivateKey::from_pem(data) {
         let again = PrivateKey::from_pem(key.to_pem().as_bytes()).expect("a key that was written can be read");
