@@ -58,7 +58,7 @@ pub fn ca_remedy(trust: &TrustBundle, now: OffsetDateTime) -> DirectoryRemedy {
 }
 
 /// A year of 365 days.
-const YEAR: Duration = Duration::from_hours(365 * 24);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The lifetimes on which the time depends at which a CA is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_ca_is_replaced_before_it_shortens_certificates_and_while_there_is_time() {
-        let days = |days: u64| Duration::from_hours(24 * days);
+        let days = |days: u64| Duration::from_secs(24 * 3600 * days);
         for (certificates, new_ca, life, before) in [
             (365, 3650, 3650, 365),
             (365, 3650, 20, 365),

@@ -83,7 +83,8 @@ fn period(text: &str) -> usize {
     let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
     let length = letters.len();
     let repeats = |period: &usize| letters[..length - period] == letters[*period..];
-    (1..=length / 2).find(repeats).unwrap_or(length)
+    // Between two texts there may be a space, so that the second one is shorter by one.
+    (1..=length.div_ceil(2)).find(repeats).unwrap_or(length)
 }
 
 /// A passphrase. It has neither `Clone` nor `Display`, and `Debug` does not show it.
