@@ -387,9 +387,9 @@ fn invalid_targets_exit_with_2() {
     let cases: [(&[&str], u8); 15] = [
         (&["verify", "--endpoint", "https://127.0.0.9:1"], 2),
         (&["verify", "--ca", "absent.crt", "--endpoint", "https://127.0.0.9:1"], 2),
-        (&["verify", "--ca", "pki", "--endpoint", "https://127.0.0.9:1"], 4),
+        (&["verify", "--ca", "pki", "--endpoint", "https://127.0.0.9:1"], 2),
         (&["verify", "--ca", "pki/ca.crt", "--endpoint", "http://127.0.0.9:1"], 2),
-        (&["verify", "--ca", "pki/ca.crt", "--endpoint", "https://127.0.0.9:1", "--crl", "pki"], 4),
+        (&["verify", "--ca", "pki/ca.crt", "--endpoint", "https://127.0.0.9:1", "--crl", "pki"], 2),
         (&["verify", "--ca", "empty.crt", "--endpoint", "https://127.0.0.9:1"], 1),
         (&["verify", "--ca", "mixed.crt", "--endpoint", "https://127.0.0.9:1"], 1),
         (&["verify", "--ca", leaf, "--endpoint", "https://127.0.0.9:1"], 1),
