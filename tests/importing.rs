@@ -82,7 +82,7 @@ fn the_hard_ways_root_signs_for_the_cluster() {
     );
 }
 
-/// OpenSSL before 1.1.0 signed with SHA-1 by default. Nobody verifies the signature of a root, and ring cannot verify
+/// OpenSSL before 1.1.0 signed with SHA-1 by default. The signature of a root is never verified, and ring cannot verify
 /// this one.
 #[test]
 fn a_root_that_signed_itself_with_sha1_is_used_checked_backed_up_restored_and_rebuilt() {

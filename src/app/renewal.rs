@@ -8,6 +8,9 @@ use crate::cluster::spec::Cluster;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::verify::remedy::DirectoryRemedy;
 
+/// A year of 365 days.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Returns the time from which a certificate is renewed, according to `renewBefore` in the cluster file.
 ///
 /// `lifetime` is the lifetime in the cluster file. If the certificate has a longer one, `lifetime` is used, so that the
@@ -56,9 +59,6 @@ pub fn ca_remedy(trust: &TrustBundle, now: OffsetDateTime) -> DirectoryRemedy {
         false => DirectoryRemedy::plan_new_root(trust.role()),
     }
 }
-
-/// A year of 365 days.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The lifetimes on which the time depends at which a CA is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -189,7 +189,7 @@ fn judged(stored: &StoredCertificate, issuers: &HashMap<String, Certificate>) ->
     }
     // A CA is recorded as its own issuer, also an intermediate. The CA above may be only in the ledger, if the command
     // that created it was interrupted. What a root says of itself proves nothing: one that the directory has is known by
-    // its bytes, and any other root is trusted by nobody, even if its signature (SHA-1) cannot be verified here.
+    // its bytes, and no host trusts any other root, even if its signature (SHA-1) cannot be verified here.
     let is_signed = match stored.issuer == stored.sha256 {
         true => {
             issuers.contains_key(&stored.sha256)
