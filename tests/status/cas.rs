@@ -76,7 +76,29 @@ fn a_new_certificate_is_no_remedy_where_the_ca_limits_it() {
 fn a_long_warning_period_blames_no_ca() {
     let lab = Lab::issued();
     let rows = due(&lab, &["--expires-within", "2y"]);
-    assert!(rows.len() > 20 && rows.iter().all(|row| row[3] == "renew-host" || row[1] == "verifier"), "{rows:?}");
+    let helps = |row: &[String; 4]| if row[1] == "verifier" { row[3] == "renew-verifier" } else { row[3] == "renew-host" };
+    assert!(rows.len() > 20 && rows.iter().all(helps), "{rows:?}");
+}
+
+/// Neither `renew` nor `issue-master --all` renews what is not due, so the remedy is tried here.
+#[test]
+fn the_remedy_of_an_expiring_verifier_renews_it() {
+    let mut lab = Lab::with(&CLUSTER.replace("masters:\n", "renewBefore: 5d\nmasters:\n"));
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    lab.now += Duration::days(340);
+    let verifier = |lab: &Lab| due(lab, &[]).into_iter().find(|row| row[1] == "verifier");
+    assert_eq!(verifier(&lab), Some(["-", "verifier", "expiring", "renew-verifier"].map(str::to_owned)));
+    assert!(offline(&lab, &[]).has("warn store.credential verifier renew-verifier"));
+    for command in [&["renew", "--all", "--dry-run"][..], &["issue-master", "--all", "--dry-run"]] {
+        assert_eq!(lab.good(command).out, "", "{command:?}");
+    }
+    let shown = lab.run(&["status"]).to_string();
+    let command = shown.lines().filter_map(|line| line.split_once("clusterctl issue-master --all --renew-within "));
+    let (_, time) = command.last().unwrap_or_else(|| panic!("{shown}"));
+    lab.good(&["issue-master", "--all", "--renew-within", time.trim()]);
+    assert_eq!(verifier(&lab), None);
+    assert!(!offline(&lab, &[]).has_remedy("renew-verifier"));
 }
 
 /// An expired root cannot be rotated. What the remedy says instead is tried here.

@@ -190,7 +190,10 @@ impl Audit<'_> {
 
     /// Returns the remedy for a certificate that expires soon.
     fn renewal_remedy(&self, subject: &Subject<'_>, not_after: OffsetDateTime) -> DirectoryRemedy {
-        let renew = || DirectoryRemedy::RenewHost(subject.server());
+        let renew = || match subject.spec.host {
+            Some(_) => DirectoryRemedy::RenewHost(subject.server()),
+            None => DirectoryRemedy::renew_verifier(not_after - self.now),
+        };
         self.ca_remedy(subject, Some(not_after)).unwrap_or_else(renew)
     }
 

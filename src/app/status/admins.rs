@@ -54,10 +54,13 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
         renew_from,
         ..row(state)
     };
+    let is_due = renew_from.is_some_and(|from| from <= source.rule.now);
     let expiring = Some(not_after).filter(|_| state == State::Expiring);
-    sink(match state {
-        State::Valid => row,
-        _ => row.remedy(cas.remedy(CaRole::Cluster, expiring, source.rule.now).unwrap_or_else(issue)),
+    sink(match (state, cas.remedy(CaRole::Cluster, expiring, source.rule.now)) {
+        (State::Valid, _) => row,
+        (_, Some(remedy)) => row.remedy(remedy),
+        (State::Expiring, None) if !is_due => row.remedy(DirectoryRemedy::renew_verifier(not_after - source.rule.now)),
+        (_, None) => row.remedy(issue()),
     });
     Ok(())
 }

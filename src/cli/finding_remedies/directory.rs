@@ -29,6 +29,10 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
         DirectoryRemedy::RenewHost(server) => {
             return format!("renew it before it expires: {} --reissue", issue(server));
         }
+        // Without a time it would keep what is not due yet.
+        DirectoryRemedy::RenewVerifier { days } => {
+            return format!("renew it before it expires: clusterctl issue-master --all --renew-within {days}d");
+        }
         DirectoryRemedy::ReissueUnlessInstalled { host } => {
             return format!("if it was not installed on its host: clusterctl issue-node {host} --reissue");
         }

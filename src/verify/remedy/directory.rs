@@ -1,6 +1,7 @@
 //! Remedies of the files in a cluster directory.
 
 use serde::{Deserialize, Serialize};
+use time::Duration;
 
 use super::server::Server;
 use crate::cluster::profile::CaRole;
@@ -18,6 +19,11 @@ pub enum DirectoryRemedy {
     },
     /// Reissue a host's credentials before they expire.
     RenewHost(Server),
+    /// Renew the verifier's certificate before `renew` would.
+    RenewVerifier {
+        /// The time within which it expires, in days.
+        days: u32,
+    },
     /// Reissue a node's credentials unless they are installed.
     ReissueUnlessInstalled {
         /// The node.
@@ -100,6 +106,12 @@ pub enum DirectoryRemedy {
 }
 
 impl DirectoryRemedy {
+    /// Returns the remedy for a verifier's certificate with this time left, before it is due for renewal.
+    #[must_use]
+    pub fn renew_verifier(left: Duration) -> Self {
+        Self::RenewVerifier { days: u32::try_from(left.whole_days() + 1).unwrap_or(1) }
+    }
+
     /// Returns the remedy for a CA that expires soon.
     #[must_use]
     pub fn plan_new_root(role: CaRole) -> Self {
