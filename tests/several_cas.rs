@@ -23,6 +23,7 @@ use time::Duration;
 
 use crate::support::Lab;
 use crate::support::live::Live;
+use crate::support::offline::offline;
 use crate::support::outside::needs;
 
 /// An RSA key of 2048 bits; it is public.
@@ -358,6 +359,44 @@ fn a_ca_that_signs_no_more_has_no_crl_that_is_due() {
     lab.good(&["crl", "renew"]);
     let plan: Value = serde_json::from_str(&lab.good(&["plan", "-o", "json"]).out).expect("JSON");
     assert_eq!(plan["crls"], serde_json::json!([]));
+}
+
+/// `rotate-ca` replaces the CA that signs. What the remedy says instead is tried here.
+#[test]
+fn a_ca_that_signs_no_more_is_not_rotated_before_it_expires() {
+    let mut lab = Lab::with_roots();
+    let mut short = params(&lab, "old root", BasicConstraints::Unconstrained);
+    short.not_after = lab.now + Duration::days(40);
+    let old = CertifiedIssuer::self_signed(short, KeyPair::generate().expect("a key")).expect("a root");
+    install(&lab, vec![(imported(&old, &[]), CaState::Active)], old.key());
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-node", "--all"]);
+    let new = root(&lab, "prod root 2", KeyPair::generate().expect("a key"));
+    install(&lab, vec![(imported(&new, &[]), CaState::Active), (imported(&old, &[]), CaState::Trusted)], new.key());
+    let roots = |lab: &Lab| -> Vec<String> {
+        let report: Value = serde_json::from_str(&lab.run(&["status", "-o", "json"]).out).expect("JSON");
+        let rows = report["rows"].as_array().expect("rows").iter().filter(|row| row["credential"] == "ca");
+        rows.map(|row| format!("{} {}", row["state"], row["remedy"]).replace('"', "")).collect()
+    };
+    // A CA that signs would be due already.
+    assert_eq!(roots(&lab), ["valid null", "valid null"]);
+    lab.now += Duration::days(38);
+    assert_eq!(roots(&lab), ["valid null", "expiring reissue-of-trusted"]);
+    assert!(offline(&lab, &[]).has("warn store.credential root reissue-of-trusted"));
+    for command in ["issue-master", "issue-node"] {
+        lab.good(&[command, "--all", "--reissue"]);
+    }
+    lab.good(&["bundle", "--all"]);
+    lab.now += Duration::days(3);
+    assert_eq!(roots(&lab), ["valid null"]);
+    assert_eq!(lab.good(&["status"]).status, 0, "nothing is left to do");
+    // The expired root is only in the trust files, and the remedy takes it out of them.
+    assert_eq!(offline(&lab, &["--fail-on", "warn"]).ids(), ["warn trust.anchor prod remove-unused-root"]);
+    lab.write("pki/trust.json", &lab.read("pki/trust.json").replace("\"trusted\"", "\"retired\""));
+    lab.write("pki/ca.crt", &read(new.der()).to_pem());
+    lab.good(&["apply"]);
+    lab.good(&["verify", "--offline", "--fail-on", "warn"]);
+    assert_eq!(bundled(&lab, "on").1, 1);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::cluster::spec::Cluster;
+use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::verify::remedy::DirectoryRemedy;
 
@@ -57,6 +58,17 @@ pub fn ca_remedy(trust: &TrustBundle, now: OffsetDateTime) -> DirectoryRemedy {
     match trust.active().not_after() <= now {
         true => DirectoryRemedy::replace_expired_root(trust.role()),
         false => DirectoryRemedy::plan_new_root(trust.role()),
+    }
+}
+
+/// Returns the remedy for a CA that expires, or has expired.
+///
+/// A CA that is only trusted is not rotated: it signs nothing, and the active CA signs the certificates that replace its own.
+#[must_use]
+pub fn remedy_of_ca(ca: &CaCertificate, trust: &TrustBundle, now: OffsetDateTime) -> DirectoryRemedy {
+    match trust.is_only_trusted(ca) && ca.not_after() < trust.active().not_after() {
+        true => DirectoryRemedy::reissue_of_trusted(trust.role()),
+        false => ca_remedy(trust, now),
     }
 }
 

@@ -169,6 +169,12 @@ impl TrustBundle {
         is_meant(&self.active) || self.outgoing().is_some_and(is_meant)
     }
 
+    /// Returns true for a CA that signs nothing and is trusted for what it signed before, outside of a rotation.
+    #[must_use]
+    pub fn is_only_trusted(&self, ca: &CaCertificate) -> bool {
+        self.rotation.is_none() && ca != &self.active
+    }
+
     /// Returns the CA whose certificate has this SHA-256, with its state.
     #[must_use]
     pub fn find(&self, fingerprint: Fingerprint) -> Option<(&CaCertificate, CaState)> {

@@ -40,15 +40,20 @@ impl Audit<'_> {
     fn ca(&self, ca: &CaCertificate, key: &Path, trust: &TrustBundle) -> Finding {
         let role = ca.role();
         let mut wrong = self.ca_problems(ca, ca == trust.active());
+        let (is_expired, is_only_trusted) = (ca.not_after() <= self.now, trust.is_only_trusted(ca));
         // A CA's key may be kept elsewhere. A key in the directory must be readable only by its owner.
         let open = credentials::readable_by_others(key);
         wrong.extend(open.as_ref().map(ToString::to_string));
+        if wrong.len() == 1 && is_expired && is_only_trusted {
+            let saw = format!("expired at {}; it signed nothing that is valid any more", stamp(ca.not_after()));
+            return self.ca_finding(role, Status::Pass).saw(saw, EXPECTED);
+        }
         if !wrong.is_empty() {
             let remedy = if self.now < ca.certificate().not_before {
                 Remedy::from(CertificateRemedy::CompareClocks)
             } else if wrong.len() == 1 && open.is_some() {
                 DirectoryRemedy::RestrictKey { path: key.display().to_string() }.into()
-            } else if wrong.len() == 1 && ca.not_after() <= self.now {
+            } else if wrong.len() == 1 && is_expired {
                 renewal::ca_remedy(trust, self.now).into()
             } else {
                 DirectoryRemedy::RestoreRoot.into()
@@ -56,12 +61,16 @@ impl Audit<'_> {
             return self.ca_finding(role, Status::Fail).saw(wrong.join("; "), EXPECTED).remedy(remedy);
         }
         let life = ca.not_after() - ca.certificate().not_before;
-        let in_time = self.options.expires_within.max(CaRule::of(self.cluster).replaced_before(life));
+        let in_time = match is_only_trusted {
+            // No certificate that is issued now expires with it.
+            true => self.options.expires_within,
+            false => self.options.expires_within.max(CaRule::of(self.cluster).replaced_before(life)),
+        };
         if ca.not_after() - self.now <= in_time {
             return self
                 .ca_finding(role, Status::Warn)
                 .saw(self.time_left(ca.not_after()), format!("more than {} left", in_words(in_time)))
-                .remedy(renewal::ca_remedy(trust, self.now));
+                .remedy(renewal::remedy_of_ca(ca, trust, self.now));
         }
         self.ca_finding(role, Status::Pass).saw(format!("valid until {}", stamp(ca.not_after())), EXPECTED)
     }

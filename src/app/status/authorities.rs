@@ -126,9 +126,12 @@ fn rotation(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<
 }
 
 /// Reports every certificate of accepted CAs once: roots, and the intermediates below them.
+///
+/// An expired CA that only was trusted is not reported: it signed nothing that is valid, so nothing depends on it.
 fn of_trust(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) {
     let mut seen = HashSet::new();
-    for ca in trust.accepted() {
+    let is_over = |ca: &&CaCertificate| trust.is_only_trusted(ca) && ca.not_after() <= source.rule.now;
+    for ca in trust.accepted().filter(|ca| !is_over(ca)) {
         let issuers = ca.path().skip(1).map(Certificate::fingerprint).map(Some);
         let chain = ca.chain().iter().zip(issuers);
         let chain = chain.map(|(one, issuer)| (Credential::Intermediate(ca.role()), one, issuer));
@@ -136,19 +139,25 @@ fn of_trust(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) {
         for (credential, certificate, issuer) in [root].into_iter().chain(chain) {
             if seen.insert(certificate.fingerprint()) {
                 let id = CertificateId { issuer, ..CertificateId::from(certificate) };
-                sink(StatusRow { certificate: Some(id), ..ca_row(source, trust, credential, certificate) });
+                sink(StatusRow { certificate: Some(id), ..ca_row(source, (trust, ca), credential, certificate) });
             }
         }
     }
 }
 
-fn ca_row(source: &Source<'_>, trust: &TrustBundle, credential: Credential, certificate: &Certificate) -> StatusRow {
+fn ca_row(
+    source: &Source<'_>,
+    (trust, ca): (&TrustBundle, &CaCertificate),
+    credential: Credential,
+    certificate: &Certificate,
+) -> StatusRow {
     let Certificate { not_before, not_after, .. } = *certificate;
-    let renew_from = Some(CaRule::of(source.cluster).replaced_from(not_before, not_after));
+    let replaced_from = || CaRule::of(source.cluster).replaced_from(not_before, not_after);
+    let renew_from = (!trust.is_only_trusted(ca)).then(replaced_from);
     let state = source.rule.state(&Validity { not_before, not_after, renew_from });
     let row = StatusRow::new(Subject::Cluster, credential, state);
     let row = StatusRow { not_before: Some(not_before), not_after: Some(not_after), renew_from, ..row };
-    if state == State::Valid { row } else { row.remedy(renewal::ca_remedy(trust, source.rule.now)) }
+    if state == State::Valid { row } else { row.remedy(renewal::remedy_of_ca(ca, trust, source.rule.now)) }
 }
 
 /// Reports the CRLs of accepted CAs, and missing CRLs. A CA without revocations needs no CRL.

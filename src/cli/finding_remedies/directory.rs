@@ -16,6 +16,12 @@ const REPLACE_EXPIRED_ROOT_OF_ROLE: &str = "it signs nothing more, and cannot be
     from there (clusterctl import-ca), make this one with init-ca, copy sa.key and sa.pub back, run issue-master --all, \
     issue-node --all and bundle --all, and install every bundle";
 
+/// The remedies if a CA expires that only is trusted: `rotate-ca` replaces the one that signs.
+const REISSUE_OF_TRUSTED: &str = "it signs nothing, so it is not rotated. Before it expires, issue with the CA that signs what this one \
+    signed: clusterctl issue-master --all --reissue, issue-node --all --reissue, issue-admin NAME --reissue, and bundle --all";
+const REISSUE_OF_TRUSTED_ROLE: &str = "it signs nothing, so it is not rotated. Before it expires, issue with the CA that signs what this \
+    one signed: clusterctl issue-master --all --reissue, and bundle --all";
+
 /// The remedy if no file of rules in the directory is new enough.
 const RECORD_FROM_A_MASTER: &str = "restore the newest pki/, or copy /etc/kubernetes/clusterctl/authorization.yaml \
     from a control-plane node and record again what is missing with: clusterctl revoke --from FILE";
@@ -67,6 +73,8 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
         }
         DirectoryRemedy::ReplaceExpiredRoot { role: None } => REPLACE_EXPIRED_ROOT,
         DirectoryRemedy::ReplaceExpiredRoot { role: Some(_) } => REPLACE_EXPIRED_ROOT_OF_ROLE,
+        DirectoryRemedy::ReissueOfTrusted { role: None } => REISSUE_OF_TRUSTED,
+        DirectoryRemedy::ReissueOfTrusted { role: Some(_) } => REISSUE_OF_TRUSTED_ROLE,
         DirectoryRemedy::IssueServiceAccountKey => "clusterctl issue-master --all",
         DirectoryRemedy::RestoreServiceAccountKey => "restore sa.key and sa.pub from a backup",
     };

@@ -5,6 +5,10 @@ use crate::verify::remedy::{TargetKind, TrustRemedy};
 pub(super) fn words(remedy: &TrustRemedy, kind: TargetKind) -> String {
     let text = match remedy {
         TrustRemedy::KeepOnlyRoots => "keep root certificates in the trust file, and nothing else",
+        TrustRemedy::RemoveUnusedRoot if kind == TargetKind::Directory => {
+            "change its state in pki/trust.json from trusted to retired, remove its certificate from pki/ca.crt, run clusterctl apply, \
+             and install the bundles"
+        }
         TrustRemedy::RemoveUnusedRoot => "remove it from the trust file on every host",
         TrustRemedy::TrustIssuer => {
             "every renewal has to be distributed to each trust file: trust the CA that issues it, and not the certificate"

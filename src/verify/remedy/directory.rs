@@ -64,6 +64,12 @@ pub enum DirectoryRemedy {
         #[serde(default)]
         role: Option<String>,
     },
+    /// Issue with the active CA what a CA signed that is only trusted.
+    ReissueOfTrusted {
+        /// The role, as `rotate-ca --role` names it; `None` for the cluster's.
+        #[serde(default)]
+        role: Option<String>,
+    },
     /// Generate the service account key pair.
     IssueServiceAccountKey,
     /// Restore the service accounts' key pair from a backup.
@@ -122,6 +128,12 @@ impl DirectoryRemedy {
     #[must_use]
     pub fn replace_expired_root(role: CaRole) -> Self {
         Self::ReplaceExpiredRoot { role: named(role) }
+    }
+
+    /// Returns the remedy for a CA that signs nothing, and expires soon.
+    #[must_use]
+    pub fn reissue_of_trusted(role: CaRole) -> Self {
+        Self::ReissueOfTrusted { role: named(role) }
     }
 }
 
