@@ -1,6 +1,8 @@
 //! `import-ca`: the forms in which openssl writes the key and the certificate of a CA.
 
+use std::collections::VecDeque;
 use std::fs;
+use std::path::Path;
 
 use clusterctl::pki::ca_key::CaKey;
 use clusterctl::pki::key::KeyError;
@@ -11,7 +13,7 @@ use clusterctl::pki::signing_key::SigningKey;
 use crate::importing::import;
 use crate::support::openssl::{ED25519, GOOD, KUBEADM, P256, P384, RSA, certificate, key, root};
 use crate::support::outside::needs;
-use crate::support::{CLUSTER, Lab, good_tool, tool};
+use crate::support::{CLUSTER, Lab, Ran, good_tool, tool};
 
 /// The passphrase of the keys. In PKCS#12 its letters are UTF-16, elsewhere UTF-8.
 const THEIRS: &str = "gr\u{fc}n wie \u{3a9}";
@@ -126,6 +128,79 @@ fn a_weakly_encrypted_key_is_imported_with_a_warning_and_encrypted_again() {
         let public = |pass: &str, file: &str| good_tool("openssl", &["pkey", "-in", file, "-passin", pass, "-pubout"]);
         assert_eq!(public("pass:a passphrase of ours", &stored), public(&pass, &path("old.key")));
     }
+}
+
+/// Replaces a key by one in OpenSSL's form before PKCS#8, encrypted with [`THEIRS`].
+fn weaken(path: &Path) {
+    let (path, pass) = (path.display().to_string(), format!("pass:{THEIRS}"));
+    good_tool("openssl", &["ec", "-aes256", "-passout", &pass, "-in", &path, "-out", &path]);
+}
+
+fn is_warned(ran: &Ran) -> bool {
+    ran.err.lines().any(|line| line.starts_with("warning: ") && line.contains("MD5"))
+}
+
+#[test]
+fn a_rotation_warns_of_the_weakly_encrypted_key_that_it_imports() {
+    needs!("openssl");
+    for typed in [None, Some(THEIRS)] {
+        let mut lab = Lab::with_roots();
+        key(&lab, "new", P256);
+        certificate(&lab, "new", "/CN=their root", GOOD, None, 3650);
+        weaken(&lab.path("new.key"));
+        lab.write("theirs", &format!("{THEIRS}\n"));
+        let start = ["rotate-ca", "start", "--cert", "new.crt", "--key", "new.key"];
+        assert_eq!(lab.run(&start).status, 2, "no passphrase");
+        lab.typed = typed.map(|typed| VecDeque::from([typed.to_owned()]));
+        let given: &[&str] = if typed.is_none() { &["--key-passphrase-file", "theirs"] } else { &[] };
+        let ran = lab.good(&[&start[..], given].concat());
+        assert!(is_warned(&ran), "{ran}");
+    }
+}
+
+/// The warning has the command that ends it, which is run here.
+#[test]
+fn a_weakly_encrypted_key_is_warned_of_wherever_it_is_opened() {
+    needs!("openssl");
+    let lab = Lab::with_roots();
+    lab.write("theirs", &format!("{THEIRS}\n"));
+    weaken(&lab.path("pki/ca.key"));
+    let pass = format!("pass:{THEIRS}");
+    for command in [
+        &["issue-master", "--all"][..],
+        &["issue-node", "on"],
+        &["issue-admin", "alice"],
+        &["revoke", "on", "--yes"],
+        &["crl", "renew"],
+        &["rotate-ca", "start"],
+    ] {
+        let ran = lab.good(&[command, &["--ca-passphrase-file", "theirs"]].concat());
+        assert!(is_warned(&ran), "{command:?}: {ran}");
+    }
+    let ran = lab.good(&["issue-node", "worker-b1", "--ca-passphrase-file", "theirs"]);
+    let stated =
+        ran.err.lines().find_map(|line| line.split_once("openssl pkcs8 ")?.1.split_once(" && ")).expect("a command");
+    let (path, convert) = (lab.path("pki/ca.key"), stated.0.replace("DIR", &lab.dir().display().to_string()));
+    let convert: Vec<&str> = convert.split(' ').chain(["-passin", &pass, "-passout", &pass]).collect();
+    good_tool("openssl", &[&["pkcs8"], &convert[..]].concat());
+    std::fs::rename(path.with_extension("key.new"), &path).expect("renamed");
+    let ran = lab.good(&["issue-node", "--all", "--ca-passphrase-file", "theirs"]);
+    assert!(!is_warned(&ran), "{ran}");
+}
+
+#[test]
+fn a_weakly_encrypted_key_of_an_offline_root_is_warned_of() {
+    needs!("openssl");
+    let (lab, safe) = (Lab::with(CLUSTER), tempfile::tempdir().expect("a folder"));
+    let roots = safe.path().join("roots");
+    let folder = roots.display().to_string();
+    lab.good(&["init-ca", "--intermediate", "--root-out", &folder, "--plaintext-ca-key"]);
+    weaken(&roots.join("etcd/root.key"));
+    lab.write("theirs", &format!("{THEIRS}\n"));
+    let renew = ["init-ca", "--intermediate", "--renew", "--root-in", &folder, "--plaintext-ca-key"];
+    let ran = lab.good(&[&renew[..], &["--root-passphrase-file", "theirs"]].concat());
+    let warnings = ran.err.lines().filter(|line| line.starts_with("warning: ") && line.contains("MD5"));
+    assert_eq!(warnings.count(), 1, "{ran}");
 }
 
 #[test]

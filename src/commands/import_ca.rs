@@ -94,7 +94,7 @@ pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     }
     if let Some((tool, folder)) = args.tool() {
         let plan = ca::plan_directory(tool, &context.path(folder), &cluster, &env)?;
-        let keys = open(&|passphrase| plan.open(passphrase), args, context)?;
+        let keys = open(&|passphrase| plan.open(passphrase), args.key_passphrase_file.as_deref(), context)?;
         let protection = args.passphrase.protection(cluster.name.as_str(), context)?;
         let files = plan.certificate_files().to_vec();
         let report = plan.apply(&keys, &protection)?;
@@ -120,7 +120,7 @@ pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let plan = ca::plan(options, &cluster, &env)?;
     let key = match holders(&[role], &cluster, context).pop() {
         Some(holder) => plan.hold(holder.key(None, &mut PinsOf(context))?)?,
-        None => open(&|passphrase| plan.open(passphrase), args, context)?,
+        None => open(&|passphrase| plan.open(passphrase), args.key_passphrase_file.as_deref(), context)?,
     };
     let protection = match plan.is_held() {
         true => KeyProtection::None,
@@ -143,8 +143,11 @@ impl ImportCaArgs {
 type Opener<'p, T> = &'p dyn Fn(Option<&Passphrase>) -> Result<T, ImportCaError>;
 
 /// Opens the key with the given passphrase, or prompts for it if the key is encrypted.
-fn open<T>(open: Opener<'_, T>, args: &ImportCaArgs, context: &mut Context<'_>) -> Result<T> {
-    let given = match &args.key_passphrase_file {
+///
+/// # Errors
+/// Returns the errors of `open`, or a usage error if the key is encrypted, and there is neither a passphrase nor a terminal.
+pub(super) fn open<T>(open: Opener<'_, T>, passphrase: Option<&Path>, context: &mut Context<'_>) -> Result<T> {
+    let given = match passphrase {
         Some(path) => Some(passphrase_of_file(path, context)?),
         None => context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())),
     };

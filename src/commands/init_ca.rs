@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::app::ca::{self, CaReport, CreateOptions, KeyProtection, KeyStorage, RenewCaOptions};
-use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders};
+use crate::app::ca::{self, CaReport, CreateOptions, KeyProtection, KeyStorage, RenewCaOptions, RenewCaReport};
+use crate::cli::args::ca_passphrase::{NewPassphraseArgs, holders, warn_of_encryption};
 use crate::cli::args::passphrase_file::passphrase_of_file;
 use crate::cli::args::pins::PinsOf;
 use crate::cli::context::Context;
@@ -97,7 +97,8 @@ fn renew(args: &InitCaArgs, root_in: &Path, cluster: &Cluster, context: &mut Con
         protection: &protection,
         held_keys,
     };
-    let created = ca::renew(&options, cluster, &env)?;
+    let RenewCaReport { created, weakly_encrypted } = ca::renew(&options, cluster, &env)?;
+    weakly_encrypted.iter().for_each(|path| warn_of_encryption(path, context));
     show(&CaReport { created, offline_roots: None }, context);
     context.screen.step(
         "The former intermediates stay trusted but no longer sign. To replace what they signed: clusterctl \

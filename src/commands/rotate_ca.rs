@@ -5,36 +5,33 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::import_ca::open as open_imported;
 use super::rotate_emergency::Emergency;
 use super::rotated_role::Role;
 use super::verify::parse_time;
 use crate::app::ca::KeyHolder;
 use crate::app::rotate::tokens::{self, TokenNextOptions};
-use crate::app::rotate::{self, ImportedCa, NewCa, NextOptions, StartOptions};
+use crate::app::rotate::{self, ImportedFiles, NewCa, NextOptions, StartOptions};
 use crate::app::verify::{self, RunOptions, TargetOptions, TargetSource};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::args::output::OutputFormat;
-use crate::cli::args::passphrase_file::passphrase_of_file;
 use crate::cli::args::pins::{PinsOf, signer_env};
 use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::cli::finding_remedies::words;
-use crate::cli::output::{rotation, token_rotation};
+use crate::cli::output::{imported, rotation, token_rotation};
 use crate::cluster::duration::stamp;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::issuer::Issuer;
-use crate::pki::passphrase::Passphrase;
 use crate::verify::checks::Detail;
 use crate::verify::options::DEFAULT_CONCURRENCY;
 use crate::verify::verdict::Strictness;
 
 /// The largest report that is read, in bytes.
 const LIMIT: u64 = 256 << 20;
-/// The environment variable that may hold the passphrase of a key that is imported.
-const VARIABLE: &str = "CLUSTERCTL_KEY_PASSPHRASE";
 
 /// The arguments of `rotate-ca`.
 #[derive(Debug, Args)]
@@ -262,24 +259,27 @@ fn prepare(
         Some(holder) => Some(holder.key(Some(args.key_kind.unwrap_or(cluster.keys)), &mut PinsOf(context))?),
         None => None,
     };
-    let passphrase = match &args.key_passphrase_file {
-        Some(path) => Some(passphrase_of_file(path, context)?),
-        None => context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())),
-    };
     let (old, protection) = args.passphrase.with_protection(role, cluster, context)?;
     let new = match (&args.cert, &args.key) {
         (Some(certificate), Some(key)) => {
             let (certificate, key) = (context.input(certificate), context.input(key));
             let chain = args.chain.as_ref().map(|path| context.input(path));
             let files = (&*certificate, &*key, chain.as_deref());
-            let imported = ImportedCa::read(files, role, passphrase.as_ref(), &protection, &env)?;
+            let files = ImportedFiles::read(files, role, &env)?;
+            let key = open_imported(
+                &|passphrase| files.open(passphrase, &env),
+                args.key_passphrase_file.as_deref(),
+                context,
+            )?;
+            let imported = files.with_key(&key, &protection, cluster, &env)?;
+            imported::warn(role, imported.warnings(), &mut context.screen);
             if let Some(not_after) = imported.cuts_short(cluster, &env) {
                 let expires = stamp(not_after);
                 context
                     .screen
                     .warn(format_args!("the new CA expires at {expires}, and all that it signs expires with it"));
             }
-            NewCa::Import(imported)
+            NewCa::Import(Box::new(imported))
         }
         _ => held.map_or(NewCa::Generate(args.key_kind.unwrap_or(cluster.keys)), NewCa::Held),
     };

@@ -23,6 +23,7 @@ pub struct LocalKey {
     public_key: Vec<u8>,
     algorithm: SignatureAlgorithm,
     pair: KeyPair,
+    is_weakly_encrypted: bool,
 }
 
 impl LocalKey {
@@ -32,7 +33,15 @@ impl LocalKey {
     /// Returns an error if there is no key, it is of an unsupported kind, it is damaged, or the passphrase is wrong or
     /// missing.
     pub fn from_pem_with(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
-        Self::from_pkcs8(&pkcs8_from_pem(text, passphrase)?)
+        let Opened { pkcs8, is_weakly_encrypted } = first_key(pem::read_all(text)?, passphrase)?;
+        Ok(Self { is_weakly_encrypted, ..Self::from_pkcs8(&pkcs8)? })
+    }
+
+    /// Returns true if its file has it in OpenSSL's form before PKCS#8, in which passphrases are tried quickly: a
+    /// single round of MD5 derives the key.
+    #[must_use]
+    pub fn is_weakly_encrypted(&self) -> bool {
+        self.is_weakly_encrypted
     }
 
     /// Opens PKCS#8 of a kind that clusterctl generates, or of an RSA key of 2048 to 4096 bits, which is what ring
@@ -61,12 +70,14 @@ impl LocalKey {
             public_key: key.spki(),
             algorithm,
             pair: KeyPair::open(key.kind(), key.expose_pkcs8()).ok_or(KeyError::Damaged)?,
+            is_weakly_encrypted: false,
         })
     }
 
     fn rsa(pkcs8: &Zeroizing<Vec<u8>>) -> Option<Self> {
         let pair = KeyPair::open_rsa(KeyForm::Pkcs8, pkcs8)?;
-        Some(Self { public_key: pair.rsa_spki()?, algorithm: SignatureAlgorithm::RsaSha256, pair })
+        let (public_key, algorithm) = (pair.rsa_spki()?, SignatureAlgorithm::RsaSha256);
+        Some(Self { public_key, algorithm, pair, is_weakly_encrypted: false })
     }
 }
 

@@ -185,6 +185,8 @@ pub struct OpenedCa {
     pub ca: CaCertificate,
     /// Its key.
     pub key: Box<dyn SigningKey>,
+    /// The key's file, if its encryption is so weak that passphrases are tried quickly.
+    pub weakly_encrypted: Option<PathBuf>,
 }
 
 impl fmt::Debug for OpenedCa {
@@ -214,7 +216,7 @@ pub fn open(layout: &Layout, role: CaRole, passphrase: Option<&Passphrase>) -> R
     let shown = path.display().to_string();
     let text = key_text(&path)?.ok_or_else(|| CaError::KeyMissing(shown.clone()))?;
     let key = LocalKey::from_pem_with(&text, passphrase).map_err(|source| CaError::Key { path: shown, source })?;
-    Ok(OpenedCa { ca, key: Box::new(key) })
+    Ok(OpenedCa { ca, weakly_encrypted: key.is_weakly_encrypted().then_some(path), key: Box::new(key) })
 }
 
 /// A CA to be written.

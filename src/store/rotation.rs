@@ -276,5 +276,6 @@ pub fn open_outgoing(
     let Some(text) = ca::key_text(&path)? else { return Ok(None) };
     let shown = path.display().to_string();
     let key = LocalKey::from_pem_with(&text, passphrase).map_err(|source| CaError::Key { path: shown, source })?;
-    Ok(Some(OpenedCa { ca: old.clone(), key: Box::new(key) }))
+    let weakly_encrypted = key.is_weakly_encrypted().then_some(path);
+    Ok(Some(OpenedCa { ca: old.clone(), key: Box::new(key), weakly_encrypted }))
 }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::create::{
     CreateCaError, CreatedCa, KeyProtection, KeyStorage, check_passphrase, created, in_the_way, role_with_key,
 };
-use super::import_warning::{self, CaWarning};
+use super::import_warning::{self, CaWarning, CaWarningKind};
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::input;
@@ -20,7 +20,6 @@ use crate::pki::certificate::{Certificate, CertificateError, PublicKeyKind};
 use crate::pki::issuer::{IssueError, Issuer};
 use crate::pki::key::KeyError;
 use crate::pki::lint::ca_violations;
-use crate::pki::local_key::LocalKey;
 use crate::pki::material::{self, MaterialError};
 use crate::pki::passphrase::Passphrase;
 use crate::pki::signing_key::SigningKey;
@@ -370,7 +369,7 @@ fn check_key_of(ca: &CaCertificate, path: &Path, key: Box<dyn SigningKey>, env: 
 ///
 /// # Errors
 /// Returns an error if the key cannot be encrypted.
-pub(super) fn key_file(key: &CaKey, protection: &KeyProtection) -> Result<Zeroizing<String>, CreateCaError> {
+pub(in crate::app) fn key_file(key: &CaKey, protection: &KeyProtection) -> Result<Zeroizing<String>, CreateCaError> {
     match protection {
         KeyProtection::Passphrase(passphrase) => {
             key.to_encrypted_pem(passphrase).map(Zeroizing::new).map_err(CreateCaError::Encryption)
@@ -379,29 +378,43 @@ pub(super) fn key_file(key: &CaKey, protection: &KeyProtection) -> Result<Zeroiz
     }
 }
 
-/// A CA of another tool that will replace one of the cluster's.
+/// The files of a CA of another tool that will replace one of the cluster's. Its key is not opened yet.
 pub(in crate::app) struct ReadCa {
     pub(in crate::app) ca: CaCertificate,
-    pub(in crate::app) key_pem: Zeroizing<String>,
-    pub(in crate::app) signing: LocalKey,
+    certificate: PathBuf,
+    key: PathBuf,
+    text: Zeroizing<Vec<u8>>,
 }
 
-/// Reads a CA with its key, and checks that it may sign for `role`.
+/// Reads a CA and its key, and checks that it may sign for `role`.
 ///
 /// # Errors
-/// Returns an error if a file cannot be read, the certificate cannot sign, or the key is another one's.
+/// Returns an error if a file cannot be read, or the certificate cannot sign.
 pub(in crate::app) fn read_for_rotation(
     (certificate, key, chain): (&Path, &Path, Option<&Path>),
     role: CaRole,
-    passphrase: Option<&Passphrase>,
-    protection: &KeyProtection,
     env: &Env,
 ) -> Result<ReadCa, Error> {
     let ca = read_ca(certificate, chain, role, Usage::Any, env)?;
     let text = Zeroizing::new(input::read_or_wait(key, LIMIT, "key of the CA")?);
-    let read = open_key(&ca, (certificate, key), &text, passphrase, env)?;
-    let signing = read.open().map_err(|source| ImportCaError::Key { path: key.to_owned(), source })?;
-    Ok(ReadCa { ca, key_pem: key_file(&read, protection)?, signing })
+    Ok(ReadCa { ca, certificate: certificate.to_owned(), key: key.to_owned(), text })
+}
+
+impl ReadCa {
+    /// Opens the key, with a passphrase if it is encrypted, and checks that it is the certificate's.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be opened, or belongs to another certificate.
+    pub(in crate::app) fn open(&self, passphrase: Option<&Passphrase>, env: &Env) -> Result<CaKey, ImportCaError> {
+        open_key(&self.ca, (&self.certificate, &self.key), &self.text, passphrase, env)
+    }
+
+    /// Returns the differences from CAs that clusterctl generates. When the CA expires is left to the caller.
+    pub(in crate::app) fn warnings(&self, key: &CaKey, cluster: &Cluster, env: &Env) -> Vec<CaWarning> {
+        let mut warnings = import_warning::warnings(&self.ca, Some(key), cluster, env);
+        warnings.retain(|warning| !matches!(warning.kind, CaWarningKind::ExpiresSoon { .. }));
+        warnings
+    }
 }
 
 /// Describes a CA that was imported.

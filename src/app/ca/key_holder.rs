@@ -72,7 +72,7 @@ impl<'c> KeyHolder<'c> {
         let trust = ca::trust(&env.layout, self.role())?;
         let Some(old) = trust.outgoing().cloned() else { return Ok(None) };
         let key = self.key(None, pins)?;
-        Ok((key.public_key() == old.certificate().spki).then_some(OpenedCa { ca: old, key }))
+        Ok((key.public_key() == old.certificate().spki).then_some(OpenedCa { ca: old, key, weakly_encrypted: None }))
     }
 
     fn new(signer: &'c Signer, role: CaRole, cluster: &Cluster, env: &Env, signer_env: &SignerEnv) -> Self {
@@ -95,7 +95,7 @@ impl<'c> KeyHolder<'c> {
         let ca = ca::trust(&env.layout, self.role())?.into_active();
         let public_key = PublicKey::read(&ca.certificate().spki).map_err(|_| IssueError::Key(KeyError::Foreign))?;
         let key = signers::key(self.signer, self.access, public_key, pins).map_err(IssueError::from)?;
-        Ok(OpenedCa { ca, key })
+        Ok(OpenedCa { ca, key, weakly_encrypted: None })
     }
 
     /// Asks the holder for its public key, and returns the key. If `new` is given, a holder without a key may generate

@@ -13,8 +13,8 @@ pub use create::{
 };
 pub(in crate::app) use create::{key_pem, role_with_key, stored_key_problem};
 pub use import::{ImportCaError, ImportOptions, ImportPlan, ImportReport, ImportedKey, plan};
-pub(in crate::app) use import::{ReadCa, read_for_rotation};
+pub(in crate::app) use import::{ReadCa, key_file, read_for_rotation};
 pub use import_directory::{DirectoryPlan, DirectoryReport, ToolLayout, plan_directory};
 pub use import_warning::{CaWarning, CaWarningKind};
 pub use key_holder::{KeyHolder, signer};
-pub use renew_intermediate::{RenewCaError, RenewCaOptions, renew, renewable};
+pub use renew_intermediate::{RenewCaError, RenewCaOptions, RenewCaReport, renew, renewable};

@@ -50,6 +50,15 @@ impl fmt::Debug for RenewCaOptions<'_> {
     }
 }
 
+/// The result of replacing intermediates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewCaReport {
+    /// The new intermediates.
+    pub created: Vec<CreatedCa>,
+    /// The files of roots' keys whose encryption is so weak that passphrases are tried quickly.
+    pub weakly_encrypted: Vec<PathBuf>,
+}
+
 /// Errors of replacing intermediates.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenewCaError {
@@ -126,7 +135,7 @@ pub fn renewable(root_in: &Path, env: &Env) -> Result<Vec<CaRole>, Error> {
 /// # Errors
 /// Returns the errors of [`renewable`], or an error if a root's key cannot be opened, a key cannot be made or
 /// encrypted, or a file cannot be written.
-pub fn renew(options: &RenewCaOptions<'_>, cluster: &Cluster, env: &Env) -> Result<Vec<CreatedCa>, Error> {
+pub fn renew(options: &RenewCaOptions<'_>, cluster: &Cluster, env: &Env) -> Result<RenewCaReport, Error> {
     let roles = renewable(&options.root_in, env)?;
     check_passphrase(&env.layout, options.protection)?;
     // Everything is signed before the first file is written.
@@ -134,13 +143,14 @@ pub fn renew(options: &RenewCaOptions<'_>, cluster: &Cluster, env: &Env) -> Resu
     for role in roles {
         renewed.push(sign(role, options, cluster, env)?);
     }
-    let mut report = Vec::new();
-    for Renewed { trust, key_pem } in renewed {
+    let mut report = RenewCaReport { created: Vec::new(), weakly_encrypted: Vec::new() };
+    for Renewed { trust, key_pem, weakly_encrypted } in renewed {
         let role = trust.role();
         let key = key_pem.as_ref().map(|key| key.as_str());
         ca::replace_active(&env.layout, &trust, key, &env.audit())?;
         let storage = KeyStorage::of(cluster, role, options.protection);
-        report.push(created(&env.layout, role, trust.active().certificate(), storage));
+        report.created.push(created(&env.layout, role, trust.active().certificate(), storage));
+        report.weakly_encrypted.extend(weakly_encrypted);
     }
     Ok(report)
 }
@@ -149,6 +159,8 @@ pub fn renew(options: &RenewCaOptions<'_>, cluster: &Cluster, env: &Env) -> Resu
 struct Renewed {
     trust: TrustBundle,
     key_pem: Option<zeroize::Zeroizing<String>>,
+    /// The file of the root's key, if its encryption is weak.
+    weakly_encrypted: Option<PathBuf>,
 }
 
 fn sign(role: CaRole, options: &RenewCaOptions<'_>, cluster: &Cluster, env: &Env) -> Result<Renewed, Error> {
@@ -185,7 +197,7 @@ fn sign(role: CaRole, options: &RenewCaOptions<'_>, cluster: &Cluster, env: &Env
     });
     let cas = [(new.get().clone(), CaState::Active)].into_iter().chain(former).collect();
     let trust = TrustBundle::new(role, cas).map_err(RenewCaError::Trust)?;
-    Ok(Renewed { trust, key_pem })
+    Ok(Renewed { trust, key_pem, weakly_encrypted: root_key.is_weakly_encrypted().then_some(path) })
 }
 
 /// Reads the root of a role, which is the one above its active CA.

@@ -42,6 +42,6 @@ pub(in crate::app) use mark::marks;
 pub use notice::Notice;
 pub use plan::{Change, Group, PhasePlan, Restart, Target, plan};
 pub use rereads::{Component, Input, READS, Reread, reread};
-pub use start::{ImportedCa, NewCa, StartOptions, StartReport, check, start};
+pub use start::{ImportedCa, ImportedFiles, NewCa, StartOptions, StartReport, check, start};
 pub(in crate::app) use state::of_trust;
 pub use state::{FailedProof, NAMED, RotatedCa, RotationState, state};

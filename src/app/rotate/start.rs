@@ -10,7 +10,7 @@ use super::handover;
 use super::plan::{PhasePlan, Target, plan, remaining};
 use super::state::{RotatedCa, record};
 use super::tokens::TokenRotationError;
-use crate::app::ca::{self as app_ca, KeyProtection, ReadCa, role_with_key};
+use crate::app::ca::{self as app_ca, CaWarning, ImportCaError, KeyProtection, ReadCa, role_with_key};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -19,6 +19,7 @@ use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_certificate::CaCertificate;
+use crate::pki::ca_key::CaKey;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::{IssueError, Issuer};
 use crate::pki::key::PrivateKey;
@@ -44,34 +45,68 @@ pub enum NewCa {
     /// A root whose key is with the token or program that the cluster file names.
     Held(Box<dyn SigningKey>),
     /// A CA that another tool made.
-    Import(ImportedCa),
+    Import(Box<ImportedCa>),
 }
 
-/// A CA that another tool made, with its key. It can replace the one of its role.
-pub struct ImportedCa(Box<ReadCa>);
+/// The files of a CA that another tool made. It can replace the one of its role.
+pub struct ImportedFiles(ReadCa);
 
-impl ImportedCa {
+impl ImportedFiles {
     /// Reads the certificate, optionally with those above it in this file or in `chain`, and the key.
     ///
     /// # Errors
     /// Returns an error if a file cannot be read, or the CA cannot replace the one of the role.
-    pub fn read(
-        files: (&Path, &Path, Option<&Path>),
-        role: CaRole,
-        passphrase: Option<&Passphrase>,
-        protection: &KeyProtection,
-        env: &Env,
-    ) -> Result<Self, Error> {
-        let read = app_ca::read_for_rotation(files, role, passphrase, protection, env)?;
+    pub fn read(files: (&Path, &Path, Option<&Path>), role: CaRole, env: &Env) -> Result<Self, Error> {
+        let read = app_ca::read_for_rotation(files, role, env)?;
         check_new(&read.ca, &ca::trust(&env.layout, role)?, &env.layout)?;
-        Ok(Self(Box::new(read)))
+        Ok(Self(read))
+    }
+
+    /// Opens the key, with a passphrase if it is encrypted.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be opened, or belongs to another certificate.
+    pub fn open(&self, passphrase: Option<&Passphrase>, env: &Env) -> Result<CaKey, ImportCaError> {
+        self.0.open(passphrase, env)
+    }
+
+    /// Returns the CA with its key, which will be stored as `protection` says.
+    ///
+    /// # Errors
+    /// Returns an error if the key cannot be encrypted.
+    pub fn with_key(
+        self,
+        key: &CaKey,
+        protection: &KeyProtection,
+        cluster: &Cluster,
+        env: &Env,
+    ) -> Result<ImportedCa, Error> {
+        let signing = key.open().map_err(IssueError::Key)?;
+        let (key_pem, warnings) = (app_ca::key_file(key, protection)?, self.0.warnings(key, cluster, env));
+        Ok(ImportedCa { ca: self.0.ca, key_pem, signing: Box::new(signing), warnings })
+    }
+}
+
+/// A CA that another tool made, with its key.
+pub struct ImportedCa {
+    ca: CaCertificate,
+    key_pem: Zeroizing<String>,
+    signing: Box<dyn SigningKey>,
+    warnings: Vec<CaWarning>,
+}
+
+impl ImportedCa {
+    /// Returns the differences from CAs that clusterctl generates, except for when it expires.
+    #[must_use]
+    pub fn warnings(&self) -> &[CaWarning] {
+        &self.warnings
     }
 
     /// Returns when the CA expires, if that is before certificates of hosts would that it signs now: they expire with it.
     #[must_use]
     pub fn cuts_short(&self, cluster: &Cluster, env: &Env) -> Option<OffsetDateTime> {
         let longest = cluster.validity.master.max(cluster.validity.node);
-        Some(self.0.ca.not_after()).filter(|not_after| *not_after < env.now + longest.duration())
+        Some(self.ca.not_after()).filter(|not_after| *not_after < env.now + longest.duration())
     }
 }
 
@@ -232,9 +267,9 @@ fn make(
             }
             (new_root(&*key)?, None, key)
         }
-        NewCa::Import(ImportedCa(read)) => {
-            let ReadCa { ca, key_pem, signing } = *read;
-            (ca, Some(key_pem), Box::new(signing))
+        NewCa::Import(imported) => {
+            let ImportedCa { ca, key_pem, signing, .. } = *imported;
+            (ca, Some(key_pem), signing)
         }
     };
     check_new(&ca, trust, &env.layout)?;

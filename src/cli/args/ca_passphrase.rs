@@ -1,7 +1,7 @@
 //! The source of the passphrase of the CA's keys: a file, the environment, or a prompt.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -201,6 +201,10 @@ impl PassphraseArgs {
                 holder.map(|holder| holder.open_outgoing(&env, &mut PinsOf(context))).transpose()?.flatten()
             }
         };
+        opened
+            .iter()
+            .filter_map(|opened| opened.weakly_encrypted.as_ref())
+            .for_each(|path| warn_of_encryption(path, context));
         // One that has expired signs nothing any more.
         let is_valid = |opened: &OpenedCa| opened.ca.not_after() > context.env.now;
         opened.filter(is_valid).map(|opened| ready_to_sign(role, opened, context.env.now)).transpose()
@@ -229,6 +233,7 @@ impl PassphraseArgs {
             }
             (tried, _) => or_ask(role, tried, context)?,
         };
+        opened.weakly_encrypted.iter().for_each(|path| warn_of_encryption(path, context));
         let protection = passphrase.map_or(KeyProtection::None, KeyProtection::Passphrase);
         Ok((ready_to_sign(role, opened, context.env.now)?, protection))
     }
@@ -277,6 +282,8 @@ impl PassphraseArgs {
             let root = if may_ask { or_ask(role, tried, context)?.0 } else { tried? };
             opened.push((role, root));
         }
+        let weak = opened.iter().filter_map(|(_, opened)| opened.weakly_encrypted.as_ref());
+        weak.for_each(|path| warn_of_encryption(path, context));
         Ok(opened)
     }
 }
@@ -312,6 +319,15 @@ fn warn_of_modes(roles: &[CaRole], context: &mut Context<'_>) {
             ));
         }
     }
+}
+
+/// Warns of the weak encryption of a CA's key, and states how to encrypt it again.
+pub(crate) fn warn_of_encryption(path: &Path, context: &mut Context<'_>) {
+    context.screen.warn(format_args!(
+        "the CA's key {0} is weakly encrypted (one round of MD5, as openssl before PKCS#8): passphrases are tried quickly. \
+         Encrypt it again: openssl pkcs8 -topk8 -scrypt -in {0} -out {0}.new && mv {0}.new {0}; and delete copies of the old file",
+        path.display()
+    ));
 }
 
 /// Returns the holders of the keys of these roles; roles whose keys are files are left out.

@@ -16,9 +16,7 @@ use crate::ui::Screen;
 /// Shows a CA that was imported.
 pub(crate) fn show(report: &ImportReport, output: OutputFormat, screen: &mut Screen<'_>) {
     let ImportReport { ca, warnings, missing, .. } = report;
-    for warning in warnings {
-        screen.warn(text(ca.role, warning));
-    }
+    warn(ca.role, warnings, screen);
     if ca.key == KeyStorage::Plaintext {
         screen.warn("the CA's key is not encrypted: anyone who reads it controls the cluster");
     }
@@ -39,6 +37,13 @@ pub(crate) fn show(report: &ImportReport, output: OutputFormat, screen: &mut Scr
     screen.step(format_args!("Next: {next}"));
 }
 
+/// Warns of the differences of an imported CA from CAs that clusterctl generates.
+pub(crate) fn warn(role: CaRole, warnings: &[CaWarning], screen: &mut Screen<'_>) {
+    for warning in warnings {
+        screen.warn(text(role, warning));
+    }
+}
+
 /// Shows all CAs of a control plane that were imported, and the certificates that were recorded; `None` if that failed.
 pub(crate) fn show_directory(
     report: &DirectoryReport,
@@ -47,8 +52,8 @@ pub(crate) fn show_directory(
     screen: &mut Screen<'_>,
 ) {
     let DirectoryReport { cas, trusted, service_account_key } = report;
-    for (role, warning) in cas.iter().flat_map(|ca| ca.warnings.iter().map(|warning| (ca.ca.role, warning))) {
-        screen.warn(text(role, warning));
+    for ca in cas {
+        warn(ca.ca.role, &ca.warnings, screen);
     }
     if cas.iter().any(|ca| ca.ca.key == KeyStorage::Plaintext) {
         screen.warn("the CAs' keys are not encrypted: anyone who reads them controls the cluster");
