@@ -49,6 +49,7 @@ mod enrolment_signer;
 #[cfg(feature = "server")]
 mod enrolment_threats;
 mod etcd_members;
+mod full_disks;
 mod generations;
 mod html;
 mod ignition;

@@ -144,7 +144,8 @@ impl LedgerCopy {
     /// Returns an error if the ledger or the disk cannot be used.
     pub fn make(ledger: &Ledger, place: &Path) -> Result<Self, StoreError> {
         let folder = StagedFolder::begin(place)?;
-        ledger.copy_into(&folder.path().join(COPY))?;
+        let copy = folder.path().join(COPY);
+        ledger.copy_into(&copy).map_err(|error| error.at_place(&copy, place))?;
         Ok(Self { folder })
     }
 

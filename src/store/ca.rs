@@ -247,14 +247,15 @@ pub fn write_offline_roots(folder: &Path, roots: &[OfflineRoot]) -> Result<(), S
         return Err(StoreError::Exists(folder.to_owned()));
     }
     let staged = StagedFolder::begin(folder)?;
-    for OfflineRoot { root, key_pem } in roots {
+    let write = |OfflineRoot { root, key_pem }: &OfflineRoot| {
         let role = root.get().role();
         let (certificate, key) = offline_root_files(staged.path(), role);
         files::create_folder(&staged.path().join(role.name()))?;
         files::write_new(&key, key_pem.as_bytes(), files::PRIVATE)?;
-        files::write_new(&certificate, root.get().certificate().to_pem().as_bytes(), files::PUBLIC)?;
-    }
-    files::sync_all(staged.path())?;
+        files::write_new(&certificate, root.get().certificate().to_pem().as_bytes(), files::PUBLIC)
+    };
+    staged.at_place(roots.iter().try_for_each(write))?;
+    staged.sync()?;
     staged.publish_new()
 }
 
@@ -306,7 +307,7 @@ pub fn create_all(layout: &Layout, roots: &[NewCa], audit: &AuditContext<'_>) ->
     files::sweep(layout.dir())?;
     let staged = StagedFolder::begin(&pki)?;
     let inside = |path: PathBuf| path.strip_prefix(&pki).map(|path| staged.path().join(path)).unwrap_or(path);
-    let mut ledger = Ledger::create(&inside(layout.ledger()))?;
+    let mut ledger = Ledger::create_as(&inside(layout.ledger()), &layout.ledger())?;
     let entries: Vec<Entry<'_>> = roots
         .iter()
         .map(|root| {
@@ -319,8 +320,8 @@ pub fn create_all(layout: &Layout, roots: &[NewCa], audit: &AuditContext<'_>) ->
     drop(ledger);
     for root in roots {
         let folder = inside(layout.root_folder(root.ca.get().role()));
-        files::create_folder(&folder)?;
-        write_ca(&folder, root.ca.get(), root.key_pem.as_ref().map(|key| key.as_str()))?;
+        staged.at_place(files::create_folder(&folder))?;
+        staged.at_place(write_ca(&folder, root.ca.get(), root.key_pem.as_ref().map(|key| key.as_str())))?;
     }
     files::sync_all(layout.dir())?;
     staged.publish_new()
@@ -353,7 +354,7 @@ pub fn import_all(
     files::sweep(layout.dir())?;
     let staged = StagedFolder::begin(&pki)?;
     let inside = |path: PathBuf| path.strip_prefix(&pki).map(|path| staged.path().join(path)).unwrap_or(path);
-    let mut ledger = Ledger::create(&inside(layout.ledger()))?;
+    let mut ledger = Ledger::create_as(&inside(layout.ledger()), &layout.ledger())?;
     for NewRole { trust, .. } in roles {
         let role = trust.role();
         let entries: Vec<Entry<'_>> = trust
@@ -370,12 +371,13 @@ pub fn import_all(
     for NewRole { trust, key_pem } in roles {
         let role = trust.role();
         let folder = inside(layout.root_folder(role));
-        files::create_folder(&folder)?;
-        write_role(&folder, trust, Some(key_pem))?;
+        staged.at_place(files::create_folder(&folder))?;
+        staged.at_place(write_role(&folder, trust, Some(key_pem)))?;
     }
     let (key, public) = (layout.service_account_key(), layout.service_account_public());
-    files::write_new(&inside(key), service_account_key.to_pem().as_bytes(), files::PRIVATE)?;
-    files::write_new(&inside(public), service_account_key.public_pem().as_bytes(), files::PUBLIC)?;
+    let write = |path, text: &str, mode| staged.at_place(files::write_new(&inside(path), text.as_bytes(), mode));
+    write(key, &service_account_key.to_pem(), files::PRIVATE)?;
+    write(public, &service_account_key.public_pem(), files::PUBLIC)?;
     files::sync_all(layout.dir())?;
     staged.publish_new()
 }
@@ -395,7 +397,7 @@ pub fn add(layout: &Layout, ca: &CaCertificate, key: Option<&str>, audit: &Audit
     let staged = StagedFolder::begin(&place)?;
     let ledger = layout.ledger();
     let mut ledger = match (role, ledger.strip_prefix(layout.pki())) {
-        (CaRole::Cluster, Ok(below)) => Ledger::create(&staged.path().join(below))?,
+        (CaRole::Cluster, Ok(below)) => Ledger::create_as(&staged.path().join(below), &ledger)?,
         _ => Ledger::open(&ledger)?,
     };
     let certificate = ca.certificate();
@@ -410,7 +412,7 @@ pub fn add(layout: &Layout, ca: &CaCertificate, key: Option<&str>, audit: &Audit
     };
     ledger.log_event(event, subject, &certificate.fingerprint().to_string(), audit)?;
     drop(ledger);
-    write_ca(staged.path(), ca, key)?;
+    staged.at_place(write_ca(staged.path(), ca, key))?;
     files::sync_all(layout.dir())?;
     staged.publish_new()
 }

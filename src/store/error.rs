@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::layout::UNFINISHED;
-
 /// Errors of reading and writing the cluster directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -119,12 +117,32 @@ impl StoreError {
         Self::Io { doing, path: path.to_owned(), kind: error.kind(), reason: plain(error) }
     }
 
-    /// Returns the folder in which a temporary file was being created, if the error occurred there.
+    /// Names the file or folder that is written, instead of its path while it is written under a temporary name.
     #[must_use]
-    pub fn staging_folder(&self) -> Option<&Path> {
-        let Self::Io { path, .. } = self else { return None };
-        let is_temporary = path.file_name()?.as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
-        path.parent().filter(|_| is_temporary)
+    pub(super) fn at_place(mut self, temporary: &Path, place: &Path) -> Self {
+        let path = match &mut self {
+            Self::Io { path, .. }
+            | Self::Exists(path)
+            | Self::InTheWay(path)
+            | Self::NotPlain { path, .. }
+            | Self::NoWriter { path, .. }
+            | Self::Missing(path)
+            | Self::TooLarge { path, .. }
+            | Self::TokenRotation(path)
+            | Self::LedgerMissing(path)
+            | Self::LedgerEmpty(path)
+            | Self::LedgerDamaged { path, .. }
+            | Self::LedgerForeign { path, .. }
+            | Self::LedgerLogForeign(path)
+            | Self::LedgerNewer { path, .. }
+            | Self::LedgerLocked { path }
+            | Self::Ledger { path, .. } => path,
+            Self::Locked { .. } => return self,
+        };
+        if let Ok(below) = path.strip_prefix(temporary) {
+            *path = if below.as_os_str().is_empty() { place.to_owned() } else { place.join(below) };
+        }
+        self
     }
 }
 

@@ -66,17 +66,17 @@ impl RestoredFolder {
         let mut name = OsString::from(format!("{UNFINISHED}restore-"));
         name.push(place.file_name().unwrap_or_default());
         let unfinished = parent(place).join(name);
-        let failed = |error: io::Error| StoreError::io("create", &unfinished, &error);
+        let failed = |error: io::Error| StoreError::io("create", place, &error);
         let create = || DirBuilder::new().mode(FOLDER).create(&unfinished);
         match create() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                drop(lock(&unfinished)?);
+                drop(lock(&unfinished, place)?);
                 remove_own_folder(&unfinished).and_then(|()| create()).map_err(failed)?;
             }
             created => created.map_err(failed)?,
         }
         give_folder(&unfinished);
-        let lock = Some(lock(&unfinished)?);
+        let lock = Some(lock(&unfinished, place)?);
         let mode = fs::metadata(place).map_or(FOLDER, |facts| facts.permissions().mode() & 0o777);
         let folders = vec![(unfinished.clone(), mode)];
         Ok(Self { unfinished, place: place.to_owned(), lock, folders })
@@ -88,13 +88,22 @@ impl RestoredFolder {
         &self.unfinished
     }
 
+    /// Returns a result of work in the folder whose error names what the folder will be, instead of its temporary path.
+    ///
+    /// # Errors
+    /// Returns that error.
+    pub fn at_place<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.map_err(|error| error.at_place(&self.unfinished, &self.place))
+    }
+
     /// Adds a folder.
     ///
     /// # Errors
     /// Returns the system's error.
     pub fn add_folder(&mut self, path: &str, mode: u32) -> Result<(), StoreError> {
         let folder = self.unfinished.join(path);
-        DirBuilder::new().mode(FOLDER).create(&folder).map_err(|error| StoreError::io("create", &folder, &error))?;
+        let created = DirBuilder::new().mode(FOLDER).create(&folder);
+        created.map_err(|error| StoreError::io("create", &self.place.join(path), &error))?;
         give_folder(&folder);
         self.folders.push((folder, mode));
         Ok(())
@@ -106,7 +115,7 @@ impl RestoredFolder {
     /// Returns the system's error.
     pub fn add_file(&self, path: &str, mode: u32, content: &mut dyn Read) -> Result<(), StoreError> {
         let file = self.unfinished.join(path);
-        let failed = |error: io::Error| StoreError::io("write", &file, &error);
+        let failed = |error: io::Error| StoreError::io("write", &self.place.join(path), &error);
         let mode = if path.ends_with(".key") { mode & PRIVATE } else { mode };
         let mut out =
             OpenOptions::new().write(true).create_new(true).mode(mode & PRIVATE).open(&file).map_err(failed)?;
@@ -121,10 +130,10 @@ impl RestoredFolder {
     /// Returns [`StoreError::Exists`] if something was put there meanwhile, or the system's error.
     pub fn publish(mut self) -> Result<(), StoreError> {
         for (folder, mode) in self.folders.iter().rev() {
-            fs::set_permissions(folder, Permissions::from_mode(*mode))
-                .map_err(|error| StoreError::io("write", folder, &error))?;
+            let set = fs::set_permissions(folder, Permissions::from_mode(*mode));
+            self.at_place(set.map_err(|error| StoreError::io("write", folder, &error)))?;
         }
-        sync_all(&self.unfinished)?;
+        self.at_place(sync_all(&self.unfinished))?;
         // This replaces an empty folder, and nothing else (rename(2)).
         match renameat_with(CWD, &self.unfinished, CWD, &self.place, RenameFlags::empty()) {
             Ok(()) => {}
@@ -146,14 +155,14 @@ impl Drop for RestoredFolder {
     }
 }
 
-/// Locks a folder.
-fn lock(folder: &Path) -> Result<File, StoreError> {
-    let failed = |error: io::Error| StoreError::io("lock", folder, &error);
+/// Locks the unfinished folder that will appear at `place`.
+fn lock(folder: &Path, place: &Path) -> Result<File, StoreError> {
+    let failed = |error: io::Error| StoreError::io("lock", place, &error);
     let file = File::open(folder).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            Err(StoreError::Locked { holder: format!("a restore, in {}", folder.display()) })
+            Err(StoreError::Locked { holder: format!("a restore, into {}", place.display()) })
         }
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }

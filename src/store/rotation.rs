@@ -125,7 +125,7 @@ pub fn save_credentials(layout: &Layout, role: CaRole) -> Result<(), StoreError>
     files::sweep(&layout.rotation(role))?;
     let staged = StagedFolder::begin(&place)?;
     for top in SAVED {
-        link_tree(&layout.pki().join(top), &staged.path().join(top))?;
+        staged.at_place(link_tree(&layout.pki().join(top), &staged.path().join(top)))?;
     }
     files::sync_all(&layout.rotation(role))?;
     staged.publish()

@@ -31,7 +31,8 @@ pub fn stage_all(folder: &Path, files: &[NewFile<'_>]) -> Result<StagedFiles, St
     let stage = |(name, bytes, mode): &NewFile<'_>| {
         let place = folder.join(name);
         let staged = StagedFile { path: unfinished_sibling(&place), place, published: false };
-        write_file(&staged.path, bytes, *mode, Durable::WithTheBatch)?;
+        let written = write_file(&staged.path, bytes, *mode, Durable::WithTheBatch).map(drop);
+        written.map_err(|error| error.at_place(&staged.path, &staged.place))?;
         Ok(staged)
     };
     files.iter().map(stage).collect::<Result<_, _>>().map(StagedFiles)
@@ -89,12 +90,25 @@ impl StagedFolder {
     /// Returns the system's error.
     pub fn begin(place: &Path) -> Result<Self, StoreError> {
         let unfinished = unfinished_sibling(place);
-        DirBuilder::new()
-            .mode(FOLDER)
-            .create(&unfinished)
-            .map_err(|error| StoreError::io("create", &unfinished, &error))?;
+        DirBuilder::new().mode(FOLDER).create(&unfinished).map_err(|error| StoreError::io("create", place, &error))?;
         give_folder(&unfinished);
         Ok(Self { unfinished, place: place.to_owned(), published: false })
+    }
+
+    /// Returns a result of work in the folder whose error names what the folder will be, instead of its temporary path.
+    ///
+    /// # Errors
+    /// Returns that error.
+    pub fn at_place<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.map_err(|error| error.at_place(&self.unfinished, &self.place))
+    }
+
+    /// Syncs the content of the folder to the disk.
+    ///
+    /// # Errors
+    /// Returns the system's error.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.at_place(sync_all(&self.unfinished))
     }
 
     /// Adds a file, and returns its identity. It is on the disk only after [`sync_all`].
@@ -103,8 +117,8 @@ impl StagedFolder {
     /// Returns the system's error.
     pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<Identity, StoreError> {
         let path = self.unfinished.join(name);
-        let file = write_file(&path, bytes, mode, Durable::WithTheBatch)?;
-        let metadata = file.metadata().map_err(|error| StoreError::io("write", &path, &error))?;
+        let file = self.at_place(write_file(&path, bytes, mode, Durable::WithTheBatch))?;
+        let metadata = file.metadata().map_err(|error| StoreError::io("write", &self.place.join(name), &error))?;
         Ok(Identity::of(&metadata))
     }
 
@@ -114,7 +128,7 @@ impl StagedFolder {
     /// Returns the system's error.
     pub fn add_below(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
         if let Some((folder, _)) = path.rsplit_once('/') {
-            create_folder(&self.unfinished.join(folder))?;
+            self.at_place(create_folder(&self.unfinished.join(folder)))?;
         }
         self.add(path, bytes, mode).map(|_| ())
     }
@@ -125,7 +139,7 @@ impl StagedFolder {
     /// Returns the system's error, as on a file system without hard links.
     pub fn keep_below(&self, path: &str) -> Result<(), StoreError> {
         if let Some((folder, _)) = path.rsplit_once('/') {
-            create_folder(&self.unfinished.join(folder))?;
+            self.at_place(create_folder(&self.unfinished.join(folder)))?;
         }
         let (from, to) = (self.place.join(path), self.unfinished.join(path));
         fs::hard_link(&from, to).map_err(|error| StoreError::io("keep", &from, &error))
@@ -213,7 +227,7 @@ impl StagedFolder {
             Ok(()) => Ok(self),
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                 let old = unfinished_sibling(&self.place);
-                rename(&self.place, &old, RenameFlags::empty())?;
+                rename(&self.place, &old, RenameFlags::empty()).map_err(|error| error.at_place(&old, &self.place))?;
                 if let Err(error) = rename(&self.unfinished, &self.place, RenameFlags::empty()) {
                     rename(&old, &self.place, RenameFlags::empty())?;
                     return Err(error);

@@ -38,7 +38,7 @@ pub fn stage_all(
             return Err(StoreError::InTheWay(place));
         }
         let stage = StagedFolder::begin(&place)?;
-        fill(stage.path(), tree, folder_mode)?;
+        stage.at_place(fill(stage.path(), tree, folder_mode))?;
         staged.push(stage);
     }
     Ok(StagedTrees(staged))

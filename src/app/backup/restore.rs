@@ -16,6 +16,7 @@ use crate::bundle::encrypted_stream::{EncryptedInput, StreamError};
 use crate::bundle::encryption::Identity;
 use crate::cluster::duration::stamp;
 use crate::pki::fingerprint::Fingerprint;
+use crate::store::error::StoreError;
 use crate::store::files::Input;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
@@ -105,7 +106,7 @@ pub fn restore(opened: OpenedBackup, identity: &Identity, env: &Env) -> Result<R
     let staged = Env { layout: Layout::new(folder.path().to_owned()), ..env.clone() };
     let checked = check::check(&staged, options.head).map_err(|error| unusable(&error, file, folder.path()))?;
     compare(&checked, &manifest, &options)?;
-    let head = record(&manifest, &staged)?;
+    let head = folder.at_place(record(&manifest, &staged))?;
     folder.publish()?;
     let certificates = checked.ledger.certificates;
     let directory = env.layout.dir().to_owned();
@@ -139,11 +140,11 @@ fn compare(checked: &Checked, manifest: &BackupManifest, options: &RestoreOption
 }
 
 /// Records the restore in the restored ledger, and returns the last link of its hash chain.
-fn record(manifest: &BackupManifest, staged: &Env) -> Result<Option<Fingerprint>, Error> {
+fn record(manifest: &BackupManifest, staged: &Env) -> Result<Option<Fingerprint>, StoreError> {
     let mut ledger = Ledger::open(&staged.layout.ledger())?;
     let detail = format!("backup of {} by {}", stamp(manifest.created), manifest.created_by);
     ledger.log_event("restore", manifest.cluster.as_str(), &detail, &staged.audit())?;
-    Ok(ledger.chain_head()?)
+    ledger.chain_head()
 }
 
 /// Writes the restored files into a folder with a temporary name.

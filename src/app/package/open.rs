@@ -116,6 +116,6 @@ pub fn unpack(bundle: &Bundle, folder: &Path) -> Result<(), Error> {
         // The manifest allows no other bits, but does not list itself, its checksum and its signature.
         staged.add_below(&file.path, &file.bytes, file.mode & 0o777)?;
     }
-    files::sync_all(staged.path())?;
+    staged.sync()?;
     Ok(staged.publish_new()?)
 }

@@ -8,7 +8,7 @@ use crate::store::files::A_FOLDER as FOLDER;
 
 pub(super) fn words(error: &StoreError) -> Option<String> {
     Some(match error {
-        StoreError::Io { kind, path, .. } => return of_system(*kind, path, error.staging_folder()),
+        StoreError::Io { kind, path, .. } => return of_system(*kind, path),
         StoreError::TooLarge { .. } | StoreError::Missing(_) => return None,
         StoreError::NotPlain { kind: FOLDER, .. } => "name a file".to_owned(),
         StoreError::NotPlain { .. } => {
@@ -44,21 +44,16 @@ pub(super) fn words(error: &StoreError) -> Option<String> {
     })
 }
 
-/// `staging_folder` is the folder in which the file was being created under a temporary name, which the message must
-/// not mention.
-fn of_system(kind: ErrorKind, path: &Path, staging_folder: Option<&Path>) -> Option<String> {
+fn of_system(kind: ErrorKind, path: &Path) -> Option<String> {
     Some(match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "free some space and run the same command again: what is done is kept".to_owned()
         }
-        ErrorKind::PermissionDenied => match staging_folder {
-            Some(folder) => format!("check who owns the folder {} and its mode, or run as its owner", folder.display()),
-            None => format!(
-                "check who owns {} and the folder that it is in, and their modes, or run as their owner",
-                path.display()
-            ),
-        },
-        ErrorKind::NotFound => format!("make the folder {} first", staging_folder.or_else(|| path.parent())?.display()),
+        ErrorKind::PermissionDenied => format!(
+            "check who owns {} and the folder that it is in, and their modes, or run as their owner",
+            path.display()
+        ),
+        ErrorKind::NotFound => format!("make the folder {} first", path.parent()?.display()),
         ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only".to_owned(),
         ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::AlreadyExists => format!(
             "there is a folder instead of a file, or a file instead of a folder: check {}, and move away what does not \

@@ -45,7 +45,7 @@ impl NewFile {
         }
         let unfinished = unfinished_sibling(place);
         let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished);
-        let file = opened.map_err(|error| StoreError::io("write", &unfinished, &error))?;
+        let file = opened.map_err(|error| Self::error(place, &error))?;
         give_file(&file, place);
         Ok(Self { file, place: place.to_owned(), unfinished: Some(unfinished) })
     }

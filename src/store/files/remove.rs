@@ -54,9 +54,9 @@ pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     let gone = unfinished_sibling(path);
-    rename(path, &gone, RenameFlags::empty())?;
+    rename(path, &gone, RenameFlags::empty()).map_err(|error| error.at_place(&gone, path))?;
     sync_folder(parent(path))?;
-    remove_own_folder(&gone).map_err(|error| StoreError::io("remove", &gone, &error))
+    remove_own_folder(&gone).map_err(|error| StoreError::io("remove", path, &error))
 }
 
 /// Deletes a folder and its content, even if its owner, who runs this program, has no write permission.
@@ -102,7 +102,7 @@ pub fn sweep(folder: &Path) -> Result<Vec<String>, StoreError> {
 fn remove_unfinished(unfinished: &[Unfinished]) -> Result<(), StoreError> {
     let remove = |Unfinished { path, is_folder, .. }: &Unfinished| {
         let removed = if *is_folder { remove_own_folder(path) } else { fs::remove_file(path) };
-        removed.map_err(|error| StoreError::io("remove", path, &error))
+        removed.map_err(|error| StoreError::io("remove what an interrupted command left in", parent(path), &error))
     };
     in_threads(DELETING_THREADS, unfinished.len(), || unfinished.par_iter().try_for_each(remove))
 }

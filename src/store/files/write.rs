@@ -96,7 +96,7 @@ fn put(path: &Path, bytes: &[u8], mode: u32, how: RenameFlags) -> Result<(), Sto
     if written.is_err() {
         let _ = fs::remove_file(&unfinished);
     }
-    written
+    written.map_err(|error| error.at_place(&unfinished, path))
 }
 
 /// The point at which a written file must be on the disk.

@@ -49,6 +49,14 @@ impl Ledger {
     /// # Errors
     /// Returns the errors of [`Ledger::open`].
     pub fn create(path: &Path) -> Result<Self, StoreError> {
+        Self::create_as(path, path)
+    }
+
+    /// Like [`Ledger::create`], for a ledger that will be renamed to `place`, which its errors name.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Ledger::open`].
+    pub(in crate::store) fn create_as(path: &Path, place: &Path) -> Result<Self, StoreError> {
         if files::exists(path) {
             check_is_plain(path)?;
         }
@@ -58,10 +66,11 @@ impl Ledger {
             .append(true)
             .mode(PRIVATE)
             .open(path)
-            .map_err(|error| StoreError::io("create", path, &error))?;
+            .map_err(|error| StoreError::io("create", place, &error))?;
         // SQLite gives the files beside it the same owner.
         files::give_file(&file, path);
-        let mut ledger = Self::connect(path)?;
+        let connection = connect(path).map_err(|error| error.at_place(path, place))?;
+        let mut ledger = Self { connection, path: place.to_owned(), writes: false, _copy: None };
         ledger.migrate()?;
         ledger.check_format()?;
         ledger.writes = true;
@@ -164,7 +173,12 @@ impl Ledger {
     /// # Errors
     /// Returns an error if SQLite fails.
     pub(in crate::store) fn copy_into(&self, path: &Path) -> Result<(), StoreError> {
-        self.read(|connection| connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])).map(|_| ())
+        let copied = self.read(|connection| connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]));
+        copied.map(|_| ()).map_err(|error| match error {
+            // The ledger is only read, so the file that cannot be written is the copy.
+            StoreError::Io { .. } => error.at_place(&self.path, path),
+            other => other,
+        })
     }
 
     fn connect(path: &Path) -> Result<Self, StoreError> {

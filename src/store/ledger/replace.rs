@@ -29,7 +29,7 @@ impl StagedLedger {
     /// Returns the system's error.
     pub fn begin(place: &Path) -> Result<(Self, Ledger), StoreError> {
         let folder = StagedFolder::begin(place)?;
-        let ledger = Ledger::create(&folder.path().join(NAME))?;
+        let ledger = Ledger::create_as(&folder.path().join(NAME), place)?;
         Ok((Self { folder, place: place.to_owned() }, ledger))
     }
 
@@ -41,7 +41,7 @@ impl StagedLedger {
     /// # Errors
     /// Returns the system's error. In that case, the previous content is unchanged.
     pub fn publish(self, suffix: &str) -> Result<Option<PathBuf>, StoreError> {
-        files::sync_all(self.folder.path())?;
+        self.folder.sync()?;
         let kept = match files::exists(&self.place) {
             true => Some(self.keep(suffix)?),
             false => None,
