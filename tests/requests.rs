@@ -1,5 +1,6 @@
 //! Requests of hosts: keys never leave them, and only the cluster file determines the content of certificates.
 
+mod again;
 mod evidence;
 mod refusals;
 

@@ -2,18 +2,22 @@
 
 use std::collections::HashSet;
 
+use time::OffsetDateTime;
+
 use super::error::{RefusedRequest, RequestProblem};
 use super::host_key;
 use super::options::SignOptions;
 use super::read::ParsedRequest;
-use super::report::{Asked, Granted, SignedCertificate};
+use super::report::{Asked, EarlierCertificate, Granted, SignedCertificate};
 use crate::app::issue::CredentialName;
+use crate::app::renewal;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CertificateSpec, Holder, Profile, TABLE};
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::{Cluster, Host};
 use crate::pki::ca_set::CaSet;
+use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::reason::Reason;
 use crate::pki::request::{CertificateRequest, VerifiedRequest};
@@ -22,6 +26,7 @@ use crate::store::credentials;
 use crate::store::error::StoreError;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::ledger::revocations::Revocation;
 
 /// A request that may be signed.
@@ -39,7 +44,7 @@ pub(super) struct Accepted {
 pub(super) fn judge(
     found: Vec<ParsedRequest>,
     options: &SignOptions,
-    cluster: &Cluster,
+    (cluster, now): (&Cluster, OffsetDateTime),
     records: &Records<'_>,
     cas: &CaSet,
 ) -> Result<(Vec<Accepted>, Vec<RefusedRequest>), StoreError> {
@@ -69,8 +74,18 @@ pub(super) fn judge(
                 let Some(host) = spec.host.clone() else { continue };
                 let (profile, granted) = (spec.profile, Granted::of(&spec));
                 let replaced_key = credentials::key_file(records.layout, &spec);
-                let row =
-                    SignedCertificate { file, host, profile, asked, granted, host_key, replaced_key, signed: None };
+                let earlier = records.earlier(asked.public_key, &spec, (cluster, now))?;
+                let row = SignedCertificate {
+                    file,
+                    host,
+                    profile,
+                    asked,
+                    granted,
+                    host_key,
+                    earlier,
+                    replaced_key,
+                    signed: None,
+                };
                 accepted.push(Accepted { row, spec, request });
             }
             (verified, _) => {
@@ -189,6 +204,29 @@ pub(in crate::app) struct Records<'a> {
 }
 
 impl Records<'_> {
+    /// Returns the newest certificate of this key and purpose that is neither expired nor revoked.
+    fn earlier(
+        &self,
+        key: Fingerprint,
+        spec: &CertificateSpec,
+        (cluster, now): (&Cluster, OffsetDateTime),
+    ) -> Result<Option<EarlierCertificate>, StoreError> {
+        let is_earlier = |issued: &IssuedCertificate| {
+            let is_own = issued.host.as_deref() == spec.host.as_ref().map(HostName::as_str);
+            is_own && issued.profile == spec.policy().name && issued.revocation.is_none() && issued.not_after > now
+        };
+        let Some(issued) = self.ledger.by_public_key(key)?.into_iter().rev().find(is_earlier) else { return Ok(None) };
+        let Some(record) = self.ledger.certificate_record(issued.fingerprint)? else { return Ok(None) };
+        let not_before = Certificate::from_der(record.der).map_or(record.issued_at, |one| one.not_before);
+        let renewed_from = renewal::starts(cluster, spec.lifetime.duration(), not_before, issued.not_after);
+        Ok(Some(EarlierCertificate {
+            serial: issued.serial,
+            issued_at: record.issued_at,
+            not_after: issued.not_after,
+            is_due: renewed_from <= now,
+        }))
+    }
+
     /// Returns a problem for each certificate with the same public key that was revoked, belongs to another holder, or
     /// whose key was generated in the directory.
     fn problems(

@@ -15,4 +15,4 @@ mod report;
 pub use error::{RefusedRequest, RequestProblem, SignError};
 pub use options::{MAX_REQUEST, SignOptions};
 pub use plan::{SignPlan, SignPreview, plan, preview};
-pub use report::{Asked, Granted, HostKeyEvidence, SignReport, SignedCertificate};
+pub use report::{Asked, EarlierCertificate, Granted, HostKeyEvidence, SignReport, SignedCertificate};

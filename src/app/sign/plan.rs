@@ -49,7 +49,7 @@ fn judged(options: &SignOptions, cluster: &Cluster, env: &Env) -> Result<(SignPr
     let service_accounts = service_account::public_keys(&env.layout)?;
     let records =
         Records { ledger: &ledger, layout: &env.layout, discarded: &discarded, service_accounts: &service_accounts };
-    let (accepted, others) = judge::judge(found, options, cluster, &records, &cas)?;
+    let (accepted, others) = judge::judge(found, options, (cluster, env.now), &records, &cas)?;
     refused.extend(others);
     if !refused.is_empty() {
         return Err(SignError::Refused(refused).into());

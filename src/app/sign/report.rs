@@ -75,6 +75,19 @@ pub struct HostKeyEvidence {
     pub time: OffsetDateTime,
 }
 
+/// A valid certificate of the same host, purpose and key as a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierCertificate {
+    /// Its serial number.
+    pub serial: Serial,
+    /// When it was issued.
+    pub issued_at: OffsetDateTime,
+    /// When it expires.
+    pub not_after: OffsetDateTime,
+    /// Whether it is due for renewal; if false, the request may have been signed before.
+    pub is_due: bool,
+}
+
 /// A request, the content that is granted to it, and the certificate once it is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCertificate {
@@ -90,6 +103,8 @@ pub struct SignedCertificate {
     pub granted: Granted,
     /// The SSH signature of the request, if it has one.
     pub host_key: Option<HostKeyEvidence>,
+    /// The newest valid certificate for the same key, if there is one. It stays valid.
+    pub earlier: Option<EarlierCertificate>,
     /// The key in the cluster directory that is deleted, because the certificate is for another key.
     pub replaced_key: Option<PathBuf>,
     /// The certificate's serial number, SHA-256 and expiry, once it is signed.

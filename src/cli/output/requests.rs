@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::count::certificates;
 use crate::app::request::{HostKey, RequestReport};
-use crate::app::sign::{HostKeyEvidence, SignReport, SignedCertificate};
+use crate::app::sign::{EarlierCertificate, HostKeyEvidence, SignReport, SignedCertificate};
 use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
@@ -42,7 +42,7 @@ pub(crate) fn show(report: &RequestReport, output: OutputFormat, screen: &mut Sc
 /// Shows the content of requests beside the content that the cluster file grants.
 pub(crate) fn show_comparison<'r>(rows: impl Iterator<Item = &'r SignedCertificate>, screen: &mut Screen<'_>) {
     for row in rows {
-        let SignedCertificate { file, host, profile, asked, granted, host_key, replaced_key, .. } = row;
+        let SignedCertificate { file, host, profile, asked, granted, host_key, earlier, replaced_key, .. } = row;
         let account = match &granted.subject.group {
             Some(group) => format!("O={group}, CN={}", granted.subject.user),
             None => format!("CN={}", granted.subject.user),
@@ -66,6 +66,19 @@ pub(crate) fn show_comparison<'r>(rows: impl Iterator<Item = &'r SignedCertifica
             granted.usages.join(" "),
             granted.lifetime,
         ));
+        if let Some(EarlierCertificate { serial, issued_at, not_after, is_due }) = earlier {
+            let (issued, expires) = (stamp(*issued_at), stamp(*not_after));
+            screen.answer(format_args!(
+                "  earlier    serial {serial}, issued at {issued}, for the same key: it stays valid until {expires}, unless it is revoked"
+            ));
+            if !is_due {
+                screen.warn(format_args!(
+                    "{host} already has a {} certificate for this key, issued at {issued} (serial {serial}), which is not due: \
+                     was this request signed before?",
+                    profile.policy().name
+                ));
+            }
+        }
         if let Some(path) = replaced_key {
             screen.answer(format_args!(
                 "  deletes    {}, the key of a certificate that stays valid until it expires or is revoked",
@@ -102,7 +115,7 @@ pub(crate) fn show_signed(report: &SignReport, is_dry_run: bool, output: OutputF
 }
 
 fn json_of(row: &SignedCertificate) -> Value {
-    let SignedCertificate { file, host, profile, asked, granted, host_key, replaced_key, signed } = row;
+    let SignedCertificate { file, host, profile, asked, granted, host_key, earlier, replaced_key, signed } = row;
     json!({
         "file": file,
         "host": host.as_str(),
@@ -124,6 +137,12 @@ fn json_of(row: &SignedCertificate) -> Value {
             "fingerprint": one.fingerprint,
             "isKnown": one.is_known,
             "time": stamp(one.time),
+        })),
+        "earlier": earlier.as_ref().map(|one| json!({
+            "serial": one.serial.to_string(),
+            "issued": stamp(one.issued_at),
+            "expires": stamp(one.not_after),
+            "isDue": one.is_due,
         })),
         "deletedKey": replaced_key,
         "certificate": signed.as_ref().map(|(serial, fingerprint, not_after)| json!({
