@@ -183,7 +183,7 @@ fn a_weakly_encrypted_key_is_warned_of_wherever_it_is_opened() {
     let (path, convert) = (lab.path("pki/ca.key"), stated.0.replace("DIR", &lab.dir().display().to_string()));
     let convert: Vec<&str> = convert.split(' ').chain(["-passin", &pass, "-passout", &pass]).collect();
     good_tool("openssl", &[&["pkcs8"], &convert[..]].concat());
-    std::fs::rename(path.with_extension("key.new"), &path).expect("renamed");
+    fs::rename(path.with_extension("key.new"), &path).expect("renamed");
     let ran = lab.good(&["issue-node", "--all", "--ca-passphrase-file", "theirs"]);
     assert!(!is_warned(&ran), "{ran}");
 }

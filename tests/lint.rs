@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::support::outside::needs;
-use crate::support::{CLUSTER, Lab};
+use crate::support::{CLUSTER, Lab, good_tool};
 
 use make::{BOTH, CA, CLIENT, ca, key_of, kubeconfig, lab, leaf, lint};
 
@@ -207,4 +207,42 @@ fn a_servers_certificate_that_lost_an_address_of_the_cluster_file_is_found() {
         "nodes/on/kubelet-server",
     ];
     assert_eq!(linted.found, wanted.map(missing).into(), "{:#}", linted.answer);
+}
+
+/// A bundle from templates of one's own may have a kubeconfig that client-go cannot use.
+#[test]
+fn a_damaged_kubeconfig_in_a_bundle_is_found_as_in_a_folder() {
+    needs!("tar");
+    let lab = Lab::issued();
+    lab.good(&["bundle", "--eject-templates", "own"]);
+    let template = "own/node/etc/kubernetes/kubelet.conf";
+    let (good, ca) = (lab.read(template), "certificate-authority: {{ files.ca }}");
+    for (bad, rule) in [
+        (good.clone(), None),
+        (good.replace(ca, "certificate-authority-data: '%%%'"), Some("kubeconfig.credential")),
+        (good.replace(ca, "certificate-authority-data: bm90IFBFTQ=="), Some("kubeconfig.credential")),
+        (good.replace("users:", "users: {"), Some("file.unreadable")),
+    ] {
+        lab.write(template, &bad);
+        lab.good(&["bundle", "on", "--templates", "own"]);
+        let folder = lab.path("unpacked");
+        fs::create_dir(&folder).expect("a folder");
+        let (archive, to) = (lab.path("bundles/on.tar.gz").display().to_string(), folder.display().to_string());
+        good_tool("tar", &["-xzf", &archive, "-C", &to]);
+        for (named, file) in
+            [("bundles/on.tar.gz", "bundles/on.tar.gz"), ("unpacked", "unpacked/on/etc/kubernetes/kubelet.conf")]
+        {
+            let linted = lint(&lab, &[named]);
+            let about =
+                |(id, _): &&(String, String)| id.starts_with("kubeconfig.credential") || id.starts_with("file.");
+            let rows: Vec<(&str, &str)> = rule.iter().map(|rule| (*rule, file)).collect();
+            assert_eq!(linted.found.iter().filter(about).cloned().collect::<BTreeSet<_>>(), found(&rows), "{named}");
+        }
+        let ran = lab.run(&["status", "--pki", "bundles/on.tar.gz", "--output", "json"]);
+        let status: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+        let skipped = status["skipped"].as_array().map(Vec::len);
+        assert_eq!((ran.status, skipped), (u8::from(rule.is_some()), Some(rule.iter().count())), "{status:#}");
+        assert_eq!(status["summary"]["total"], 3, "the root, and the certificates of the client and the server");
+        fs::remove_dir_all(&folder).expect("removed");
+    }
 }

@@ -18,6 +18,9 @@ use crate::store::files;
 /// The largest file that is read, in bytes.
 pub(in crate::app) const LIMIT: u64 = 16 * 1024 * 1024;
 
+/// Reads a file that a kubeconfig names, and returns its place and its bytes.
+pub(super) type Opener<'o> = &'o dyn Fn(&Path) -> (String, Result<Vec<u8>, PartError>);
+
 /// The content of a file.
 pub(in crate::app) enum Content {
     Pieces(Vec<Piece>),
@@ -37,10 +40,21 @@ impl Content {
 
     /// Reads the bytes of the file at `path`.
     pub(in crate::app) fn of_file(path: &Path, bytes: &[u8]) -> Result<Self, InspectError> {
-        Self::parse(path, bytes).map_err(|reason| InspectError::Unreadable { path: path.to_owned(), reason })
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let open = |named: &Path| {
+            let path = folder.join(named);
+            let reason = |error| match error {
+                StoreError::Missing(_) => PartError::Missing(error.to_string()),
+                other => PartError::Unreadable(other.to_string()),
+            };
+            (path.display().to_string(), files::read(&path, LIMIT).map_err(reason))
+        };
+        Self::parse(&path.display().to_string(), bytes, &open)
+            .map_err(|reason| InspectError::Unreadable { path: path.to_owned(), reason })
     }
 
-    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Unreadable> {
+    /// Reads the bytes of a file. `open` reads a file that a kubeconfig names.
+    pub(super) fn parse(place: &str, bytes: &[u8], open: Opener<'_>) -> Result<Self, Unreadable> {
         if encryption::is_encrypted(bytes) {
             return encryption::recipients(bytes).map(Self::Encrypted).map_err(Unreadable::Encrypted);
         }
@@ -63,16 +77,7 @@ impl Content {
             }
             other => Unreadable::Kubeconfig(other),
         })?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let open = |named: &Path| {
-            let path = folder.join(named);
-            let reason = |error| match error {
-                StoreError::Missing(_) => PartError::Missing(error.to_string()),
-                other => PartError::Unreadable(other.to_string()),
-            };
-            (path.display().to_string(), files::read(&path, LIMIT).map_err(reason))
-        };
-        Ok(Self::Kubeconfig(follow(config, &path.display().to_string(), &open)))
+        Ok(Self::Kubeconfig(follow(config, place, open)))
     }
 
     /// Adds this content to `context`, so that other items can be linked to it.

@@ -3,6 +3,7 @@
 //! Certificates can also be looked up in the ledger, the database of issued certificates. If several files are given,
 //! each CA in them is shown as the issuer of the certificates that it signed.
 
+pub(in crate::app) mod bundled;
 pub(in crate::app) mod content;
 mod error;
 pub(in crate::app) mod read_all;

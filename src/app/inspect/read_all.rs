@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use super::bundled::{self, BundledFile};
 use super::content::{Content, LIMIT, may_be_of_known_kind};
 use super::error::InspectError;
 use super::search::InputFile;
@@ -112,4 +113,26 @@ fn content_of(file: &FoundPath, left: &mut u64) -> Result<Option<Content>, SkipR
         return Ok(None);
     }
     Ok(Some(Content::of_file(&file.path, &bytes)?))
+}
+
+/// Adds the files in bundles, after all others, with those that cannot be read.
+pub(in crate::app) fn add_bundled(files: &mut Vec<ReadFile>, skipped: &mut Vec<Skipped>) {
+    let mut bundled = Vec::new();
+    for ReadFile { file: of, content } in files.iter() {
+        let Content::Bundle(bundle) = content else { continue };
+        for BundledFile { file, content } in bundled::files_of(bundle.bundle()) {
+            let label = format!("{}: {}", of.label, file.path);
+            match content {
+                Ok(content) => {
+                    let file = FoundPath { label, path: of.path.clone(), is_named: false };
+                    bundled.push(ReadFile { file, content });
+                }
+                Err(reason) => {
+                    let path = file.path.clone().into();
+                    skipped.push(Skipped { label, reason: InspectError::Unreadable { path, reason }.into() });
+                }
+            }
+        }
+    }
+    files.append(&mut bundled);
 }

@@ -29,7 +29,7 @@ pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) ->
     if encrypted > 0 && encrypted == count && skipped.is_empty() {
         return Err(LintError::OnlyEncrypted(count).into());
     }
-    let sources = sources::of(files);
+    let (sources, unreadable) = sources::of(files);
     let material = Material::of(&sources);
     let mut findings = Findings::default();
     // A link that leads to a folder above it leaves nothing out: that folder is searched anyway.
@@ -37,6 +37,9 @@ pub fn lint(inputs: &[InputFile], options: &LintOptions, now: OffsetDateTime) ->
     for skipped in skipped.iter().filter(|skipped| is_left_out(&skipped.reason)) {
         let place = Place { file: skipped.label.clone(), part: None };
         findings.add(rule_of(&skipped.reason), &place, skipped.reason.to_string());
+    }
+    for (place, reason) in &unreadable {
+        findings.add(rule_of(reason), place, reason.to_string());
     }
     if count == 0 && skipped.is_empty() {
         return Err(LintError::NothingFound(labels(inputs)).into());

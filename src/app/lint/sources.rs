@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::app::inspect::bundled::{self, BundledFile};
 use crate::app::inspect::content::Content;
 use crate::app::inspect::read_all::ReadFile;
+use crate::app::inspect::{InspectError, SkipReason};
+use crate::bundle::model::Bundle;
 use crate::config::kubeconfig;
-use crate::explain::kubeconfig::{Field, Part, PartError, ReadKubeconfig, follow};
-use crate::explain::piece::{self, Piece};
-use crate::pki::material::MaterialError;
+use crate::explain::kubeconfig::{Field, Part, PartError, ReadKubeconfig};
+use crate::explain::piece::Piece;
 use crate::store::files;
 
 use super::finding::Place;
@@ -47,9 +49,9 @@ impl Source {
     }
 }
 
-/// Returns the files to check; after each bundle, the files in it.
-pub(super) fn of(files: Vec<ReadFile>) -> Vec<Source> {
-    let mut sources = Vec::new();
+/// Returns the files to check, after each bundle the files in it, and the files in bundles that cannot be read.
+pub(super) fn of(files: Vec<ReadFile>) -> (Vec<Source>, Vec<(Place, SkipReason)>) {
+    let (mut sources, mut unreadable) = (Vec::new(), Vec::new());
     for ReadFile { file, content } in files {
         let mode = files::mode_of_file(&file.path);
         let source =
@@ -60,7 +62,7 @@ pub(super) fn of(files: Vec<ReadFile>) -> Vec<Source> {
             // Only its recipients can read it.
             Content::Encrypted(_) => {}
             Content::Bundle(bundle) => {
-                let inside = inside(&file.label, bundle.bundle());
+                let inside = inside(&file.label, bundle.bundle(), &mut unreadable);
                 let has_key =
                     |source: &Source| matches!(&source.content, SourceContent::Pieces(pieces) if has_key(pieces));
                 sources.push(source(SourceContent::Bundle { has_keys: inside.iter().any(has_key) }));
@@ -68,33 +70,28 @@ pub(super) fn of(files: Vec<ReadFile>) -> Vec<Source> {
             }
         }
     }
-    sources
+    (sources, unreadable)
 }
 
-fn inside(label: &str, bundle: &crate::bundle::model::Bundle) -> Vec<Source> {
-    let open = |path: &Path| {
-        let named = path.to_string_lossy();
-        let bytes = bundle.file(named.trim_start_matches('/')).map(|file| file.bytes.to_vec());
-        (named.clone().into_owned(), bytes.ok_or_else(|| PartError::Missing("it is not in the bundle".to_owned())))
-    };
-    let read = |bytes: &[u8], path: &str| match piece::read(bytes) {
-        Ok(pieces) => Some(SourceContent::Pieces(pieces)),
-        Err(MaterialError::Unknown) if bytes.windows(9).any(|window| window == b"clusters:") => {
-            let config = kubeconfig::read(bytes).ok()?;
-            Some(SourceContent::Kubeconfig(follow(config, path, &open)))
-        }
-        Err(_) => None,
-    };
-    let source = |file: &crate::bundle::model::BundleFile| {
-        Some(Source {
-            label: label.to_owned(),
-            inside: Some(file.path.clone()),
-            path: PathBuf::from(&file.path),
-            mode: Some(file.mode),
-            content: read(&file.bytes, &file.path)?,
-        })
-    };
-    bundle.files.iter().filter_map(source).collect()
+fn inside(label: &str, bundle: &Bundle, unreadable: &mut Vec<(Place, SkipReason)>) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for BundledFile { file, content } in bundled::files_of(bundle) {
+        let path = PathBuf::from(&file.path);
+        let content = match content {
+            Ok(Content::Pieces(pieces)) => SourceContent::Pieces(pieces),
+            Ok(Content::Kubeconfig(config)) => SourceContent::Kubeconfig(config),
+            // There are none in a bundle.
+            Ok(Content::Bundle(_) | Content::Encrypted(_)) => continue,
+            Err(reason) => {
+                let place = Place { file: label.to_owned(), part: Some(file.path.clone()) };
+                unreadable.push((place, InspectError::Unreadable { path, reason }.into()));
+                continue;
+            }
+        };
+        let inside = Some(file.path.clone());
+        sources.push(Source { label: label.to_owned(), inside, path, mode: Some(file.mode), content });
+    }
+    sources
 }
 
 /// Returns true if there is an unencrypted private key.

@@ -35,14 +35,16 @@ pub fn of_files(
     now: OffsetDateTime,
     sink: &mut dyn FnMut(StatusRow),
 ) -> Result<StatusReport, Error> {
-    let (files, mut skipped) = read_all::read(inputs)?;
+    let (mut files, mut skipped) = read_all::read(inputs)?;
+    // A bundle has the files of clusterctl, whatever tool made the others.
+    let tool = Tool::of(&files);
+    read_all::add_bundled(&mut files, &mut skipped);
     let mut found = Found::of(&files);
     skipped.append(&mut found.skipped);
     if found.certificates.is_empty() && found.crls.is_empty() && skipped.is_empty() {
         return Err(StatusError::NothingFound(labels(inputs)).into());
     }
     let rule = ExpiryRule { now, expires_within: options.expires_within };
-    let tool = Tool::of(&files);
     let mut summary = Summary::default();
     let mut counted = |row: StatusRow| {
         summary.add(&row);
