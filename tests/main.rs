@@ -74,6 +74,7 @@ mod ledger_rebuild;
 mod library;
 mod lint;
 mod log;
+mod missing_files;
 mod nginx;
 mod node_lists;
 mod opening;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::nearby::Nearby;
 use super::remedy::Remedy;
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -23,9 +24,10 @@ pub enum InputError {
 }
 
 impl InputError {
-    pub(super) fn remedy(&self) -> Option<Remedy> {
+    /// Returns the remedy.
+    pub(crate) fn remedy(&self) -> Option<Remedy> {
         match self {
-            Self::Missing { .. } => None,
+            Self::Missing { path, .. } => Some(Remedy::NameAFile(Nearby::of(path))),
             Self::Store(error) => Some(Remedy::OfStore(error.clone())),
         }
     }

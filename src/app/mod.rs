@@ -23,6 +23,7 @@ pub mod inspect;
 pub mod issue;
 pub mod ledger;
 pub mod lint;
+pub mod nearby;
 mod notice;
 mod observer;
 mod once;

@@ -7,6 +7,7 @@ use super::ca::{ImportCaError, RenewCaError};
 use super::enrol::AnnounceError;
 use super::enrol::JoinTokenError;
 use super::enrol::join::JoinRemedy;
+use super::nearby::Nearby;
 use super::rotate::RotateError;
 use super::rotate::tokens::TokenRotationError;
 use super::{enrol, init, package, request, revoke, verify};
@@ -84,6 +85,8 @@ pub enum Remedy {
     NameAnotherState,
     /// Restore the file with the registration tokens, or move it away.
     RestoreRegistrations(PathBuf),
+    /// Name a file that exists.
+    NameAFile(Nearby),
     /// Use this similar name.
     DidYouMean(String),
     /// Remove the hosts from the cluster file first.

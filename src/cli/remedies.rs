@@ -22,7 +22,9 @@ use std::error::Error as StdError;
 use super::finding_remedies;
 use std::path::Path;
 
+use crate::app::input::InputError;
 use crate::app::lint::LintRemedy;
+use crate::app::nearby::Nearby;
 use crate::app::status::Remedy as StatusRemedy;
 use crate::app::{self, Remedy};
 use crate::pki::key::KeyError;
@@ -47,6 +49,9 @@ pub(super) fn of(error: &app::Error) -> Option<String> {
 pub(super) fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<StoreError>() {
         return of_store(error);
+    }
+    if let Some(error) = cause.downcast_ref::<InputError>() {
+        return error.remedy().and_then(|remedy| words(&remedy));
     }
     if let Some(error) = cause.downcast_ref::<SigningError>() {
         return signer::words(error);
@@ -148,6 +153,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::ListenElsewhere => LISTEN_ELSEWHERE.to_owned(),
         Remedy::NameAnotherState => "end the other server, or give each a folder of its own with --state".to_owned(),
         Remedy::RestoreRegistrations(path) => restore_registrations(path),
+        Remedy::NameAFile(nearby) => name_a_file(nearby),
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
         Remedy::Review(remedy) => enrolment::words(remedy).into_owned(),
         Remedy::ListRules => "clusterctl lint --rules lists the rules".to_owned(),
@@ -159,6 +165,15 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::OfRenewedCa(error) => import_ca::of_renewed(error).to_owned(),
         Remedy::OfStore(error) => return of_store(error),
     })
+}
+
+fn name_a_file(nearby: &Nearby) -> String {
+    const RELATIVE: &str = "a relative path begins in the current folder";
+    match nearby {
+        Nearby::Similar(path) => format!("did you mean {} ?", path.display()),
+        Nearby::Nothing(folder) => format!("look for it with: ls {}   ({RELATIVE})", folder.display()),
+        Nearby::NoFolder(folder) => format!("check the path: there is no folder {}; {RELATIVE}", folder.display()),
+    }
 }
 
 fn restore_registrations(path: &Path) -> String {
