@@ -1,6 +1,7 @@
 //! `backup` and `restore`: an encrypted file of the cluster directory, which age and tar can also read.
 
 mod kills;
+mod special_files;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -3,6 +3,7 @@
 //! A module is loaded once by a process and reads its settings from the environment, so that each run is a process of its
 //! own.
 
+mod backups;
 mod faults;
 
 use std::path::Path;
