@@ -2,6 +2,7 @@
 
 mod bundles;
 mod cas;
+mod expired_roots;
 mod formats;
 mod html;
 mod pki;

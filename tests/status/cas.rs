@@ -76,7 +76,8 @@ fn a_new_certificate_is_no_remedy_where_the_ca_limits_it() {
 fn a_long_warning_period_blames_no_ca() {
     let lab = Lab::issued();
     let rows = due(&lab, &["--expires-within", "2y"]);
-    let helps = |row: &[String; 4]| if row[1] == "verifier" { row[3] == "renew-verifier" } else { row[3] == "renew-host" };
+    let helps =
+        |row: &[String; 4]| if row[1] == "verifier" { row[3] == "renew-verifier" } else { row[3] == "renew-host" };
     assert!(rows.len() > 20 && rows.iter().all(helps), "{rows:?}");
 }
 
@@ -99,54 +100,4 @@ fn the_remedy_of_an_expiring_verifier_renews_it() {
     lab.good(&["issue-master", "--all", "--renew-within", time.trim()]);
     assert_eq!(verifier(&lab), None);
     assert!(!offline(&lab, &[]).has_remedy("renew-verifier"));
-}
-
-/// An expired root cannot be rotated. What the remedy says instead is tried here.
-#[test]
-fn an_expired_root_is_replaced_in_a_new_directory() {
-    let mut lab = Lab::issued();
-    lab.good(&["issue-admin", "alice"]);
-    lab.now += Duration::days(4000);
-    assert!(due(&lab, &[]).iter().all(|row| row[2..] == ["expired", "replace-expired-root"].map(str::to_owned)));
-    assert!(offline(&lab, &[]).has("fail store.credential root replace-expired-root"));
-    for more in [&[][..], &["--emergency", "--yes"]] {
-        assert_eq!(lab.run(&[&["rotate-ca", "start"], more].concat()).status, 3);
-    }
-    let copy = |from: &str, to: &str| std::fs::copy(lab.path(from), lab.path(to)).expect("copied");
-    std::fs::rename(lab.path("pki"), lab.path("expired")).expect("moved");
-    lab.good(&["init-ca", "--plaintext-ca-key"]);
-    for name in ["sa.key", "sa.pub"] {
-        copy(&format!("expired/{name}"), &format!("pki/{name}"));
-    }
-    for command in ["issue-master", "issue-node", "bundle"] {
-        lab.good(&[command, "--all"]);
-    }
-    assert_eq!((due(&lab, &[]), lab.read("pki/sa.key")), (rows(&[]), lab.read("expired/sa.key")));
-    assert_eq!(offline(&lab, &[]).status, 0);
-}
-
-/// The CAs of the other roles are kept.
-#[test]
-fn an_expired_root_of_etcd_is_replaced_alone() {
-    needs!("openssl");
-    let mut lab = Lab::with(CLUSTER);
-    lab.good(&["init-ca", "--plaintext-ca-key"]);
-    std::fs::remove_dir_all(lab.path("pki/etcd")).expect("removed");
-    key(&lab, "etcd", P256);
-    certificate(&lab, "etcd", "/CN=imported etcd", GOOD, None, 30);
-    let import = |lab: &Lab, role: &str, certificate: &str, key: &str| {
-        lab.good(&["import-ca", "--as", role, "--cert", certificate, "--key", key, "--plaintext-ca-key"]);
-    };
-    import(&lab, "etcd", "etcd.crt", "etcd.key");
-    lab.good(&["issue-master", "--all"]);
-    lab.now += Duration::days(21);
-    assert!(due(&lab, &[]).contains(&["-", "etcd-ca", "expired", "replace-expired-root"].map(str::to_owned)));
-    std::fs::rename(lab.path("pki"), lab.path("expired")).expect("moved");
-    import(&lab, "cluster", "expired/ca.crt", "expired/ca.key");
-    import(&lab, "front-proxy", "expired/front-proxy/ca.crt", "expired/front-proxy/ca.key");
-    for command in [&["init-ca", "--plaintext-ca-key"][..], &["issue-master", "--all"], &["issue-node", "--all"]] {
-        lab.good(command);
-    }
-    assert_eq!(due(&lab, &[]), rows(&[]));
-    assert_eq!(lab.read("pki/ca.crt"), lab.read("expired/ca.crt"));
 }
