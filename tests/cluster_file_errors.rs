@@ -225,4 +225,5 @@ fn a_list_of_invalid_items_stops_at_10000_faults() {
     let text = with(&format!("nodes: [{}]\n", "a, ".repeat(1_000_000)));
     let error = refused("rubbish", text.as_bytes());
     assert!(matches!(error, ReadError::Stopped { line: Some(3), ref errors, .. } if errors.len() == 10_000));
+    assert_eq!(error.to_string().lines().count(), 103, "the reason, the number, 100 of them, and how many more");
 }

@@ -22,6 +22,8 @@ const MAX_DEPTH: usize = 200;
 ///
 /// Each value costs `serde_yaml` about 150 bytes of memory. A node has about fifteen values.
 const MAX_VALUES: usize = 8_000_000;
+/// The number of errors that a message lists. A wrong key in a generated file is an error of each of its hosts.
+const SHOWN_ERRORS: usize = 100;
 
 /// Errors of parsing a cluster file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -249,8 +251,10 @@ fn listed(errors: &[ConfigError]) -> String {
         1 => "it has an error:".to_owned(),
         n => format!("it has {n} errors:"),
     };
-    let lines = errors.iter().map(|error| format!("\n  {error}"));
-    std::iter::once(count).chain(lines).collect()
+    let lines = errors.iter().take(SHOWN_ERRORS).map(|error| format!("\n  {error}"));
+    let more = errors.len().saturating_sub(SHOWN_ERRORS);
+    let more = (more > 0).then(|| format!("\n  and {more} more"));
+    std::iter::once(count).chain(lines).chain(more).collect()
 }
 
 fn stopped(line: Option<usize>, message: &str, errors: &[ConfigError]) -> String {

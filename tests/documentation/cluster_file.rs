@@ -24,7 +24,8 @@ nodes:
 ```
 
 Scalars are read as they are written: a node called `on`, `no` or `1e3` keeps its name. Unknown and repeated keys, and values of
-another type, are errors; all errors are reported together, each with its path and line.
+another type, are errors; all errors are reported together, each with its path and line. Of more than 100 errors a message lists the first
+100; `clusterctl validate --output json` lists up to 10,000.
 
 `clusterctl validate` checks only the file, and `clusterctl explain KEY` prints what is here about a key.
 

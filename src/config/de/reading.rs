@@ -69,7 +69,7 @@ impl Reading {
     fn push<E: Error>(&mut self, seen: Option<String>, reason: Reason, steps: Vec<Step>) -> Result<(), E> {
         if self.errors.len() >= MAX_ERRORS {
             self.is_full = true;
-            return Err(E::custom(format_args!("over {MAX_ERRORS} values have the wrong shape")));
+            return Err(E::custom(format_args!("it has over {MAX_ERRORS} errors")));
         }
         self.errors.push((ConfigError { path: path::path_of(&steps), line: None, seen, reason }, steps));
         Ok(())
