@@ -1,7 +1,9 @@
 //! Administrators' kubeconfigs, and the one that bypasses every authorizer.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
+use base64ct::{Base64, Encoding as _};
 use clusterctl::app::admin::{self, AdminAccount, AdminError, AdminOptions, NameOwner};
 use clusterctl::app::{Env, Error, Remedy, Silent};
 use clusterctl::cluster::name::HostName;
@@ -201,4 +203,51 @@ fn only_break_glass_issues_for_system_masters() {
     let ders = good_tool("sqlite3", &[&ledger, "SELECT hex(der) FROM certificates"]);
     let masters: String = b"system:masters".iter().map(|byte| format!("{byte:02X}")).collect();
     assert!(ders.lines().count() > 20 && !ders.contains(&masters));
+}
+
+/// A file that somebody put into the folder of administrators gives nobody their rights, and is not replaced.
+#[test]
+fn only_kubeconfigs_that_were_issued_for_their_name_are_reissued() {
+    let (mut lab, other) = (Lab::with_roots(), Lab::with_roots());
+    lab.good(&["issue-node", "on"]);
+    lab.good(&["issue-admin", "alice"]);
+    other.good(&["issue-admin", "eve"]);
+    // A copy of a kubeconfig that was replaced, another cluster's kubeconfig, and a node's.
+    lab.write("pki/admins/alice-old.conf", &lab.read("pki/admins/alice.conf"));
+    lab.good(&["issue-admin", "alice", "--reissue"]);
+    lab.write("pki/admins/eve.conf", &other.read("pki/admins/eve.conf"));
+    let embedded = |path: &str| Base64::encode_string(lab.read(path).as_bytes());
+    let of_node = format!(
+        "apiVersion: v1\nkind: Config\nclusters: []\nusers:\n- name: on\n  user:\n    client-certificate-data: {}\n    client-key-data: {}\n",
+        embedded("pki/nodes/on/kubelet-client.crt"),
+        embedded("pki/nodes/on/kubelet-client.key"),
+    );
+    lab.write("pki/admins/kubelet:on.conf", &of_node);
+    let files = ["alice-old", "eve", "kubelet:on"].map(|name| format!("pki/admins/{name}.conf"));
+    let foreign = |lab: &Lab| files.clone().map(|file| lab.read(&file));
+    let before = foreign(&lab);
+    for name in ["alice-old", "eve"] {
+        for more in [&[][..], &["--approver"]] {
+            let ran = lab.run(&[&["issue-admin", name, "--reissue"], more].concat());
+            assert!(ran.status == 3 && ran.err.contains(&format!("DIR/pki/admins/{name}.conf")), "{ran}");
+        }
+    }
+    lab.now += time::Duration::days(80);
+    let report = lab.run(&["status", "--output", "json"]);
+    let report: Value = serde_json::from_str(&report.out).expect("JSON");
+    let rows = report["rows"].as_array().expect("rows").iter().filter(|row| row["kind"] == "kubeconfig");
+    let rows: Vec<[&str; 3]> =
+        rows.map(|row| ["person", "state", "remedy"].map(|key| row[key].as_str().unwrap_or("-"))).collect();
+    let away = |name| [name, "unreadable", "move-admin-away"];
+    let expected = [["alice", "expiring", "reissue-admin"], away("alice-old"), away("eve"), away("kubelet:on")];
+    assert_eq!(rows.iter().copied().collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+    let renewed = lab.good(&["renew", "--admins", "--within", "1y", "--output", "json"]);
+    let renewed: Value = serde_json::from_str(&renewed.out).expect("JSON");
+    assert_eq!(renewed["admins"].as_array().map(Vec::len), Some(1), "{renewed:#}");
+    assert_eq!(foreign(&lab), before);
+    let ran = lab.run(&["verify", "--offline", "--output", "json"]);
+    for name in ["alice-old", "eve", "kubelet:on"] {
+        let found = judged(&ran, &format!("admin {name}"));
+        assert_eq!((&found["status"], &found["remedy"]), (&"fail".into(), &"move-admin-away".into()), "{found:#}");
+    }
 }

@@ -318,7 +318,10 @@ fn of_input(error: &InputError) -> Exit {
 fn of_admin(error: &AdminError) -> Exit {
     match error {
         AdminError::NameTaken { .. } | AdminError::BreakGlassTooLong { .. } => Exit::Usage,
-        AdminError::Exists(_) | AdminError::OtherGroup { .. } | AdminError::UnknownGroup { .. } => Exit::Refused,
+        AdminError::Exists(_)
+        | AdminError::Foreign { .. }
+        | AdminError::OtherGroup { .. }
+        | AdminError::UnknownGroup { .. } => Exit::Refused,
         AdminError::DefaultName(_) => Exit::Bug,
     }
 }

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::foreign::ForeignKubeconfig;
 use super::kubeconfig::AdminFileError;
 use crate::app::Remedy;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};
 use crate::cluster::profile::Profile;
+use crate::verify::remedy::{self as finding, DirectoryRemedy};
 
 /// Errors of issuing an administrator's kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +40,14 @@ pub enum AdminError {
         path: PathBuf,
         /// The reason.
         source: AdminFileError,
+    },
+    /// The kubeconfig that would be replaced is not one of this account.
+    #[error("{} is not the kubeconfig of an account of this name, and is not replaced", path.display())]
+    Foreign {
+        /// The kubeconfig.
+        path: PathBuf,
+        /// The reason.
+        source: ForeignKubeconfig,
     },
     /// The kubeconfig that would be replaced is of another group, which has other rights.
     #[error("{} is of the group {present}, and would get {wanted}", path.display())]
@@ -76,6 +86,10 @@ impl AdminError {
             Self::NameTaken { .. } => Some(Remedy::NameThePerson),
             Self::BreakGlassTooLong { .. } => Some(Remedy::ShortenBreakGlass),
             Self::Exists(_) => Some(Remedy::ReissueAdmin),
+            Self::Foreign { path, .. } => {
+                let path = path.display().to_string();
+                Some(Remedy::OfFinding(finding::Remedy::from(DirectoryRemedy::MoveAdminAway { path })))
+            }
             Self::UnknownGroup { .. } => Some(Remedy::NameAdminGroup),
             Self::OtherGroup { .. } => Some(Remedy::KeepAdminGroup),
         }

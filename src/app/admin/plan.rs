@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use super::error::{AdminError, NameOwner};
+use super::foreign;
 use super::kubeconfig::certificate_in;
 use super::notice::Notice;
 use crate::app::directory;
@@ -22,6 +23,7 @@ use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::issuer::Issuer;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
 use crate::store::ledger::Ledger;
@@ -139,7 +141,7 @@ pub fn plan<'a>(
     if files::exists(&path) && !options.reissue {
         return Err(AdminError::Exists(path).into());
     }
-    let present = if options.reissue { Present::find(&name, &path, &ledger)? } else { None };
+    let present = if options.reissue { Present::find(&name, &path, (&cas.cluster, &ledger))? } else { None };
     if let (None, None, true) = (options.account, &present, files::exists(&path))
         && let Err(source) = certificate_in(&path)
     {
@@ -163,9 +165,11 @@ struct Present {
 
 impl Present {
     /// Returns the account of the kubeconfig, or, if that is missing or cannot be read, of the ledger's newest certificate of
-    /// that name.
-    fn find(name: &HostName, path: &Path, ledger: &Ledger) -> Result<Option<Self>, StoreError> {
+    /// that name. Refuses a kubeconfig of another account, of another CA, or of another group.
+    fn find(name: &HostName, path: &Path, (trust, ledger): (&TrustBundle, &Ledger)) -> Result<Option<Self>, Error> {
         if let Ok(certificate) = certificate_in(path) {
+            foreign::check(name.as_str(), &certificate, trust)
+                .map_err(|source| AdminError::Foreign { path: path.to_owned(), source })?;
             return Ok(Some(Self::of(&certificate, true)));
         }
         for fingerprint in ledger.newest_of(name.as_str())?.into_iter().rev() {

@@ -2,9 +2,12 @@
 
 use super::directory::Audit;
 use crate::app::admin::kubeconfig::certificate_in;
+use crate::app::admin::{ForeignKubeconfig, check_kubeconfig};
 use crate::app::renewal;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::SYSTEM_MASTERS;
+use crate::pki::ca_certificate::CaCertificate;
+use crate::pki::certificate::Certificate;
 use crate::pki::lint::general_violations;
 use crate::pki::violation::Violation;
 use crate::store::credentials::{self, CredentialProblem};
@@ -24,7 +27,8 @@ impl Audit<'_> {
 
     fn admin(&self, file: &str) -> Finding {
         let path = self.layout.admins().join(file);
-        let who = format!("admin {}", file.trim_end_matches(".conf"));
+        let name = file.trim_end_matches(".conf");
+        let who = format!("admin {name}");
         let finding = |status| {
             Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &who, status).address(path.display().to_string())
         };
@@ -38,8 +42,11 @@ impl Audit<'_> {
         let mut wrong: Vec<String> =
             general_violations(&certificate, self.now).iter().map(ToString::to_string).collect();
         if !self.root.accepted().any(|ca| certificate.is_signed_by(ca.certificate())) {
-            wrong.push(Violation::BadSignature.to_string());
+            wrong.push(self.other_ca(&certificate).to_string());
         }
+        let foreign = check_kubeconfig(name, &certificate, self.root).err();
+        // The certificate of another CA was named above.
+        wrong.extend(foreign.iter().filter(|why| **why != ForeignKubeconfig::OtherCa).map(ToString::to_string));
         if self.known.sequence(certificate.fingerprint()).is_none() {
             wrong.push(CredentialProblem::NotInLedger.to_string());
         }
@@ -48,7 +55,11 @@ impl Audit<'_> {
         wrong.extend(credentials::readable_by_others(&path).map(|problem| problem.to_string()));
         let until = stamp(certificate.not_after);
         if !wrong.is_empty() {
-            let remedy = DirectoryRemedy::DeleteAdmin { path: path.display().to_string() };
+            let path = path.display().to_string();
+            let remedy = match foreign {
+                Some(_) => DirectoryRemedy::MoveAdminAway { path },
+                None => DirectoryRemedy::DeleteAdmin { path },
+            };
             return finding(Status::Fail).saw(wrong.join("; "), expected).remedy(remedy);
         }
         if certificate.subject.organizations.iter().any(|group| group == SYSTEM_MASTERS) {
@@ -69,6 +80,16 @@ impl Audit<'_> {
                 .remedy(remedy);
         }
         finding(Status::Pass).saw(format!("valid until {until}"), expected)
+    }
+
+    /// Returns the violation of a certificate that no accepted CA signed.
+    fn other_ca(&self, certificate: &Certificate) -> Violation {
+        let names = |ca: &CaCertificate| ca.certificate().subject.der == certificate.issuer.der;
+        if self.root.accepted().any(names) {
+            return Violation::BadSignature;
+        }
+        let root = self.root.active().certificate().subject.text.clone();
+        Violation::OtherIssuer { found: certificate.issuer.text.clone(), root }
     }
 }
 

@@ -10,6 +10,7 @@ use super::expiry::Validity;
 use super::row::{CertificateId, Credential, Problem, StatusRow, Subject};
 use super::source::{Sink, Source};
 use super::state::State;
+use crate::app::admin::check_kubeconfig;
 use crate::app::admin::kubeconfig::{AdminFileError, certificate_in};
 use crate::app::renewal;
 use crate::cluster::profile::{CaRole, Profile, SYSTEM_MASTERS};
@@ -96,6 +97,13 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
         }
     }
     for (path, certificate) in files.by_certificate.into_values() {
+        let checked =
+            cas.trust(CaRole::Cluster).map_or(Ok(()), |own| check_kubeconfig(&name_of(&path), &certificate, own));
+        if let Err(reason) = checked {
+            let remedy = DirectoryRemedy::MoveAdminAway { path: path.display().to_string() };
+            sink(unusable(path, Problem::ForeignAdmin(reason), remedy));
+            continue;
+        }
         let issued = source.ledger.by_fingerprint(certificate.fingerprint())?;
         let is_of_masters = certificate.subject.organizations.iter().any(|group| group == SYSTEM_MASTERS);
         let admin = Admin {
@@ -111,11 +119,16 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
         sink(admin.row(source, cas));
     }
     for (path, error) in files.unreadable {
-        let row = StatusRow::new(Subject::Person(name_of(&path)), Credential::Leaf(Profile::Admin), State::Unreadable);
-        let row = row.remedy(DirectoryRemedy::ReissueAdmin { name: name_of(&path), is_break_glass: false });
-        sink(StatusRow { file: Some(path), problem: Some(Problem::Admin(error)), ..row });
+        let remedy = DirectoryRemedy::ReissueAdmin { name: name_of(&path), is_break_glass: false };
+        sink(unusable(path, Problem::Admin(error), remedy));
     }
     Ok(())
+}
+
+/// Returns the row of a kubeconfig that cannot be used.
+fn unusable(path: PathBuf, problem: Problem, remedy: DirectoryRemedy) -> StatusRow {
+    let row = StatusRow::new(Subject::Person(name_of(&path)), Credential::Leaf(Profile::Admin), State::Unreadable);
+    StatusRow { file: Some(path), problem: Some(problem), ..row.remedy(remedy) }
 }
 
 /// The kubeconfigs in the directory.

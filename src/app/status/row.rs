@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::remedy::Remedy;
 use super::state::State;
+use crate::app::admin::ForeignKubeconfig;
 use crate::app::admin::kubeconfig::AdminFileError;
 use crate::app::package::reader::ReadBundleError;
 use crate::app::revoke::crl_file::CrlFileError;
@@ -238,6 +239,9 @@ pub enum Problem {
     /// An administrator's kubeconfig.
     #[error(transparent)]
     Admin(#[from] AdminFileError),
+    /// A kubeconfig in the folder of administrators that is not one of the account that it is named after.
+    #[error(transparent)]
+    ForeignAdmin(ForeignKubeconfig),
     /// The queue of the enrolment CA's server.
     #[error(transparent)]
     Queue(QueueError),

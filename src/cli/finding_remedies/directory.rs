@@ -52,6 +52,9 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
             return format!("clusterctl issue-admin {name}{flag} --reissue");
         }
         DirectoryRemedy::DeleteAdmin { path } => return format!("rm {path}"),
+        DirectoryRemedy::MoveAdminAway { path } => {
+            return format!("move {path} to another folder: this one is for the kubeconfigs that clusterctl issues");
+        }
         DirectoryRemedy::DeleteEmergencyAdmin { path } => {
             return format!("delete it when the emergency is over: rm {path}");
         }

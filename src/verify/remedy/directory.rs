@@ -87,6 +87,11 @@ pub enum DirectoryRemedy {
         /// The file.
         path: String,
     },
+    /// Move a kubeconfig that is not its account's out of the folder.
+    MoveAdminAway {
+        /// The file.
+        path: String,
+    },
     /// Delete an emergency kubeconfig when the emergency is over.
     DeleteEmergencyAdmin {
         /// The file.
