@@ -184,8 +184,13 @@ fn an_intermediate_is_replaced_below_its_offline_root() {
     lab.good(&["bundle", "--all"]);
     lab.good(&["verify", "--offline"]);
     lab.good(&["crl", "show"]);
-    // And once more.
+    // And once more. A program that checks CRLs rejects what the new one signs until there is one of it.
+    assert_eq!(lab.run(&["status"]).status, 0);
     lab.good(&[&renew[..], &with[..]].concat());
+    assert_eq!(lab.run(&["status"]).status, 1, "the CRL of the new one is missing");
+    lab.good(&[&["renew", "--all"], &with[..]].concat());
+    assert_eq!(lab.run(&["status"]).status, 0);
+    assert_eq!(lab.read("pki/crl.pem").matches("BEGIN X509 CRL").count(), 2, "the former one's is kept");
     assert_ne!(active(&lab, CaRole::Cluster).spki, after.spki);
     lab.good(&["verify", "--offline"]);
 }

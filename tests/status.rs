@@ -221,6 +221,20 @@ fn revoked_certificates_and_crls_are_reported() {
     assert_eq!(due(&lab, &[]), rows(&[["-", "crl", "unreadable", "renew-crl"]]));
     std::fs::remove_file(lab.path("pki/crl.pem")).expect("removed");
     assert_eq!(due(&lab, &[]), rows(&[["-", "crl", "missing", "renew-crl"]]));
+    // A CRL that is older than the last revocation.
+    lab.good(&["crl", "renew"]);
+    let older = lab.read("pki/crl.pem");
+    lab.good(&["revoke", "--yes", "on"]);
+    lab.good(&["issue-node", "on"]);
+    lab.write("pki/crl.pem", &older);
+    assert_eq!(due(&lab, &[]), rows(&[["-", "crl", "outdated", "renew-crl"]]));
+    let plan = lab.good(&["plan", "--output", "json"]);
+    forms::conforms("apply", &plan.out);
+    let plan: Value = serde_json::from_str(&plan.out).expect("JSON");
+    assert_eq!(plan["crls"], serde_json::json!([{"ca": "cluster", "reason": "outdated"}]));
+    lab.good(&["renew", "--all"]);
+    assert_eq!(due(&lab, &[]), rows(&[]));
+    lab.good(&["crl", "show"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::pki::issuer::Issuer;
 
-/// A CRL that is due, missing or damaged.
+/// A CRL that is due, missing or damaged, or that lacks a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueCrl {
     /// The role of its CA.
@@ -25,14 +25,14 @@ pub struct DueCrl {
     pub validity: Lifetime,
 }
 
-/// Returns the CRLs that are due, missing or damaged, and those that expire within the given time.
+/// Returns the CRLs that are due, missing or damaged, or lack a revocation, and those that expire within the given time.
 ///
 /// # Errors
 /// Returns the errors of [`status::crls_of_directory`].
 pub(in crate::app) fn due_crls(env: &Env, cluster: &Cluster, within: Option<Lifetime>) -> Result<Vec<DueCrl>, Error> {
     let due = |row: StatusRow| {
         let Credential::Crl(role) = row.credential else { return None };
-        let is_unusable = matches!(row.state, State::Missing | State::Unreadable);
+        let is_unusable = matches!(row.state, State::Missing | State::Unreadable | State::Outdated);
         let is_wanted = is_unusable || is_due(&row, env.now, within);
         let validity = cluster.validity.crl.unwrap_or_else(|| validity(&row));
         is_wanted.then_some(DueCrl { role, state: row.state, validity })

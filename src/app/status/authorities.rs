@@ -9,6 +9,7 @@ use super::row::{CertificateId, Credential, Problem, StatusRow, Subject};
 use super::source::{Sink, Source};
 use super::state::State;
 use crate::app::renewal::{self, CaRule};
+use crate::app::revoke::crl_comparison::RevokedSerials;
 use crate::app::revoke::crl_file::StoredCrls;
 use crate::app::rotate::{self, AccountBehind, RotationState};
 use crate::cluster::profile::CaRole;
@@ -163,7 +164,9 @@ fn ca_row(
 /// Reports the CRLs of accepted CAs, and missing CRLs. A CA without revocations needs no CRL.
 ///
 /// The CRL of a CA that no longer signs cannot be renewed here: it is reported while it is current, and is never due.
-/// Programs that check CRLs need one of each CA. So if the old CA of a rotation has a CRL, one of the new CA is due, too.
+/// Programs that check CRLs need one of each CA. So if another CA of the role has a CRL (the old one of a rotation, or a
+/// former intermediate), one of the CA that signs is due, too. A CRL that lacks a revocation of the ledger is outdated: it is
+/// from a backup, or an interruption came before it was signed.
 fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), StoreError> {
     let row = |state| StatusRow {
         file: Some(source.layout.revocation_list(trust.role())),
@@ -177,7 +180,11 @@ fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), 
             return Ok(());
         }
     };
-    let is_rotating = trust.outgoing().is_some() && stored.iter().next().is_some();
+    let has_another = stored.iter().next().is_some();
+    let revoked = match has_another {
+        true => RevokedSerials::read(source.ledger, source.rule.now)?,
+        false => RevokedSerials::default(),
+    };
     for ca in trust.accepted().map(CaCertificate::certificate) {
         let signs = trust.signs_crl_of(ca.fingerprint());
         match stored.of(ca.fingerprint()) {
@@ -188,9 +195,11 @@ fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), 
             }
             Some(_) if !signs => {}
             Some(crl) => {
-                sink(StatusRow { crl_issuer: Some(ca.fingerprint()), ..crl_row(source, crl, row) });
+                let lists = |serial| crl.serials.contains(serial);
+                let is_complete = !ca.can_sign_crls() || revoked.of(ca.fingerprint()).all(lists);
+                sink(StatusRow { crl_issuer: Some(ca.fingerprint()), ..crl_row(source, crl, is_complete, row) });
             }
-            None if signs && ca.can_sign_crls() && (is_rotating || has_revoked(source, ca)?) => {
+            None if signs && ca.can_sign_crls() && (has_another || has_revoked(source, ca)?) => {
                 sink(row(State::Missing).remedy(FileRemedy::RenewCrl))
             }
             None => {}
@@ -199,7 +208,7 @@ fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), 
     Ok(())
 }
 
-fn crl_row(source: &Source<'_>, crl: &Crl, row: impl FnOnce(State) -> StatusRow) -> StatusRow {
+fn crl_row(source: &Source<'_>, crl: &Crl, is_complete: bool, row: impl FnOnce(State) -> StatusRow) -> StatusRow {
     let not_before = crl.this_update;
     let Some(not_after) = crl.next_update else {
         let row = row(State::Unreadable).remedy(FileRemedy::RenewCrl);
@@ -207,6 +216,7 @@ fn crl_row(source: &Source<'_>, crl: &Crl, row: impl FnOnce(State) -> StatusRow)
     };
     let renew_from = Some(not_after - (not_after - not_before) / 3);
     let state = source.rule.state(&Validity { not_before, not_after, renew_from });
+    let state = if is_complete { state } else { state.max(State::Outdated) };
     let row = StatusRow { not_before: Some(not_before), not_after: Some(not_after), renew_from, ..row(state) };
     if state == State::Valid { row } else { row.remedy(FileRemedy::RenewCrl) }
 }

@@ -7,8 +7,8 @@ pub enum State {
     Valid,
     /// It is in the part of its lifetime in which it is renewed.
     Due,
-    /// It is a bundle that is older than its host's certificates, or a certificate that differs from the cluster file and
-    /// whose key only its host has.
+    /// It is a bundle that is older than its host's certificates, a CRL that lacks a revocation, or a certificate that differs
+    /// from the cluster file and whose key only its host has.
     Outdated,
     /// It expires within the warning period.
     Expiring,
