@@ -1,6 +1,6 @@
 //! `status --pki`: PKIs with the layouts of other tools, which openssl creates, and hostile folders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -139,6 +139,39 @@ fn folder_of_kubeadm() {
     let (status, _, rows) = answer(&lab, &["kubelet"]);
     let found = rows.values().cloned().collect::<Vec<_>>();
     assert_eq!((status, found), (0, vec![["certificate", "valid", "-"].map(str::to_owned)]));
+    // An expired certificate requests no other one.
+    lab.now += Duration::days(300);
+    let (_, _, rows) = answer(&lab, &["kubernetes/kubelet.conf"]);
+    assert_eq!(rows["kubernetes/kubelet.conf"], ["certificate", "expired", "replace-kubelet-client"]);
+}
+
+/// The serving certificate of kubeadm's kubelets, with the CA that signed it and whose key does not exist any more.
+#[test]
+fn serving_certificate_that_a_kubelet_made() {
+    needs!("openssl");
+    let mut lab = lab();
+    root(&lab, "made/ca.crt", 365, "worker-1-ca@1764000000");
+    leaf(&lab, "made/ca.crt", "made/kubelet.crt", 365, "worker-1@1764000000");
+    for folder in ["pki", "other"] {
+        fs::create_dir_all(lab.path(folder)).expect("made");
+    }
+    lab.write("pki/kubelet.crt", &(lab.read("made/kubelet.crt") + &lab.read("made/ca.crt")));
+    lab.write("other/serving.crt", &(lab.read("made/kubelet.crt") + &lab.read("made/ca.crt")));
+    let states = |lab: &Lab, path: &str| -> BTreeSet<[String; 3]> {
+        let ran = lab.run(&["status", "--output", "json", "--pki", path]);
+        let answer: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let rows = answer["rows"].as_array().expect("rows").iter();
+        rows.map(|row| ["kind", "state", "remedy"].map(|key| row[key].as_str().unwrap_or("-").to_owned())).collect()
+    };
+    let both = |state: &str, remedy: &str| {
+        BTreeSet::from(["root", "certificate"].map(|kind| [kind, state, remedy].map(str::to_owned)))
+    };
+    assert_eq!(states(&lab, "pki"), both("valid", "-"));
+    assert!(states(&lab, "other").contains(&["root", "due", "plan-new-ca"].map(str::to_owned)), "another CA");
+    for (days, state) in [(250, "due"), (100, "expiring"), (100, "expired")] {
+        lab.now += Duration::days(days);
+        assert_eq!(states(&lab, "pki"), both(state, "replace-kubelet-serving"));
+    }
 }
 
 #[test]

@@ -18,6 +18,10 @@ pub enum Remedy {
     LetTalosRenew,
     /// The kubelet renews it while it runs.
     LetKubeletRenew,
+    /// The kubelet cannot renew it any more: it needs another one.
+    ReplaceKubeletClient,
+    /// The kubelet made it and never renews it: let it make another one.
+    ReplaceKubeletServing,
     /// Renew it with the tool that issued it.
     RenewByItsTool,
     /// Plan for a new CA.
@@ -38,6 +42,8 @@ impl Remedy {
             Self::RenewByK3s => "renew-by-k3s",
             Self::LetTalosRenew => "let-talos-renew",
             Self::LetKubeletRenew => "let-kubelet-renew",
+            Self::ReplaceKubeletClient => "replace-kubelet-client",
+            Self::ReplaceKubeletServing => "replace-kubelet-serving",
             Self::RenewByItsTool => "renew-by-its-tool",
             Self::PlanNewCa => "plan-new-ca",
             Self::ReplaceExpiredCa => "replace-expired-ca",

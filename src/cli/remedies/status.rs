@@ -20,6 +20,14 @@ pub(super) fn words(remedy: &Remedy) -> String {
         Remedy::LetKubeletRenew => {
             "the kubelet renews it while it runs (rotateCertificates): check the kubelet, and its requests with kubectl get csr"
         }
+        Remedy::ReplaceKubeletClient => {
+            "the kubelet cannot renew it any more: give its node a new kubelet.conf (kubeadm kubeconfig user --org system:nodes \
+             --client-name system:node:NODE, on a control-plane node), delete its kubelet-client-*.pem, and restart it"
+        }
+        Remedy::ReplaceKubeletServing => {
+            "the kubelet made it itself and never renews it: delete kubelet.crt and kubelet.key, and restart the kubelet, which \
+             makes new ones"
+        }
         Remedy::RenewByItsTool => "renew it with the tool that issued it",
         Remedy::PlanNewCa => "replace the CA in time: what it signs expires with it, at the latest",
         Remedy::ReplaceExpiredCa => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::certificates::{Found, FoundCertificate, FoundCrl};
-use super::tool::Tool;
+use super::tool::{Tool, is_made_by_kubelet};
 use crate::app::Error;
 use crate::app::inspect::read_all;
 use crate::app::inspect::{InputFile, labels};
@@ -99,7 +99,9 @@ fn certificate_row(
         (false, false) => FileKind::Certificate,
     };
     let of_ca = CaRule { certificates: longest.unwrap_or(CaRule::USUAL.certificates), ..CaRule::USUAL };
-    let renew_from = Some(match is_ca {
+    let path_text = path.display().to_string();
+    let is_of_kubelet = is_made_by_kubelet(&path_text, certificate);
+    let renew_from = Some(match is_ca && !is_of_kubelet {
         true => of_ca.replaced_from(not_before, not_after),
         false => not_after - (not_after - not_before) / 3,
     });
@@ -111,9 +113,10 @@ fn certificate_row(
     let remedy = match state {
         State::Valid => None,
         State::NotYetValid => Some(Remedy::from(CertificateRemedy::CompareClocks)),
+        _ if is_of_kubelet => Some(Remedy::ReplaceKubeletServing),
         State::Expired if is_ca => Some(Remedy::ReplaceExpiredCa),
         _ if is_ca => Some(Remedy::PlanNewCa),
-        _ => Some(tool.renewal_of(&path.display().to_string())),
+        _ => Some(tool.renewal_of(&path_text, state)),
     };
     StatusRow {
         not_before: Some(not_before),

@@ -2,6 +2,8 @@
 
 use crate::app::inspect::read_all::ReadFile;
 use crate::app::status::remedy::Remedy;
+use crate::app::status::state::State;
+use crate::pki::certificate::Certificate;
 
 /// A tool that makes the PKI of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +50,14 @@ impl Tool {
         MARKS.iter().find(|(mark, _)| has(mark)).map_or(Self::Other, |(_, tool)| *tool)
     }
 
-    /// Returns the remedy that renews the certificate of a file.
-    pub(super) fn renewal_of(self, path: &str) -> Remedy {
-        // Kubelets of any tool renew their client certificates.
+    /// Returns the remedy that renews the certificate of a file, which is in a state that is not valid.
+    pub(super) fn renewal_of(self, path: &str, state: State) -> Remedy {
+        // Kubelets of any tool renew their client certificates, with which they request the next ones.
         if path.ends_with("kubelet.conf") || path.contains("kubelet-client-current") {
-            return Remedy::LetKubeletRenew;
+            return match state {
+                State::Expired | State::Revoked => Remedy::ReplaceKubeletClient,
+                _ => Remedy::LetKubeletRenew,
+            };
         }
         match self {
             Self::Kubeadm => match KUBEADM.iter().find(|(file, _)| is_at(path, file)) {
@@ -64,6 +69,16 @@ impl Tool {
             Self::Other => Remedy::RenewByItsTool,
         }
     }
+}
+
+/// Returns true for the serving certificate that a kubelet made itself, and for the CA in the same file, whose key it did not
+/// keep: `HOST@TIME` and `HOST-ca@TIME`, both valid for a year (client-go's `GenerateSelfSignedCertKey`).
+pub(super) fn is_made_by_kubelet(path: &str, certificate: &Certificate) -> bool {
+    let ca_of_a_host = |name: &String| {
+        name.rsplit_once("-ca@")
+            .is_some_and(|(_, time)| !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    is_at(path, "kubelet.crt") && certificate.issuer.common_names.iter().any(ca_of_a_host)
 }
 
 /// Returns true if a path ends with `end` at a component boundary.
