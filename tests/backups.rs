@@ -25,6 +25,21 @@ fn restore(lab: &Lab) {
     copy(&lab.path("backup"), &lab.path("pki"));
 }
 
+/// What `restore` finds is told with the names that the files have afterwards.
+#[test]
+fn warnings_of_a_restore_name_the_restored_files() {
+    let mut lab = Lab::with_roots();
+    lab.good(&["crl", "renew"]);
+    lab.write("passphrase", "three in the morning\n");
+    lab.good(&["backup", "prod.age", "--passphrase-file", "passphrase"]);
+    lab.now += time::Duration::days(100);
+    let ran = lab.good(&["--dir", "again", "restore", "prod.age", "--passphrase-file", "passphrase"]);
+    for list in ["pki/crl.pem", "pki/etcd/crl.pem", "pki/front-proxy/crl.pem"] {
+        assert!(ran.err.contains(&format!("DIR/again/{list}")) && lab.path(&format!("again/{list}")).exists(), "{ran}");
+    }
+    assert!(!ran.err.contains(".unfinished"), "{ran}");
+}
+
 fn digest(lab: &Lab, certificate: &str) -> String {
     let path = lab.path(certificate).display().to_string();
     let text = good_tool("openssl", &["x509", "-in", &path, "-noout", "-fingerprint", "-sha256"]);

@@ -110,7 +110,16 @@ pub fn restore(opened: OpenedBackup, identity: &Identity, env: &Env) -> Result<R
     folder.publish()?;
     let certificates = checked.ledger.certificates;
     let directory = env.layout.dir().to_owned();
-    Ok(RestoreReport { directory, manifest, certificates, head, warnings: checked.warnings() })
+    // The files were checked before the folder was in its place.
+    let moved =
+        |text: String| text.replace(&staged.layout.dir().display().to_string(), &directory.display().to_string());
+    let renamed = |finding: LedgerFinding| LedgerFinding {
+        place: moved(finding.place),
+        observed: moved(finding.observed),
+        ..finding
+    };
+    let warnings = checked.warnings().into_iter().map(renamed).collect();
+    Ok(RestoreReport { directory, manifest, certificates, head, warnings })
 }
 
 /// Returns the error for a directory that cannot be used, with paths relative to the directory.
