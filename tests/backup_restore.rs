@@ -440,6 +440,7 @@ fn nothing_is_replaced_and_only_an_empty_folder_is_filled() {
         assert_eq!(lab.run(&[&["backup", inside], &to[..]].concat()).status, 3, "{inside}");
     }
     assert_eq!(lab.run(&[&["backup", "nowhere/prod.age"], &to[..]].concat()).status, 4);
+    assert_eq!(lab.run(&[&["backup", "-"], &to[..]].concat()).status, 2);
     assert_eq!(lab.run(&["restore", "prod.age", "--identity", "admin.key"]).status, 3, "the current folder");
     lab.write("file", "");
     assert_eq!(lab.run(&["--dir", "file", "restore", "prod.age", "--identity", "admin.key"]).status, 3);

@@ -16,7 +16,7 @@ use crate::cli::output::backups;
 #[derive(Debug, Args)]
 pub struct BackupArgs {
     /// The file to write, outside of the folders that are backed up
-    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath, value_parser = file)]
     file: PathBuf,
     #[command(flatten)]
     encryption: BackupEncryptionArgs,
@@ -27,6 +27,14 @@ pub struct BackupArgs {
     /// Format of the output; the schema of the JSON is schemas/backup.schema.json
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     output: OutputFormat,
+}
+
+/// Refuses `-`: the file appears complete or not at all, which standard output cannot.
+fn file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" => Err("a backup cannot be written to standard output: name a file".to_owned()),
+        text => Ok(text.into()),
+    }
 }
 
 /// Runs `backup`.
