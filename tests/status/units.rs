@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use clusterctl::app::status::State;
 use clusterctl::commands::tree::Cli;
 use time::Duration;
 
@@ -53,6 +54,17 @@ fn alerts_use_only_existing_metrics() {
         let name = expr[at..].split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().expect("a name");
         assert!(metrics.contains(&format!("# TYPE {name} ")), "{expr}");
     }
+    for state in State::ALL.into_iter().filter(|state| *state != State::Valid) {
+        let tells =
+            |rule: &serde_json::Value| rule["expr"].as_str().is_some_and(|expr| has_state(expr, state.as_str()));
+        assert!(rules.iter().any(tells), "no alert tells of {state:?}");
+    }
+}
+
+/// Returns true if an expression selects the rows of a state.
+fn has_state(expr: &str, state: &str) -> bool {
+    let quoted = expr.split_once("state=").and_then(|(_, rest)| rest.split('"').nth(1));
+    quoted.is_some_and(|states| states.split('|').any(|one| one == state))
 }
 
 #[test]
