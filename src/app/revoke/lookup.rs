@@ -131,8 +131,13 @@ impl Lookup<'_> {
         .into())
     }
 
-    /// Returns the most similar name in the ledger, if there is one.
+    /// Returns the most similar name in the ledger, or the short serial number that was meant, if there is one.
     fn similar(&self, name: &str) -> Result<Option<String>, StoreError> {
+        if let Some(serial) = Serial::parse(name)
+            && !self.ledger.by_serial(&serial)?.is_empty()
+        {
+            return Ok(Some(format!("0x{serial}")));
+        }
         let holders = self.ledger.holders()?;
         let known = || holders.iter().map(String::as_str);
         let is_longer = |holder: &&str| holder.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
