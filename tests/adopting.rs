@@ -168,11 +168,37 @@ fn adopted_certificates_are_shown_logged_reported_and_revoked() {
         let shown = lab.good(&[command, "0x4a"]).out;
         assert_eq!(shown.replacen("0x4a", "4a", 1), lab.good(&[command, "4a"]).out, "{command}");
     }
+    let short = lab.run(&["revoke", "4a", "--yes"]);
+    assert!(short.status == 2 && short.err.contains("0x4a"), "how it is written is told: {short}");
     lab.good(&["revoke", "0x4a", "--yes"]);
     assert!(lab.read("policy/masters/authorization.yaml").contains("X509SHA256="));
     lab.good(&["ledger", "check"]);
     let log: Value = serde_json::from_str(&lab.good(&["log", "4a", "-o", "json"]).out).expect("JSON");
     assert_eq!(all(&log, "entries", "kind"), ["adopt", "revoke"]);
+}
+
+/// kubeadm's control-plane nodes have kubelets, too.
+#[test]
+fn a_node_account_of_a_master_is_reported_once_with_a_remedy_that_helps() {
+    needs!("openssl");
+    let lab = imported();
+    lab.good(&["issue-master", "--all"]);
+    leaf(&lab, "kubelet", "/O=system:nodes/CN=system:node:master-1", CLIENT, "ca", "4A");
+    adopt(&lab, &["kubelet.crt"]);
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "--all"]);
+    let remedies = |lab: &Lab| {
+        let report = lab.run(&["verify", "--offline", "--output", "json"]).out;
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        let results = report["results"].as_array().expect("results").clone();
+        let remedies = results.iter().filter_map(|result| result["remedy"].as_str().map(str::to_owned));
+        // openssl gave the root the serial number 0.
+        remedies.filter(|remedy| remedy != "improve-next-root").collect::<Vec<_>>()
+    };
+    assert_eq!(remedies(&lab), ["remove-role"]);
+    lab.good(&["revoke", "0x4a", "--yes"]);
+    lab.good(&["bundle", "--all"]);
+    assert_eq!(remedies(&lab), Vec::<String>::new());
 }
 
 #[test]

@@ -151,12 +151,15 @@ pub struct SupersededKept {
     pub error: TooMany,
 }
 
-/// Returns a finding of `store.credential` for them, if there are any.
+/// Returns a finding of `store.credential` for those of the cluster's nodes, if there are any.
+///
+/// Issuing to all nodes replaces them. A host that is not a node has a finding of its own.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be used.
 pub(crate) fn finding(cluster: &Cluster, ledger: &Ledger, env: &Env) -> Result<Option<Finding>, StoreError> {
-    let found = Superseded::find(cluster, ledger, env)?;
+    let nodes = || cluster.nodes.iter().map(|node| node.name.to_string()).collect();
+    let found = Superseded::of_hosts(nodes, cluster, ledger, env)?;
     if found.is_empty() {
         return Ok(None);
     }
