@@ -69,7 +69,11 @@ pub(crate) fn show_rebuild(report: &RebuildReport, output: OutputFormat, screen:
     }
     let RebuildReport { ledger, kept, certificates: count, keys_elsewhere, revoked, revoked_unknown, unknown } = report;
     screen.answer(format_args!("{}: {}", sanitized(&ledger.display().to_string()), certificates(*count)));
-    screen.answer(format_args!("revoked: {revoked}, and at least {revoked_unknown} that are in no file here"));
+    let unknown_too = match revoked_unknown {
+        0 => String::new(),
+        count => format!(", and at least {count} that are in no file here"),
+    };
+    screen.answer(format_args!("revoked: {revoked}{unknown_too}"));
     if let Some(kept) = kept {
         screen.answer(format_args!("the old file is kept: {}", sanitized(&kept.display().to_string())));
     }
