@@ -221,7 +221,7 @@ pub const FILE: [Key; 18] = [
         value: LIFETIME,
         absent: Absent::Rule("a third of the certificate's validity"),
         example: "90d",
-        description: "How long before its expiry a certificate is replaced by issue-master and issue-node.",
+        description: "How long before its expiry a certificate is due, and is renewed by renew, apply, issue-master and issue-node.",
     },
     Key {
         name: "signers",
