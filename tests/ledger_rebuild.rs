@@ -198,6 +198,19 @@ fn keys_that_a_node_generated_do_not_count_as_deleted() {
     lab.good(&["sign", "on.request"]);
 }
 
+/// `status` and rotations count what has the profile of administrators.
+#[test]
+fn every_kind_of_kubeconfig_keeps_its_profile() {
+    let lab = Lab::issued();
+    lab.good(&["issue-admin", "alice"]);
+    for (name, flag) in [("anna", "--approver"), ("sam", "--signer"), ("rita", "--announcer")] {
+        lab.good(&["issue-admin", name, flag]);
+    }
+    spoil(&lab, "lost");
+    rebuilt(&lab);
+    assert_eq!(number(&lab, "SELECT count(*) FROM certificates WHERE profile = 'admin'"), 4);
+}
+
 /// The new ledger is not used while a file proves that revocations are missing in it.
 #[test]
 fn revocations_that_no_file_lists_are_reported() {

@@ -8,7 +8,9 @@ use super::error::{NoCertificate, RevokeError};
 use crate::app::error::Error;
 use crate::app::input;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{ADMINS, APPROVERS, CaRole, ENROLMENT_SERVER, Profile, SIGNERS, SYSTEM_MASTERS};
+use crate::cluster::profile::{
+    ADMINS, ANNOUNCERS, APPROVERS, CaRole, ENROLMENT_SERVER, Profile, SIGNERS, SYSTEM_MASTERS,
+};
 use crate::cluster::spec::Role;
 use crate::config::kubeconfig::{self, Credential};
 use crate::pki::ca_set::CaSet;
@@ -160,7 +162,7 @@ fn profile(certificate: &Certificate, signed_by: CaRole) -> &'static str {
         (CaRole::Cluster, ENROLMENT_SERVER) if serves_only => Profile::EnrolmentServer,
         (CaRole::Cluster, _) if serves_only => Profile::KubeletServer,
         (CaRole::Cluster, _) if has(SYSTEM_MASTERS) => Profile::BreakGlass,
-        (CaRole::Cluster, _) if [ADMINS, APPROVERS, SIGNERS].into_iter().any(has) => Profile::Admin,
+        (CaRole::Cluster, _) if [ADMINS, ANNOUNCERS, APPROVERS, SIGNERS].into_iter().any(has) => Profile::Admin,
         (CaRole::Cluster, _) if host_of(&user).is_some() => Profile::KubeletClient,
         (CaRole::Cluster, "kube-apiserver-kubelet-client") => Profile::ApiserverKubeletClient,
         (CaRole::Cluster, "system:kube-controller-manager") => Profile::ControllerManager,
