@@ -239,6 +239,10 @@ pub enum Remedy {
     AddContext,
     /// Add a certificate authority to the kubeconfig.
     AddAuthority,
+    /// Name a file that is a kubeconfig.
+    NameKubeconfig,
+    /// Name a certificate and its own key.
+    NamePair,
     /// Name the CAs to trust.
     NameRoots,
     /// Begin a rotation, or do not request its phase.
@@ -257,6 +261,8 @@ pub enum Remedy {
     NameNodeOnce,
     /// Write a node as name and address.
     WriteNodeAddress,
+    /// Make the folder.
+    MakeFolder(PathBuf),
     /// Record again.
     RecordAgain,
     /// The remedy for a recording that cannot be used, which depends on the error.
@@ -267,7 +273,8 @@ impl VerifyError {
     pub(in crate::app) fn remedy(&self) -> Option<app::Remedy> {
         let remedy = match self {
             Self::Target(error) => return error.remedy(),
-            Self::Pin(_) | Self::Network(_) | Self::NoFolder(_) => return None,
+            Self::Pin(_) | Self::Network(_) => return None,
+            Self::NoFolder(folder) => Remedy::MakeFolder(folder.clone()),
             Self::RecordingTooLarge { .. } => Remedy::RecordAgain,
             Self::Unwritten { source, .. } | Self::Recording { source, .. } => Remedy::OfRecording(source.clone()),
         };
@@ -304,11 +311,11 @@ impl TargetError {
                 Self::UnknownNode { similar: None, .. } => Remedy::AddNode,
                 Self::TwoPorts { .. } => Remedy::NameNodeOnce,
                 Self::Node { .. } => Remedy::WriteNodeAddress,
-                Self::Bundle { .. }
-                | Self::Kubeconfig { .. }
-                | Self::Identity { .. }
-                | Self::Endpoint { .. }
-                | Self::ServerName { .. } => return None,
+                Self::Kubeconfig { reason: UnusableKubeconfig::Kubeconfig(_), .. } => Remedy::NameKubeconfig,
+                Self::Kubeconfig { reason: UnusableKubeconfig::Identity(_), .. } | Self::Identity { .. } => {
+                    Remedy::NamePair
+                }
+                Self::Bundle { .. } | Self::Endpoint { .. } | Self::ServerName { .. } => return None,
             };
         Some(app::Remedy::Verify(remedy))
     }

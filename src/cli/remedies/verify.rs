@@ -20,6 +20,10 @@ pub(super) fn words(remedy: &Remedy) -> String {
             "add a context to it (kubectl would find no server in it either), or use --ca, --endpoint and --node-cert"
         }
         Remedy::AddAuthority => "add a certificate-authority to it; verify trusts nothing else",
+        Remedy::NameKubeconfig => "name a kubeconfig; clusterctl show FILE prints what a file has",
+        Remedy::NamePair => {
+            "name a client's certificate and its own key, as PEM; clusterctl show FILE prints what a file has"
+        }
         Remedy::StartRotation => {
             "without --phase it verifies the cluster as it is; a rotation begins with: clusterctl rotate-ca start"
         }
@@ -31,6 +35,7 @@ pub(super) fn words(remedy: &Remedy) -> String {
         Remedy::AddNode => "add it to the cluster file's nodes first",
         Remedy::NameNodeOnce => "a kubelet has one port: name the node once with --node",
         Remedy::WriteNodeAddress => "without a cluster directory write --node NAME=HOST or --node NAME=HOST:PORT",
+        Remedy::MakeFolder(folder) => return format!("make it first: mkdir -p {}", folder.display()),
         Remedy::RecordAgain => "no run of verify writes so much; record again",
         Remedy::OfRecording(error) => of_recording(error),
     }
