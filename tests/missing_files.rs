@@ -5,13 +5,15 @@ use std::fs;
 use crate::support::Lab;
 
 /// Every argument that names a file or a folder to read, with a name that does not exist.
-const COMMANDS: [&[&str]; 41] = [
+const COMMANDS: [&[&str]; 44] = [
     &["show", "pki/none.crt"],
     &["lint", "pki/none.crt"],
     &["lint", "none/none.crt"],
     &["explain", "none"],
     &["validate", "--dir", "none"],
     &["status", "--pki", "none"],
+    &["status", "--state", "none"],
+    &["log", "--state", "none"],
     &["sign", "none.request"],
     &["sign", "on.request", "--known-hosts", "none"],
     &["request", "on", "--root", "none"],
@@ -28,6 +30,7 @@ const COMMANDS: [&[&str]; 41] = [
     &["verify", "--from", "none"],
     &["verify", "--kubeconfig", "none"],
     &["verify", "--crl", "none"],
+    &["verify", "--record", "none/run.json"],
     &["bundle", "on", "--templates", "none"],
     &["bundle", "on", "--sign-with", "none"],
     &["bundle", "on", "--encrypt-to", "none"],

@@ -58,6 +58,17 @@ pub fn read(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, Inpu
     files::read(path, limit).map_err(|error| of(error, path, what))
 }
 
+/// Checks that a folder that was named exists.
+///
+/// # Errors
+/// Returns [`InputError::Missing`].
+pub fn check_folder(path: &Path, what: &'static str) -> Result<(), InputError> {
+    match files::is_folder(path) {
+        true => Ok(()),
+        false => Err(InputError::Missing { what, path: path.to_owned() }),
+    }
+}
+
 /// Opens a file that was named directly.
 ///
 /// # Errors

@@ -98,6 +98,17 @@ pub fn read_given(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>
     Ok(input::read_named(path, limit, what)?)
 }
 
+/// Returns the folder of an enrolment queue: the one that was given, which must exist, or else the cluster directory.
+///
+/// # Errors
+/// Returns the errors of [`input::check_folder`].
+pub fn queue_folder(given: Option<&Path>, context: &Context<'_>) -> Result<PathBuf> {
+    let Some(given) = given else { return Ok(context.env.layout.dir().to_owned()) };
+    let path = context.path(given);
+    input::check_folder(&path, "folder of an enrolment queue")?;
+    Ok(path)
+}
+
 /// Like [`input::read_or_wait`].
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::app::history::{HistoryOptions, history};
 use crate::cli::args::output::OutputFormat;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, queue_folder};
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::history as history_output;
@@ -70,8 +70,7 @@ impl Since {
 pub fn run(args: &LogArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     let since = args.since.map(|since| since.time(context.env.now));
-    let folder = args.state.as_ref().map(|folder| context.path(folder));
-    let queue = Some(folder.unwrap_or_else(|| context.env.layout.dir().to_owned()));
+    let queue = Some(queue_folder(args.state.as_deref(), context)?);
     let options = HistoryOptions { about: args.about.clone(), since, last: args.last, queue };
     let report = history(options, &context.env)?;
     if let Some(error) = &report.unread_queue {

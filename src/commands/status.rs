@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::completions;
 use crate::app::inspect::InputFile;
 use crate::app::status::{self, SortBy, StatusError, StatusOptions, StatusReport};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, queue_folder};
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::status::{Head, StatusFormat, Writer};
@@ -75,11 +75,8 @@ impl SortColumn {
 /// used.
 pub fn run(args: &StatusArgs, context: &mut Context<'_>) -> Result<Exit> {
     let hosts = HostPattern::parse_all(&args.hosts).map_err(StatusError::from)?;
-    let folder = match &args.state {
-        Some(folder) => context.path(folder),
-        None => context.env.layout.dir().to_owned(),
-    };
-    let options = StatusOptions { hosts, expires_within: args.expires_within, queue: Some(folder) };
+    let queue = Some(queue_folder(args.state.as_deref(), context)?);
+    let options = StatusOptions { hosts, expires_within: args.expires_within, queue };
     let report = match args.pki.is_empty() {
         true => of_directory(args, &options, context)?,
         false => of_files(args, &options, context)?,
