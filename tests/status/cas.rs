@@ -95,8 +95,8 @@ fn the_remedy_of_an_expiring_verifier_renews_it() {
         assert_eq!(lab.good(command).out, "", "{command:?}");
     }
     let shown = lab.run(&["status"]).to_string();
-    let command = shown.lines().filter_map(|line| line.split_once("clusterctl issue-master --all --renew-within "));
-    let (_, time) = command.last().unwrap_or_else(|| panic!("{shown}"));
+    let mut command = shown.lines().filter_map(|line| line.split_once("clusterctl issue-master --all --renew-within "));
+    let (_, time) = command.next_back().unwrap_or_else(|| panic!("{shown}"));
     lab.good(&["issue-master", "--all", "--renew-within", time.trim()]);
     assert_eq!(verifier(&lab), None);
     assert!(!offline(&lab, &[]).has_remedy("renew-verifier"));
