@@ -4,6 +4,7 @@ use clusterctl::app::admin::kubeconfig;
 use clusterctl::app::rotate::{self, RetiredRoot, RotateError};
 use clusterctl::app::{Error, Silent};
 use clusterctl::cluster::profile::CaRole;
+use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::rotation::Phase;
 use clusterctl::pki::trust_bundle::TrustBundle;
 use clusterctl::store::ca;
@@ -263,4 +264,88 @@ fn a_host_that_left_the_file_and_was_not_removed_keeps_its_root() {
     go_to(&mut lab, Phase::DropOld);
     let ran = next(&mut lab);
     assert_eq!((ran.status, trust(&lab).rotation().is_none()), (0, true), "{ran}");
+}
+
+/// Returns the roots that a kubeconfig of the directory trusts.
+fn roots_of(lab: &Lab, name: &str) -> Vec<Certificate> {
+    kubeconfig::read(&lab.path(&format!("pki/admins/{name}.conf"))).expect("a kubeconfig").1
+}
+
+#[test]
+fn no_kubeconfig_trusts_the_old_root_after_a_rotation() {
+    let mut lab = in_rotation();
+    for name in ["alice", "bob", "carol"] {
+        lab.good(&["issue-admin", name]);
+    }
+    start(&mut lab);
+    go_to(&mut lab, Phase::Canary);
+    // The new root signs these, and both are trusted.
+    for name in ["bob", "carol"] {
+        lab.good(&["issue-admin", name, "--reissue"]);
+        assert_eq!(roots_of(&lab, name).len(), 2);
+    }
+    std::fs::rename(lab.path("pki/admins/carol.conf"), lab.path("carol.conf")).expect("given away");
+    while trust(&lab).rotation().map(|rotation| rotation.phase) != Some(Phase::Clients) {
+        // An event and a certificate of the same second cannot be put in order.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let ran = next(&mut lab);
+        assert_eq!(ran.status, 0, "{ran}");
+    }
+    let plan = answer(&lab, &["plan"]);
+    forms::conforms("apply", &plan.to_string());
+    assert_eq!(named(&plan, "kubeconfigs"), [pair("alice", "certificate"), pair("bob", "retired-root")]);
+    assert_eq!(named(&plan, "accountsToReissue"), [pair("carol", "retired-root")]);
+    lab.good(&["apply"]);
+    lab.good(&["issue-admin", "carol"]);
+    let new = trust(&lab).active().root().clone();
+    for name in ["alice", "bob", "carol"] {
+        assert_eq!(roots_of(&lab, name), [new.clone()], "{name}");
+    }
+    for _ in [Phase::DropOld, Phase::Prepare] {
+        let plan = answer(&lab, &["plan"]);
+        assert_eq!((named(&plan, "kubeconfigs"), named(&plan, "accountsToReissue")), (Vec::new(), Vec::new()));
+        assert_eq!(next(&mut lab).status, 0);
+        lab.good(&["apply"]);
+    }
+    assert!(trust(&lab).rotation().is_none());
+}
+
+#[test]
+fn no_kubeconfig_trusts_the_root_of_a_thief_after_an_emergency() {
+    let mut lab = in_rotation();
+    start(&mut lab);
+    go_to(&mut lab, Phase::Servers);
+    lab.good(&["issue-admin", "alice"]);
+    assert_eq!(roots_of(&lab, "alice").len(), 2);
+    let begun = answer(&lab, &["rotate-ca", "next", "--emergency", "--yes"]);
+    assert_eq!(begun["accounts"], json!(["alice"]));
+    let applied = answer(&lab, &["apply"]);
+    assert_eq!(named(&applied, "kubeconfigs"), [pair("alice", "retired-root")]);
+    assert_eq!(roots_of(&lab, "alice"), [trust(&lab).active().root().clone()]);
+}
+
+#[test]
+fn no_kubeconfig_trusts_the_new_root_after_an_abort() {
+    let mut lab = in_rotation();
+    lab.good(&["issue-admin", "alice"]);
+    lab.good(&["issue-admin", "bob"]);
+    start(&mut lab);
+    go_to(&mut lab, Phase::TrustBoth);
+    std::fs::rename(lab.path("pki/admins/bob.conf"), lab.path("bob.conf")).expect("given away");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    lab.now = OffsetDateTime::now_utc();
+    lab.good(&["rotate-ca", "abort"]);
+    let status = answer(&lab, &["status"]);
+    let is_due = |name: &str| {
+        let rows = status["rows"].as_array().expect("rows");
+        rows.iter().any(|row| row["person"] == name && row["state"] == "due")
+    };
+    assert!(is_due("alice") && is_due("bob"), "{status:#}");
+    let applied = answer(&lab, &["apply"]);
+    assert_eq!(named(&applied, "kubeconfigs"), [pair("alice", "retired-root")]);
+    assert_eq!(named(&applied, "accountsToReissue"), [pair("bob", "retired-root")]);
+    assert_eq!(roots_of(&lab, "alice"), [trust(&lab).active().root().clone()]);
+    lab.good(&["issue-admin", "bob"]);
+    let again = answer(&lab, &["plan"]);
+    assert_eq!((named(&again, "kubeconfigs"), named(&again, "accountsToReissue")), (Vec::new(), Vec::new()));
 }

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::spec::Cluster;
+use crate::pki::certificate::Certificate;
 use crate::pki::issuer::Credential;
 use crate::pki::trust_bundle::TrustBundle;
 
@@ -30,7 +31,8 @@ pub fn embedded_for(
     let user = credential.certificate.account().user;
     let (cluster_name, context) = (quoted(cluster.name.as_str()), quoted(&format!("{user}@{}", cluster.name)));
     let (server, user) = (quoted(&endpoint.to_string()), quoted(&user));
-    let ca = data(trust.to_pem().as_bytes());
+    let anchors: String = trust.anchors_of_accounts().into_iter().map(Certificate::to_pem).collect();
+    let ca = data(anchors.as_bytes());
     let certificate = data(credential.certificate_pem().as_bytes());
     let key = data(credential.key.to_pem().as_bytes());
     // The capacity is sufficient, because growing would leave copies of the key in memory.

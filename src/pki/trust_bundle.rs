@@ -251,7 +251,19 @@ impl TrustBundle {
         anchors
     }
 
-    /// Returns the trust anchors as PEM, which every `ca.crt` and kubeconfig contains.
+    /// Returns the trust anchors of accounts' kubeconfigs: those of trust files, but without the old root of a rotation as soon as all
+    /// servers present certificates of the new one.
+    ///
+    /// Nobody replaces the kubeconfig again when the rotation ends, so it would trust the old root for as long as it is used.
+    #[must_use]
+    pub fn anchors_of_accounts(&self) -> Vec<&Certificate> {
+        let over = self.rotation.as_ref().filter(|rotation| rotation.phase >= Phase::Clients);
+        let old = over.and_then(|rotation| self.find(rotation.old)).map(|(ca, _)| ca.root());
+        let old = old.filter(|old| *old != self.active.root());
+        self.anchors_of_files().into_iter().filter(|anchor| Some(*anchor) != old).collect()
+    }
+
+    /// Returns the trust anchors as PEM, which every `ca.crt` contains.
     #[must_use]
     pub fn to_pem(&self) -> String {
         self.anchors_of_files().into_iter().map(Certificate::to_pem).collect()

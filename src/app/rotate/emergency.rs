@@ -40,7 +40,7 @@ pub struct EmergencyReport {
     pub from: Phase,
     /// What changes on hosts, and what has to be restarted.
     pub plan: PhasePlan,
-    /// The accounts whose kubeconfigs are refused from now on.
+    /// The accounts whose kubeconfigs are refused from now on, or trust the root whose key was stolen.
     pub accounts: Vec<AccountBehind>,
 }
 

@@ -79,6 +79,7 @@ fn lack(account: &AccountBehind) -> &'static str {
     match account.lacks {
         Lacks::Root => "it does not have both roots",
         Lacks::Certificate => "its certificate is of the root that is being retired",
+        Lacks::Removal => "it trusts a root that servers no longer use",
     }
 }
 
