@@ -1,6 +1,6 @@
 //! Aborts of a rotation: what the new root signed is issued again by the old one, before the new one is given up.
 
-use clusterctl::app::rotate::{self, RotateError};
+use clusterctl::app::rotate::{self, NextOptions, RotateError};
 use clusterctl::app::{Error, Silent};
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::rotation::Phase;
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use crate::rotating::Fleet;
-use crate::support::Lab;
 use crate::support::packages::{cluster, env};
 use crate::support::phases::Rotated;
+use crate::support::Lab;
 
 const CLUSTER: Rotated = Rotated::Ca(CaRole::Cluster);
 const ETCD: Rotated = Rotated::Ca(CaRole::Etcd);
@@ -168,4 +168,47 @@ fn a_report_of_before_the_wait_is_asked_for_anew() {
     lab.now += Duration::minutes(6);
     let ran = lab.run(&next);
     assert!(ran.status == 3 && ran.err.contains(another), "{ran}");
+}
+
+#[test]
+fn nothing_is_retired_without_the_key_of_the_new_ca() {
+    let mut lab = in_phase(CLUSTER, "prepare");
+    let (key, away) = (CLUSTER.folder(&lab).join("ca.key"), lab.path("away.key"));
+    let refused = |lab: &mut Lab, args: &[&str]| {
+        let before = CLUSTER.phase(lab);
+        write_proof(lab, CLUSTER);
+        std::fs::rename(&key, &away).expect("kept elsewhere");
+        let ran = lab.run(args);
+        assert_eq!((ran.status, CLUSTER.phase(lab)), (3, before), "{args:?}: {ran}");
+        let report = (lab.path("proof.json"), lab.read("proof.json").into_bytes());
+        let options = NextOptions {
+            role: CaRole::Cluster,
+            report: Some(report),
+            no_wait: true,
+            keep_old_key: false,
+            confirmed: true,
+            resume: false,
+        };
+        let error = rotate::next(&options, None, &cluster(lab), &env(lab), &mut Silent);
+        assert!(matches!(error, Err(Error::Rotate(RotateError::NoNewKey { .. }))), "{args:?}: {error:?}");
+        std::fs::rename(&away, &key).expect("brought back");
+    };
+    let emergency = ["rotate-ca", "next", "--emergency", "--yes"];
+    refused(&mut lab, &CLUSTER.next());
+    refused(&mut lab, &emergency);
+    let valid = ["crl", "show"];
+    assert!(lab.run(&valid).out.is_empty(), "nothing was revoked");
+    while CLUSTER.phase(&lab) != Some("drop-old") {
+        write_proof(&mut lab, CLUSTER);
+        lab.good(&CLUSTER.next());
+        lab.now = OffsetDateTime::now_utc();
+        lab.good(&["apply"]);
+    }
+    let old = lab.read("pki/ca.key");
+    refused(&mut lab, &CLUSTER.next());
+    assert_eq!(lab.read("pki/ca.key"), old);
+    write_proof(&mut lab, CLUSTER);
+    lab.good(&CLUSTER.next());
+    assert_ne!(lab.read("pki/ca.key"), old);
+    lab.good(&["issue-node", "on", "--reissue"]);
 }

@@ -186,6 +186,7 @@ fn of_rotate(error: &RotateError) -> Exit {
         | RotateError::Wait { .. }
         | RotateError::NoBackup
         | RotateError::NoCanary(_)
+        | RotateError::NoNewKey { .. }
         | RotateError::Due(_)
         | RotateError::TooLate { .. }
         | RotateError::Aborting(_)

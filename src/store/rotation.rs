@@ -105,6 +105,12 @@ pub fn is_key_elsewhere(layout: &Layout, role: CaRole) -> bool {
     files::exists(&layout.rotation(role).join(KEY_ELSEWHERE))
 }
 
+/// Returns true if the key of the new CA is in the folder, or with a holder.
+#[must_use]
+pub fn has_new_key(layout: &Layout, role: CaRole) -> bool {
+    files::exists(&layout.rotation_key(role)) || is_key_elsewhere(layout, role)
+}
+
 /// Returns a canary; `None` if it cannot be read.
 #[must_use]
 pub fn canary(layout: &Layout, role: CaRole, of: CanaryOf) -> Option<Credential> {

@@ -233,7 +233,10 @@ fn check_gate(
 ) -> Result<(), Error> {
     let (role, phase) = (options.role, present.phase);
     if phase == Phase::Prepare {
-        check_prepared(present, ledger, (cluster, env), observer)?;
+        check_prepared((role, present), ledger, (cluster, env), observer)?;
+    }
+    if Target::after(phase, role) == Target::Retire {
+        check_new_key(role, phase, env)?;
     }
     let evidence = prove(evidence, (role, present), ledger, env)?;
     evidence.report_limits(observer);
@@ -274,13 +277,22 @@ pub(super) fn prove(
     }
 }
 
+/// Refuses to go on if the key of the new CA is missing: the backup would lack it, and the old key would stay in its place.
+pub(super) fn check_new_key(role: CaRole, phase: Phase, env: &Env) -> Result<(), RotateError> {
+    match rotation::has_new_key(&env.layout, role) {
+        true => Ok(()),
+        false => Err(RotateError::NoNewKey { role, path: env.layout.rotation_key(role), can_abort: phase.can_abort() }),
+    }
+}
+
 /// Checks what has to be in place before hosts get the new root: a backup of its key, and no certificate that is due soon.
 fn check_prepared(
-    present: &Rotation,
+    (role, present): (CaRole, &Rotation),
     ledger: &Ledger,
     (cluster, env): (&Cluster, &Env),
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
+    check_new_key(role, present.phase, env)?;
     if ledger.last_event(BACKUP_EVENT)?.is_none_or(|at| at < present.began) {
         return Err(RotateError::NoBackup.into());
     }

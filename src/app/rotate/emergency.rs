@@ -1,7 +1,7 @@
 //! Replaces a CA whose key was stolen: all phases in one, so that control-plane nodes can lock the attacker out at once.
 
 use super::accounts::{AccountBehind, accounts_behind};
-use super::advance::begin;
+use super::advance::{begin, check_new_key};
 use super::error::RotateError;
 use super::plan::{PhasePlan, emergency_plan};
 use super::state::{EMERGENCY, record};
@@ -80,6 +80,8 @@ pub fn emergency(
     let trust = cas.of(role);
     let present = trust.rotation().ok_or(RotateError::NotRotating(role))?;
     let from = present.phase;
+    // Without the key, all hosts would be cut off, and none could get new certificates.
+    check_new_key(role, from, env)?;
     if from != Phase::DropOld {
         record(&mut ledger, role, Phase::DropOld.as_str(), (present.old, present.new), &env.audit())?;
         ledger.log_event(EMERGENCY, role.name(), &format!("from {}", from.as_str()), &env.audit())?;

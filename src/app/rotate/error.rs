@@ -88,6 +88,16 @@ pub enum RotateError {
     /// There is no backup since the new CA was made.
     #[error("there is no backup since the new CA was made: its key is only here")]
     NoBackup,
+    /// The key of the new CA is missing: nobody could be issued a certificate after the old CA is retired.
+    #[error("the key of the new {} is not there: {}", role.as_str(), path.display())]
+    NoNewKey {
+        /// The role.
+        role: CaRole,
+        /// The file in which it has to be.
+        path: PathBuf,
+        /// Whether the rotation can be aborted.
+        can_abort: bool,
+    },
     /// Certificates are due.
     #[error("certificates of {0} are due within 30 days, and would be renewed in the middle of the rotation")]
     Due(String),

@@ -47,6 +47,11 @@ pub(super) fn words(error: &RotateError) -> String {
             "restore the folder pki/rotation from the backup of this rotation; before there is one, delete it, and start again"
                 .to_owned()
         }
+        RotateError::NoNewKey { role, can_abort, .. } => {
+            let abort = format!("; if there is none: clusterctl rotate-ca abort{}", flag(*role));
+            let abort = if *can_abort { abort.as_str() } else { "" };
+            format!("bring it back if you keep it elsewhere, or restore it from the backup of this rotation{abort}")
+        }
         RotateError::Due(_) => {
             "renew them first: clusterctl renew --all --within 30d, then clusterctl apply, and deliver the bundles"
                 .to_owned()
