@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use crate::rotating::Fleet;
 use crate::support::packages::{cluster, env};
 use crate::support::phases::Rotated;
-use crate::support::Lab;
+use crate::support::{self, Lab};
 
 const CLUSTER: Rotated = Rotated::Ca(CaRole::Cluster);
 const ETCD: Rotated = Rotated::Ca(CaRole::Etcd);
@@ -211,4 +211,33 @@ fn nothing_is_retired_without_the_key_of_the_new_ca() {
     lab.good(&CLUSTER.next());
     assert_ne!(lab.read("pki/ca.key"), old);
     lab.good(&["issue-node", "on", "--reissue"]);
+}
+
+#[test]
+fn a_ca_that_expires_soon_can_be_replaced() {
+    let mut lab = Lab::with(
+        &support::CLUSTER.replace("name: prod\n", "name: prod\nvalidity: {ca: 20d, master: 20d, node: 20d}\n"),
+    );
+    lab.now = OffsetDateTime::now_utc();
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.write("passphrase", "eleven plain words of a backup that nobody will ever guess\n");
+    lab.good(&["apply"]);
+    // From now on, CAs last long.
+    lab.write("cluster.yaml", support::CLUSTER);
+    lab.good(&CLUSTER.args("start", &[]));
+    lab.good(&["backup", "1.age", "--passphrase-file", "passphrase"]);
+    for phase in &CLUSTER.phases()[1..] {
+        write_proof(&mut lab, CLUSTER);
+        lab.good(&CLUSTER.next());
+        assert_eq!(CLUSTER.phase(&lab), Some(*phase));
+        lab.now = OffsetDateTime::now_utc();
+        lab.good(&["apply"]);
+    }
+    write_proof(&mut lab, CLUSTER);
+    lab.good(&CLUSTER.next());
+    let status = lab.run(&["status", "--output", "json"]).out;
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    let rows = status["rows"].as_array().expect("rows").iter();
+    let days: Vec<i64> = rows.filter(|row| row["host"] == "on").filter_map(|row| row["days"].as_i64()).collect();
+    assert!(days.len() == 2 && days.iter().all(|days| *days > 30), "{status:#}");
 }

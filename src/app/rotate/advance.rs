@@ -16,7 +16,7 @@ use crate::app::backup::BACKUP_EVENT;
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
-use crate::app::issue::{self, IssueOptions, IssueReason, Subjects};
+use crate::app::issue::{self, IssueOptions, IssueReason, PlannedCertificate, Subjects};
 use crate::app::observer::Observer;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::CaRole;
@@ -296,6 +296,7 @@ fn check_prepared(
     if ledger.last_event(BACKUP_EVENT)?.is_none_or(|at| at < present.began) {
         return Err(RotateError::NoBackup.into());
     }
+    let (_, cas) = directory::cas(&env.layout, cluster)?;
     for subjects in
         [Subjects::Masters(cluster.masters.iter().collect()), Subjects::Nodes(cluster.nodes.iter().collect())]
     {
@@ -306,8 +307,13 @@ fn check_prepared(
             skips_unreadable: false,
         };
         let preview = issue::preview(options, cluster, env, observer)?;
-        let is_due = |reason: &IssueReason| matches!(reason, IssueReason::Expires { .. });
-        let due = preview.certificates().chain(preview.to_request()).find(|one| one.reasons.iter().any(is_due));
+        // What expires with its CA would expire at the same time again. Only another CA helps.
+        let is_due = |one: &PlannedCertificate| {
+            let ca_not_after = cas.of(one.credential.profile.policy().signed_by).active().not_after();
+            let is_shorter = |reason: &IssueReason| matches!(reason, IssueReason::Expires { after } if env.now + *after < ca_not_after);
+            one.reasons.iter().any(is_shorter)
+        };
+        let due = preview.certificates().chain(preview.to_request()).find(|one| is_due(one));
         if let Some(due) = due {
             return Err(RotateError::Due(due.credential.to_string()).into());
         }
