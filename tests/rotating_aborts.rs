@@ -241,3 +241,17 @@ fn a_ca_that_expires_soon_can_be_replaced() {
     let days: Vec<i64> = rows.filter(|row| row["host"] == "on").filter_map(|row| row["days"].as_i64()).collect();
     assert!(days.len() == 2 && days.iter().all(|days| *days > 30), "{status:#}");
 }
+
+#[test]
+fn an_abort_is_one_for_a_ledger_that_was_made_anew_too() {
+    let mut lab = in_phase(CLUSTER, "servers");
+    std::fs::remove_file(lab.path("pki/ledger.sqlite3")).expect("lost");
+    lab.good(&["ledger", "rebuild"]);
+    lab.good(&CLUSTER.args("abort", &[]));
+    let status = lab.good(&["rotate-ca", "status", "--output", "json"]).out;
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!(status["rotations"][0]["aborting"], true, "{status:#}");
+    write_proof(&mut lab, CLUSTER);
+    let ran = lab.run(&CLUSTER.next());
+    assert_eq!((ran.status, CLUSTER.phase(&lab)), (3, Some("trust-both")), "{ran}");
+}

@@ -9,7 +9,7 @@ use super::handover;
 use super::left::RetiredRoot;
 use super::retire::check_left;
 use super::start::inconsistent;
-use super::state::{is_aborting, last_step, not_rotating, record};
+use super::state::{had_canaries, is_aborting, last_step, not_rotating, record};
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -94,6 +94,10 @@ pub fn abort(
     }
     let inconsistent = |error| inconsistent(&env.layout, role, error);
     if phase.is_signed_by_new() {
+        // A ledger that was made anew lacks the phase, by which later commands know that this is an abort.
+        if !had_canaries(&ledger, role, present)? {
+            record(&mut ledger, role, Phase::Canary.as_str(), fingerprints, &env.audit())?;
+        }
         record(&mut ledger, role, Phase::TrustBoth.as_str(), fingerprints, &env.audit())?;
         let new = trust.find(present.new).map(|(ca, _)| ca.certificate().clone());
         let is_new = |leaf: &Certificate| new.as_ref().is_some_and(|new| leaf.is_signed_by(new));

@@ -149,11 +149,17 @@ fn present(role: CaRole, rotation: &Rotation, ledger: &Ledger, cluster: &Cluster
 /// # Errors
 /// Returns an error if the ledger cannot be read.
 pub(super) fn is_aborting(ledger: &Ledger, role: CaRole, rotation: &Rotation) -> Result<bool, StoreError> {
-    let steps = ledger.events_about(ROTATED, role.name())?;
-    let is = |phase: Phase, text: &str| text == detail(phase.as_str(), rotation.old, rotation.new);
-    let is_back = steps.last().is_some_and(|(_, text)| is(Phase::TrustBoth, text));
-    let was_later = steps.iter().any(|(_, text)| is(Phase::Canary, text));
-    Ok(rotation.phase == Phase::TrustBoth && is_back && was_later)
+    let is_back = is_recorded(ledger, role, Phase::TrustBoth.as_str(), (rotation.old, rotation.new))?;
+    Ok(rotation.phase == Phase::TrustBoth && is_back && had_canaries(ledger, role, rotation)?)
+}
+
+/// Returns true if the ledger has the phase in which the first certificates of the new root are presented.
+///
+/// # Errors
+/// Returns an error if the ledger cannot be read.
+pub(super) fn had_canaries(ledger: &Ledger, role: CaRole, rotation: &Rotation) -> Result<bool, StoreError> {
+    let canary = detail(Phase::Canary.as_str(), rotation.old, rotation.new);
+    Ok(ledger.events_about(ROTATED, role.name())?.iter().any(|(_, text)| *text == canary))
 }
 
 /// Returns the text of the event of a phase, or of the end of a rotation.
