@@ -110,3 +110,33 @@ fn an_abort_is_not_left_by_mistake() {
     go_on(&mut lab, CLUSTER);
     assert_eq!((CLUSTER.phase(&lab), &shown(&lab)["aborting"]), (Some("trust-both"), &false.into()));
 }
+
+#[test]
+fn every_format_of_status_has_the_phase_of_every_rotation() {
+    for rotated in Rotated::ALL {
+        let mut lab = started(rotated);
+        go_on(&mut lab, rotated);
+        let phase = rotated.phases()[1];
+        let status = |format: &str| lab.run(&["status", "--output", format]).out;
+        let json = status("json");
+        forms::conforms("status", &json);
+        let json: Value = serde_json::from_str(&json).expect("JSON");
+        let found: Vec<_> = json["rotations"].as_array().expect("a list").iter().map(|one| &one["role"]).collect();
+        assert_eq!((found, &json["rotations"][0]["phase"]), (vec![&rotated.name().into()], &phase.into()));
+        assert!(status("human").contains(&format!("phase 1 ({phase})")), "{rotated:?}");
+        let labels = format!("role=\"{}\"}} 1\n", rotated.name());
+        assert!(status("prometheus").contains(&format!("clusterctl_rotation_phase{{cluster=\"prod\",{labels}")));
+        // The page numbers the phases as the plan does, and has no others.
+        let page = status("html");
+        let list =
+            page.split_once("<ol class=\"phases\"").and_then(|(_, rest)| rest.split_once("</ol>")).expect("a list").0;
+        assert_eq!(list.matches("<li").count(), rotated.phases().len() + 1, "{list}");
+        let plan = shown(&lab);
+        let all = plan["next"].as_array().expect("plans").iter().chain([&plan["present"]]);
+        for one in all {
+            let (number, name) = (one["number"].as_u64().expect("a number"), one["phase"].as_str().expect("a name"));
+            let item = list.split("<li").find(|item| item.contains(&format!("value=\"{number}\"")));
+            assert!(item.is_some_and(|item| item.contains(name)), "{rotated:?}, {name}: {list}");
+        }
+    }
+}

@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use time::OffsetDateTime;
 
 use super::expiry::Validity;
+use super::rotations::RotationSummary;
 use super::row::{CertificateId, Credential, Problem, StatusRow, Subject};
 use super::source::{Sink, Source};
 use super::state::State;
 use crate::app::renewal::{self, CaRule};
 use crate::app::revoke::crl_comparison::RevokedSerials;
 use crate::app::revoke::crl_file::StoredCrls;
-use crate::app::rotate::{self, AccountBehind, RotationState};
+use crate::app::rotate::{self, AccountBehind};
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::certificate::Certificate;
@@ -35,10 +36,15 @@ impl Cas {
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be read.
-    pub(super) fn rotations(&self, source: &Source<'_>) -> Result<Vec<RotationState>, StoreError> {
-        let known = self.0.iter().filter_map(|(_, trust)| trust.as_ref().ok());
-        let states = known.map(|trust| rotate::of_trust(trust, source.ledger, source.cluster));
-        Ok(states.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    pub(super) fn rotations(&self, source: &Source<'_>) -> Result<Vec<RotationSummary>, StoreError> {
+        let mut found = Vec::new();
+        for trust in self.0.iter().filter_map(|(_, trust)| trust.as_ref().ok()) {
+            let state = rotate::of_trust(trust, source.ledger, source.cluster)?;
+            found.extend(state.as_ref().map(RotationSummary::from));
+        }
+        let of_key = rotate::tokens::of_layout(source.layout, source.ledger, source.cluster)?;
+        found.extend(of_key.as_ref().map(RotationSummary::from));
+        Ok(found)
     }
 
     /// Returns the CAs of a role; `None` if they cannot be read.

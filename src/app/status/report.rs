@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime};
 
 use super::pki::Skipped;
+use super::rotations::RotationSummary;
 use super::summary::Summary;
-use crate::app::rotate::RotationState;
 use crate::enrol::request::State as RequestState;
 
 /// The summary of a status, without its rows.
@@ -17,7 +17,7 @@ pub struct StatusReport {
     /// The files of another tool's PKI that were not read, with the reasons.
     pub skipped: Vec<Skipped>,
     /// The rotations that are under way.
-    pub rotations: Vec<RotationState>,
+    pub rotations: Vec<RotationSummary>,
     /// When the cluster directory was last backed up; `None` if it never was, or the report is on files.
     pub last_backup: Option<OffsetDateTime>,
     /// The requests of hosts, where there is a queue.

@@ -8,6 +8,7 @@ use crate::app::rotate::tokens::TokenRotationState;
 use crate::app::rotate::{
     AbortReport, FailedProof, NextReport, PhasePlan, RotatedCa, RotationState, StartReport, Target,
 };
+use crate::app::status::RotationSummary;
 use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
@@ -42,7 +43,7 @@ pub(crate) fn show_states(
     if output == OutputFormat::Json {
         let state = |one: &RotationState| {
             let mut value = state_of(one.role.name(), &one.rotation, (&one.old, &one.new), &one.next);
-            let mut phase = phase_json(one);
+            let mut phase = phase_json(&one.into());
             for field in ["provenSince", "behind", "aborting"] {
                 value[field] = phase[field].take();
             }
@@ -177,16 +178,15 @@ pub(super) fn plan_of(plan: &PhasePlan) -> Value {
 }
 
 /// Returns one sentence about a rotation: its phase, since when, and which hosts are behind.
-pub(super) fn line(state: &RotationState) -> String {
-    let (phase, began) = (state.rotation.phase, stamp(state.rotation.began));
+pub(super) fn line(state: &RotationSummary) -> String {
+    let ((number, phase), began) = (state.phase, stamp(state.began));
     let proof = match (&state.proven_since, &state.failed) {
         (Some(at), _) => format!("proven since {}", stamp(*at)),
         (None, Some(failed)) => format!("behind at {}: {}", stamp(failed.at), hosts_behind(failed)),
         (None, None) => "not proven yet".to_owned(),
     };
-    let (role, number) = (state.role.as_str(), phase.number());
     let back = if state.is_aborting { ", being aborted" } else { "" };
-    format!("rotation of the {role}: phase {number} ({}) since {began}{back}, {proof}", phase.as_str())
+    format!("rotation of the {}: phase {number} ({phase}) since {began}{back}, {proof}", state.title)
 }
 
 /// Returns the hosts that were behind.
@@ -196,16 +196,16 @@ pub(super) fn hosts_behind(failed: &FailedProof) -> String {
 }
 
 /// Returns the phase of a rotation as JSON, without its plans.
-pub(super) fn phase_json(state: &RotationState) -> Value {
+pub(super) fn phase_json(state: &RotationSummary) -> Value {
     let failed = |failed: &FailedProof| {
         let hosts: Vec<String> = failed.behind.iter().map(|host| sanitized(host)).collect();
         json!({ "at": stamp(failed.at), "hosts": hosts, "more": failed.more })
     };
     json!({
-        "role": state.role.name(),
-        "phase": state.rotation.phase.as_str(),
-        "number": state.rotation.phase.number(),
-        "began": stamp(state.rotation.began),
+        "role": state.role,
+        "phase": state.phase.1,
+        "number": state.phase.0,
+        "began": stamp(state.began),
         "provenSince": state.proven_since.map(stamp),
         "behind": state.failed.as_ref().map(failed),
         "aborting": state.is_aborting,

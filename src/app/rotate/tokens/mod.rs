@@ -10,6 +10,7 @@ mod steps;
 
 pub use error::TokenRotationError;
 pub use plan::{TokenPhasePlan, TokenTarget, plan};
+pub(in crate::app) use steps::of_layout;
 pub use steps::{
     TokenAbortReport, TokenNextOptions, TokenNextReport, TokenRotationState, abort, is_recorded, next, preview, start,
     state,

@@ -122,9 +122,23 @@ pub fn start(cluster: &Cluster, env: &Env, observer: &mut dyn Observer) -> Resul
 /// # Errors
 /// Returns an error if its state or the ledger cannot be read.
 pub fn state(cluster: &Cluster, env: &Env) -> Result<Option<TokenRotationState>, Error> {
-    let Some(rotation) = token_rotation::state(&env.layout)? else { return Ok(None) };
-    let ledger = directory::ledger(&env.layout)?;
-    let proven_since = proven_since(&ledger, &rotation)?;
+    match token_rotation::state(&env.layout)? {
+        Some(_) => Ok(of_layout(&env.layout, &directory::ledger(&env.layout)?, cluster)?),
+        None => Ok(None),
+    }
+}
+
+/// Like [`state`], with a ledger that is open.
+///
+/// # Errors
+/// Returns an error if the state or the ledger cannot be read.
+pub(in crate::app) fn of_layout(
+    layout: &Layout,
+    ledger: &Ledger,
+    cluster: &Cluster,
+) -> Result<Option<TokenRotationState>, StoreError> {
+    let Some(rotation) = token_rotation::state(layout)? else { return Ok(None) };
+    let proven_since = proven_since(ledger, &rotation)?;
     Ok(Some(TokenRotationState::of(rotation, proven_since, cluster)))
 }
 

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use super::head::Head;
-use crate::app::rotate::RotationState;
-use crate::app::status::{Credential, EnrolmentReport, FileKind, State, StatusReport, StatusRow};
+use crate::app::status::{Credential, EnrolmentReport, FileKind, RotationSummary, State, StatusReport, StatusRow};
 use crate::metrics::{head, labels};
 use crate::ui::Screen;
 
@@ -141,22 +140,22 @@ impl PrometheusWriter {
 }
 
 /// Writes the phases of rotations.
-fn rotations(states: &[RotationState], cluster: &str, text: &mut String) {
-    type Value = fn(&RotationState) -> i64;
+fn rotations(states: &[RotationSummary], cluster: &str, text: &mut String) {
+    type Value = fn(&RotationSummary) -> i64;
     let behind: Value = |state| {
         let count = state.failed.as_ref().map_or(0, |failed| failed.behind.len() + failed.more);
         i64::try_from(count).unwrap_or(i64::MAX)
     };
     let metrics: [(&str, &str, Value); 4] = [
-        ("clusterctl_rotation_phase", "Number of the phase of a CA's rotation.", |state| {
-            state.rotation.phase.number().into()
+        ("clusterctl_rotation_phase", "Number of the phase of the rotation of a CA or key.", |state| {
+            state.phase.0.into()
         }),
         (
             "clusterctl_rotation_phase_began_seconds",
-            "Unix time at which the phase of a CA's rotation began.",
-            |state| state.rotation.began.unix_timestamp(),
+            "Unix time at which the phase of the rotation of a CA or key began.",
+            |state| state.began.unix_timestamp(),
         ),
-        ("clusterctl_rotation_phase_proven", "Whether the phase of a CA's rotation is proven.", |state| {
+        ("clusterctl_rotation_phase_proven", "Whether the phase of the rotation of a CA or key is proven.", |state| {
             state.proven_since.is_some().into()
         }),
         ("clusterctl_rotation_hosts_behind", "How many hosts the last proof of the phase found to be behind.", behind),
@@ -164,7 +163,7 @@ fn rotations(states: &[RotationState], cluster: &str, text: &mut String) {
     for (name, help, value) in metrics.into_iter().filter(|_| !states.is_empty()) {
         head(text, name, "gauge", help);
         for state in states {
-            let labels = labels(&[("cluster", cluster), ("role", state.role.name())]);
+            let labels = labels(&[("cluster", cluster), ("role", state.role)]);
             let _ = writeln!(text, "{name}{{{labels}}} {}", value(state));
         }
     }

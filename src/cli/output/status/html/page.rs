@@ -5,15 +5,13 @@ use maud::{Markup, html};
 use super::certificates::DirectoryCertificates;
 use super::groups::{Group, GroupKey, Member};
 use super::tone::tone;
-use crate::app::rotate::RotationState;
-use crate::app::status::{Skipped, State, StatusReport, StatusRow, Summary};
+use crate::app::status::{RotationSummary, Skipped, State, StatusReport, StatusRow, Summary};
 use crate::cli::output::rotation;
 use crate::cli::output::status::advice::Advice;
 use crate::cli::output::status::head::Head;
 use crate::cli::output::status::human::requests_in_words;
 use crate::cluster::duration::stamp;
 use crate::html::{Page, Section, Tone, scrolling};
-use crate::pki::rotation::Phase;
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
 use crate::verify::report::CertificateDrawings;
@@ -123,18 +121,18 @@ impl HtmlWriter {
 }
 
 /// Returns the phases of each rotation, the present one marked, with the hosts that are behind.
-fn rotating(states: &[RotationState]) -> Markup {
+fn rotating(states: &[RotationSummary]) -> Markup {
     html! {
         @for state in states {
-            @let present = state.rotation.phase;
+            @let (present, _) = state.phase;
             @let tone = if state.proven_since.is_some() { Tone::Good } else { Tone::Soon };
-            h3 { "The " (state.role.as_str()) ": " (sanitized(&state.old.subject)) " → " (sanitized(&state.new.subject)) }
+            h3 { "The " (state.title) ": " (sanitized(&state.old)) " → " (sanitized(&state.new)) }
             ol.phases start="0" {
-                @for phase in Phase::ALL {
-                    @if phase == present {
-                        li aria-current="step" {
-                            b.(tone.class()) { (tone.sign()) " " (phase.as_str()) }
-                            " since " time datetime=(stamp(state.rotation.began)) { (stamp(state.rotation.began)) }
+                @for (number, phase) in &state.phases {
+                    @if *number == present {
+                        li value=(number) aria-current="step" {
+                            b.(tone.class()) { (tone.sign()) " " (phase) }
+                            " since " time datetime=(stamp(state.began)) { (stamp(state.began)) }
                             @if state.is_aborting { ", being aborted" }
                             @match (&state.proven_since, &state.failed) {
                                 (Some(at), _) => { ", proven since " time datetime=(stamp(*at)) { (stamp(*at)) } },
@@ -146,10 +144,10 @@ fn rotating(states: &[RotationState]) -> Markup {
                             }
                         }
                     } @else {
-                        li.quiet { (phase.as_str()) @if phase < present { " (over)" } }
+                        li.quiet value=(number) { (phase) @if *number < present { " (over)" } }
                     }
                 }
-                li.quiet { "retire" }
+                li.quiet value=(state.last) { "retire" }
             }
         }
     }
