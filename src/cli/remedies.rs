@@ -199,7 +199,11 @@ fn of_ca(error: &CaError) -> Option<String> {
             "if it was never there, because only some CAs were imported: clusterctl init-ca creates the others, or \
              clusterctl import-ca imports them. Otherwise restore {path} from a backup or a bundle"
         )),
-        CaError::Pem { path, .. } | CaError::Certificate { path, .. } | CaError::Several { path, .. } => {
+        CaError::Several { path, .. } => Some(format!(
+            "if the CA is being rotated, trust.json is missing beside {path}: restore it from the newest backup. Otherwise restore the \
+             root's own certificate in {path}"
+        )),
+        CaError::Pem { path, .. } | CaError::Certificate { path, .. } => {
             Some(format!("restore the root's own certificate in {path} from a backup or a bundle"))
         }
         CaError::NotInLedger { .. } => {

@@ -58,8 +58,12 @@ pub(crate) fn say_what_breaks(plan: &EmergencyPlan, screen: &mut Screen<'_>) {
             "extension API servers, such as metrics-server, refuse API servers until they have read the new root".to_owned(),
         ],
     };
-    let revoked = certificates(plan.certificates);
-    let last = format!("{revoked} of the old root are revoked, which cannot be undone; there is no abort");
+    let last = match plan.certificates {
+        0 => "there is no abort".to_owned(),
+        count => {
+            format!("{} of the old root are revoked, which cannot be undone; there is no abort", certificates(count))
+        }
+    };
     for line in of_role.into_iter().chain([last]) {
         screen.warn(line);
     }

@@ -58,8 +58,7 @@ pub(super) fn words(error: &RotateError) -> String {
         }
         RotateError::Left { left, .. } => of_left(left),
         RotateError::ConfirmEmergency => {
-            "use --yes if the cluster may be cut off; if no key was stolen, use clusterctl rotate-ca start without --emergency"
-                .to_owned()
+            "use --yes if the cluster may be cut off; if no key was stolen, leave out --emergency".to_owned()
         }
         RotateError::Aborting(role) => {
             let flag = flag(*role);
