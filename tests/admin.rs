@@ -212,9 +212,10 @@ fn only_kubeconfigs_that_were_issued_for_their_name_are_reissued() {
     lab.good(&["issue-node", "on"]);
     lab.good(&["issue-admin", "alice"]);
     other.good(&["issue-admin", "eve"]);
-    // A copy of a kubeconfig that was replaced, another cluster's kubeconfig, and a node's.
+    // Copies of kubeconfigs, of one that was replaced and of a current one, another cluster's, and a node's.
     lab.write("pki/admins/alice-old.conf", &lab.read("pki/admins/alice.conf"));
     lab.good(&["issue-admin", "alice", "--reissue"]);
+    lab.write("pki/admins/alice-new.conf", &lab.read("pki/admins/alice.conf"));
     lab.write("pki/admins/eve.conf", &other.read("pki/admins/eve.conf"));
     let embedded = |path: &str| Base64::encode_string(lab.read(path).as_bytes());
     let of_node = format!(
@@ -223,10 +224,10 @@ fn only_kubeconfigs_that_were_issued_for_their_name_are_reissued() {
         embedded("pki/nodes/on/kubelet-client.key"),
     );
     lab.write("pki/admins/kubelet:on.conf", &of_node);
-    let files = ["alice-old", "eve", "kubelet:on"].map(|name| format!("pki/admins/{name}.conf"));
+    let files = ["alice-old", "alice-new", "eve", "kubelet:on"].map(|name| format!("pki/admins/{name}.conf"));
     let foreign = |lab: &Lab| files.clone().map(|file| lab.read(&file));
     let before = foreign(&lab);
-    for name in ["alice-old", "eve"] {
+    for name in ["alice-old", "alice-new", "eve"] {
         for more in [&[][..], &["--approver"]] {
             let ran = lab.run(&[&["issue-admin", name, "--reissue"], more].concat());
             assert!(ran.status == 3 && ran.err.contains(&format!("DIR/pki/admins/{name}.conf")), "{ran}");
@@ -239,14 +240,15 @@ fn only_kubeconfigs_that_were_issued_for_their_name_are_reissued() {
     let rows: Vec<[&str; 3]> =
         rows.map(|row| ["person", "state", "remedy"].map(|key| row[key].as_str().unwrap_or("-"))).collect();
     let away = |name| [name, "unreadable", "move-admin-away"];
-    let expected = [["alice", "expiring", "reissue-admin"], away("alice-old"), away("eve"), away("kubelet:on")];
-    assert_eq!(rows.iter().copied().collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+    let mut expected = BTreeSet::from(["alice-old", "alice-new", "eve", "kubelet:on"].map(away));
+    expected.insert(["alice", "expiring", "reissue-admin"]);
+    assert_eq!(rows.iter().copied().collect::<BTreeSet<_>>(), expected);
     let renewed = lab.good(&["renew", "--admins", "--within", "1y", "--output", "json"]);
     let renewed: Value = serde_json::from_str(&renewed.out).expect("JSON");
     assert_eq!(renewed["admins"].as_array().map(Vec::len), Some(1), "{renewed:#}");
     assert_eq!(foreign(&lab), before);
     let ran = lab.run(&["verify", "--offline", "--output", "json"]);
-    for name in ["alice-old", "eve", "kubelet:on"] {
+    for name in ["alice-old", "alice-new", "eve", "kubelet:on"] {
         let found = judged(&ran, &format!("admin {name}"));
         assert_eq!((&found["status"], &found["remedy"]), (&"fail".into(), &"move-admin-away".into()), "{found:#}");
     }

@@ -10,8 +10,8 @@ use super::expiry::Validity;
 use super::row::{CertificateId, Credential, Problem, StatusRow, Subject};
 use super::source::{Sink, Source};
 use super::state::State;
-use crate::app::admin::check_kubeconfig;
 use crate::app::admin::kubeconfig::{AdminFileError, certificate_in};
+use crate::app::admin::{ForeignKubeconfig, check_kubeconfig};
 use crate::app::renewal;
 use crate::cluster::profile::{CaRole, Profile, SYSTEM_MASTERS};
 use crate::pki::certificate::Certificate;
@@ -74,7 +74,7 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
 /// # Errors
 /// Returns an error if the ledger cannot be read.
 pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(), StoreError> {
-    let mut files = Files::read(source)?;
+    let mut files = Files::read(source, cas)?;
     let behind = cas.accounts_behind(source)?;
     for profile in [Profile::Admin, Profile::BreakGlass] {
         let mut query = source.ledger.current_of_accounts(profile.policy().name)?;
@@ -97,13 +97,6 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
         }
     }
     for (path, certificate) in files.by_certificate.into_values() {
-        let checked =
-            cas.trust(CaRole::Cluster).map_or(Ok(()), |own| check_kubeconfig(&name_of(&path), &certificate, own));
-        if let Err(reason) = checked {
-            let remedy = DirectoryRemedy::MoveAdminAway { path: path.display().to_string() };
-            sink(unusable(path, Problem::ForeignAdmin(reason), remedy));
-            continue;
-        }
         let issued = source.ledger.by_fingerprint(certificate.fingerprint())?;
         let is_of_masters = certificate.subject.organizations.iter().any(|group| group == SYSTEM_MASTERS);
         let admin = Admin {
@@ -117,6 +110,10 @@ pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(),
             file: Some(path),
         };
         sink(admin.row(source, cas));
+    }
+    for (path, reason) in files.foreign {
+        let remedy = DirectoryRemedy::MoveAdminAway { path: path.display().to_string() };
+        sink(unusable(path, Problem::ForeignAdmin(reason), remedy));
     }
     for (path, error) in files.unreadable {
         let remedy = DirectoryRemedy::ReissueAdmin { name: name_of(&path), is_break_glass: false };
@@ -134,21 +131,28 @@ fn unusable(path: PathBuf, problem: Problem, remedy: DirectoryRemedy) -> StatusR
 /// The kubeconfigs in the directory.
 struct Files {
     by_certificate: BTreeMap<Fingerprint, (PathBuf, Certificate)>,
+    foreign: Vec<(PathBuf, ForeignKubeconfig)>,
     unreadable: Vec<(PathBuf, AdminFileError)>,
 }
 
 impl Files {
-    fn read(source: &Source<'_>) -> Result<Self, StoreError> {
+    fn read(source: &Source<'_>, cas: &Cas) -> Result<Self, StoreError> {
         let folder = source.layout.admins();
-        let (mut by_certificate, mut unreadable) = (BTreeMap::new(), Vec::new());
+        let (mut by_certificate, mut foreign, mut unreadable) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let check = |path: &Path, certificate: &Certificate| {
+            cas.trust(CaRole::Cluster).map_or(Ok(()), |own| check_kubeconfig(&name_of(path), certificate, own))
+        };
         for name in files::names_in(&folder)?.iter().filter(|name| name.ends_with(".conf")) {
             let path = folder.join(name);
             match certificate_in(&path) {
-                Ok(certificate) => drop(by_certificate.insert(certificate.fingerprint(), (path, certificate))),
+                Ok(certificate) => match check(&path, &certificate) {
+                    Ok(()) => drop(by_certificate.insert(certificate.fingerprint(), (path, certificate))),
+                    Err(reason) => foreign.push((path, reason)),
+                },
                 Err(error) => unreadable.push((path, error)),
             }
         }
-        Ok(Self { by_certificate, unreadable })
+        Ok(Self { by_certificate, foreign, unreadable })
     }
 }
 
