@@ -143,7 +143,7 @@ fn files_that_are_not_a_cluster_file_have_typed_errors() {
         assert_eq!(error(empty), ReadError::Empty, "{empty:?}");
     }
     assert_eq!(error("- a\n- b\n"), ReadError::NotAMapping { found: "a list" });
-    assert_eq!(error("just a text"), ReadError::NotAMapping { found: "a text" });
+    assert_eq!(error("just a text"), ReadError::NotAMapping { found: "a string" });
     assert_eq!(error("!tagged {a: b}"), ReadError::NotAMapping { found: "a value with a YAML tag" });
     assert_eq!(error(&format!("{GOOD}---\n{GOOD}")), ReadError::SeveralDocuments { line: Some(17) });
     assert_eq!(read(b"name: c\nkind: \xff\n"), Err(ReadError::NotUtf8 { line: 2 }));

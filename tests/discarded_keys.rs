@@ -22,8 +22,8 @@ fn discarded() -> Lab {
     let lab = Lab::issued();
     let recipient = age_key(&lab, "age");
     let report = package_with(&lab, &["on"], |cluster, options| {
-        let everyone = vec![Recipient::parse(&recipient).expect("a recipient")];
-        let to = Recipients::Given { everyone, known_hosts: None };
+        let for_all_hosts = vec![Recipient::parse(&recipient).expect("a recipient")];
+        let to = Recipients::Given { for_all_hosts, known_hosts: None };
         options.encryption = Encryption::plan(&options.hosts, cluster, options.format, &to)?;
         options.discard_keys = true;
         Ok(())

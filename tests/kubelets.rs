@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use clusterctl::bundle::archive;
-use clusterctl::cluster::kubelet::{Setting, Written};
+use clusterctl::cluster::kubelet::{RawValue, Setting};
 use clusterctl::cluster::spec::{RawCluster, RawHost};
 use proptest::prelude::{
     ProptestConfig, Strategy, TestCaseError, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
@@ -227,7 +227,7 @@ fn an_own_template_cannot_weaken_trust_either() {
 // ── merging never changes the settings of trust ──
 
 /// A few fields at any depth, security-relevant ones and others, with valid, invalid and empty values.
-fn written() -> impl Strategy<Value = Written> {
+fn written() -> impl Strategy<Value = RawValue> {
     let paths = [
         "authentication",
         "authentication.anonymous",
@@ -255,12 +255,12 @@ fn written() -> impl Strategy<Value = Written> {
     ];
     let values = ["true", "false", "0", "10255", "Webhook", "AlwaysAllow", "VersionTLS10", "VersionTLS13", "30s", "/x"];
     let value = prop_oneof![
-        1 => Just(Written::Nothing),
-        1 => Just(Written::Mapping(Vec::new())),
-        5 => sample::select(values.to_vec()).prop_map(|text| Written::Text(text.to_owned())),
+        1 => Just(RawValue::Null),
+        1 => Just(RawValue::Mapping(Vec::new())),
+        5 => sample::select(values.to_vec()).prop_map(|text| RawValue::Text(text.to_owned())),
     ];
     prop::collection::vec((sample::select(paths.to_vec()), value), 0..4).prop_map(|fields| {
-        let mut all = Written::Mapping(Vec::new());
+        let mut all = RawValue::Mapping(Vec::new());
         for (path, value) in fields {
             put(&mut all, path, value);
         }
@@ -268,20 +268,20 @@ fn written() -> impl Strategy<Value = Written> {
     })
 }
 
-fn put(into: &mut Written, path: &str, value: Written) {
+fn put(into: &mut RawValue, path: &str, value: RawValue) {
     let (key, rest) = path.split_once('.').unwrap_or((path, ""));
-    if !matches!(into, Written::Mapping(_)) {
-        *into = Written::Mapping(Vec::new());
+    if !matches!(into, RawValue::Mapping(_)) {
+        *into = RawValue::Mapping(Vec::new());
     }
-    let Written::Mapping(entries) = into else { unreachable!("made above") };
+    let RawValue::Mapping(entries) = into else { unreachable!("made above") };
     let at = entries.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
-        entries.push((key.to_owned(), Written::Nothing));
+        entries.push((key.to_owned(), RawValue::Null));
         entries.len() - 1
     });
     if rest.is_empty() { entries[at].1 = value } else { put(&mut entries[at].1, rest, value) }
 }
 
-fn draft(all: Written, one: Written) -> RawCluster {
+fn draft(all: RawValue, one: RawValue) -> RawCluster {
     let host = |name: &str, kubelet| RawHost {
         name: Some(name.into()),
         addresses: vec![format!("{name}.example.net")],
@@ -290,7 +290,7 @@ fn draft(all: Written, one: Written) -> RawCluster {
     };
     RawCluster {
         name: Some("c".into()),
-        masters: vec![host("m", Written::Nothing)],
+        masters: vec![host("m", RawValue::Null)],
         nodes: vec![host("n", one)],
         kubelet: all,
         ..RawCluster::default()

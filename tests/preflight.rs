@@ -1,4 +1,6 @@
-//! Hosts whose credentials are missing, unreadable, not yet valid, or without keys: they are not packed, with the remedy.
+//! Hosts whose credentials are missing, unreadable, not yet valid, or without keys: `bundle` refuses them and names a remedy.
+//!
+//! One host is called `on`, which YAML 1.1 reads as a boolean unless it is quoted.
 
 use std::fs;
 
@@ -13,16 +15,16 @@ use crate::support::outside::needs;
 use crate::support::packages::{package, package_with};
 use crate::support::{Lab, Ran, good_tool};
 
-/// Returns the error of a run, without the output before it.
+/// Returns the error message of a run, without the warnings and notes before it.
 fn error(ran: &Ran) -> &str {
     ran.err.find("error: ").map_or("", |at| &ran.err[at..])
 }
 
-/// Returns the refused hosts, each with its remedy.
+/// Packs these hosts, and returns the refusal: the hosts that cannot be packed, with their problems.
 fn refused(lab: &Lab, hosts: &[&str]) -> Refusal {
     match package(lab, hosts) {
         Err(PackageError::Refused(refusal)) => refusal,
-        other => panic!("hosts that are refused: {other:?}"),
+        other => panic!("expected refused hosts, got {other:?}"),
     }
 }
 
@@ -32,7 +34,7 @@ fn a_host_without_credentials_is_refused_with_the_command_that_issues_them() {
     for format in ["tar.gz", "dir", "cloud-init", "ignition"] {
         let ran = lab.run(&["bundle", "--all", "--format", format]);
         assert_eq!((ran.status, ran.out.as_str()), (3, ""), "{ran}");
-        assert!(!lab.path("bundles").exists(), "nothing is packed");
+        assert!(!lab.path("bundles").exists(), "a bundle was packed");
     }
     insta::assert_snapshot!("no_credentials", lab.run(&["bundle", "on"]).err);
     lab.good(&["issue-master", "--all"]);
@@ -44,42 +46,43 @@ fn a_host_without_credentials_is_refused_with_the_command_that_issues_them() {
 }
 
 #[test]
-fn an_unreadable_key_is_not_reissued() {
+fn an_unreadable_credential_is_not_reissued() {
     let lab = Lab::issued();
-    let folder_for = |file: &str| {
-        fs::rename(lab.path(file), lab.path("aside")).expect("moved");
-        fs::create_dir(lab.path(file)).expect("a folder");
+    let replace_by_folder = |file: &str| {
+        fs::rename(lab.path(file), lab.path("aside")).expect("cannot move the key away");
+        fs::create_dir(lab.path(file)).expect("cannot make a folder in its place");
     };
-    folder_for("pki/nodes/on/kubelet-client.key");
+    replace_by_folder("pki/nodes/on/kubelet-client.key");
     let ran = lab.run(&["bundle", "on"]);
     assert_eq!(ran.status, 4, "{ran}");
     insta::assert_snapshot!("a_key_that_cannot_be_read", ran.err);
     assert_eq!(refused(&lab, &["on"]).refused[0].remedy(), CredentialRemedy::MakeReadable);
     assert_eq!(lab.run(&["issue-node", "on"]).status, 4);
-    // The other missing certificates can be issued, but only afterwards.
-    fs::remove_dir_all(lab.path("pki/nodes/worker-b1")).expect("removed");
-    folder_for("pki/nodes/worker-a1.fra1.example.net/kubelet-server.key");
+    // One host has no credentials at all. The hint says to issue them, but only after the unreadable keys are readable again.
+    fs::remove_dir_all(lab.path("pki/nodes/worker-b1")).expect("cannot remove the folder");
+    replace_by_folder("pki/nodes/worker-a1.fra1.example.net/kubelet-server.key");
     let ran = lab.run(&["bundle", "--all"]);
     assert_eq!(ran.status, 3, "{ran}");
     insta::assert_snapshot!("keys_that_cannot_be_read_and_others_that_are_missing", error(&ran));
-    let masters_own = "pki/masters/master-1/apiserver-kubelet-client.key";
-    for (file, args) in [(masters_own, &["bundle", "--verifier"][..]), ("pki/sa.key", &["bundle", "master-1"])] {
-        folder_for(file);
+    let key_of_master = "pki/masters/master-1/apiserver-kubelet-client.key";
+    for (file, args) in [(key_of_master, &["bundle", "--verifier"][..]), ("pki/sa.key", &["bundle", "master-1"])] {
+        replace_by_folder(file);
         let ran = lab.run(args);
         assert_eq!(ran.status, 4, "{ran}");
-        fs::remove_dir(lab.path(file)).expect("removed");
-        fs::rename(lab.path("aside"), lab.path(file)).expect("back");
+        fs::remove_dir(lab.path(file)).expect("cannot remove the folder");
+        fs::rename(lab.path("aside"), lab.path(file)).expect("cannot move the key back");
     }
     let found = offline(&lab, &[]);
     assert!(!found.has_remedy("restrict-key"), "the mode of a folder in place of a key does not matter: {found:?}");
 }
 
 #[test]
-fn a_pipe_in_place_of_a_key_does_not_block() {
+fn a_fifo_in_place_of_a_key_does_not_block() {
     let lab = Lab::issued();
     let key = lab.path("pki/nodes/on/kubelet-client.key");
-    fs::remove_file(&key).expect("removed");
+    fs::remove_file(&key).expect("cannot remove the key");
     good_tool("mkfifo", &[&key.display().to_string()]);
+    // `issue-node` exits with 3, and not with 4 as for a folder: a FIFO is refused before it is read, and a folder only fails then.
     for (args, status) in [(&["bundle", "on"][..], 4), (&["issue-node", "on"], 3)] {
         assert_eq!(lab.run(args).status, status, "{args:?}");
     }
@@ -89,18 +92,20 @@ fn a_pipe_in_place_of_a_key_does_not_block() {
 }
 
 #[test]
-fn a_slow_clock_is_reported() {
+fn a_clock_that_is_behind_is_reported() {
     let mut lab = Lab::issued();
     lab.now -= time::Duration::days(400);
     insta::assert_snapshot!("bundle_before_the_ca_is_valid", lab.run(&["bundle", "on"]).to_string());
     insta::assert_snapshot!("issue_before_the_ca_is_valid", lab.run(&["issue-node", "on", "--reissue"]).to_string());
     let found = offline(&lab, &[]);
     assert_eq!(found.status, 1);
-    assert!(found.ids().iter().all(|ids| ids.ends_with(" compare-clocks")), "{:#?}", found.ids());
+    // Each text has a status, the id of a check, a host, and the id of the remedy.
+    let is_about_clocks = |ids: &&str| ids.ends_with(" compare-clocks");
+    assert!(found.ids().iter().all(is_about_clocks), "{:#?}", found.ids());
 }
 
 #[test]
-fn many_discarded_keys_do_not_suggest_reissuing_all() {
+fn the_hint_for_many_discarded_keys_names_hosts_instead_of_all() {
     needs!("age-keygen");
     let nodes: String = (0..60).map(|i| format!("- {{name: n{i}, addresses: [10.1.0.{}]}}\n", i + 1)).collect();
     let lab = Lab::with(&format!(
@@ -110,20 +115,24 @@ fn many_discarded_keys_do_not_suggest_reissuing_all() {
     lab.good(&["issue-master", "--all"]);
     lab.good(&["issue-node", "--all"]);
     let pair = good_tool("age-keygen", &[]);
-    let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
+    let recipient =
+        pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("age-keygen printed no recipient");
     lab.good(&["bundle", "--all", "--encrypt-to", recipient, "--discard-keys"]);
     for i in 0..57 {
-        fs::remove_file(lab.path(&format!("bundles/n{i}.tar.gz.age"))).expect("removed");
+        fs::remove_file(lab.path(&format!("bundles/n{i}.tar.gz.age"))).expect("cannot remove a bundle");
     }
-    let refused_partly = package_with(&lab, &[], |cluster, options| {
-        let to = Recipients::Given { everyone: vec![Recipient::parse(recipient).expect("one")], known_hosts: None };
+    let packed = package_with(&lab, &[], |cluster, options| {
+        let to = Recipients::Given {
+            for_all_hosts: vec![Recipient::parse(recipient).expect("not a recipient")],
+            known_hosts: None,
+        };
         options.encryption = Encryption::plan(&options.hosts, cluster, options.format, &to)?;
         Ok(())
     });
-    let refused_partly = refused_partly.expect("a report").refusal().expect("refused hosts");
+    let refusal = packed.expect("cannot pack").refusal().expect("no host was refused");
     let ran = lab.run(&["bundle", "--all", "--encrypt-to", recipient]);
     assert_eq!(ran.status, 3, "{ran}");
     insta::assert_snapshot!("many_discarded_keys", error(&ran));
-    let reissue = refused_partly.refused.iter().filter(|host| host.remedy() == CredentialRemedy::Reissue);
+    let reissue = refusal.refused.iter().filter(|host| host.remedy() == CredentialRemedy::Reissue);
     assert_eq!(reissue.count(), 57);
 }

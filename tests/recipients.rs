@@ -132,7 +132,7 @@ fn known_hosts_gives_each_host_its_own_key() {
         let refused = lab.run(&[&["bundle"], hosts, &["--known-hosts", "known_hosts"]].concat());
         assert_eq!(refused.status, 3, "{refused}");
         let known = KnownHosts::parse(&lab.read("known_hosts"));
-        let error = encrypt(&lab, hosts, Recipients::Given { everyone: Vec::new(), known_hosts: Some(known) });
+        let error = encrypt(&lab, hosts, Recipients::Given { for_all_hosts: Vec::new(), known_hosts: Some(known) });
         let shared = PackageError::SharedHostKey { one: "on".to_owned(), other: "worker-b1".to_owned() };
         assert_eq!(error.err(), Some(shared));
     }

@@ -394,7 +394,7 @@ fn a_host_with_keys_of_its_own_that_does_not_follow_is_named() {
         let asked = applied["hostsToRequest"].as_array().expect("hosts").iter().any(|host| *host == "node-2");
         assert_eq!(asked, asks, "{phase:?}: {applied:#}");
         fleet.install(|name| name != "node-2");
-        // In phase 4 both of its certificates are of the new root already: nothing of the old one is left.
+        // In phase 4 both of its certificates are issued by the new CA already: nothing of the old one is left.
         if !matches!(phase, Phase::Canary | Phase::Clients) {
             let ran = fleet.run(&next);
             assert_eq!((ran.status, names(&ran, &fleet.names)), (1, vec!["node-2"]), "{phase:?}: {ran}");

@@ -205,7 +205,7 @@ fn an_abort_gives_new_keys_in_place_of_those_that_are_gone() {
     for host in hosts {
         assert!(install(&lab, host).status.success(), "{host}");
     }
-    // The keys of before were deleted, and these are for certificates of the new root.
+    // The keys of before were deleted, and these are for certificates issued by the new CA.
     lab.good(&["rotate-ca", "abort"]);
     lab.now = OffsetDateTime::now_utc();
     lab.good(&["apply", "--encrypt-to", &recipient, "--discard-keys"]);

@@ -344,7 +344,7 @@ fn a_phase_is_not_proven_without_a_quorum() {
     etcd.wait_for_quorum();
     fleet.good(&NEXT);
     assert_eq!(phase(&fleet), Some(Phase::TrustBoth));
-    // No member presents a certificate of the new root yet: after an abort, none does any more.
+    // No member presents a certificate issued by the new CA yet: after an abort, none does any more.
     let report = fleet.run(&["verify", "--phase", "--masters-only", "--output", "json"]);
     let report: Value = serde_json::from_str(&report.out).expect("JSON");
     let results = report["results"].as_array().expect("results").iter();

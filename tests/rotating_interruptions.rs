@@ -214,7 +214,7 @@ fn an_abort_gives_back_the_very_bytes_in_every_phase_of_every_role() {
             assert_eq!(bundles(&lab) == before, number == 0, "{rotated:?}, {last}");
             lab.good(&rotated.args("abort", &[]));
             if number > 1 {
-                // Hosts present certificates of the new root, and are trusted until they have the old ones.
+                // Hosts present certificates issued by the new CA, and are trusted until they have the old ones.
                 assert_eq!(rotated.phase(&lab), Some("trust-both"), "{rotated:?}, {last}");
                 lab.good(&["apply"]);
                 write_proof(&mut lab, rotated);

@@ -1,7 +1,7 @@
 //! CA sets and trust files of other tools: files that Kubernetes accepts are accepted, with a warning if they are unusual.
 
 use clusterctl::pki::certificate::Certificate;
-use clusterctl::pki::chain::{ChainError, Concern, Purpose, best_path};
+use clusterctl::pki::chain::{ChainError, Purpose, ViolationKind, best_path};
 use clusterctl::pki::pem::{self, PemError};
 use clusterctl::verify::checks::trust_anchor;
 use clusterctl::verify::finding::{Severity, Status};
@@ -32,10 +32,10 @@ fn anchors(name: &str) -> Vec<Status> {
 }
 
 /// Returns why the path from the serving certificate to a file's roots is not valid.
-fn refused(name: &str) -> Result<Vec<Concern>, ChainError> {
+fn refused(name: &str) -> Result<Vec<ViolationKind>, ChainError> {
     let (leaf, roots) = (certificates("api.crt").remove(0), certificates(name));
     let path = best_path(&leaf, &[], &roots, Purpose::Server, NOW)?;
-    Ok(path.violations.iter().map(|violation| violation.concern).collect())
+    Ok(path.violations.iter().map(|violation| violation.kind).collect())
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn unusual_cas_that_kubernetes_accepts_give_warnings() {
 #[test]
 fn a_negative_serial_number_is_refused() {
     assert_eq!(anchors("negative-serial.crt"), [Status::Fail]);
-    assert_eq!(refused("negative-serial.crt"), Ok(vec![Concern::Chain]));
+    assert_eq!(refused("negative-serial.crt"), Ok(vec![ViolationKind::Chain]));
     let mut der = pem::certificates(&bytes("serial-zero.crt")).expect("PEM").remove(0);
     let serial = der.windows(3).position(|window| window == [0x02, 0x01, 0x00]).expect("serial 0");
     der[serial + 2] = 0x80;

@@ -2,7 +2,7 @@
 
 use clusterctl::cluster::config_error::{ConfigError, Reason};
 use clusterctl::cluster::inventory::ExternalIps;
-use clusterctl::cluster::kubelet::Written;
+use clusterctl::cluster::kubelet::RawValue;
 use clusterctl::cluster::signer::{RawSigner, RawSigners};
 use clusterctl::cluster::spec::{Cluster, RawCluster, RawHost};
 use clusterctl::config::{ReadError, from_kubectl, read, write};
@@ -19,7 +19,7 @@ fn host() -> impl Strategy<Value = RawHost> {
 }
 
 /// Often empty; otherwise fields of the kubelet with any value, and others.
-fn kubelet() -> impl Strategy<Value = Written> {
+fn kubelet() -> impl Strategy<Value = RawValue> {
     let fields = [
         "maxPods",
         "clusterDNS",
@@ -36,15 +36,15 @@ fn kubelet() -> impl Strategy<Value = Written> {
         "memory.available",
     ];
     let key = prop_oneof![4 => sample::select(fields.to_vec()).prop_map(str::to_owned), 1 => text()];
-    let leaf = prop_oneof![1 => Just(Written::Nothing), 4 => text().prop_map(Written::Text)];
+    let leaf = prop_oneof![1 => Just(RawValue::Null), 4 => text().prop_map(RawValue::Text)];
     let value = leaf.prop_recursive(3, 16, 4, move |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..3).prop_map(Written::List),
+            prop::collection::vec(inner.clone(), 0..3).prop_map(RawValue::List),
             prop::collection::btree_map(key.clone(), inner, 0..4)
-                .prop_map(|map| Written::Mapping(map.into_iter().collect())),
+                .prop_map(|map| RawValue::Mapping(map.into_iter().collect())),
         ]
     });
-    prop_oneof![3 => Just(Written::Nothing), 1 => value]
+    prop_oneof![3 => Just(RawValue::Null), 1 => value]
 }
 
 fn port() -> impl Strategy<Value = String> {
@@ -171,10 +171,10 @@ fn draft() -> impl Strategy<Value = RawCluster> {
                 with_units,
                 renew_before,
                 signers,
-                enrolment: Written::Nothing,
+                enrolment: RawValue::Null,
                 kubelet,
                 // A master's entry has no such key.
-                masters: masters.into_iter().map(|host| RawHost { kubelet: Written::Nothing, ..host }).collect(),
+                masters: masters.into_iter().map(|host| RawHost { kubelet: RawValue::Null, ..host }).collect(),
                 nodes,
             },
         )

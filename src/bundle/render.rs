@@ -16,7 +16,7 @@ use super::manifest::Manifest;
 use super::model::{Bundle, BundleFile, Common, Contents};
 use super::paths;
 use super::restarts;
-use crate::cluster::kubelet_trust::OwnValues;
+use crate::cluster::kubelet_trust::RenderedValues;
 use crate::cluster::kubernetes::Features;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
@@ -252,7 +252,7 @@ impl Templates {
         }
         let pair = paths::kept_at(Profile::KubeletServer).unwrap_or_default();
         let (certificate, key, client_ca) = (format!("/{pair}.crt"), format!("/{pair}.key"), format!("/{}", paths::CA));
-        let own = OwnValues { port: node.port, client_ca: &client_ca, certificate: &certificate, key: &key };
+        let own = RenderedValues { port: node.port, client_ca: &client_ca, certificate: &certificate, key: &key };
         kubelet_config::finished(&text, patches, &own)
             .map_err(|why| RenderError::KubeletConfig { template: KUBELET_CONFIG, why })
     }

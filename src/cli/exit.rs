@@ -131,9 +131,9 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Announce(error) => of_announcement(error),
         #[cfg(feature = "server")]
         Error::Bootstrap(error) => of_bootstrap(error),
-        Error::Token(JoinTokenError::UnknownHost { .. } | JoinTokenError::Master(_) | JoinTokenError::Unknown(_)) => {
-            Exit::Usage
-        }
+        Error::Token(
+            JoinTokenError::UnknownHost { .. } | JoinTokenError::ForMaster(_) | JoinTokenError::Unknown(_),
+        ) => Exit::Usage,
         Error::Join(error) => of_join(error),
         Error::Revoke(error) => of_revoke(error),
         Error::Rotate(error) => of_rotate(error),

@@ -40,7 +40,7 @@ pub enum Reason {
     /// A value of the wrong type.
     #[error("{wanted} is needed here")]
     Shape {
-        /// The type: a text, a list, a mapping.
+        /// The type: a string, a list, a mapping.
         wanted: &'static str,
     },
     /// A required value is absent.

@@ -182,7 +182,7 @@ impl Requirement {
 
     /// Returns true if it is evidence of who asks, and not only of what is asked.
     #[must_use]
-    pub fn is_about_the_requester(&self) -> bool {
+    pub fn is_evidence_of_requester(&self) -> bool {
         *self != Self::Inventory
     }
 }
@@ -199,13 +199,13 @@ pub struct Program {
 /// A service that judges requests, over mutual TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// Its location.
+    /// Its URL.
     pub url: Url,
-    /// The file with the CAs of its certificate.
+    /// The file with the CAs that may issue its serving certificate.
     pub ca: String,
-    /// The file with the client certificate that it sees.
+    /// The file with the client certificate that clusterctl presents to it.
     pub certificate: String,
-    /// The file with the key of that certificate.
+    /// The file with the private key of that certificate.
     pub key: String,
 }
 
@@ -274,19 +274,19 @@ impl Then {
 pub enum EnrolmentError {
     /// Not an address with a port.
     #[error("an IP address with a port is needed here, for example 10.20.0.11:6444 or \"[::]:6444\"")]
-    Listen,
+    InvalidListen,
     /// Not a time.
     #[error("a time is needed here, for example 2026-12-01T18:00:00Z")]
-    Until,
-    /// `insecure-always-approve` without an end.
+    InvalidUntil,
+    /// The policy `insecure-always-approve` without `until`.
     #[error("insecure-always-approve needs until, a time within the next 24 hours")]
-    NoEnd,
-    /// An end for another policy.
+    MissingUntil,
+    /// `until` with another policy than `insecure-always-approve`.
     #[error("it belongs to the policy insecure-always-approve")]
-    EndOfOther,
-    /// Not a name of a rule.
+    UntilWithOtherPolicy,
+    /// A rule has a name with other characters, or none, or it is too long.
     #[error("a name is needed here: 1 to 63 lower-case letters, digits and dashes")]
-    RuleName,
+    InvalidRuleName,
     /// Too many rules.
     #[error("a policy has at most {MAX_RULES} rules")]
     TooManyRules,
@@ -297,7 +297,7 @@ pub enum EnrolmentError {
     ApprovesEveryone,
     /// `approvals` of a rule that does not queue.
     #[error("approvals belong to a rule with `then: queue`")]
-    ApprovalsOfOther,
+    ApprovalsWithoutQueue,
     /// `approvals` without keys to check them.
     #[error("approvals are signatures by SSH keys: enrolment.allowedSigners names the file with these keys")]
     NoAllowedSigners,
@@ -309,14 +309,14 @@ pub enum EnrolmentError {
     },
     /// Not a number of approvals.
     #[error("it must be 1 to 9")]
-    Approvals,
-    /// A program without a name.
+    InvalidApprovals,
+    /// A list for a program that does not begin with its name.
     #[error("the first item names a program")]
     NoProgram,
     /// A path that is empty.
     #[error("the path of a file is needed here")]
-    Path,
-    /// A requirement with several keys or none.
+    InvalidPath,
+    /// A requirement that is a mapping with several keys or none.
     #[error("one requirement is needed here: a word, or a mapping with one key")]
-    OneRequirement,
+    NotOneRequirement,
 }

@@ -3,23 +3,23 @@
 
 use super::config_error::{ConfigError, Reason};
 use super::kubelet_fields::{FIELDS, Field, Kind, SINCE};
-use super::kubelet_trust::{Mode, trust_violations};
+use super::kubelet_trust::{ConfigKind, trust_violations};
 use super::similar::nearest;
 
 pub use super::kubelet_setting::Setting;
 
-/// A value of the cluster file before its type is known: each scalar is text.
+/// A YAML value as it is in the cluster file, before its type is known: each scalar is text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Written {
+pub enum RawValue {
     /// An absent value, or a `null` without quotes.
     #[default]
-    Nothing,
+    Null,
     /// A scalar.
     Text(String),
     /// A list.
-    List(Vec<Written>),
+    List(Vec<RawValue>),
     /// A mapping, each key once.
-    Mapping(Vec<(String, Written)>),
+    Mapping(Vec<(String, RawValue)>),
 }
 
 /// Finds the fields that kubelets of Kubernetes 1.`minor` do not support yet.
@@ -40,14 +40,14 @@ pub(super) fn fields_of_later_releases(
 /// Checks the settings at `path` of the cluster file, and adds all errors to `errors`.
 ///
 /// Most hosts have none; for them `path` is not called.
-pub(super) fn check(written: &Written, path: impl FnOnce() -> String, errors: &mut Vec<ConfigError>) -> Setting {
+pub(super) fn check(written: &RawValue, path: impl FnOnce() -> String, errors: &mut Vec<ConfigError>) -> Setting {
     // `kubelet:` without a value, for example because its lines are commented out.
-    if *written == Written::Nothing {
+    if *written == RawValue::Null {
         return Setting::default();
     }
     let (path, before) = (path(), errors.len());
     let setting = structure(written, FIELDS, &path, errors);
-    for violation in trust_violations(&setting, Mode::Patch) {
+    for violation in trust_violations(&setting, ConfigKind::Patch) {
         let path = format!("{path}.{}", violation.field);
         // A value of the wrong type became null, and its error was already reported.
         if errors[before..].iter().all(|error| error.path != path) {
@@ -58,9 +58,9 @@ pub(super) fn check(written: &Written, path: impl FnOnce() -> String, errors: &m
     setting
 }
 
-fn structure(written: &Written, fields: &'static [Field], path: &str, errors: &mut Vec<ConfigError>) -> Setting {
-    let Written::Mapping(entries) = written else {
-        return wrong(written, path, "a mapping with a kubelet's fields", errors);
+fn structure(written: &RawValue, fields: &'static [Field], path: &str, errors: &mut Vec<ConfigError>) -> Setting {
+    let RawValue::Mapping(entries) = written else {
+        return wrong_type(written, path, "a mapping with a kubelet's fields", errors);
     };
     let mut settings = Vec::with_capacity(entries.len());
     for (key, written) in entries {
@@ -76,51 +76,51 @@ fn structure(written: &Written, fields: &'static [Field], path: &str, errors: &m
     Setting::Mapping(settings)
 }
 
-fn value(written: &Written, kind: Kind, path: &str, errors: &mut Vec<ConfigError>) -> Setting {
+fn value(written: &RawValue, kind: Kind, path: &str, errors: &mut Vec<ConfigError>) -> Setting {
     match (written, kind) {
-        (Written::Nothing, _) => Setting::Null,
-        (Written::Text(text), Kind::Bool) => match text.as_str() {
+        (RawValue::Null, _) => Setting::Null,
+        (RawValue::Text(text), Kind::Bool) => match text.as_str() {
             "true" => Setting::Bool(true),
             "false" => Setting::Bool(false),
-            _ => wrong(written, path, "true or false", errors),
+            _ => wrong_type(written, path, "true or false", errors),
         },
-        (Written::Text(text), Kind::Int32) => match text.parse::<i32>() {
+        (RawValue::Text(text), Kind::Int32) => match text.parse::<i32>() {
             Ok(number) => Setting::Number(number.to_string()),
-            Err(_) => wrong(written, path, "a whole number", errors),
+            Err(_) => wrong_type(written, path, "a whole number", errors),
         },
-        (Written::Text(text), Kind::Int64) => match text.parse::<i64>() {
+        (RawValue::Text(text), Kind::Int64) => match text.parse::<i64>() {
             Ok(number) => Setting::Number(number.to_string()),
-            Err(_) => wrong(written, path, "a whole number", errors),
+            Err(_) => wrong_type(written, path, "a whole number", errors),
         },
-        (Written::Text(text), Kind::Float) => match text.parse::<f64>() {
+        (RawValue::Text(text), Kind::Float) => match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Setting::Number(number.to_string()),
-            _ => wrong(written, path, "a number", errors),
+            _ => wrong_type(written, path, "a number", errors),
         },
-        (Written::Text(text), Kind::Duration) if is_duration(text) => Setting::Text(text.clone()),
-        (Written::Text(text), Kind::Text) => Setting::Text(text.clone()),
-        (Written::List(items), Kind::List(kind)) => {
+        (RawValue::Text(text), Kind::Duration) if is_duration(text) => Setting::Text(text.clone()),
+        (RawValue::Text(text), Kind::Text) => Setting::Text(text.clone()),
+        (RawValue::List(items), Kind::List(kind)) => {
             let item = |(i, item)| value(item, *kind, &format!("{path}[{i}]"), errors);
             Setting::List(items.iter().enumerate().map(item).collect())
         }
-        (Written::Mapping(entries), Kind::Map(kind)) => {
+        (RawValue::Mapping(entries), Kind::Map(kind)) => {
             let entry =
-                |(key, written): &(String, Written)| (key.clone(), value(written, *kind, &below(path, key), errors));
+                |(key, written): &(String, RawValue)| (key.clone(), value(written, *kind, &below(path, key), errors));
             Setting::Mapping(entries.iter().map(entry).collect())
         }
-        (Written::Mapping(_), Kind::Struct(fields)) => structure(written, fields, path, errors),
-        (_, Kind::Bool) => wrong(written, path, "true or false", errors),
-        (_, Kind::Int32 | Kind::Int64) => wrong(written, path, "a whole number", errors),
-        (_, Kind::Float) => wrong(written, path, "a number", errors),
-        (_, Kind::Duration) => wrong(written, path, "a length of time such as 30s, 1m30s or 1.5h", errors),
-        (_, Kind::Text) => wrong(written, path, "a text", errors),
-        (_, Kind::List(_)) => wrong(written, path, "a list", errors),
-        (_, Kind::Map(_) | Kind::Struct(_)) => wrong(written, path, "a mapping", errors),
+        (RawValue::Mapping(_), Kind::Struct(fields)) => structure(written, fields, path, errors),
+        (_, Kind::Bool) => wrong_type(written, path, "true or false", errors),
+        (_, Kind::Int32 | Kind::Int64) => wrong_type(written, path, "a whole number", errors),
+        (_, Kind::Float) => wrong_type(written, path, "a number", errors),
+        (_, Kind::Duration) => wrong_type(written, path, "a length of time such as 30s, 1m30s or 1.5h", errors),
+        (_, Kind::Text) => wrong_type(written, path, "a string", errors),
+        (_, Kind::List(_)) => wrong_type(written, path, "a list", errors),
+        (_, Kind::Map(_) | Kind::Struct(_)) => wrong_type(written, path, "a mapping", errors),
     }
 }
 
-fn wrong(written: &Written, path: &str, wanted: &'static str, errors: &mut Vec<ConfigError>) -> Setting {
+fn wrong_type(written: &RawValue, path: &str, wanted: &'static str, errors: &mut Vec<ConfigError>) -> Setting {
     let seen = match written {
-        Written::Text(text) => Some(text.clone()),
+        RawValue::Text(text) => Some(text.clone()),
         _ => None,
     };
     errors.push(ConfigError { path: path.to_owned(), line: None, seen, reason: Reason::Shape { wanted } });
@@ -157,15 +157,15 @@ mod tests {
     use super::*;
     use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
-    fn map(entries: &[(&str, Written)]) -> Written {
-        Written::Mapping(entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect())
+    fn map(entries: &[(&str, RawValue)]) -> RawValue {
+        RawValue::Mapping(entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect())
     }
 
-    fn text(text: &str) -> Written {
-        Written::Text(text.to_owned())
+    fn text(text: &str) -> RawValue {
+        RawValue::Text(text.to_owned())
     }
 
-    fn checked(written: &Written) -> Result<Setting, Vec<String>> {
+    fn checked(written: &RawValue) -> Result<Setting, Vec<String>> {
         let mut errors = Vec::new();
         let setting = check(written, || "kubelet".to_owned(), &mut errors);
         if errors.is_empty() { Ok(setting) } else { Err(errors.iter().map(ToString::to_string).collect()) }
@@ -180,8 +180,8 @@ mod tests {
             ("memoryThrottlingFactor", text("0.9")),
             ("shutdownGracePeriod", text("30s")),
             ("featureGates", map(&[("NodeSwap", text("true"))])),
-            ("clusterDNS", Written::List(vec![text("10.96.0.10")])),
-            ("evictionHard", Written::Nothing),
+            ("clusterDNS", RawValue::List(vec![text("10.96.0.10")])),
+            ("evictionHard", RawValue::Null),
         ]);
         let setting = checked(&written).expect("valid settings");
         assert_eq!(
@@ -191,7 +191,7 @@ mod tests {
         );
         assert_eq!(setting.get("clusterDomain"), Some(&Setting::Text("on".into())));
         assert_eq!(setting.get("maxPods"), Some(&Setting::Number("250".into())));
-        assert_eq!(checked(&Written::Nothing), Ok(Setting::default()));
+        assert_eq!(checked(&RawValue::Null), Ok(Setting::default()));
     }
 
     #[test]
@@ -203,8 +203,8 @@ mod tests {
             ("syncFrequency", text("30")),
             ("clusterDNS", text("10.96.0.10")),
             ("authentication", map(&[("webook", text("x")), ("webhook", map(&[("enabled", text("yes"))]))])),
-            ("evictionHard", map(&[("memory.available", Written::List(Vec::new()))])),
-            ("registerWithTaints", Written::List(vec![map(&[("keys", text("x"))])])),
+            ("evictionHard", map(&[("memory.available", RawValue::List(Vec::new()))])),
+            ("registerWithTaints", RawValue::List(vec![map(&[("keys", text("x"))])])),
             ("zoo", text("x")),
         ]);
         assert_eq!(
@@ -218,7 +218,7 @@ mod tests {
                 "kubelet.authentication.webook: kubelets have no such field and would ignore it; did you mean \
                  webhook?",
                 "kubelet.authentication.webhook.enabled: \"yes\": true or false is needed here",
-                "kubelet.evictionHard.\"memory.available\": a text is needed here",
+                "kubelet.evictionHard.\"memory.available\": a string is needed here",
                 "kubelet.registerWithTaints[0].keys: kubelets have no such field and would ignore it; did you \
                  mean key?",
                 "kubelet.zoo: kubelets have no such field and would ignore it",

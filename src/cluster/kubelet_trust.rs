@@ -12,16 +12,16 @@ use std::fmt;
 use super::kubelet_setting::Setting;
 use rules::RULES;
 
-pub use rule::{Mode, OwnValues, Rule};
+pub use rule::{ConfigKind, RenderedValues, Rule};
 
 /// A rule that a configuration violates, with the value found.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TrustViolation {
-    /// The field: `authentication.anonymous.enabled`, or the mapping around it that was removed.
+    /// The field, such as `authentication.anonymous.enabled`; if a `null` removes the mapping around it, that mapping.
     pub field: String,
-    /// The value.
+    /// The value found, as text.
     pub seen: String,
-    /// The rule.
+    /// The rule that the value violates.
     pub rule: &'static Rule,
 }
 
@@ -32,13 +32,16 @@ impl fmt::Display for TrustViolation {
     }
 }
 
-/// Returns the rules that `settings` violate by a value, by a removed field, or, in whole configurations, by a missing one.
+/// Returns the violations of `config`, at most one for each field or removed mapping, in the order of the rules.
+///
+/// A field violates its rule by a value that is not allowed. A field that must be set also does if it is missing in a rendered or
+/// foreign configuration, or if a `null` in a patch removes it.
 #[must_use]
-pub fn trust_violations(settings: &Setting, mode: Mode<'_>) -> Vec<TrustViolation> {
+pub fn trust_violations(config: &Setting, kind: ConfigKind<'_>) -> Vec<TrustViolation> {
     let mut found: Vec<TrustViolation> = Vec::new();
     for rule in RULES {
-        let Some((field, seen)) = rule.violation(settings, mode) else { continue };
-        // A removed mapping is reported once, not for each field in it.
+        let Some((field, seen)) = rule.violation(config, kind) else { continue };
+        // Each field has one rule. Only a removed mapping is found several times, once for each field in it.
         if !found.iter().any(|earlier| earlier.field == field) {
             found.push(TrustViolation { field, seen, rule });
         }

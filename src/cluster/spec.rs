@@ -9,7 +9,7 @@ use super::address::{Address, Cidr};
 use super::endpoint::Endpoint;
 use super::enrolment::Enrolment;
 use super::key_kind::KeyKind;
-use super::kubelet::{Setting, Written};
+use super::kubelet::{RawValue, Setting};
 use super::kubernetes::Kubernetes;
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
@@ -66,9 +66,9 @@ pub struct RawCluster {
     /// `signers`
     pub signers: RawSigners,
     /// `enrolment`, each value as text.
-    pub enrolment: Written,
+    pub enrolment: RawValue,
     /// `kubelet`
-    pub kubelet: Written,
+    pub kubelet: RawValue,
     /// `masters`
     pub masters: Vec<RawHost>,
     /// `nodes`
@@ -85,7 +85,7 @@ pub struct RawHost {
     /// `apiServerPort` of a master, `kubeletPort` of a node
     pub port: Option<String>,
     /// `kubelet` of a node
-    pub kubelet: Written,
+    pub kubelet: RawValue,
     /// `sealTo`
     pub seal_to: OneOrMore,
 }

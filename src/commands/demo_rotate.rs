@@ -121,9 +121,9 @@ fn describe(phase: Phase) -> &'static str {
     match phase {
         Phase::Prepare => "the new root exists",
         Phase::TrustBoth => "all hosts trust both roots",
-        Phase::Canary => "one master and one node present certificates of the new root",
-        Phase::Servers => "all servers present certificates of the new root",
-        Phase::Clients => "all clients present certificates of the new root",
+        Phase::Canary => "one master and one node present certificates issued by the new CA",
+        Phase::Servers => "all servers present certificates issued by the new CA",
+        Phase::Clients => "all clients present certificates issued by the new CA",
         Phase::DropOld => "all hosts trust only the new root",
     }
 }

@@ -61,9 +61,9 @@ enum RotateCommand {
     /// instead (--report). clusterctl apply writes what the new phase changes.
     #[command(after_help = super::examples::ROTATE_CA_NEXT)]
     Next(NextArgs),
-    /// Go back: first to certificates of the old root, then to only the old root
+    /// Go back: first to certificates issued by the old CA, then to only the old root
     ///
-    /// Possible until clients have certificates of the new root. If hosts already present such certificates, the
+    /// Possible until clients have certificates issued by the new CA. If hosts already present such certificates, the
     /// first call restores the old ones, and hosts still trust both roots. When verify proves that all hosts have the
     /// old ones, the next call ends the rotation, and deletes the key of the new CA. After each call, clusterctl
     /// apply packs the bundles.
@@ -99,7 +99,7 @@ struct StartArgs {
     /// With --emergency: do not ask
     #[arg(long, requires = "emergency")]
     yes: bool,
-    /// Host that presents certificates of the new root first; repeat for each [default: the first master and the first node]
+    /// Host that presents certificates issued by the new CA first; repeat for each [default: the first master and the first node]
     #[arg(long = "canary", value_name = "HOST", add = super::completions::hosts())]
     canaries: Vec<String>,
     /// Format of the output; the schema of the JSON is schemas/rotation.schema.json

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::write::quoted;
 use crate::cluster::kubelet::Setting;
-use crate::cluster::kubelet_trust::{Mode, OwnValues, TrustViolation, trust_violations};
+use crate::cluster::kubelet_trust::{ConfigKind, RenderedValues, TrustViolation, trust_violations};
 
 /// Errors of parsing a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,9 +30,13 @@ fn listed(violations: &[String]) -> String {
 ///
 /// # Errors
 /// Returns an error if it is not such a configuration, or weakens trust.
-pub fn finished(rendered: &str, patches: [&Setting; 2], own: &OwnValues<'_>) -> Result<String, KubeletConfigError> {
+pub fn finished(
+    rendered: &str,
+    patches: [&Setting; 2],
+    own: &RenderedValues<'_>,
+) -> Result<String, KubeletConfigError> {
     let whole = patches.into_iter().fold(read(rendered.as_bytes())?, Setting::merged);
-    let broken = trust_violations(&whole, Mode::Rendered(own));
+    let broken = trust_violations(&whole, ConfigKind::Rendered(own));
     if !broken.is_empty() {
         return Err(KubeletConfigError::WeakensTrust(broken.iter().map(TrustViolation::to_string).collect()));
     }
@@ -57,7 +61,7 @@ pub fn weaknesses(bytes: &[u8]) -> Result<Vec<String>, String> {
     let line = |violation: TrustViolation| {
         format!("{} ({}, property {})", violation.rule.why, violation.field, violation.rule.property)
     };
-    Ok(trust_violations(&whole, Mode::Foreign).into_iter().map(line).collect())
+    Ok(trust_violations(&whole, ConfigKind::Foreign).into_iter().map(line).collect())
 }
 
 fn read(bytes: &[u8]) -> Result<Setting, KubeletConfigError> {
@@ -138,8 +142,8 @@ fn plain_or_quoted(key: &str) -> String {
 mod tests {
     use super::*;
 
-    const OWN: OwnValues<'_> =
-        OwnValues { port: 10250, client_ca: "/ca.crt", certificate: "/kubelet.crt", key: "/kubelet.key" };
+    const OWN: RenderedValues<'_> =
+        RenderedValues { port: 10250, client_ca: "/ca.crt", certificate: "/kubelet.crt", key: "/kubelet.key" };
 
     const RENDERED: &str = "# Rendered.\n# Two lines.\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
         port: 10250\nauthentication:\n  anonymous:\n    enabled: false\n  x509:\n    clientCAFile: \"/ca.crt\"\n\

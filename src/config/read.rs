@@ -48,7 +48,7 @@ pub enum ReadError {
     /// It is valid YAML, but not a mapping at the top.
     #[error("it is {found}, and a cluster file is a mapping that begins with `apiVersion: clusterctl/v1`")]
     NotAMapping {
-        /// `a list`, `a text`.
+        /// `a list`, `a string`.
         found: &'static str,
     },
     /// It has a second document after `---`.

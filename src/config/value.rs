@@ -8,15 +8,15 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::de::{COST_OF_A_VALUE, Position, Reading, Scalar, Skip, Text};
 use super::span::Locate;
 use crate::cluster::config_error::Reason;
-use crate::cluster::kubelet::Written;
+use crate::cluster::kubelet::RawValue;
 
 /// Reads the value of the key just read, of any type, each scalar as it is written.
 ///
 /// Tags and repeated keys are errors.
-pub(super) fn anything<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Reading) -> Result<Written, A::Error> {
+pub(super) fn anything<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Reading) -> Result<RawValue, A::Error> {
     match map.next_value_seed(Optional(reading))? {
-        None => Ok(Written::Nothing),
-        Some(Scalar::Text(text)) => Ok(Written::Text(text)),
+        None => Ok(RawValue::Null),
+        Some(Scalar::Text(text)) => Ok(RawValue::Text(text)),
         Some(Scalar::Tagged) => tagged(reading),
         Some(Scalar::Other(there)) => {
             // As for texts.
@@ -28,11 +28,11 @@ pub(super) fn anything<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Readin
     }
 }
 
-fn any_item<'de, A: SeqAccess<'de>>(seq: &mut A, reading: &mut Reading) -> Result<Option<Written>, A::Error> {
+fn any_item<'de, A: SeqAccess<'de>>(seq: &mut A, reading: &mut Reading) -> Result<Option<RawValue>, A::Error> {
     Ok(Some(match seq.next_element_seed(Optional(reading))? {
         None => return Ok(None),
-        Some(None) => Written::Nothing,
-        Some(Some(Scalar::Text(text))) => Written::Text(text),
+        Some(None) => RawValue::Null,
+        Some(Some(Scalar::Text(text))) => RawValue::Text(text),
         Some(Some(Scalar::Tagged)) => tagged(reading)?,
         Some(Some(Scalar::Other(there))) => {
             if seq.next_element_seed(Locate)?.flatten() != there {
@@ -45,9 +45,9 @@ fn any_item<'de, A: SeqAccess<'de>>(seq: &mut A, reading: &mut Reading) -> Resul
 
 const ALIAS: &str = "an alias (*name) of a list or a mapping is used here; write the values out";
 
-fn tagged<E: Error>(reading: &mut Reading) -> Result<Written, E> {
+fn tagged<E: Error>(reading: &mut Reading) -> Result<RawValue, E> {
     reading.error(None, Reason::Shape { wanted: "a value without a YAML tag" })?;
-    Ok(Written::Nothing)
+    Ok(RawValue::Null)
 }
 
 /// [`Text`], or `None` for a `null` without quotes.
@@ -82,21 +82,21 @@ impl<'de> Visitor<'de> for Optional<'_> {
 struct Compound<'a>(&'a mut Reading);
 
 impl<'de> DeserializeSeed<'de> for Compound<'_> {
-    type Value = Written;
+    type Value = RawValue;
 
-    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<Written, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<RawValue, D::Error> {
         de.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Compound<'_> {
-    type Value = Written;
+    type Value = RawValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list or a mapping")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Written, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RawValue, A::Error> {
         let Self(reading) = self;
         reading.charge(COST_OF_A_VALUE)?;
         let mut items = Vec::new();
@@ -106,18 +106,18 @@ impl<'de> Visitor<'de> for Compound<'_> {
             reading.path.pop();
             match item {
                 Some(item) => items.push(item),
-                None => return Ok(Written::List(items)),
+                None => return Ok(RawValue::List(items)),
             }
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawValue, A::Error> {
         let Self(reading) = self;
         reading.charge(COST_OF_A_VALUE)?;
-        let mut entries: Vec<(String, Written)> = Vec::new();
+        let mut entries: Vec<(String, RawValue)> = Vec::new();
         let mut seen: HashMap<String, u32> = HashMap::new();
         while let Some(key) = map.next_key_seed(Text(reading))? {
-            let Scalar::Text(key) = key else { return Err(A::Error::custom("a key must be a text without a tag")) };
+            let Scalar::Text(key) = key else { return Err(A::Error::custom("a key must be a string without a tag")) };
             let nth = *seen.entry(key.clone()).and_modify(|nth| *nth += 1).or_default();
             if nth > 0 {
                 reading.error_at_key(&key, nth, Reason::RepeatedKey)?;
@@ -129,6 +129,6 @@ impl<'de> Visitor<'de> for Compound<'_> {
             reading.path.pop();
             entries.push((key, value));
         }
-        Ok(Written::Mapping(entries))
+        Ok(RawValue::Mapping(entries))
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::keys::{API_VERSION, Absent, KIND, KUBERNETES, Key, MASTER, NODE, SIGNERS, VALIDITY, Value, key};
-use crate::cluster::kubelet::Written;
+use crate::cluster::kubelet::RawValue;
 use crate::cluster::signer::{RawSigner, RawSigners};
 use crate::cluster::spec::{DEFAULT_SERVICE_CIDR, OneOrMore, RawCluster, RawHost};
 
@@ -53,7 +53,7 @@ pub fn write_noting(raw: &RawCluster, about_version: Option<&str>) -> String {
     file.signers(&raw.signers);
     file.describe("enrolment");
     match &raw.enrolment {
-        Written::Nothing => file.line(
+        RawValue::Null => file.line(
             "# enrolment:\n\
              #   listen: \"10.20.0.11:6444\"\n\
              #   policy: \"queue\"",
@@ -62,7 +62,7 @@ pub fn write_noting(raw: &RawCluster, about_version: Option<&str>) -> String {
     }
     file.describe("kubelet");
     match &raw.kubelet {
-        Written::Nothing => file.line(
+        RawValue::Null => file.line(
             "# kubelet:\n\
              #   clusterDNS: [\"10.96.0.10\"]\n\
              #   clusterDomain: \"cluster.local\"\n\
@@ -178,7 +178,7 @@ impl File {
             if let Some(port) = &host.port {
                 self.line(&format!("  {port_key}: {}", number_or_quoted(port)));
             }
-            if host.kubelet != Written::Nothing {
+            if host.kubelet != RawValue::Null {
                 self.line(&format!("  kubelet: {}", flow(&host.kubelet)));
             }
             match &host.seal_to {
@@ -207,13 +207,13 @@ fn shown(key: &Key) -> &'static str {
 }
 
 /// Returns the value on one line. Keys of mappings are quoted too.
-fn flow(written: &Written) -> String {
+fn flow(written: &RawValue) -> String {
     match written {
-        Written::Nothing => "null".to_owned(),
-        Written::Text(text) => quoted(text),
-        Written::List(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
-        Written::Mapping(entries) => {
-            let entry = |(key, value): &(String, Written)| format!("{}: {}", quoted(key), flow(value));
+        RawValue::Null => "null".to_owned(),
+        RawValue::Text(text) => quoted(text),
+        RawValue::List(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        RawValue::Mapping(entries) => {
+            let entry = |(key, value): &(String, RawValue)| format!("{}: {}", quoted(key), flow(value));
             format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
     }

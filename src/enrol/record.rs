@@ -17,7 +17,7 @@ use crate::cluster::endpoint::Endpoint;
 use crate::cluster::name::ClusterName;
 pub use crate::cluster::profile::ANNOUNCERS;
 use crate::pki::certificate::Certificate;
-use crate::pki::chain::{Concern, Purpose, best_path};
+use crate::pki::chain::{Purpose, ViolationKind, best_path};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
 use crate::pki::public_key::PublicKey;
@@ -236,7 +236,7 @@ impl Record {
         let (leaf, others) = chain.split_first().ok_or_else(|| RecordError::Chain("there is none".to_owned()))?;
         let path = best_path(leaf, others, &anchors, Purpose::Client, now)
             .map_err(|error| RecordError::Chain(error.to_string()))?;
-        if let Some(violation) = path.violations.iter().find(|violation| violation.concern != Concern::Dates) {
+        if let Some(violation) = path.violations.iter().find(|violation| violation.kind != ViolationKind::Dates) {
             return Err(RecordError::Chain(violation.reason.clone()));
         }
         let account = leaf.account();

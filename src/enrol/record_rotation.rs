@@ -16,7 +16,7 @@ pub struct RecordRotation {
     pub phase: Phase,
     /// The pin of the new root.
     pub new: Fingerprint,
-    /// The hosts that get certificates of the new root first.
+    /// The hosts that get certificates issued by the new CA first.
     pub canaries: Vec<HostName>,
 }
 
@@ -57,7 +57,7 @@ impl RecordRotation {
         let is_canary = self.canaries.contains(host);
         match self.phase {
             Phase::Prepare => false,
-            // A host has one of the new root only if the rotation is aborted, and only the old root is trusted next.
+            // A host has one issued by the new CA only if the rotation is aborted, and only the old root is trusted next.
             Phase::TrustBoth => is_new,
             Phase::Canary => !is_new && is_canary,
             Phase::Servers => !is_new && (is_server || is_canary),

@@ -151,7 +151,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// A certificate that was issued for a token.
+/// A certificate that was issued with a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenUse {
     /// The profile of the certificate.
@@ -181,7 +181,7 @@ pub struct TokenRecord {
     pub expires: OffsetDateTime,
     /// The time at which it was revoked.
     pub revoked: Option<OffsetDateTime>,
-    /// The certificates that were issued for it.
+    /// The certificates that were issued with it, at most one of each profile.
     pub uses: Vec<TokenUse>,
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::card::Card;
 use super::context::ExplainContext;
-use super::piece::{self, Piece};
+use super::file_item::{self, FileItem};
 use crate::bundle::model::Bundle;
 use crate::bundle::signature::{self, SignatureError};
 use crate::cluster::duration::{in_words, stamp};
@@ -12,7 +12,7 @@ use crate::cluster::duration::{in_words, stamp};
 /// A bundle with the parsed content of its certificate files.
 pub struct ReadBundle {
     bundle: Bundle,
-    pieces: Vec<Piece>,
+    items: Vec<FileItem>,
 }
 
 impl ReadBundle {
@@ -20,8 +20,8 @@ impl ReadBundle {
     #[must_use]
     pub fn of(bundle: Bundle) -> Self {
         let certificates = bundle.files.iter().filter(|file| file.path.ends_with(".crt"));
-        let pieces = certificates.flat_map(|file| piece::read(&file.bytes).unwrap_or_default()).collect();
-        Self { bundle, pieces }
+        let items = certificates.flat_map(|file| file_item::read(&file.bytes).unwrap_or_default()).collect();
+        Self { bundle, items }
     }
 
     /// Returns the bundle.
@@ -32,13 +32,13 @@ impl ReadBundle {
 
     /// Adds its certificates to the context.
     pub fn add_to(&self, place: &str, context: &mut ExplainContext<'_>) {
-        context.add(place, &self.pieces);
+        context.add(place, &self.items);
     }
 
     /// Returns the bundle's card and those of its certificates.
     #[must_use]
     pub fn cards(&self, place: &str, context: &ExplainContext<'_>) -> Vec<Card> {
-        let Self { bundle, pieces } = self;
+        let Self { bundle, items } = self;
         let manifest = &bundle.manifest;
         let roles: Vec<&str> = manifest.roles.iter().map(|role| role.as_str()).collect();
         let files: Vec<_> = bundle
@@ -79,6 +79,6 @@ impl ReadBundle {
         {
             card = card.problem("it trusts another root than this directory's");
         }
-        std::iter::once(card).chain(pieces.iter().map(|piece| piece.card(place, context))).collect()
+        std::iter::once(card).chain(items.iter().map(|item| item.card(place, context))).collect()
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::card::{Card, validity};
-use super::context::{ExplainContext, LedgerEntry, Signer};
+use super::context::{ExplainContext, IssuerCertificate, LedgerEntry};
 use crate::cluster::duration::stamp;
 use crate::pki::certificate::{Certificate, SignatureStatus, SubjectAltName};
 use crate::pki::lint::{ca_violations, general_violations, leaf_violations, root_violations};
@@ -91,15 +91,15 @@ fn judged(card: Card, certificate: &Certificate, place: &str, is_ca: bool, conte
             card.line("signed by", format!("{}{why}", certificate.issuer.text))
         }
     };
-    let wanted = context.wanted(certificate);
-    let of_a_root = |signer: &Signer<'_>| {
+    let wanted = context.required_spec(certificate);
+    let of_a_root = |signer: &IssuerCertificate<'_>| {
         context.roots.iter().any(|(_, root)| root.fingerprint() == signer.certificate.fingerprint())
     };
     let violations = match (&wanted, &signer) {
         _ if certificate.is_self_issued() && (itself || is_ca) => root_violations(certificate, context.now),
         _ if is_ca => ca_violations(certificate, context.now),
-        (Some((leaf, cluster)), Some(signer)) if !is_ca && of_a_root(signer) => {
-            leaf_violations(certificate, leaf, cluster.keys, signer.certificate, context.now)
+        (Some((spec, cluster)), Some(signer)) if !is_ca && of_a_root(signer) => {
+            leaf_violations(certificate, spec, cluster.keys, signer.certificate, context.now)
         }
         _ => general_violations(certificate, context.now),
     };

@@ -1,10 +1,10 @@
-//! The context of a description: the data of the cluster directory, and the other files that were given.
+//! The context of a description: the data of the cluster directory, and the items of the other files that were given.
 
 use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
-use super::piece::Piece;
+use super::file_item::FileItem;
 use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Cluster;
 use crate::pki::certificate::Certificate;
@@ -43,18 +43,20 @@ pub struct LedgerRevocation {
     pub reason: &'static str,
 }
 
-/// The content of all given files.
+/// The items of all given files.
 #[derive(Default)]
 struct Given {
+    /// The certificates, each with its file.
     certificates: Vec<(String, Certificate)>,
-    keys: BTreeSet<Fingerprint>,
-    /// The public keys of requests, and those in separate files.
+    /// The private keys, each as the SHA-256 of its SubjectPublicKeyInfo.
+    private_keys: BTreeSet<Fingerprint>,
+    /// The public keys of requests and in separate files, each as the SHA-256 of its SubjectPublicKeyInfo.
     public_keys: BTreeSet<Fingerprint>,
     crls: Vec<Crl>,
 }
 
-/// A certificate whose key signed another one.
-pub(super) struct Signer<'a> {
+/// The certificate of an issuer: of the CA whose key signed another certificate or a CRL, or of one that has its name.
+pub(super) struct IssuerCertificate<'a> {
     pub(super) certificate: &'a Certificate,
     /// The file that it is in.
     pub(super) place: &'a str,
@@ -67,41 +69,41 @@ impl<'a> ExplainContext<'a> {
         Self { roots: Vec::new(), cluster: None, ledger: None, now, given: Given::default() }
     }
 
-    /// Adds the content of a file, so that other items can be linked to it.
-    pub fn add(&mut self, place: &str, pieces: &[Piece]) {
-        for piece in pieces {
-            match piece {
-                Piece::Certificate(certificate, _) => {
+    /// Adds the items of a file, so that other items can refer to them.
+    pub fn add(&mut self, place: &str, items: &[FileItem]) {
+        for item in items {
+            match item {
+                FileItem::Certificate(certificate, _) => {
                     self.given.certificates.push((place.to_owned(), (**certificate).clone()));
                 }
-                Piece::Key(facts, _) => self.given.keys.extend(facts.fingerprint),
-                Piece::Request(request) => drop(self.given.public_keys.insert(request.spki_fingerprint)),
-                Piece::PublicKey(pin) => drop(self.given.public_keys.insert(*pin)),
-                Piece::Crl(crl) => self.given.crls.push((**crl).clone()),
-                Piece::EncryptedKey | Piece::Damaged { .. } => {}
+                FileItem::Key(key, _) => self.given.private_keys.extend(key.fingerprint),
+                FileItem::Request(request) => drop(self.given.public_keys.insert(request.spki_fingerprint)),
+                FileItem::PublicKey(pin) => drop(self.given.public_keys.insert(*pin)),
+                FileItem::Crl(crl) => self.given.crls.push((**crl).clone()),
+                FileItem::EncryptedKey | FileItem::Damaged { .. } => {}
             }
         }
     }
 
-    /// Returns the certificate whose key signed `issued`. The directory's certificates are searched first, then those
-    /// of the given files.
-    pub(super) fn signer_of(&self, issued: &Certificate) -> Option<Signer<'_>> {
+    /// Returns the certificate whose key signed `issued`. The directory's roots are searched first, then the certificates in
+    /// the given files.
+    pub(super) fn signer_of(&self, issued: &Certificate) -> Option<IssuerCertificate<'_>> {
         let known = self.roots.iter().chain(&self.given.certificates);
         let mut named = known.filter(|(_, certificate)| certificate.subject.der == issued.issuer.der);
-        named.find(|(_, certificate)| issued.is_signed_by(certificate)).map(signer)
+        named.find(|(_, certificate)| issued.is_signed_by(certificate)).map(issuer)
     }
 
-    /// Returns the certificate that `issued` names as its issuer, even if another CA signed it.
-    pub(super) fn named_issuer_of(&self, issued: &Certificate) -> Option<Signer<'_>> {
+    /// Returns a certificate with the issuer's name in `issued`, even if its key did not sign `issued`.
+    pub(super) fn named_issuer_of(&self, issued: &Certificate) -> Option<IssuerCertificate<'_>> {
         let mut known = self.roots.iter().chain(&self.given.certificates);
-        known.find(|(_, certificate)| certificate.subject.der == issued.issuer.der).map(signer)
+        known.find(|(_, certificate)| certificate.subject.der == issued.issuer.der).map(issuer)
     }
 
     /// Returns the certificate whose key signed a CRL.
-    pub(super) fn signer_of_crl(&self, crl: &Crl) -> Option<Signer<'_>> {
+    pub(super) fn signer_of_crl(&self, crl: &Crl) -> Option<IssuerCertificate<'_>> {
         let known = self.roots.iter().chain(&self.given.certificates);
         let mut named = known.filter(|(_, certificate)| certificate.subject.der == crl.issuer.der);
-        named.find(|(_, certificate)| crl.is_signed_by(certificate)).map(signer)
+        named.find(|(_, certificate)| crl.is_signed_by(certificate)).map(issuer)
     }
 
     /// Returns the certificates whose subject is the issuer of a CRL.
@@ -110,7 +112,7 @@ impl<'a> ExplainContext<'a> {
         known.filter(|certificate| certificate.subject.der == crl.issuer.der)
     }
 
-    /// Returns the given CRL that revokes `certificate`.
+    /// Returns the given CRL of `signer` that revokes `certificate`.
     pub(super) fn crl_that_revokes(&self, certificate: &Certificate, signer: &Certificate) -> Option<&Crl> {
         let mut crls = self.given.crls.iter().filter(|crl| crl.issuer.der == signer.subject.der);
         crls.find(|crl| crl.serials.contains(&certificate.serial) && crl.is_signed_by(signer))
@@ -126,21 +128,21 @@ impl<'a> ExplainContext<'a> {
         self.given.certificates.iter().filter(|(_, certificate)| certificate.spki_fingerprint() == key).collect()
     }
 
-    /// Returns the files in which a certificate was given, by the SHA-256 of its DER.
+    /// Returns the given files that contain the certificate with this fingerprint (SHA-256 of its DER).
     pub fn places_of(&self, certificate: Fingerprint) -> impl Iterator<Item = &str> {
         let given = self.given.certificates.iter();
-        given.filter(move |(_, one)| one.fingerprint() == certificate).map(|(place, _)| place.as_str())
+        given.filter(move |(_, given)| given.fingerprint() == certificate).map(|(place, _)| place.as_str())
     }
 
-    /// Returns true if certificates, requests or public keys were given, and the key belongs to none of them.
+    /// Returns true if no given certificate, request or public key has this key. False if none of these was given.
     pub(super) fn is_unmatched_key(&self, key: Fingerprint) -> bool {
-        let some = !self.given.certificates.is_empty() || !self.given.public_keys.is_empty();
-        some && !self.given.public_keys.contains(&key) && self.certificates_of_key(key).is_empty()
+        let has_candidates = !self.given.certificates.is_empty() || !self.given.public_keys.is_empty();
+        has_candidates && !self.given.public_keys.contains(&key) && self.certificates_of_key(key).is_empty()
     }
 
     /// Returns true if the private key of `certificate` was also given.
     pub(super) fn has_key_of(&self, certificate: &Certificate) -> bool {
-        self.given.keys.contains(&certificate.spki_fingerprint())
+        self.given.private_keys.contains(&certificate.spki_fingerprint())
     }
 
     /// Returns the host that a certificate was issued to, according to the ledger, if the cluster file does not have that host.
@@ -154,30 +156,32 @@ impl<'a> ExplainContext<'a> {
         self.ledger?(certificate.fingerprint()).ok()??.host
     }
 
-    /// Returns the certificate that the cluster file requires for this certificate's account and usage, of the host that the
-    /// ledger names.
-    pub(super) fn wanted(&self, certificate: &Certificate) -> Option<(CertificateSpec, &Cluster)> {
+    /// Returns the specification in the cluster file that this certificate should meet, with the cluster: one for the same account and
+    /// usage.
+    ///
+    /// If the ledger has the certificate's host, it is a specification of that host. Otherwise those of all hosts are considered.
+    pub(super) fn required_spec(&self, certificate: &Certificate) -> Option<(CertificateSpec, &Cluster)> {
         let cluster = self.cluster.as_ref()?;
         let (account, host) = (certificate.account(), self.host_of(certificate));
-        let is_of_host = |leaf: &CertificateSpec| {
-            host.as_ref().is_none_or(|host| leaf.host.as_ref().is_some_and(|one| one.as_str() == host))
+        let is_of_host = |spec: &CertificateSpec| {
+            host.as_ref().is_none_or(|host| spec.host.as_ref().is_some_and(|of_spec| of_spec.as_str() == host))
         };
-        let fits = |leaf: &CertificateSpec| {
-            leaf.subject == account
-                && is_of_host(leaf)
-                && leaf.policy().usage.names().iter().all(|usage| certificate.has_extended_usage(usage))
+        let fits = |spec: &CertificateSpec| {
+            spec.subject == account
+                && is_of_host(spec)
+                && spec.policy().usage.names().iter().all(|usage| certificate.has_extended_usage(usage))
         };
         let nodes = cluster.nodes.iter().flat_map(|node| cluster.node_specs(node));
         let masters = cluster.masters.iter().flat_map(|master| cluster.master_specs(master));
         let candidates: Vec<CertificateSpec> =
             nodes.chain(masters).chain([cluster.verifier_spec()]).filter(fits).collect();
-        // All API servers have the same account, so the one whose names match best is used.
+        // All API servers have the same account, so the specification with the fewest names that the certificate lacks is used.
         let missing =
-            |leaf: &CertificateSpec| leaf.names.iter().filter(|name| !certificate.names_address(name)).count();
-        candidates.into_iter().min_by_key(missing).map(|leaf| (leaf, cluster))
+            |spec: &CertificateSpec| spec.names.iter().filter(|name| !certificate.names_address(name)).count();
+        candidates.into_iter().min_by_key(missing).map(|spec| (spec, cluster))
     }
 }
 
-fn signer((place, certificate): &(String, Certificate)) -> Signer<'_> {
-    Signer { certificate, place }
+fn issuer((place, certificate): &(String, Certificate)) -> IssuerCertificate<'_> {
+    IssuerCertificate { certificate, place }
 }

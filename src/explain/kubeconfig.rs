@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::card::Card;
 use super::context::ExplainContext;
-use super::piece::{self, Piece};
+use super::file_item::{self, FileItem};
 use crate::config::kubeconfig::{ContextError, Credential, KubeUser, Kubeconfig};
 use crate::pki::material::MaterialError;
 
@@ -44,7 +44,7 @@ pub struct Part {
     /// Whether it is embedded in the kubeconfig.
     pub is_embedded: bool,
     /// The parsed items, or the reason why they cannot be read.
-    pub pieces: Result<Vec<Piece>, PartError>,
+    pub items: Result<Vec<FileItem>, PartError>,
 }
 
 /// A field of a kubeconfig that has or names a credential.
@@ -68,9 +68,9 @@ pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -
             Some(Credential::File(path)) => open(path),
         };
         let content = |error: MaterialError| PartError::Content(error.to_string());
-        let pieces = bytes.map(Zeroizing::new).and_then(|bytes| piece::read(&bytes).map_err(content));
+        let items = bytes.map(Zeroizing::new).and_then(|bytes| file_item::read(&bytes).map_err(content));
         let is_embedded = matches!(credential, Some(Credential::Data(_)));
-        parts.push(Part { of: of.to_owned(), field, place, is_embedded, pieces });
+        parts.push(Part { of: of.to_owned(), field, place, is_embedded, items });
     };
     for cluster in &config.clusters {
         follow(&cluster.name, Field::Ca, &cluster.ca);
@@ -90,16 +90,18 @@ const ENCRYPTED: &str = "the key is encrypted, and client-go cannot decrypt it";
 /// client-go reads the first certificate and the first key of a user (`tls.X509KeyPair`), and needs one readable
 /// certificate of a cluster's CAs (`AppendCertsFromPEM`).
 #[must_use]
-pub fn unusable(field: Field, pieces: &[Piece]) -> Option<String> {
-    let mut candidates = pieces.iter().filter_map(|piece| match (field, piece) {
-        (Field::Ca | Field::Certificate, Piece::Certificate(_, None)) => Some(None),
-        (Field::Ca | Field::Certificate, Piece::Certificate(_, Some(remark))) => Some(Some((*remark).to_owned())),
-        (Field::Ca | Field::Certificate, Piece::Damaged { kind: kind @ "certificate", reason }) => {
+pub fn unusable(field: Field, items: &[FileItem]) -> Option<String> {
+    let mut candidates = items.iter().filter_map(|item| match (field, item) {
+        (Field::Ca | Field::Certificate, FileItem::Certificate(_, None)) => Some(None),
+        (Field::Ca | Field::Certificate, FileItem::Certificate(_, Some(remark))) => Some(Some((*remark).to_owned())),
+        (Field::Ca | Field::Certificate, FileItem::Damaged { kind: kind @ "certificate", reason }) => {
             Some(Some(format!("a {kind} in it is damaged: {reason}")))
         }
-        (Field::Key, Piece::Key(_, Some(remark))) => Some(Some((*remark).to_owned())),
-        (Field::Key, Piece::Key(facts, None)) => Some(facts.is_damaged().then(|| format!("the key is {}", facts.kind))),
-        (Field::Key, Piece::EncryptedKey) => Some(Some(ENCRYPTED.to_owned())),
+        (Field::Key, FileItem::Key(_, Some(remark))) => Some(Some((*remark).to_owned())),
+        (Field::Key, FileItem::Key(facts, None)) => {
+            Some(facts.is_damaged().then(|| format!("the key is {}", facts.kind)))
+        }
+        (Field::Key, FileItem::EncryptedKey) => Some(Some(ENCRYPTED.to_owned())),
         _ => None,
     });
     let first = candidates.next();
@@ -130,8 +132,8 @@ impl ReadKubeconfig {
     /// Adds its certificates and keys to the context.
     pub fn add_to(&self, context: &mut ExplainContext<'_>) {
         for part in &self.parts {
-            if let Ok(pieces) = &part.pieces {
-                context.add(&part.place, pieces);
+            if let Ok(items) = &part.items {
+                context.add(&part.place, items);
             }
         }
     }
@@ -189,14 +191,14 @@ impl ReadKubeconfig {
             card = card.problem_if_any(self.mismatch(&user.name));
         }
         for part in &self.parts {
-            if let (Field::Key, Err(reason)) = (part.field, &part.pieces) {
+            if let (Field::Key, Err(reason)) = (part.field, &part.items) {
                 card = card.problem(format!("the key of user {} cannot be read: {reason}", part.of));
             }
         }
         let mut cards = vec![card];
         for part in self.parts.iter().filter(|part| part.field != Field::Key) {
-            match &part.pieces {
-                Ok(pieces) => cards.extend(pieces.iter().map(|piece| piece.card(&part.place, context))),
+            match &part.items {
+                Ok(items) => cards.extend(items.iter().map(|item| item.card(&part.place, context))),
                 Err(reason) => cards.push(Card::new("certificate").problem(reason.to_string())),
             }
         }
@@ -231,16 +233,16 @@ impl ReadKubeconfig {
     /// Compares a user's certificate with the user's key.
     #[must_use]
     pub fn mismatch(&self, user: &str) -> Option<String> {
-        let pieces = |field| {
+        let items = |field| {
             let part = self.parts.iter().find(|part| part.of == user && part.field == field)?;
-            part.pieces.as_ref().ok()
+            part.items.as_ref().ok()
         };
-        let certificate = pieces(Field::Certificate)?.iter().find_map(|piece| match piece {
-            Piece::Certificate(certificate, _) => Some(certificate),
+        let certificate = items(Field::Certificate)?.iter().find_map(|item| match item {
+            FileItem::Certificate(certificate, _) => Some(certificate),
             _ => None,
         })?;
-        let key = pieces(Field::Key)?.iter().find_map(|piece| match piece {
-            Piece::Key(facts, _) => facts.fingerprint,
+        let key = items(Field::Key)?.iter().find_map(|item| match item {
+            FileItem::Key(facts, _) => facts.fingerprint,
             _ => None,
         })?;
         (key != certificate.spki_fingerprint()).then(|| {

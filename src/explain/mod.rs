@@ -6,6 +6,6 @@ pub mod bundle;
 pub mod card;
 pub mod certificate;
 pub mod context;
+pub mod file_item;
+mod file_item_card;
 pub mod kubeconfig;
-pub mod piece;
-mod piece_card;

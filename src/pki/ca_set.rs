@@ -45,11 +45,11 @@ impl CaSet {
     /// Returns true if the phase of a rotation requires another certificate in place of this one.
     ///
     /// The client certificate of the front proxy cannot be observed from outside, so the API server gets a new serving
-    /// certificate together with it. `sequence` is the position in the ledger's order of issue.
+    /// certificate together with it. `sequence` is this one's sequence number in the ledger.
     #[must_use]
     pub fn replaces(&self, spec: &CertificateSpec, certificate: &Certificate, sequence: Option<u64>) -> bool {
-        let is_mark = spec.profile == Profile::Apiserver;
+        let is_marker = spec.profile == Profile::Apiserver;
         self.issuer_of(spec).replaces(spec, certificate, sequence)
-            || (is_mark && self.front_proxy.rotation().is_some_and(|rotation| rotation.is_mark_replaced(sequence)))
+            || (is_marker && self.front_proxy.rotation().is_some_and(|rotation| rotation.replaces_marker(sequence)))
     }
 }

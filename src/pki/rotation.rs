@@ -8,17 +8,17 @@ use crate::cluster::profile::{CaRole, CertificateSpec, Usage};
 /// A phase of a rotation. The numbers are those of the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// 0: the new CA exists, and no host has it.
+    /// 0: the new CA exists, and no host trusts it yet.
     Prepare,
-    /// 1: trust files have both roots.
+    /// 1: the CA files (`ca.crt`) and kubeconfigs contain both roots.
     TrustBoth,
-    /// 2: one master and one node present certificates of the new root.
+    /// 2: the canaries present certificates issued by the new CA: one master and one node, unless others were chosen.
     Canary,
-    /// 3: all serving certificates are of the new root.
+    /// 3: all serving certificates are issued by the new CA.
     Servers,
-    /// 4: all client certificates are of the new root.
+    /// 4: all client certificates are issued by the new CA.
     Clients,
-    /// 5: trust files have only the new root.
+    /// 5: the CA files and kubeconfigs contain only the new root.
     DropOld,
 }
 
@@ -33,7 +33,7 @@ impl Phase {
         self as u8
     }
 
-    /// Returns the name, as files and JSON have it.
+    /// Returns the name of the phase, as in files and JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -46,13 +46,15 @@ impl Phase {
         }
     }
 
-    /// Reads a name.
+    /// Parses the name of a phase; `None` if there is no such phase.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|phase| phase.as_str() == text)
     }
 
-    /// Returns the phases of a role's rotation, in their order: the front proxy's CA signs no serving certificates.
+    /// Returns the phases of a role's rotation, in their order.
+    ///
+    /// The rotation of the front proxy's CA skips [`Self::Canary`] and [`Self::Servers`], because it issues no serving certificates.
     #[must_use]
     pub fn of_role(role: CaRole) -> &'static [Self] {
         match role {
@@ -67,26 +69,26 @@ impl Phase {
         Self::of_role(role).iter().copied().find(|phase| *phase > self)
     }
 
-    /// Returns true if the rotation can still be aborted: clients have their old certificates.
+    /// Returns true if the rotation can still be aborted: except for canaries, clients still have certificates issued by the old CA.
     #[must_use]
     pub fn can_abort(self) -> bool {
         self < Self::Clients
     }
 
-    /// Returns true if the new CA signs.
+    /// Returns true if the new CA issues certificates in this phase; in earlier ones the old CA does.
     #[must_use]
-    pub fn is_signed_by_new(self) -> bool {
+    pub fn new_ca_signs(self) -> bool {
         self >= Self::Canary
     }
 
-    /// Returns true if hosts trust the new root in this phase, and the old one only before [`Self::DropOld`].
+    /// Returns true if hosts trust the new root in this phase: the old one, too, except in [`Self::DropOld`].
     #[must_use]
     pub fn trusts_new(self) -> bool {
         self >= Self::TrustBoth
     }
 }
 
-/// The rotation of a CA that is under way.
+/// The state of a rotation that is under way: a new CA replaces an old one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
     /// The phase.
@@ -97,54 +99,60 @@ pub struct Rotation {
     pub old: Fingerprint,
     /// SHA-256 of the certificate of the CA that replaces it.
     pub new: Fingerprint,
-    /// The hosts that present certificates of the new root first.
+    /// The hosts that get certificates issued by the new CA first.
     pub canaries: Vec<String>,
-    /// The position in the ledger's order of issue at which the phase began.
-    pub since: u64,
+    /// The sequence number in the ledger of the last certificate that was recorded before the phase began.
+    pub after_sequence: u64,
 }
 
 impl Rotation {
     /// Returns true if the phase requires another certificate in place of one that matches `spec`.
     ///
-    /// `is_new` says whether the new CA signed it, and `sequence` is its position in the ledger's order of issue. When
-    /// clients get their new certificates, each host also gets a newer serving certificate, by which others can see that
-    /// the host has installed them.
+    /// `issued_by_new` says whether the new CA issued that one, and `sequence` is its sequence number in the ledger. In
+    /// [`Phase::Clients`], hosts also get another serving certificate, although theirs is already issued by the new CA: client
+    /// certificates cannot be observed from outside, and a newer serving certificate shows that both are installed.
     #[must_use]
-    pub fn replaces(&self, spec: &CertificateSpec, is_new: bool, sequence: Option<u64>) -> bool {
+    pub fn replaces(&self, spec: &CertificateSpec, issued_by_new: bool, sequence: Option<u64>) -> bool {
         let is_server = spec.policy().usage != Usage::Client;
         let is_canary = || spec.host.as_ref().is_some_and(|host| self.is_canary(host.as_str()));
         match self.phase {
             Phase::Prepare => false,
-            // Only an abort finds some: the new CA is going to be retired.
-            Phase::TrustBoth => is_new,
-            Phase::Canary => !is_new && is_canary(),
-            Phase::Servers => !is_new && (is_server || is_canary()),
-            Phase::Clients => !is_new || (is_server && sequence.is_some_and(|sequence| sequence <= self.since)),
-            Phase::DropOld => !is_new,
+            // Certificates issued by the new CA exist in this phase only if an abort went back to it: the new CA will be retired.
+            Phase::TrustBoth => issued_by_new,
+            Phase::Canary => !issued_by_new && is_canary(),
+            Phase::Servers => !issued_by_new && (is_server || is_canary()),
+            Phase::Clients => {
+                !issued_by_new || (is_server && sequence.is_some_and(|sequence| sequence <= self.after_sequence))
+            }
+            Phase::DropOld => !issued_by_new,
         }
     }
 
-    /// Returns true if a serving certificate of another CA, at this position in the ledger's order of issue, is replaced in
-    /// this phase. The new one shows that the phase's client certificates, which cannot be observed, are installed too.
+    /// Returns true if this phase replaces a serving certificate that another role's CA issued, only as a marker.
+    ///
+    /// The API server gets it together with a client certificate of this role (the front proxy's), which cannot be observed from
+    /// outside. A newer serving certificate shows that both are installed. `sequence` is its sequence number in the ledger.
     #[must_use]
-    pub fn is_mark_replaced(&self, sequence: Option<u64>) -> bool {
-        self.phase == Phase::Clients && sequence.is_some_and(|sequence| sequence <= self.since)
+    pub fn replaces_marker(&self, sequence: Option<u64>) -> bool {
+        self.phase == Phase::Clients && sequence.is_some_and(|sequence| sequence <= self.after_sequence)
     }
 
-    /// Returns true if this host presents certificates of the new root first.
+    /// Returns true if this host gets certificates issued by the new CA first.
     #[must_use]
     pub fn is_canary(&self, host: &str) -> bool {
         self.canaries.iter().any(|canary| canary == host)
     }
 
-    /// Returns true if all serving certificates must be of the old root: the new one has not signed yet, or the rotation is being
-    /// aborted.
+    /// Returns true if the proof of this phase includes that all serving certificates are issued by the old CA.
+    ///
+    /// That is so in [`Phase::TrustBoth`], also when an abort has gone back to it. In [`Phase::Prepare`] no host can have others yet,
+    /// so its proof does not include this check.
     #[must_use]
     pub fn serves_old(&self) -> bool {
         self.phase == Phase::TrustBoth
     }
 
-    /// Returns true if a host's serving certificate must be of the new root.
+    /// Returns true if a host's serving certificate must be issued by the new CA.
     #[must_use]
     pub fn serves_new(&self, host: &str) -> bool {
         self.phase >= Phase::Servers || (self.phase == Phase::Canary && self.is_canary(host))

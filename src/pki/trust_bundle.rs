@@ -158,7 +158,7 @@ impl TrustBundle {
     /// Returns the CA that a rotation replaces, once the new one signs: it still signs its own CRL.
     #[must_use]
     pub fn outgoing(&self) -> Option<&CaCertificate> {
-        let rotation = self.rotation.as_ref().filter(|rotation| rotation.phase.is_signed_by_new())?;
+        let rotation = self.rotation.as_ref().filter(|rotation| rotation.phase.new_ca_signs())?;
         self.find(rotation.old).map(|(ca, _)| ca)
     }
 
@@ -183,7 +183,7 @@ impl TrustBundle {
 
     /// Returns true if the phase of the rotation requires another certificate in place of this one.
     ///
-    /// `sequence` is its position in the ledger's order of issue.
+    /// `sequence` is its sequence number in the ledger.
     #[must_use]
     pub fn replaces(&self, spec: &CertificateSpec, certificate: &Certificate, sequence: Option<u64>) -> bool {
         self.rotation.as_ref().is_some_and(|rotation| {
@@ -304,8 +304,8 @@ impl TrustBundle {
     pub fn digest(&self) -> Fingerprint {
         let parts = self.all().map(|(ca, state)| format!("{} {}\n", ca.certificate().fingerprint(), state.as_str()));
         let mut text: String = parts.collect();
-        if let Some(Rotation { phase, since, canaries, .. }) = &self.rotation {
-            text.push_str(&format!("{} {since} {}\n", phase.as_str(), canaries.join(",")));
+        if let Some(Rotation { phase, after_sequence, canaries, .. }) = &self.rotation {
+            text.push_str(&format!("{} {after_sequence} {}\n", phase.as_str(), canaries.join(",")));
         }
         Fingerprint::of(text.as_bytes())
     }

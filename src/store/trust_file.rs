@@ -134,7 +134,7 @@ impl RotationEntry {
             old: digest("old", &self.old)?,
             new: digest("new", &self.new)?,
             canaries: self.canaries,
-            since: self.since,
+            after_sequence: self.since,
         })
     }
 
@@ -145,7 +145,7 @@ impl RotationEntry {
             old: rotation.old.to_string(),
             new: rotation.new.to_string(),
             canaries: rotation.canaries.clone(),
-            since: rotation.since,
+            since: rotation.after_sequence,
         }
     }
 }

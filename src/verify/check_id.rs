@@ -89,11 +89,11 @@ pub enum Aspect {
     Backend,
     /// The API server denies revoked certificates.
     Denials,
-    /// A client of the new root is accepted, while a CA is rotated.
+    /// A client certificate issued by the new CA is accepted, while a CA is rotated.
     NewRoot,
-    /// A client of the old root is accepted until its root is dropped, and refused then.
+    /// A client certificate issued by the old CA is accepted until its root is dropped, and refused then.
     OldRoot,
-    /// The certificate is of the new root.
+    /// The certificate is issued by the new CA.
     ServedRoot,
     /// The host presents the certificate that was issued last, so its last bundle is installed.
     Installed,

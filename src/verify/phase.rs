@@ -15,7 +15,7 @@ use crate::pki::rotation::{Phase, Rotation};
 pub struct ExpectedPhase {
     /// The role of the CA that is rotated.
     pub role: CaRole,
-    /// The phase, the two CAs, and the hosts that present certificates of the new root first.
+    /// The phase, the two CAs, and the hosts that present certificates issued by the new CA first.
     pub rotation: Rotation,
     /// The root of the new CA.
     pub new_root: Certificate,
@@ -63,7 +63,7 @@ impl PhaseFacts {
                 old: self.old,
                 new: self.new,
                 canaries: self.canaries.clone(),
-                since: 0,
+                after_sequence: 0,
             },
             new_root: Certificate::from_der(self.new_root.0.clone()).ok()?,
             of_new: missing(),

@@ -46,8 +46,8 @@ fn begin(on: &mut Joinable, phase: Phase) {
     let layout = Layout::new(on.lab.dir().to_owned());
     let trust = trust(on);
     let present = trust.rotation().expect("a rotation").clone();
-    let since = Ledger::open(&layout.ledger()).expect("a ledger").last_sequence().expect("a number");
-    let next = Rotation { phase, began: on.lab.now, since, ..present.clone() };
+    let after_sequence = Ledger::open(&layout.ledger()).expect("a ledger").last_sequence().expect("a number");
+    let next = Rotation { phase, began: on.lab.now, after_sequence, ..present.clone() };
     let moved = trust.with_states((present.old, present.new), CaState::in_phase(phase));
     ca::write_trust(&layout, &moved.and_then(|trust| trust.rotating(next)).expect("a phase")).expect("written");
 }
@@ -157,7 +157,7 @@ fn a_host_follows_every_phase_by_the_record() {
     assert_eq!((is_new(&on, SERVER), is_new(&on, CLIENT)), (true, false));
     renewed(&on, &[], &[]);
 
-    // The announcer has a certificate of the new root now, as all clients.
+    // The announcer has a certificate issued by the new CA now, as all clients.
     begin(&mut on, Phase::Clients);
     on.renew_masters();
     let before = certificates(&on, &format!("{SERVER}.crt"));
@@ -202,7 +202,7 @@ fn a_host_follows_an_abort_by_the_record() {
     }
     let serving = |on: &Joinable| certificates(on, &format!("{SERVER}.crt")).remove(0);
     assert!(serving(&on).is_signed_by(&root));
-    // The first abort leads back to certificates of the old root, and the second one to the old root alone.
+    // The first abort leads back to certificates issued by the old CA, and the second one to the old root alone.
     begin(&mut on, Phase::TrustBoth);
     on.announce();
     renewed(&on, &["kubelet-server.crt"], &[]);

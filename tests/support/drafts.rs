@@ -1,6 +1,6 @@
 //! Cluster files for tests, and the meaning of a draft for every reader.
 
-use clusterctl::cluster::kubelet::Written;
+use clusterctl::cluster::kubelet::RawValue;
 use clusterctl::cluster::spec::{RawCluster, RawHost};
 
 pub(crate) const GOOD: &str = "\
@@ -112,16 +112,16 @@ pub(crate) fn meaning(draft: &RawCluster) -> serde_json::Value {
     Value::Object(map)
 }
 
-fn kubelet_meaning(kubelet: &Written) -> Option<(String, serde_json::Value)> {
-    fn meaning(written: &Written) -> serde_json::Value {
+fn kubelet_meaning(kubelet: &RawValue) -> Option<(String, serde_json::Value)> {
+    fn meaning(written: &RawValue) -> serde_json::Value {
         match written {
-            Written::Nothing => serde_json::Value::Null,
-            Written::Text(text) => text.clone().into(),
-            Written::List(items) => items.iter().map(meaning).collect(),
-            Written::Mapping(entries) => {
+            RawValue::Null => serde_json::Value::Null,
+            RawValue::Text(text) => text.clone().into(),
+            RawValue::List(items) => items.iter().map(meaning).collect(),
+            RawValue::Mapping(entries) => {
                 serde_json::Value::Object(entries.iter().map(|(key, value)| (key.clone(), meaning(value))).collect())
             }
         }
     }
-    (*kubelet != Written::Nothing).then(|| ("kubelet".to_owned(), meaning(kubelet)))
+    (*kubelet != RawValue::Null).then(|| ("kubelet".to_owned(), meaning(kubelet)))
 }

@@ -1,4 +1,4 @@
-//! The changes of a run, made or planned.
+//! What `apply` changed or `plan` found, and what a person or a host still has to do.
 
 use std::path::PathBuf;
 
@@ -7,55 +7,58 @@ use crate::app::package::{MissingRecipient, PackReason, Refusal, RefusedHost, Wa
 use crate::app::policy::PolicyChange;
 use crate::app::renew::DueCrl;
 use crate::app::revoke::removed_host::RemovedHost;
-use crate::app::rotate::AccountBehind;
+use crate::app::rotate::OutdatedAccount;
 use crate::cluster::name::HostName;
 use crate::store::error::StoreError;
 use crate::store::ledger::certificates::IssuedCertificate;
 
-/// The changes of a run, made or planned, and what is left for a person or a host to do.
+/// What `apply` changed or `plan` found, and what a person or a host still has to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The step for the key pair that signs service account tokens.
+    /// What is written of the key pair that signs service account tokens: both files, or only the public key.
     pub service_account: Option<ServiceAccountStep>,
-    /// The renewed certificates of hosts and of the verifier, with the reasons.
+    /// The certificates of hosts and of the verifier that are issued, first ones and renewals, with the reasons.
     pub certificates: Vec<PlannedCertificate>,
-    /// The certificates of the former account scheme, which are revoked.
+    /// The valid certificates of nodes whose accounts `accounts` in the cluster file no longer selects. They are revoked.
     pub revoked: Vec<IssuedCertificate>,
-    /// The administrators' kubeconfigs in the directory that a rotation replaces.
-    pub kubeconfigs: Vec<AccountBehind>,
-    /// The accounts whose kubeconfigs a rotation has to replace, and that are elsewhere or break-glass ones.
-    pub to_reissue: Vec<AccountBehind>,
+    /// The accounts whose kubeconfigs in the directory are issued again because of a rotation.
+    pub kubeconfigs: Vec<OutdatedAccount>,
+    /// The accounts whose kubeconfigs a person has to issue again because of a rotation: the directory does not have the
+    /// kubeconfig, or it is a break-glass one.
+    pub to_reissue: Vec<OutdatedAccount>,
     /// The CRLs that are due. If one is due, all CRLs are signed again.
     pub crls: Vec<DueCrl>,
     /// The files that were written when the CRLs were signed.
     pub crl_files: Vec<PathBuf>,
-    /// The folder of access rules.
+    /// The folder of access rules, which `clusterctl policy` writes, too.
     pub policy_folder: PathBuf,
-    /// The files of access rules.
+    /// The files in the folder of access rules that are written or removed.
     pub policy: Vec<PolicyChange>,
-    /// The folder with the list of objects of accounts that the cluster file no longer has, if it was written.
+    /// The folder of Kubernetes objects that a person has to delete, if it was written. They belong to accounts that the
+    /// cluster file no longer has.
     pub deletions: Option<PathBuf>,
-    /// The bundles.
+    /// The bundles that are packed, with the reasons.
     pub bundles: Vec<BundleChange>,
-    /// The verifier bundle, if it is packed again.
+    /// The path of the verifier bundle, if it is packed again.
     pub verifier_bundle: Option<PathBuf>,
-    /// The number of keys that were deleted; `None` if that was not requested.
-    pub discarded: Option<usize>,
-    /// The hosts that need their new bundles.
+    /// The number of hosts' private keys that were deleted from the directory; `None` if that was not requested.
+    pub deleted_keys: Option<usize>,
+    /// The hosts to which a person has to deliver their new bundles.
     pub to_deliver: Vec<HostName>,
-    /// The certificates that are due but need a request from their host, with the reasons.
+    /// The certificates that are due, but whose host has to send a request because only it has the key; with the reasons.
     pub to_request: Vec<PlannedCertificate>,
-    /// The hosts that keep their encrypted bundles, because their keys were discarded.
-    pub kept: Vec<HostName>,
+    /// The hosts whose encrypted bundles in the directory stay as they are. They cannot be packed again, because the directory
+    /// no longer has the keys.
+    pub keeping_bundles: Vec<HostName>,
     /// The hosts whose bundles cannot be packed.
     pub refused: Vec<RefusedHost>,
     /// The hosts whose bundles cannot be encrypted, because they have no recipient although other hosts have one.
     pub without_recipients: Vec<MissingRecipient>,
-    /// The error of reading the verifier's credential, which is left as it is.
+    /// Why the verifier's credential cannot be read. The credential is left as it is.
     pub verifier_unreadable: Option<StoreError>,
     /// The hosts that are no longer in the cluster file but still have valid certificates or files.
-    pub left: Vec<RemovedHost>,
-    /// What the user should know about bundles and access rules.
+    pub removed_hosts: Vec<RemovedHost>,
+    /// The warnings about bundles and access rules, each once.
     pub warnings: Vec<Warning>,
 }
 
@@ -64,7 +67,7 @@ pub struct Changes {
 pub struct BundleChange {
     /// The host.
     pub host: HostName,
-    /// The file or folder.
+    /// The bundle itself: a file, or a folder in the format `dir`.
     pub path: PathBuf,
     /// The reason.
     pub reason: BundleReason,
@@ -77,10 +80,10 @@ pub enum BundleReason {
     Certificates,
     /// Its host is a master, and the key pair that signs service account tokens changes.
     ServiceAccountKey,
-    /// Its host is a master, which has to deny the certificates that this run revokes.
+    /// Its host is a master, which has to reject the certificates that this run revokes.
     Revocations,
-    /// It differs from what would be packed.
-    Packing(PackReason),
+    /// It is missing, or differs from what would be packed.
+    Outdated(PackReason),
 }
 
 impl BundleReason {
@@ -91,19 +94,23 @@ impl BundleReason {
             Self::Certificates => "certificates",
             Self::ServiceAccountKey => "service-account-key",
             Self::Revocations => "revocations",
-            Self::Packing(reason) => reason.id(),
+            Self::Outdated(reason) => reason.id(),
         }
     }
 
     /// Returns true if the host needs the new bundle.
+    ///
+    /// It does not if only files in the directory change: a bundle in another format is removed, or keys are deleted there.
     #[must_use]
     pub fn needs_delivery(&self) -> bool {
-        !matches!(self, Self::Packing(PackReason::OtherForm | PackReason::Keys))
+        !matches!(self, Self::Outdated(PackReason::OtherForm | PackReason::Keys))
     }
 }
 
 impl Changes {
-    /// Returns true if a run changes nothing.
+    /// Returns true if nothing is issued, revoked, signed, written or packed.
+    ///
+    /// What a person or a host still has to do does not count, nor do records in the ledger and the removal of unfinished files.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.service_account.is_none()

@@ -15,7 +15,7 @@ use crate::app::package::{self, MissingRecipient, PackReason, PackageError, Pack
 use crate::app::policy::{self, ChangeKind, PolicyChange};
 use crate::app::renew::{due_crls, renew_crls};
 use crate::app::revoke::removed_hosts;
-use crate::app::rotate::{self, AccountBehind};
+use crate::app::rotate::{self, OutdatedAccount};
 use crate::bundle::policy::{ACCOUNTS, AUTHORIZATION};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
@@ -79,7 +79,7 @@ pub fn plan<'a>(
     plan.add_verifier_bundle()?;
     let (ledger, _) = directory::cas(&env.layout, cluster)?;
     let folders = HostFolders::list(&env.layout)?;
-    plan.changes.left = removed_hosts::find(&env.layout, cluster, &folders, &ledger, env.now)?;
+    plan.changes.removed_hosts = removed_hosts::find(&env.layout, cluster, &folders, &ledger, env.now)?;
     Ok(plan)
 }
 
@@ -111,10 +111,10 @@ impl<'a> ApplyPlan<'a> {
     /// Adds the kubeconfigs that a rotation replaces: those that are here, and those that a person has to ask for.
     fn add_kubeconfigs(&mut self) -> Result<(), Error> {
         let (ledger, cas) = directory::cas(&self.env.layout, self.cluster)?;
-        let behind = rotate::accounts_behind(&cas.cluster, &ledger, &self.env.layout, self.env.now)?;
-        let (here, elsewhere) = behind.into_iter().partition(AccountBehind::is_here);
+        let outdated = rotate::outdated_accounts(&cas.cluster, &ledger, &self.env.layout, self.env.now)?;
+        let (here, others) = outdated.into_iter().partition(OutdatedAccount::is_replaced_by_apply);
         self.changes.kubeconfigs = here;
-        self.changes.to_reissue = elsewhere;
+        self.changes.to_reissue = others;
         if !self.changes.kubeconfigs.is_empty() {
             self.signers.insert(CaRole::Cluster);
         }
@@ -146,13 +146,13 @@ impl<'a> ApplyPlan<'a> {
         let PackagePreview { bundles, refused, kept, warnings, is_unrecorded } = preview;
         let mut reasons = later;
         for planned in bundles {
-            reasons.entry(planned.host).or_insert(BundleReason::Packing(planned.reason));
+            reasons.entry(planned.host).or_insert(BundleReason::Outdated(planned.reason));
         }
         let refused_or_kept: HashSet<&HostName> = refused.iter().map(|one| &one.host).chain(&kept).collect();
         for roles in self.options.hosts.hosts() {
             let host = roles.host();
             let is_left_out = |reason: &BundleReason| {
-                refused_or_kept.contains(host) && !matches!(reason, BundleReason::Packing(PackReason::Keys))
+                refused_or_kept.contains(host) && !matches!(reason, BundleReason::Outdated(PackReason::Keys))
             };
             let Some(reason) = reasons.remove(host).filter(|reason| !is_left_out(reason)) else { continue };
             let path = self.options.path(&self.env.layout, host);
@@ -161,7 +161,7 @@ impl<'a> ApplyPlan<'a> {
         let delivered = self.changes.bundles.iter().filter(|change| change.reason.needs_delivery());
         self.changes.to_deliver = delivered.map(|change| change.host.clone()).collect();
         self.changes.refused = refused;
-        self.changes.kept = kept;
+        self.changes.keeping_bundles = kept;
         self.changes.warn(warnings);
         self.is_packing_unrecorded = is_unrecorded;
         Ok(())
@@ -288,11 +288,11 @@ impl<'a> ApplyPlan<'a> {
     }
 
     fn reissue_kubeconfigs(&mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<(), Error> {
-        for behind in &self.changes.kubeconfigs {
+        for account in &self.changes.kubeconfigs {
             let mut observer = Once::new(observer, &mut self.seen);
             // The name of a file of the directory; one that is no account's was not found.
-            let Ok(name) = HostName::parse(&behind.name) else { continue };
-            admin::reissue(name, behind.validity, issuers, (self.cluster, self.env), &mut observer)?;
+            let Ok(name) = HostName::parse(&account.name) else { continue };
+            admin::reissue(name, account.validity, issuers, (self.cluster, self.env), &mut observer)?;
         }
         Ok(())
     }
@@ -348,7 +348,7 @@ impl<'a> ApplyPlan<'a> {
             !refused.contains(&change.host) && (changed.contains(&change.host) || !change.reason.needs_delivery())
         });
         self.changes.refused.extend(report.refused);
-        self.changes.discarded = report.discarded;
+        self.changes.deleted_keys = report.discarded;
         self.changes.warn(report.warnings);
         Ok(())
     }

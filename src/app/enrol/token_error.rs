@@ -15,7 +15,7 @@ pub enum JoinTokenError {
     },
     /// The host is a master, which does not join.
     #[error("{0} is a master, and tokens are for nodes")]
-    Master(HostName),
+    ForMaster(HostName),
     /// There is no such token.
     #[error("there is no token with the id {0:?}")]
     Unknown(String),

@@ -1,4 +1,7 @@
 //! Creates, lists and revokes one-time tokens.
+//!
+//! A host gets one certificate of each profile with a token: a kubelet needs two, so a token records several uses. A repeated request
+//! with the same key is not another use.
 
 use time::OffsetDateTime;
 
@@ -15,28 +18,29 @@ use crate::enrol::token::{Source, Token, TokenKind, TokenRecord};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::issuer::IssueError;
 use crate::store::ledger::Ledger;
-use crate::store::ledger::events::TOKEN;
+use crate::store::ledger::events::TOKEN_CREATED;
 use crate::store::tokens;
 
 /// The options of a new token.
 #[derive(Debug, Clone)]
 pub struct TokenOptions {
-    /// The host that it is for.
+    /// The host that may use it.
     pub host: HostName,
-    /// Its kind: for `join`, or a bearer token for kubelets and kubeadm.
+    /// The kind of the token: for `join`, or a bearer token for kubelets and kubeadm.
     pub kind: TokenKind,
     /// The address or network from which it may be used; `None` for any.
     pub source: Option<Source>,
-    /// SHA-256 of the SubjectPublicKeyInfo that it is for; `None` for any key.
+    /// The SHA-256 of the SubjectPublicKeyInfo with which it may be used; `None` for any key.
     pub key: Option<Fingerprint>,
-    /// Its lifetime.
+    /// How long it may be used.
     pub ttl: Lifetime,
 }
 
-/// Creates a token, and writes it with its secret to the file of tokens, which only its owner can read.
+/// Creates a token, and adds it with its secret to `pki/tokens.json`, which only its owner can read.
 ///
 /// # Errors
-/// Returns an error if the host is not a node of the cluster file, or the file cannot be written.
+/// Returns an error if the host is not a node of the cluster file, the directory cannot be locked, a CA or the ledger cannot be
+/// read, or the file of tokens or the ledger cannot be written.
 pub fn create(
     options: &TokenOptions,
     cluster: &Cluster,
@@ -45,7 +49,7 @@ pub fn create(
 ) -> Result<TokenRecord, Error> {
     if cluster.node(options.host.as_str()).is_none() {
         if cluster.master(options.host.as_str()).is_some() {
-            return Err(JoinTokenError::Master(options.host.clone()).into());
+            return Err(JoinTokenError::ForMaster(options.host.clone()).into());
         }
         let names = cluster.nodes.iter().map(|node| node.name.as_str());
         let similar = nearest(options.host.as_str(), names).map(str::to_owned);
@@ -65,14 +69,14 @@ pub fn create(
         uses: Vec::new(),
     };
     tokens::update(&env.layout, |tokens| tokens.add(record.clone()))?;
-    ledger.log_event(TOKEN, options.host.as_str(), &record.token.id, &env.audit())?;
+    ledger.log_event(TOKEN_CREATED, options.host.as_str(), &record.token.id, &env.audit())?;
     Ok(record)
 }
 
 /// Returns all tokens, the oldest first.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read.
+/// Returns an error if the file of tokens is damaged or cannot be read.
 pub fn list(env: &Env) -> Result<Vec<TokenRecord>, Error> {
     Ok(tokens::read(&env.layout)?.all().cloned().collect())
 }
@@ -80,7 +84,8 @@ pub fn list(env: &Env) -> Result<Vec<TokenRecord>, Error> {
 /// Revokes a token. One that was revoked before keeps the time of its revocation.
 ///
 /// # Errors
-/// Returns an error if there is no such token, or the file cannot be written.
+/// Returns an error if there is no such token, the directory cannot be locked, or the file of tokens or the ledger cannot be
+/// written.
 pub fn revoke(id: &str, env: &Env, observer: &mut dyn Observer) -> Result<TokenRecord, Error> {
     let _lock = directory::lock(env, "token revoke", observer)?;
     let mut ledger = Ledger::open(&env.layout.ledger())?;
@@ -100,7 +105,7 @@ pub fn revoke(id: &str, env: &Env, observer: &mut dyn Observer) -> Result<TokenR
 pub enum TokenState {
     /// It can be used.
     Valid,
-    /// A certificate was issued for it.
+    /// A certificate was issued with it.
     Used,
     /// It was revoked.
     Revoked,

@@ -9,8 +9,8 @@ use crate::config::kubeconfig::{self, KubeconfigError};
 use crate::explain::bundle::ReadBundle;
 use crate::explain::card::Card;
 use crate::explain::context::ExplainContext;
+use crate::explain::file_item::{self, FileItem};
 use crate::explain::kubeconfig::{PartError, ReadKubeconfig, follow};
-use crate::explain::piece::{self, Piece};
 use crate::pki::material::{self, MaterialError};
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -23,7 +23,7 @@ pub(super) type Opener<'o> = &'o dyn Fn(&Path) -> (String, Result<Vec<u8>, PartE
 
 /// The content of a file.
 pub(in crate::app) enum Content {
-    Pieces(Vec<Piece>),
+    Items(Vec<FileItem>),
     Kubeconfig(ReadKubeconfig),
     Bundle(Box<ReadBundle>),
     /// The kinds of recipients of an encrypted file.
@@ -64,8 +64,8 @@ impl Content {
         // A kubeconfig may contain PEM as text, which is an error in it and not another kind of file.
         let is_yaml = bytes.windows(11).any(|window| window == b"apiVersion:");
         if !is_yaml {
-            match piece::read(bytes) {
-                Ok(pieces) => return Ok(Self::Pieces(pieces)),
+            match file_item::read(bytes) {
+                Ok(items) => return Ok(Self::Items(items)),
                 Err(MaterialError::Unknown) => {}
                 Err(error) => return Err(Unreadable::Material(error)),
             }
@@ -83,7 +83,7 @@ impl Content {
     /// Adds this content to `context`, so that other items can be linked to it.
     pub(super) fn add_to(&self, place: &str, context: &mut ExplainContext<'_>) {
         match self {
-            Self::Pieces(pieces) => context.add(place, pieces),
+            Self::Items(items) => context.add(place, items),
             Self::Kubeconfig(config) => config.add_to(context),
             Self::Bundle(bundle) => bundle.add_to(place, context),
             Self::Encrypted(_) => {}
@@ -93,7 +93,7 @@ impl Content {
     /// Returns the descriptions of everything in the file.
     pub(super) fn cards(&self, place: &str, context: &ExplainContext<'_>) -> Vec<Card> {
         match self {
-            Self::Pieces(pieces) => pieces.iter().map(|piece| piece.card(place, context)).collect(),
+            Self::Items(items) => items.iter().map(|item| item.card(place, context)).collect(),
             Self::Kubeconfig(config) => config.cards(context),
             Self::Bundle(bundle) => bundle.cards(place, context),
             Self::Encrypted(recipients) => {
@@ -127,7 +127,7 @@ pub(in crate::app) fn may_be_of_known_kind(path: &Path, bytes: &[u8]) -> bool {
         || matches!(bytes, [0x30, 0x81..=0x84, ..])
         || encryption::is_encrypted(bytes)
         || reader::looks_like_bundle(bytes)
-        || piece::read(bytes).is_ok()
+        || file_item::read(bytes).is_ok()
         || (has(b"clusters:") && has(b"users:"))
 }
 

@@ -9,7 +9,7 @@ use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
 use crate::explain::card::Card;
 use crate::explain::context::{ExplainContext, LedgerEntry, LedgerRevocation};
-use crate::explain::piece::Piece;
+use crate::explain::file_item::FileItem;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::trust_bundle::TrustBundle;
@@ -121,7 +121,7 @@ fn add(file: &FoundFile, context: &mut ExplainContext<'_>) {
 fn recorded_card(record: &CertificateRecord, context: &ExplainContext<'_>) -> Card {
     let CertificateRecord { issued, der, issued_at, issued_by, adopted, revoked_by } = record;
     let card = match Certificate::from_der(der.clone()) {
-        Ok(certificate) => Piece::Certificate(Box::new(certificate), None).card("the ledger", context),
+        Ok(certificate) => FileItem::Certificate(Box::new(certificate), None).card("the ledger", context),
         Err(error) => Card::damaged("certificate in the ledger", error.to_string()),
     };
     let places: Vec<&str> = context.places_of(issued.fingerprint).collect();

@@ -59,13 +59,13 @@ pub enum Unknown {
         /// The reason.
         reason: String,
     },
-    /// Revocations that are in no file.
-    Revocations {
-        /// The evidence.
+    /// A file is newer than all files that list revoked certificates, so that there may be further revocations.
+    IncompleteRevocations {
+        /// Which file, as text.
         reason: String,
     },
-    /// Whether anything was revoked: there is neither a CRL nor a file with the API servers' rules.
-    Revoked,
+    /// There is neither a CRL nor a file with the API servers' rules, so nothing is known about revocations.
+    NoRevocationEvidence,
 }
 
 /// The result of rebuilding the ledger.
@@ -127,8 +127,8 @@ pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, 
             .into_iter()
             .map(|(role, reason)| Unknown::Crl { path: env.layout.revocation_list(role), reason }),
     );
-    unknown.extend(learnt.incomplete.map(|reason| Unknown::Revocations { reason }));
-    unknown.extend((!learnt.has_evidence).then_some(Unknown::Revoked));
+    unknown.extend(learnt.incomplete.map(|reason| Unknown::IncompleteRevocations { reason }));
+    unknown.extend((!learnt.has_evidence).then_some(Unknown::NoRevocationEvidence));
     ledger.log_event("rebuild", "ledger", &format!("{} certificates", roots + leaves), &env.audit())?;
     drop(ledger);
     let time = format_description!("[year][month][day]T[hour][minute][second]Z");

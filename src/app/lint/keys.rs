@@ -7,8 +7,8 @@ use super::finding::{Findings, Place};
 use super::material::{Entry, Found, FoundKey, Material};
 use super::rules::key::{CA_BESIDE_CREDENTIALS, GROUP_READABLE, MISMATCH, SHARED, WEAK, WORLD_READABLE};
 use super::sources::{Source, SourceContent, followed, has_key};
+use crate::explain::file_item::FileItem;
 use crate::explain::kubeconfig::{Field, ReadKubeconfig};
-use crate::explain::piece::Piece;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::files;
@@ -82,12 +82,12 @@ fn compare(one: &Found<'_>, key: Option<Fingerprint>, place: &Place, findings: &
 fn of_users(material: &Material<'_>, findings: &mut Findings) {
     for one in &material.configs {
         for user in &one.config.config().users {
-            let pieces = |field| {
+            let items = |field| {
                 let part = one.config.parts().iter().find(|part| part.of == user.name && part.field == field)?;
                 followed(part, one.config, material.sources).ok()
             };
-            let certificate = pieces(Field::Certificate).and_then(|pieces| pieces.iter().find_map(certificate));
-            let key = pieces(Field::Key).and_then(|pieces| pieces.iter().find_map(key));
+            let certificate = items(Field::Certificate).and_then(|items| items.iter().find_map(certificate));
+            let key = items(Field::Key).and_then(|items| items.iter().find_map(key));
             if let (Some(certificate), Some(key)) = (certificate, key)
                 && key != certificate.spki_fingerprint()
             {
@@ -98,16 +98,16 @@ fn of_users(material: &Material<'_>, findings: &mut Findings) {
     }
 }
 
-fn certificate(piece: &Piece) -> Option<&Certificate> {
-    match piece {
-        Piece::Certificate(certificate, _) => Some(certificate),
+fn certificate(item: &FileItem) -> Option<&Certificate> {
+    match item {
+        FileItem::Certificate(certificate, _) => Some(certificate),
         _ => None,
     }
 }
 
-fn key(piece: &Piece) -> Option<Fingerprint> {
-    match piece {
-        Piece::Key(facts, _) => facts.fingerprint,
+fn key(item: &FileItem) -> Option<Fingerprint> {
+    match item {
+        FileItem::Key(facts, _) => facts.fingerprint,
         _ => None,
     }
 }
@@ -151,7 +151,7 @@ fn is_another(first: &Entry<'_>, second: &Entry<'_>) -> bool {
 fn readable(source: &Source, findings: &mut Findings) {
     let Some(mode) = source.mode else { return };
     let (is_secret, key_files) = match &source.content {
-        SourceContent::Pieces(pieces) => (has_key(pieces), Vec::new()),
+        SourceContent::Items(items) => (has_key(items), Vec::new()),
         SourceContent::Kubeconfig(config) => (has_secrets(config), key_files(config)),
         SourceContent::Bundle { has_keys } => (*has_keys, Vec::new()),
     };
@@ -183,7 +183,7 @@ fn has_secrets(config: &ReadKubeconfig) -> bool {
 /// Returns the files of keys that a kubeconfig names, and that can be read.
 fn key_files(config: &ReadKubeconfig) -> Vec<String> {
     let is_file = |part: &&crate::explain::kubeconfig::Part| {
-        part.field == Field::Key && !part.is_embedded && part.pieces.as_deref().is_ok_and(has_key)
+        part.field == Field::Key && !part.is_embedded && part.items.as_deref().is_ok_and(has_key)
     };
     config.parts().iter().filter(is_file).map(|part| part.place.clone()).collect()
 }

@@ -10,8 +10,8 @@ use super::rules::kubeconfig::{CA, CREDENTIAL, EMBEDDED, INSECURE, REFERENCE, RE
 use super::sources::{followed, named_file};
 use crate::cluster::address::Address;
 use crate::config::kubeconfig::{ContextError, KubeCluster};
+use crate::explain::file_item::FileItem;
 use crate::explain::kubeconfig::{Field, PartError, ReadKubeconfig, unusable};
-use crate::explain::piece::Piece;
 use crate::pki::certificate::Certificate;
 
 pub(super) fn check(material: &Material<'_>, findings: &mut Findings) {
@@ -56,7 +56,7 @@ fn credentials(material: &Material<'_>, one: &FoundConfig<'_>, findings: &mut Fi
         // The file beside a copy of a kubeconfig is in the copy, too; that at an absolute path need not be.
         let is_beside = named_file(part, one.config).is_some_and(Path::is_relative);
         let (rule, reason) = match followed(part, one.config, material.sources) {
-            Ok(pieces) => match unusable(part.field, pieces) {
+            Ok(items) => match unusable(part.field, items) {
                 Some(problem) => (&CREDENTIAL, problem),
                 None => continue,
             },
@@ -80,8 +80,8 @@ fn anonymous(one: &FoundConfig<'_>, findings: &mut Findings) {
 /// Reports the embedded certificate of a component, which has to be restarted after a renewal.
 fn embedded(one: &FoundConfig<'_>, findings: &mut Findings) {
     for part in one.config.parts().iter().filter(|part| part.is_embedded && part.field == Field::Certificate) {
-        let certificate = part.pieces.iter().flatten().find_map(|piece| match piece {
-            Piece::Certificate(certificate, _) => Some(certificate),
+        let certificate = part.items.iter().flatten().find_map(|item| match item {
+            FileItem::Certificate(certificate, _) => Some(certificate),
             _ => None,
         });
         let Some(account) = certificate.map(|certificate| certificate.account().user) else { continue };
@@ -111,11 +111,11 @@ fn server(
     findings: &mut Findings,
 ) {
     let part = one.config.parts().iter().find(|part| part.field == Field::Ca && part.of == cluster.name);
-    let Some(Ok(pieces)) = part.map(|part| followed(part, one.config, material.sources)) else { return };
-    let trusted: Vec<&Certificate> = pieces
+    let Some(Ok(items)) = part.map(|part| followed(part, one.config, material.sources)) else { return };
+    let trusted: Vec<&Certificate> = items
         .iter()
-        .filter_map(|piece| match piece {
-            Piece::Certificate(certificate, _) => Some(&**certificate),
+        .filter_map(|item| match item {
+            FileItem::Certificate(certificate, _) => Some(&**certificate),
             _ => None,
         })
         .collect();

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use crate::explain::file_item::FileItem;
 use crate::explain::kubeconfig::{Field, ReadKubeconfig};
-use crate::explain::piece::Piece;
 use crate::pki::certificate::{Certificate, SignatureStatus};
 use crate::pki::crl::Crl;
 use crate::pki::fingerprint::Fingerprint;
@@ -79,8 +79,8 @@ impl<'s> Material<'s> {
     pub(super) fn of(sources: &'s [Source]) -> Self {
         let mut found = Collector::default();
         for source in sources {
-            if let SourceContent::Pieces(pieces) = &source.content {
-                found.pieces(source, pieces, None, false);
+            if let SourceContent::Items(items) = &source.content {
+                found.items(source, items, None, false);
             }
         }
         // Kubeconfigs come last, so that the first place of a CA is its own file.
@@ -183,20 +183,20 @@ impl<'s> Collector<'s> {
                 Field::Ca => format!("cluster {}", part.of),
                 Field::Certificate | Field::Key => format!("user {}", part.of),
             };
-            if let Ok(pieces) = followed(part, config, sources) {
-                self.pieces(source, pieces, Some(&name), part.field == Field::Certificate);
+            if let Ok(items) = followed(part, config, sources) {
+                self.items(source, items, Some(&name), part.field == Field::Certificate);
             }
         }
         self.configs.push(FoundConfig { config, source });
     }
 
-    fn pieces(&mut self, source: &'s Source, pieces: &'s [Piece], part: Option<&str>, is_of_user: bool) {
-        let all = pieces.iter().filter(|piece| matches!(piece, Piece::Certificate(..))).count();
+    fn items(&mut self, source: &'s Source, items: &'s [FileItem], part: Option<&str>, is_of_user: bool) {
+        let all = items.iter().filter(|item| matches!(item, FileItem::Certificate(..))).count();
         let mut count = 0;
-        for piece in pieces {
+        for item in items {
             let place = |part: Option<String>| source.place(part);
-            match piece {
-                Piece::Certificate(certificate, _) => {
+            match item {
+                FileItem::Certificate(certificate, _) => {
                     count += 1;
                     let numbered = (all > 1).then(|| format!("certificate {count}"));
                     let name = match (part, numbered) {
@@ -211,14 +211,14 @@ impl<'s> Collector<'s> {
                         is_first: count == 1 && (part.is_none() || is_of_user),
                     });
                 }
-                Piece::Key(facts, _) => {
+                FileItem::Key(facts, _) => {
                     self.keys.push(FoundKey { facts, place: place(part.map(str::to_owned)), path: &source.path })
                 }
-                Piece::Crl(crl) => self.crls.push(FoundCrl { crl, place: place(part.map(str::to_owned)) }),
-                Piece::Damaged { kind, reason } => {
+                FileItem::Crl(crl) => self.crls.push(FoundCrl { crl, place: place(part.map(str::to_owned)) }),
+                FileItem::Damaged { kind, reason } => {
                     self.damaged.push((place(part.map(str::to_owned)), format!("a {kind} in it is damaged: {reason}")));
                 }
-                Piece::EncryptedKey | Piece::Request(_) | Piece::PublicKey(_) => {}
+                FileItem::EncryptedKey | FileItem::Request(_) | FileItem::PublicKey(_) => {}
             }
         }
     }

@@ -8,8 +8,8 @@ use crate::app::inspect::read_all::ReadFile;
 use crate::app::inspect::{InspectError, SkipReason};
 use crate::bundle::model::Bundle;
 use crate::config::kubeconfig;
+use crate::explain::file_item::FileItem;
 use crate::explain::kubeconfig::{Field, Part, PartError, ReadKubeconfig};
-use crate::explain::piece::Piece;
 use crate::store::files;
 
 use super::finding::Place;
@@ -29,7 +29,7 @@ pub(super) struct Source {
 
 /// The contents of a file.
 pub(super) enum SourceContent {
-    Pieces(Vec<Piece>),
+    Items(Vec<FileItem>),
     Kubeconfig(ReadKubeconfig),
     /// A bundle; its files are sources of their own.
     Bundle {
@@ -57,14 +57,14 @@ pub(super) fn of(files: Vec<ReadFile>) -> (Vec<Source>, Vec<(Place, SkipReason)>
         let source =
             |content| Source { label: file.label.clone(), inside: None, path: file.path.clone(), mode, content };
         match content {
-            Content::Pieces(pieces) => sources.push(source(SourceContent::Pieces(pieces))),
+            Content::Items(items) => sources.push(source(SourceContent::Items(items))),
             Content::Kubeconfig(config) => sources.push(source(SourceContent::Kubeconfig(config))),
             // Only its recipients can read it.
             Content::Encrypted(_) => {}
             Content::Bundle(bundle) => {
                 let inside = inside(&file.label, bundle.bundle(), &mut unreadable);
                 let has_key =
-                    |source: &Source| matches!(&source.content, SourceContent::Pieces(pieces) if has_key(pieces));
+                    |source: &Source| matches!(&source.content, SourceContent::Items(items) if has_key(items));
                 sources.push(source(SourceContent::Bundle { has_keys: inside.iter().any(has_key) }));
                 sources.extend(inside);
             }
@@ -78,7 +78,7 @@ fn inside(label: &str, bundle: &Bundle, unreadable: &mut Vec<(Place, SkipReason)
     for BundledFile { file, content } in bundled::files_of(bundle) {
         let path = PathBuf::from(&file.path);
         let content = match content {
-            Ok(Content::Pieces(pieces)) => SourceContent::Pieces(pieces),
+            Ok(Content::Items(items)) => SourceContent::Items(items),
             Ok(Content::Kubeconfig(config)) => SourceContent::Kubeconfig(config),
             // There are none in a bundle.
             Ok(Content::Bundle(_) | Content::Encrypted(_)) => continue,
@@ -95,8 +95,8 @@ fn inside(label: &str, bundle: &Bundle, unreadable: &mut Vec<(Place, SkipReason)
 }
 
 /// Returns true if there is an unencrypted private key.
-pub(super) fn has_key(pieces: &[Piece]) -> bool {
-    pieces.iter().any(|piece| matches!(piece, Piece::Key(..)))
+pub(super) fn has_key(items: &[FileItem]) -> bool {
+    items.iter().any(|item| matches!(item, FileItem::Key(..)))
 }
 
 /// Returns the path that a part of a kubeconfig names; `None` if its content is embedded.
@@ -121,18 +121,18 @@ pub(super) fn followed<'s>(
     part: &'s Part,
     config: &ReadKubeconfig,
     sources: &'s [Source],
-) -> Result<&'s [Piece], &'s PartError> {
+) -> Result<&'s [FileItem], &'s PartError> {
     let copy = || {
         let relative = named_file(part, config)?.strip_prefix("/").ok()?;
         sources.iter().find_map(|source| match &source.content {
-            SourceContent::Pieces(pieces) if source.inside.is_none() && source.path.ends_with(relative) => {
-                Some(pieces.as_slice())
+            SourceContent::Items(items) if source.inside.is_none() && source.path.ends_with(relative) => {
+                Some(items.as_slice())
             }
             _ => None,
         })
     };
     match copy() {
-        Some(pieces) => Ok(pieces),
-        None => part.pieces.as_deref(),
+        Some(items) => Ok(items),
+        None => part.items.as_deref(),
     }
 }

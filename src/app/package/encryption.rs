@@ -26,7 +26,7 @@ pub enum Recipients {
     /// Given for this run; they override the cluster file.
     Given {
         /// The recipients of every bundle.
-        everyone: Vec<Recipient>,
+        for_all_hosts: Vec<Recipient>,
         /// The `known_hosts` file with the hosts' own keys, if each host is also a recipient.
         known_hosts: Option<KnownHosts>,
     },
@@ -95,13 +95,13 @@ impl<'c> Encryption<'c> {
         recipients: &Recipients,
     ) -> Result<(Self, Vec<MissingRecipient>), PackageError> {
         let hosts = hosts.hosts();
-        let (everyone, known_hosts) = match recipients {
+        let (for_all_hosts, known_hosts) = match recipients {
             Recipients::None => return Ok((Self::None { requested: true }, Vec::new())),
             Recipients::OfClusterFile if hosts.iter().all(|roles| declared(roles).is_empty()) => {
                 return Ok((Self::None { requested: false }, Vec::new()));
             }
             Recipients::OfClusterFile => (&[][..], None),
-            Recipients::Given { everyone, known_hosts } => (everyone.as_slice(), known_hosts.as_ref()),
+            Recipients::Given { for_all_hosts, known_hosts } => (for_all_hosts.as_slice(), known_hosts.as_ref()),
         };
         if format != Format::TarGz {
             return Err(PackageError::FormatNotEncrypted(format));
@@ -114,7 +114,7 @@ impl<'c> Encryption<'c> {
                 None if by_cluster_file => declared(roles),
                 None => Vec::new(),
             };
-            let mut recipients = [everyone, &own].concat();
+            let mut recipients = [for_all_hosts, &own].concat();
             recipients.sort_unstable();
             recipients.dedup();
             if recipients.is_empty() { Err(missing(None)) } else { Ok((roles.host().as_str(), recipients)) }
@@ -128,7 +128,7 @@ impl<'c> Encryption<'c> {
             }
         }
         if let Some(known) = known_hosts {
-            check_keys_differ(&plan, everyone, cluster, known)?;
+            check_keys_differ(&plan, for_all_hosts, cluster, known)?;
         }
         let plan = RecipientPlan(Arc::new(plan));
         // All keys are checked before the first bundle is written.
@@ -184,7 +184,7 @@ pub(in crate::app) fn names_of<'h>(entries: impl IntoIterator<Item = &'h Host>) 
 /// The other host may be one whose bundle is not packed now.
 fn check_keys_differ(
     plan: &HashMap<&str, Vec<Recipient>>,
-    everyone: &[Recipient],
+    for_all_hosts: &[Recipient],
     cluster: &Cluster,
     known: &KnownHosts,
 ) -> Result<(), PackageError> {
@@ -194,7 +194,7 @@ fn check_keys_differ(
     let mut owners: BTreeMap<&Recipient, &str> = BTreeMap::new();
     let planned: BTreeMap<&&str, &Vec<Recipient>> = plan.iter().collect();
     for (host, recipients) in planned {
-        for recipient in recipients.iter().filter(|recipient| !everyone.contains(recipient)) {
+        for recipient in recipients.iter().filter(|recipient| !for_all_hosts.contains(recipient)) {
             if let Some(other) = owners.insert(recipient, host) {
                 return shared(other, host);
             }

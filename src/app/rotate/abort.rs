@@ -1,4 +1,4 @@
-//! Goes back, before clients have certificates of the new root: first to certificates of the old root, then to trusting only
+//! Goes back, before clients have certificates issued by the new CA: first to certificates issued by the old CA, then to trusting only
 //! the old root.
 
 use std::path::PathBuf;
@@ -36,13 +36,13 @@ pub struct AbortReport {
     pub phase: Option<Phase>,
     /// The folders of credentials below `pki` that were put back.
     pub restored: Vec<String>,
-    /// Whether the rotation is over. Otherwise hosts get their certificates of the old root back, and still trust both roots.
+    /// Whether the rotation is over. Otherwise hosts get back their certificates issued by the old CA, and still trust both roots.
     pub is_over: bool,
     /// Whether hosts need bundles again.
     pub needs_delivery: bool,
 }
 
-/// Returns true if an abort needs the proof that hosts no longer present certificates of the new root.
+/// Returns true if an abort needs the proof that hosts no longer present certificates issued by the new CA.
 ///
 /// # Errors
 /// Returns an error if the CAs cannot be read.
@@ -64,7 +64,7 @@ fn is_going_back(present: &Rotation, role: CaRole, ledger: &Ledger, env: &Env) -
 
 /// Aborts a rotation.
 ///
-/// If hosts may have certificates of the new root, those of the old root are restored, and hosts still trust both roots: a
+/// If hosts may have certificates issued by the new CA, those issued by the old CA are restored, and hosts still trust both roots: a
 /// host that trusted only the old root would reject the others. After that, and in earlier phases, the new CA is retired
 /// and its key deleted.
 ///
@@ -93,7 +93,7 @@ pub fn abort(
         return Err(RotateError::TooLate { role, phase }.into());
     }
     let inconsistent = |error| inconsistent(&env.layout, role, error);
-    if phase.is_signed_by_new() {
+    if phase.new_ca_signs() {
         // A ledger that was made anew lacks the phase, by which later commands know that this is an abort.
         if !had_canaries(&ledger, role, present)? {
             record(&mut ledger, role, Phase::Canary.as_str(), fingerprints, &env.audit())?;

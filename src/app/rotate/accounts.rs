@@ -1,4 +1,8 @@
-//! Administrators, approvers, signers and announcers whose kubeconfigs a rotation has to replace.
+//! Accounts whose kubeconfigs a rotation has to replace.
+//!
+//! These are the persons and services with a client certificate of the profile `admin` or `break-glass`: administrators,
+//! approvers of requests, processes that sign certificates for the enrolment CA, and hosts or persons that announce the
+//! cluster at a bootstrap endpoint.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,18 +26,19 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::current::CurrentCertificate;
 use crate::store::ledger::revocations::Revocation;
 
-/// What a kubeconfig lacks.
+/// The part that is missing in a kubeconfig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lacks {
-    /// One of the roots that hosts trust: the client would reject servers whose certificate is of that root.
+pub enum MissingPart {
+    /// One of the roots that hosts trust: the client would reject servers whose certificates chain to that root.
     Root,
-    /// A certificate of the root that stays: servers will reject the client when they trust only that root.
+    /// A client certificate issued by the CA that remains after the rotation or its abort: servers will reject the client when
+    /// they trust only that CA.
     Certificate,
     /// The removal of a root that servers no longer use: who has the key of that root could be an API server to the client.
     Removal,
 }
 
-impl Lacks {
+impl MissingPart {
     /// Returns the id, as in JSON.
     #[must_use]
     pub fn id(self) -> &'static str {
@@ -47,80 +52,85 @@ impl Lacks {
 
 /// An account whose kubeconfig has to be replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountBehind {
+pub struct OutdatedAccount {
     /// The account.
     pub name: String,
     /// Whether it is a break-glass account, whose kubeconfig is issued only on request.
     pub is_break_glass: bool,
-    /// What its kubeconfig lacks.
-    pub lacks: Lacks,
-    /// The kubeconfig, if the directory still has the one with its present certificate.
+    /// The part that is missing in its kubeconfig.
+    pub missing: MissingPart,
+    /// The kubeconfig, if the directory has one that contains the current certificate.
     pub file: Option<PathBuf>,
-    /// The validity of its present certificate.
+    /// The validity of its current certificate.
     pub validity: Lifetime,
-    /// When its present certificate expires.
+    /// When its current certificate expires.
     pub not_after: OffsetDateTime,
 }
 
-impl AccountBehind {
-    /// Returns true if its kubeconfig can be replaced in the directory.
+impl OutdatedAccount {
+    /// Returns true if `apply` replaces its kubeconfig: it is in the directory, and not a break-glass one.
     #[must_use]
-    pub fn is_here(&self) -> bool {
+    pub fn is_replaced_by_apply(&self) -> bool {
         self.file.is_some() && !self.is_break_glass
     }
 }
 
-/// Returns the accounts whose kubeconfigs are behind, sorted by name.
+/// Returns the accounts whose kubeconfigs do not meet the state of the CAs, sorted by name.
 ///
-/// In phases 1 to 3 these are the kubeconfigs that lack one of the roots, from phase 4 on those with a certificate of the old
-/// root, and while a rotation is being aborted those with a certificate of the new root. From phase 4 on, and after a
-/// rotation that ended or was aborted, they are also those that trust a root which servers no longer use.
+/// In phases 1 to 3 these are the kubeconfigs without one of the trusted roots, and from phase 4 on those whose certificate the
+/// old CA issued. In phase 1, to which an abort goes back, they include those whose certificate the new CA issued. From phase 4
+/// on, and after a rotation that ended or was aborted, they are also those that trust a root which servers no longer use.
+///
+/// Certificates that have expired do not count, nor do revoked ones, except for those that an emergency rotation revoked.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.
-pub(in crate::app) fn accounts_behind(
+pub(in crate::app) fn outdated_accounts(
     trust: &TrustBundle,
     ledger: &Ledger,
     layout: &Layout,
     now: OffsetDateTime,
-) -> Result<Vec<AccountBehind>, StoreError> {
+) -> Result<Vec<OutdatedAccount>, StoreError> {
     if trust.all().count() < 2 {
         return Ok(Vec::new());
     }
     let roots = Roots::of(trust, ledger)?;
-    let mut behind = Vec::new();
+    let mut outdated = Vec::new();
     for profile in [Profile::Admin, Profile::BreakGlass] {
         for current in ledger.current_of_accounts(profile.policy().name)?.all()? {
-            if !is_in_use(&current, trust.rotation()) || current.issued.not_after <= now {
+            if !is_valid_or_superseded(&current, trust.rotation()) || current.issued.not_after <= now {
                 continue;
             }
             let path = layout.admins().join(format!("{}.conf", current.issued.account));
-            let present = kubeconfig::read(&path).ok();
-            let present = present.filter(|(own, _)| own.fingerprint() == current.issued.fingerprint);
-            let has = match &present {
+            let stored = kubeconfig::read(&path).ok();
+            let stored = stored.filter(|(certificate, _)| certificate.fingerprint() == current.issued.fingerprint);
+            let has = match &stored {
                 Some((_, roots)) => roots.iter().map(Certificate::fingerprint).collect(),
                 None => roots.at(current.issued_at),
             };
-            if let Some(lacks) = lacks(&current, &has, &roots) {
+            if let Some(missing) = missing_part(&current, &has, &roots) {
                 let life = std::time::Duration::try_from(current.issued.not_after - current.not_before);
-                behind.push(AccountBehind {
+                outdated.push(OutdatedAccount {
                     name: current.issued.account.clone(),
                     is_break_glass: profile == Profile::BreakGlass,
-                    lacks,
-                    file: present.map(|_| path),
+                    missing,
+                    file: stored.map(|_| path),
                     validity: life.map_or(Lifetime::NINETY_DAYS, Lifetime::nearest),
                     not_after: current.issued.not_after,
                 });
             }
         }
     }
-    behind.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(behind)
+    outdated.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(outdated)
 }
 
-/// Returns true if a certificate was not revoked, or only because its CA is being replaced in an emergency.
-fn is_in_use(current: &CurrentCertificate, rotation: Option<&Rotation>) -> bool {
-    let is_replaced = |revocation: &Revocation| {
+/// Returns true if a certificate is not revoked, or was revoked only because its CA is being replaced.
+///
+/// An emergency rotation revokes all that the old CA issued. Such an account was not cut off on purpose, so its kubeconfig has to
+/// be replaced.
+fn is_valid_or_superseded(current: &CurrentCertificate, rotation: Option<&Rotation>) -> bool {
+    let is_superseded_by_emergency = |revocation: &Revocation| {
         rotation.is_some_and(|rotation| {
             rotation.phase == Phase::DropOld
                 && current.issued.issuer == rotation.old
@@ -128,26 +138,26 @@ fn is_in_use(current: &CurrentCertificate, rotation: Option<&Rotation>) -> bool 
                 && revocation.at >= rotation.began
         })
     };
-    current.issued.revocation.as_ref().is_none_or(is_replaced)
+    current.issued.revocation.as_ref().is_none_or(is_superseded_by_emergency)
 }
 
-fn lacks(current: &CurrentCertificate, has: &BTreeSet<Fingerprint>, roots: &Roots<'_>) -> Option<Lacks> {
+fn missing_part(current: &CurrentCertificate, has: &BTreeSet<Fingerprint>, roots: &Roots<'_>) -> Option<MissingPart> {
     let issuer = current.issued.issuer;
     let rotation = roots.trust.rotation().filter(|rotation| rotation.phase.trusts_new());
     match rotation {
         Some(rotation) if rotation.phase >= Phase::Clients && issuer != rotation.new => {
-            return Some(Lacks::Certificate);
+            return Some(MissingPart::Certificate);
         }
         // The rotation is being aborted: the new CA, which signed it, will be retired.
         Some(rotation) if rotation.phase == Phase::TrustBoth && issuer == rotation.new => {
-            return Some(Lacks::Certificate);
+            return Some(MissingPart::Certificate);
         }
-        Some(_) if !has.is_superset(&roots.wanted) => return Some(Lacks::Root),
+        Some(_) if !has.is_superset(&roots.wanted) => return Some(MissingPart::Root),
         // A certificate of a retired CA is refused, whatever its kubeconfig trusts.
         None if issuer != roots.trust.active().certificate().fingerprint() => return None,
         _ => {}
     }
-    has.iter().any(|root| roots.is_known(*root) && !roots.wanted.contains(root)).then_some(Lacks::Removal)
+    has.iter().any(|root| roots.is_known(*root) && !roots.wanted.contains(root)).then_some(MissingPart::Removal)
 }
 
 /// The roots of accounts' kubeconfigs, now and earlier.

@@ -187,7 +187,7 @@ pub(super) fn begin(
         // From this phase on, certificates are replaced, and an abort restores the old ones.
         rotation::save_credentials(&env.layout, role)?;
     }
-    let next = Rotation { phase, began: env.now, since: ledger.last_sequence()?, ..present.clone() };
+    let next = Rotation { phase, began: env.now, after_sequence: ledger.last_sequence()?, ..present.clone() };
     let moved = trust.with_states((present.old, present.new), CaState::in_phase(phase));
     let moved = moved.and_then(|trust| trust.rotating(next));
     Ok(ca::write_trust(&env.layout, &moved.map_err(|error| inconsistent(&env.layout, role, error))?)?)

@@ -1,6 +1,6 @@
 //! Replaces a CA whose key was stolen: all phases in one, so that control-plane nodes can lock the attacker out at once.
 
-use super::accounts::{AccountBehind, accounts_behind};
+use super::accounts::{OutdatedAccount, outdated_accounts};
 use super::advance::{begin, check_new_key};
 use super::error::RotateError;
 use super::plan::{PhasePlan, emergency_plan};
@@ -41,7 +41,7 @@ pub struct EmergencyReport {
     /// What changes on hosts, and what has to be restarted.
     pub plan: PhasePlan,
     /// The accounts whose kubeconfigs are refused from now on, or trust the root whose key was stolen.
-    pub accounts: Vec<AccountBehind>,
+    pub accounts: Vec<OutdatedAccount>,
 }
 
 /// Returns what an emergency changes and breaks, with or without a rotation that is under way. Changes nothing.
@@ -91,7 +91,7 @@ pub fn emergency(
     let trust = cas.of(role);
     let rotation = trust.rotation().ok_or(RotateError::NotRotating(role))?.clone();
     let accounts = match role {
-        CaRole::Cluster => accounts_behind(trust, &ledger, &env.layout, env.now)?,
+        CaRole::Cluster => outdated_accounts(trust, &ledger, &env.layout, env.now)?,
         CaRole::Etcd | CaRole::FrontProxy => Vec::new(),
     };
     Ok(EmergencyReport { role, rotation, from, plan: emergency_plan(role, cluster), accounts })

@@ -1,4 +1,4 @@
-//! Hosts and accounts that still have a certificate of the root that is retired.
+//! Hosts and accounts that still have a certificate issued by the CA that is retired.
 
 /// The root of a rotation that is retired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum LeftHolder {
     Account,
 }
 
-/// A certificate of the root that is retired: its holder would be cut off.
+/// A certificate issued by the CA that is retired: its holder would be cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftCertificate {
     /// The holder.

@@ -27,8 +27,8 @@ mod state;
 pub mod tokens;
 
 pub use abort::{AbortReport, abort, abort_needs_proof};
-pub(in crate::app) use accounts::accounts_behind;
-pub use accounts::{AccountBehind, Lacks};
+pub(in crate::app) use accounts::outdated_accounts;
+pub use accounts::{MissingPart, OutdatedAccount};
 pub use advance::{NextOptions, NextReport, check_forward, deletes_key, is_recorded, next, preview};
 pub use behind::Behind;
 pub(in crate::app) use delivered::keys_on_hosts_only;

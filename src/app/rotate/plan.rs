@@ -48,7 +48,7 @@ pub enum Group {
     Masters(usize),
     /// All nodes.
     Nodes(usize),
-    /// The hosts that present certificates of the new root first.
+    /// The hosts that present certificates issued by the new CA first.
     Hosts(Vec<String>),
 }
 
@@ -107,7 +107,7 @@ pub(super) fn emergency_plan(role: CaRole, cluster: &Cluster) -> PhasePlan {
     plan
 }
 
-/// Returns the plan of an abort that puts back certificates of the old root, while hosts trust both.
+/// Returns the plan of an abort that puts back certificates issued by the old CA, while hosts trust both.
 #[must_use]
 pub(super) fn abort_plan(role: CaRole, cluster: &Cluster) -> PhasePlan {
     plan_of(role, Target::Phase(Phase::TrustBoth), &[], cluster, &|input| !input.is_trust())

@@ -116,7 +116,7 @@ pub struct StartOptions {
     pub role: CaRole,
     /// The CA that replaces it.
     pub new: NewCa,
-    /// The hosts that present certificates of the new root first; the first master and the first node if empty.
+    /// The hosts that present certificates issued by the new CA first; the first master and the first node if empty.
     pub canaries: Vec<String>,
     /// How the key of the new CA is stored.
     pub protection: KeyProtection,
@@ -211,7 +211,7 @@ pub fn start(
         old: fingerprints.0,
         new: fingerprints.1,
         canaries,
-        since: ledger.last_sequence()?,
+        after_sequence: ledger.last_sequence()?,
     };
     let mut all: Vec<(CaCertificate, CaState)> = trust.all().map(|(ca, state)| (ca.clone(), state)).collect();
     all.push((new.clone(), CaState::Prepared));

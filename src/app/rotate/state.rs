@@ -69,7 +69,7 @@ pub struct RotationState {
     pub proven_since: Option<OffsetDateTime>,
     /// The last proof of the phase that failed, unless it is proven.
     pub failed: Option<FailedProof>,
-    /// Whether the rotation is being aborted: hosts get their certificates of the old root back.
+    /// Whether the rotation is being aborted: hosts get back their certificates issued by the old CA.
     pub is_aborting: bool,
     /// The plan of the present phase: what was changed, and what has to be done for it.
     pub present: PhasePlan,
@@ -153,7 +153,7 @@ pub(super) fn is_aborting(ledger: &Ledger, role: CaRole, rotation: &Rotation) ->
     Ok(rotation.phase == Phase::TrustBoth && is_back && had_canaries(ledger, role, rotation)?)
 }
 
-/// Returns true if the ledger has the phase in which the first certificates of the new root are presented.
+/// Returns true if the ledger has the phase in which the first certificates issued by the new CA are presented.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.

@@ -75,7 +75,7 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
 /// Returns an error if the ledger cannot be read.
 pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(), StoreError> {
     let mut files = Files::read(source, cas)?;
-    let behind = cas.accounts_behind(source)?;
+    let behind = cas.outdated_accounts(source)?;
     for profile in [Profile::Admin, Profile::BreakGlass] {
         let mut query = source.ledger.current_of_accounts(profile.policy().name)?;
         for current in query.rows() {

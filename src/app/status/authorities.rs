@@ -12,7 +12,7 @@ use super::state::State;
 use crate::app::renewal::{self, CaRule};
 use crate::app::revoke::crl_comparison::RevokedSerials;
 use crate::app::revoke::crl_file::StoredCrls;
-use crate::app::rotate::{self, AccountBehind};
+use crate::app::rotate::{self, OutdatedAccount};
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::certificate::Certificate;
@@ -56,9 +56,9 @@ impl Cas {
     ///
     /// # Errors
     /// Returns an error if the ledger cannot be read.
-    pub(super) fn accounts_behind(&self, source: &Source<'_>) -> Result<Vec<AccountBehind>, StoreError> {
+    pub(super) fn outdated_accounts(&self, source: &Source<'_>) -> Result<Vec<OutdatedAccount>, StoreError> {
         self.trust(CaRole::Cluster).map_or(Ok(Vec::new()), |trust| {
-            rotate::accounts_behind(trust, source.ledger, source.layout, source.rule.now)
+            rotate::outdated_accounts(trust, source.ledger, source.layout, source.rule.now)
         })
     }
 

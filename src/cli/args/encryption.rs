@@ -46,14 +46,14 @@ impl EncryptionArgs {
         if self.unencrypted {
             return Ok(Recipients::None);
         }
-        let mut everyone = Vec::new();
+        let mut for_all_hosts = Vec::new();
         for text in &self.encrypt_to {
-            everyone.extend(recipients_named(text, dir)?);
+            for_all_hosts.extend(recipients_named(text, dir)?);
         }
         let known_hosts = self.known_hosts.as_ref().map(|path| known_hosts(&dir.join(path))).transpose()?;
-        Ok(match (everyone.is_empty(), &known_hosts) {
+        Ok(match (for_all_hosts.is_empty(), &known_hosts) {
             (true, None) => Recipients::OfClusterFile,
-            _ => Recipients::Given { everyone, known_hosts },
+            _ => Recipients::Given { for_all_hosts, known_hosts },
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::app::issue::ServiceAccountStep;
 use crate::app::package::PackReason;
 use crate::app::policy::{ChangeKind, PolicyChange};
 use crate::app::renew::DueCrl;
-use crate::app::rotate::{AccountBehind, Lacks};
+use crate::app::rotate::{MissingPart, OutdatedAccount};
 use crate::bundle::policy::{DELETE, MASTERS};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::context::Context;
@@ -27,7 +27,7 @@ pub(crate) fn show(changes: &Changes, is_dry_run: bool, output: OutputFormat, co
         bundles::warn(warning, &context.env.layout, &mut context.screen);
     }
     let screen = &mut context.screen;
-    bundles::show_kept(changes.kept.len(), screen);
+    bundles::show_kept(changes.keeping_bundles.len(), screen);
     if output == OutputFormat::Json {
         return screen.answer(format_args!("{:#}", json_of(changes, is_dry_run)));
     }
@@ -75,11 +75,11 @@ fn lines(changes: &Changes, is_dry_run: bool) -> Vec<String> {
     lines
 }
 
-fn lack(account: &AccountBehind) -> &'static str {
-    match account.lacks {
-        Lacks::Root => "it does not have both roots",
-        Lacks::Certificate => "its certificate is of the root that is being retired",
-        Lacks::Removal => "it trusts a root that servers no longer use",
+fn lack(account: &OutdatedAccount) -> &'static str {
+    match account.missing {
+        MissingPart::Root => "it does not have both roots",
+        MissingPart::Certificate => "its certificate is issued by the CA that is being retired",
+        MissingPart::Removal => "it trusts a root that servers no longer use",
     }
 }
 
@@ -88,14 +88,14 @@ fn in_words(reason: &BundleReason) -> String {
         BundleReason::Certificates => "new certificates",
         BundleReason::ServiceAccountKey => "new service-account key",
         BundleReason::Revocations => "revoked certificates",
-        BundleReason::Packing(PackReason::Missing) => "no bundle",
-        BundleReason::Packing(PackReason::Content { files }) if files.is_empty() => "other content",
-        BundleReason::Packing(PackReason::Content { files }) => {
+        BundleReason::Outdated(PackReason::Missing) => "no bundle",
+        BundleReason::Outdated(PackReason::Content { files }) if files.is_empty() => "other content",
+        BundleReason::Outdated(PackReason::Content { files }) => {
             return format!("changed: {}", bundles::first_of(files, FILES));
         }
-        BundleReason::Packing(PackReason::Form) => "other signature, recipients or mode, or damaged",
-        BundleReason::Packing(PackReason::OtherForm) => "a superseded bundle in another format or encryption",
-        BundleReason::Packing(PackReason::Keys) => "keys that are to be deleted",
+        BundleReason::Outdated(PackReason::Form) => "other signature, recipients or mode, or damaged",
+        BundleReason::Outdated(PackReason::OtherForm) => "a superseded bundle in another format or encryption",
+        BundleReason::Outdated(PackReason::Keys) => "keys that are to be deleted",
     };
     text.to_owned()
 }
@@ -133,7 +133,7 @@ fn summary(changes: &Changes, is_dry_run: bool) -> String {
 
 /// Shows what a person has to do now.
 fn show_next(changes: &Changes, screen: &mut Screen<'_>) {
-    if let Some(count @ 1..) = changes.discarded {
+    if let Some(count @ 1..) = changes.deleted_keys {
         screen.step(format_args!(
             "deleted {}: only the recipients of the bundles have them",
             counted(count, "private key")
@@ -187,12 +187,12 @@ fn json_of(changes: &Changes, is_dry_run: bool) -> Value {
         |change: &PolicyChange| json!({ "file": changes.policy_folder.join(&change.path), "reason": change.kind.id() });
     let bundle = |change: &BundleChange| {
         let files = match &change.reason {
-            BundleReason::Packing(PackReason::Content { files }) => files.as_slice(),
+            BundleReason::Outdated(PackReason::Content { files }) => files.as_slice(),
             _ => &[],
         };
         json!({ "host": change.host.as_str(), "file": change.path, "reason": change.reason.id(), "changed": files })
     };
-    let account = |one: &AccountBehind| json!({ "name": one.name, "file": one.file, "reason": one.lacks.id() });
+    let account = |one: &OutdatedAccount| json!({ "name": one.name, "file": one.file, "reason": one.missing.id() });
     let is_changed = !changes.is_empty();
     json!({
         "schemaVersion": 1,
@@ -210,9 +210,9 @@ fn json_of(changes: &Changes, is_dry_run: bool) -> Value {
         "verifierBundle": changes.verifier_bundle,
         "hostsToDeliver": changes.to_deliver.iter().map(|host| host.as_str()).collect::<Vec<_>>(),
         "hostsToRequest": certificates::hosts(&changes.to_request),
-        "hostsThatKeepTheirBundles": changes.kept.iter().map(|host| host.as_str()).collect::<Vec<_>>(),
+        "hostsThatKeepTheirBundles": changes.keeping_bundles.iter().map(|host| host.as_str()).collect::<Vec<_>>(),
         "hostsRefused": changes.refused.iter().map(|one| one.host.as_str()).collect::<Vec<_>>(),
         "hostsWithoutRecipients": changes.without_recipients.iter().map(|one| one.host.as_str()).collect::<Vec<_>>(),
-        "hostsThatLeft": changes.left.iter().map(|one| one.host.as_str()).collect::<Vec<_>>(),
+        "hostsThatLeft": changes.removed_hosts.iter().map(|one| one.host.as_str()).collect::<Vec<_>>(),
     })
 }

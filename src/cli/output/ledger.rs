@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::app::count::certificates;
+use crate::app::count::{certificates as certificate_count, counted};
 use crate::app::ledger::{CheckReport, LedgerFinding, RebuildReport, Unknown};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::remedies;
@@ -20,20 +20,20 @@ pub(crate) fn show_check(report: &CheckReport, output: OutputFormat, screen: &mu
         let (severity, id, place) = (severity.as_str(), id.as_str(), sanitized(place));
         screen.answer(format_args!("{severity:<7}  {id:<20}  {place}: {}", sanitized(observed)));
     }
-    let mut hints: Vec<String> = report.findings.iter().filter_map(remedy).collect();
+    let mut hints: Vec<String> = report.findings.iter().filter_map(remedy_text).collect();
     let mut seen = std::collections::HashSet::new();
     hints.retain(|hint| seen.insert(hint.clone()));
     hints.into_iter().for_each(|hint| screen.step(format_args!("hint: {hint}")));
-    let head = report.head.map(|head| format!(", head {head}")).unwrap_or_default();
+    let head = report.head.map(|head| format!("; its head (the last hash) is {head}")).unwrap_or_default();
     screen.answer(format_args!(
-        "{}: {}, {} rows in the hash chain{head}",
-        if report.is_good() { "good" } else { "not good" },
-        certificates(report.certificates),
-        report.rows
+        "the ledger {}: {}, {} in the hash chain{head}",
+        if report.is_good() { "is consistent" } else { "is not consistent" },
+        certificate_count(report.certificates),
+        counted(report.rows, "row")
     ));
 }
 
-fn remedy(finding: &LedgerFinding) -> Option<String> {
+fn remedy_text(finding: &LedgerFinding) -> Option<String> {
     finding.remedy.as_ref().and_then(remedies::words)
 }
 
@@ -47,7 +47,7 @@ fn check_json(report: &CheckReport) -> Value {
                 "severity": finding.severity.as_str(),
                 "place": finding.place,
                 "observed": finding.observed,
-                "remedy": remedy(finding),
+                "remedy": remedy_text(finding),
             })
         })
         .collect();
@@ -61,60 +61,62 @@ fn check_json(report: &CheckReport) -> Value {
     })
 }
 
-/// Shows the sources of a rebuilt ledger, and the information that it lacks.
+/// Shows the result of rebuilding the ledger, and the information that it lacks.
 pub(crate) fn show_rebuild(report: &RebuildReport, output: OutputFormat, screen: &mut Screen<'_>) {
     if output == OutputFormat::Json {
         screen.answer(format_args!("{:#}", rebuild_json(report)));
         return;
     }
     let RebuildReport { ledger, kept, certificates: count, keys_elsewhere, revoked, revoked_unknown, unknown } = report;
-    screen.answer(format_args!("{}: {}", sanitized(&ledger.display().to_string()), certificates(*count)));
-    let unknown_too = match revoked_unknown {
-        0 => String::new(),
-        count => format!(", and at least {count} that are in no file here"),
-    };
-    screen.answer(format_args!("revoked: {revoked}{unknown_too}"));
+    screen.answer(format_args!("{}: {}", sanitized(&ledger.display().to_string()), certificate_count(*count)));
+    screen.answer(format_args!("revoked: {revoked}"));
+    if *revoked_unknown > 0 {
+        let count = counted(*revoked_unknown, "further certificate");
+        let (was, is) = if *revoked_unknown == 1 { ("was", "is") } else { ("were", "are") };
+        screen.answer(format_args!("at least {count} {was} revoked, but {is} in no file here"));
+    }
     if let Some(kept) = kept {
-        screen.answer(format_args!("the old file is kept: {}", sanitized(&kept.display().to_string())));
+        screen.answer(format_args!("the previous ledger was renamed to {}", sanitized(&kept.display().to_string())));
     }
-    screen.step("not known: who issued what and when, certificates that were replaced, and all other events");
+    screen.step("lost: who issued what and when, certificates that were replaced, and all other events");
     if *keys_elsewhere > 0 {
-        let count = certificates(*keys_elsewhere);
-        screen.step(format_args!(
-            "{count} without a key in this directory are recorded as having their keys only on their hosts"
-        ));
+        let count = certificate_count(*keys_elsewhere);
+        let verb = if *keys_elsewhere == 1 { "has" } else { "have" };
+        screen.step(format_args!("{count} {verb} no key in this directory; recorded: only the host has the key"));
     }
-    for one in unknown {
-        let (_, path, reason) = unknown_parts(one);
+    for missing in unknown {
+        let (_, path, reason) = unknown_parts(missing);
         let path = path.map(|path| format!("{path}: ")).unwrap_or_default();
         screen.warn(sanitized(&format!("{path}{reason}")));
     }
-    if unknown.iter().any(|one| matches!(one, Unknown::Revocations { .. } | Unknown::Revoked)) {
+    if unknown.iter().any(|one| matches!(one, Unknown::IncompleteRevocations { .. } | Unknown::NoRevocationEvidence)) {
         screen.step(
-            "Record what was revoked from a file that names it, such as a master's /etc/kubernetes/clusterctl/authorization.yaml: \
-             clusterctl revoke --from FILE",
+            "To record missing revocations, use a file that lists them, such as a master's \
+             /etc/kubernetes/clusterctl/authorization.yaml: clusterctl revoke --from FILE",
         );
     }
     screen
         .step("Next: clusterctl ledger check; clusterctl policy; clusterctl bundle --all; clusterctl verify --offline");
 }
 
-/// Returns the kind, the file and the reason of missing information.
+/// Returns the kind of missing information as in JSON, the file that is concerned, and why the information is missing.
 fn unknown_parts(unknown: &Unknown) -> (&'static str, Option<String>, String) {
     match unknown {
         Unknown::File { path, reason } => ("file", Some(path.display().to_string()), reason.clone()),
         Unknown::OtherIssuer { path } => {
-            let reason = "no CA of this directory signed its certificate, which is left out".to_owned();
+            let reason =
+                "it has a certificate that no CA of this directory signed, and that is not recorded".to_owned();
             ("other-issuer", Some(path.display().to_string()), reason)
         }
         Unknown::Crl { path, reason } => ("crl", Some(path.display().to_string()), reason.clone()),
-        Unknown::Revocations { reason } => ("revocations", None, reason.clone()),
+        // Both are about revocations, so they have one kind in JSON.
+        Unknown::IncompleteRevocations { reason } => ("revocations", None, reason.clone()),
         Unknown::Encrypted { path } => {
-            let reason = "it is encrypted, so that its certificates are not known".to_owned();
+            let reason = "it is encrypted, so its certificates are not known".to_owned();
             ("encrypted", Some(path.display().to_string()), reason)
         }
-        Unknown::Revoked => {
-            let reason = "no CRL and no rules of API servers are here: whether certificates were revoked is not known";
+        Unknown::NoRevocationEvidence => {
+            let reason = "it is not known whether certificates were revoked: the directory has neither a CRL nor rules of API servers";
             ("revocations", None, reason.to_owned())
         }
     }

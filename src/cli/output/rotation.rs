@@ -249,9 +249,9 @@ fn purpose(phase: Target) -> &'static str {
     match phase {
         Target::Phase(Phase::Prepare) => "the new CA exists, and no host has it",
         Target::Phase(Phase::TrustBoth) => "all hosts trust both roots",
-        Target::Phase(Phase::Canary) => "some hosts present certificates of the new root",
-        Target::Phase(Phase::Servers) => "all servers present certificates of the new root",
-        Target::Phase(Phase::Clients) => "all clients present certificates of the new root",
+        Target::Phase(Phase::Canary) => "some hosts present certificates issued by the new CA",
+        Target::Phase(Phase::Servers) => "all servers present certificates issued by the new CA",
+        Target::Phase(Phase::Clients) => "all clients present certificates issued by the new CA",
         Target::Phase(Phase::DropOld) => "all hosts trust only the new root",
         Target::Retire => "the old CA is retired, and its key deleted or kept",
     }

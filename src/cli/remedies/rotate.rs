@@ -65,7 +65,7 @@ pub(super) fn words(error: &RotateError) -> String {
             format!("finish the abort: clusterctl rotate-ca abort{flag}   (or go forward again: clusterctl rotate-ca next{flag} --resume)")
         }
         RotateError::TooLate { .. } => {
-            "clients already have certificates of the new root: finish this rotation, and begin another one".to_owned()
+            "clients already have certificates issued by the new CA: finish this rotation, and begin another one".to_owned()
         }
         RotateError::Confirm(_) => {
             "use --yes, or keep the key with --keep-old-key; a backup from before the rotation contains it, too".to_owned()

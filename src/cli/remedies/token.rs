@@ -6,7 +6,7 @@ pub(super) fn words(error: &JoinTokenError) -> String {
     match error {
         JoinTokenError::UnknownHost { similar: Some(near), .. } => format!("did you mean {near} ?"),
         JoinTokenError::UnknownHost { similar: None, .. } => "add it to the nodes in cluster.yaml first".to_owned(),
-        JoinTokenError::Master(name) => {
+        JoinTokenError::ForMaster(name) => {
             format!(
                 "a master gets its certificates in its bundle: clusterctl issue-master {name}, clusterctl bundle {name}"
             )

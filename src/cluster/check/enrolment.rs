@@ -1,7 +1,7 @@
 //! Checks `enrolment`.
 
 mod policy;
-mod written;
+mod values;
 
 use std::net::SocketAddr;
 
@@ -12,12 +12,12 @@ use super::errors::Errors;
 use crate::cluster::config_error::Reason;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::enrolment::{Enrolment, EnrolmentError, KEYS, Policy, Then};
-use crate::cluster::kubelet::Written;
-use written::{entries, list, text, texts};
+use crate::cluster::kubelet::RawValue;
+use values::{entries, list, text, texts};
 
 /// Returns the checked value; `None` if it is absent or has errors.
-pub(super) fn parse(raw: &Written, errors: &mut Errors) -> Option<Enrolment> {
-    if *raw == Written::Nothing {
+pub(super) fn parse(raw: &RawValue, errors: &mut Errors) -> Option<Enrolment> {
+    if *raw == RawValue::Null {
         return None;
     }
     let before = errors.0.len();
@@ -27,7 +27,7 @@ pub(super) fn parse(raw: &Written, errors: &mut Errors) -> Option<Enrolment> {
         entries(raw, path, wanted, KEYS, errors)?;
     let listen = text(listen, "enrolment.listen", errors).and_then(|text| {
         let parsed = text.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
-        errors.parsed("enrolment.listen", text, parsed.ok_or(Reason::Enrolment(EnrolmentError::Listen)))
+        errors.parsed("enrolment.listen", text, parsed.ok_or(Reason::Enrolment(EnrolmentError::InvalidListen)))
     });
     let location = |path: &str, text: &str, errors: &mut Errors| {
         errors.parsed(path, text, Endpoint::parse(text).map_err(Reason::Endpoint))
@@ -38,14 +38,14 @@ pub(super) fn parse(raw: &Written, errors: &mut Errors) -> Option<Enrolment> {
     let bootstrap = bootstrap.iter().filter_map(|(path, text)| location(path, text, errors)).collect();
     let allowed_signers = text(allowed_signers, "enrolment.allowedSigners", errors);
     if allowed_signers.is_some_and(|path| path.trim().is_empty()) {
-        let reason = Reason::Enrolment(EnrolmentError::Path);
+        let reason = Reason::Enrolment(EnrolmentError::InvalidPath);
         errors.add("enrolment.allowedSigners", allowed_signers.map(str::to_owned), reason);
     }
     let approvers: Vec<String> =
         list(approvers, "enrolment.approvers", errors).into_iter().map(|(_, text)| text.to_owned()).collect();
-    let until = until.filter(|until| **until != Written::Nothing);
+    let until = until.filter(|until| **until != RawValue::Null);
     let end = text(until, "enrolment.until", errors).and_then(|text| {
-        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Reason::Enrolment(EnrolmentError::Until));
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Reason::Enrolment(EnrolmentError::InvalidUntil));
         errors.parsed("enrolment.until", text, parsed)
     });
     let policy = policy::parse(policy, end, until.is_some(), errors)?;

@@ -2,7 +2,7 @@ use std::num::NonZeroU8;
 
 use super::super::config_error::Reason;
 use super::super::enrolment::{Enrolment, EnrolmentError, Policy, Program, Requirement, Then};
-use super::super::kubelet::Written;
+use super::super::kubelet::RawValue;
 use super::super::spec::{RawCluster, RawHost};
 
 fn host(name: &str, addresses: &[&str]) -> RawHost {
@@ -87,15 +87,15 @@ fn all_errors_are_reported_together_with_their_paths() {
     );
 }
 
-fn text(text: &str) -> Written {
-    Written::Text(text.to_owned())
+fn text(text: &str) -> RawValue {
+    RawValue::Text(text.to_owned())
 }
 
-fn map(entries: &[(&str, Written)]) -> Written {
-    Written::Mapping(entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect())
+fn map(entries: &[(&str, RawValue)]) -> RawValue {
+    RawValue::Mapping(entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect())
 }
 
-fn with_enrolment(entries: &[(&str, Written)]) -> Result<Option<Enrolment>, Vec<(String, Reason)>> {
+fn with_enrolment(entries: &[(&str, RawValue)]) -> Result<Option<Enrolment>, Vec<(String, Reason)>> {
     let raw = RawCluster { enrolment: map(entries), ..raw_cluster() };
     match raw.check() {
         Ok(cluster) => Ok(cluster.enrolment),
@@ -103,9 +103,9 @@ fn with_enrolment(entries: &[(&str, Written)]) -> Result<Option<Enrolment>, Vec<
     }
 }
 
-fn rule(name: &str, require: &[&str], then: &str) -> Written {
+fn rule(name: &str, require: &[&str], then: &str) -> RawValue {
     let require = require.iter().map(|word| text(word)).collect();
-    map(&[("name", text(name)), ("require", Written::List(require)), ("then", text(then))])
+    map(&[("name", text(name)), ("require", RawValue::List(require)), ("then", text(then))])
 }
 
 #[test]
@@ -118,11 +118,16 @@ fn enrolment_is_off_without_its_key_and_queues_by_default() {
 
 #[test]
 fn rules_are_read_in_their_order() {
-    let exec = map(&[("exec", Written::List(vec![text("check"), text("prod")]))]);
+    let exec = map(&[("exec", RawValue::List(vec![text("check"), text("prod")]))]);
     let when = map(&[("kind", text("renewal")), ("hosts", text("a-*,b")), ("profile", text("kubelet-server"))]);
-    let rules = Written::List(vec![
+    let rules = RawValue::List(vec![
         rule("racks", &["inventory", "ssh-host-key"], "approve"),
-        map(&[("name", text("asked")), ("when", when), ("require", Written::List(vec![exec])), ("then", text("deny"))]),
+        map(&[
+            ("name", text("asked")),
+            ("when", when),
+            ("require", RawValue::List(vec![exec])),
+            ("then", text("deny")),
+        ]),
         map(&[("name", text("rest")), ("then", text("queue")), ("approvals", text("2"))]),
     ]);
     let read = with_enrolment(&[("allowedSigners", text("approvers")), ("policy", rules)]).expect("valid").expect("on");
@@ -138,10 +143,10 @@ fn rules_are_read_in_their_order() {
 fn a_rule_never_approves_whoever_asks() {
     let path = "enrolment.policy[0].require".to_owned();
     for require in [&[][..], &["inventory"], &["inventory", "inventory"]] {
-        let read = with_enrolment(&[("policy", Written::List(vec![rule("all", require, "approve")]))]);
+        let read = with_enrolment(&[("policy", RawValue::List(vec![rule("all", require, "approve")]))]);
         assert_eq!(read, Err(vec![(path.clone(), Reason::Enrolment(EnrolmentError::ApprovesEveryone))]));
     }
-    let queued = with_enrolment(&[("policy", Written::List(vec![rule("all", &["inventory"], "queue")]))]);
+    let queued = with_enrolment(&[("policy", RawValue::List(vec![rule("all", &["inventory"], "queue")]))]);
     assert!(queued.is_ok());
 }
 
@@ -151,21 +156,21 @@ fn insecure_approval_has_an_end_and_no_other_policy_has_one() {
     let word = |word| ("policy", text(word));
     assert!(with_enrolment(&[word("insecure-always-approve"), end.clone()]).is_ok());
     let errors = with_enrolment(&[word("insecure-always-approve")]);
-    assert_eq!(errors, Err(vec![("enrolment.policy".into(), Reason::Enrolment(EnrolmentError::NoEnd))]));
+    assert_eq!(errors, Err(vec![("enrolment.policy".into(), Reason::Enrolment(EnrolmentError::MissingUntil))]));
     let errors = with_enrolment(&[word("queue"), end]);
-    assert_eq!(errors, Err(vec![("enrolment.until".into(), Reason::Enrolment(EnrolmentError::EndOfOther))]));
+    assert_eq!(errors, Err(vec![("enrolment.until".into(), Reason::Enrolment(EnrolmentError::UntilWithOtherPolicy))]));
 }
 
 #[test]
 fn every_error_of_enrolment_is_reported_with_its_path() {
-    let two = map(&[("exec", Written::List(vec![text("a")])), ("puppet-autosign", Written::List(vec![text("b")]))]);
+    let two = map(&[("exec", RawValue::List(vec![text("a")])), ("puppet-autosign", RawValue::List(vec![text("b")]))]);
     let hook = map(&[("url", text("http://a")), ("ca", text("")), ("certificate", text("c")), ("key", text("k"))]);
-    let rules = Written::List(vec![
+    let rules = RawValue::List(vec![
         rule("Racks", &["ssh"], "maybe"),
-        map(&[("name", text("two")), ("require", Written::List(vec![two])), ("then", text("deny"))]),
+        map(&[("name", text("two")), ("require", RawValue::List(vec![two])), ("then", text("deny"))]),
         map(&[
             ("name", text("hook")),
-            ("require", Written::List(vec![map(&[("webhook", hook)])])),
+            ("require", RawValue::List(vec![map(&[("webhook", hook)])])),
             ("then", text("approve")),
             ("approvals", text("2")),
         ]),
@@ -176,7 +181,7 @@ fn every_error_of_enrolment_is_reported_with_its_path() {
     let errors = with_enrolment(&[
         ("listen", text("10.0.0.1")),
         ("endpoint", text("http://ca")),
-        ("bootstrap", Written::List(vec![text("https://a"), text("b")])),
+        ("bootstrap", RawValue::List(vec![text("https://a"), text("b")])),
         ("policy", rules),
         ("other", text("x")),
     ]);

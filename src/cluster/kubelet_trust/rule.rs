@@ -45,7 +45,7 @@ pub(super) enum OwnField {
 
 /// The values that clusterctl renders into a kubelet's configuration.
 #[derive(Debug, Clone, Copy)]
-pub struct OwnValues<'a> {
+pub struct RenderedValues<'a> {
     /// The port that API servers connect to.
     pub port: u16,
     /// Path of the cluster CA's certificate on the host.
@@ -62,13 +62,13 @@ impl fmt::Display for Rule {
     }
 }
 
-/// The kind of configuration that is checked.
+/// The kind of configuration that is checked, which decides whether fields may be absent and which values are right.
 #[derive(Debug, Clone, Copy)]
-pub enum Mode<'a> {
+pub enum ConfigKind<'a> {
     /// Settings that are merged over a rendered configuration, which has every required field.
     Patch,
     /// A whole configuration that clusterctl rendered, and the values that it must have.
-    Rendered(&'a OwnValues<'a>),
+    Rendered(&'a RenderedValues<'a>),
     /// A whole configuration of unknown origin.
     Foreign,
 }
@@ -81,9 +81,9 @@ impl Rule {
     }
 
     /// Returns the field and its value if the value is not allowed.
-    pub(super) fn violation(&self, settings: &Setting, mode: Mode<'_>) -> Option<(String, String)> {
-        let whole = !matches!(mode, Mode::Patch);
-        let mut here = settings;
+    pub(super) fn violation(&self, config: &Setting, kind: ConfigKind<'_>) -> Option<(String, String)> {
+        let whole = !matches!(kind, ConfigKind::Patch);
+        let mut here = config;
         for (depth, key) in self.path.iter().enumerate() {
             match here.get(key) {
                 None | Some(Setting::Null) if whole => {
@@ -97,7 +97,7 @@ impl Rule {
                 Some(value) => here = value,
             }
         }
-        (!self.allows(here, mode)).then(|| (self.field(), here.to_string()))
+        (!self.allows(here, kind)).then(|| (self.field(), here.to_string()))
     }
 
     /// Returns true if Kubernetes's default is not an allowed value.
@@ -105,7 +105,7 @@ impl Rule {
         matches!(self.allowed, Allowed::Own(_)) || ["apiVersion", "kind"].contains(&self.path[0])
     }
 
-    fn allows(&self, value: &Setting, mode: Mode<'_>) -> bool {
+    fn allows(&self, value: &Setting, kind: ConfigKind<'_>) -> bool {
         match (self.allowed, value) {
             (Allowed::Bool(wanted), Setting::Bool(found)) => wanted == *found,
             (Allowed::Number(wanted), Setting::Number(found)) => wanted == found,
@@ -116,17 +116,17 @@ impl Rule {
             (Allowed::AtMostSeconds(seconds), Setting::Text(found)) => {
                 in_seconds(found).is_some_and(|d| d <= f64::from(seconds))
             }
-            (Allowed::Own(field), found) => match mode {
-                Mode::Patch => false,
-                Mode::Rendered(own) => own.value(field) == *found,
-                Mode::Foreign => matches!(found, Setting::Number(text) | Setting::Text(text) if !text.is_empty()),
+            (Allowed::Own(field), found) => match kind {
+                ConfigKind::Patch => false,
+                ConfigKind::Rendered(own) => own.value(field) == *found,
+                ConfigKind::Foreign => matches!(found, Setting::Number(text) | Setting::Text(text) if !text.is_empty()),
             },
             _ => false,
         }
     }
 }
 
-impl OwnValues<'_> {
+impl RenderedValues<'_> {
     fn value(&self, field: OwnField) -> Setting {
         match field {
             OwnField::Port => Setting::Number(self.port.to_string()),

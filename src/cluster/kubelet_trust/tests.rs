@@ -1,8 +1,8 @@
 use super::rules::RULES;
 use super::*;
 
-const OWN: OwnValues<'_> =
-    OwnValues { port: 10250, client_ca: "/ca.crt", certificate: "/kubelet.crt", key: "/kubelet.key" };
+const OWN: RenderedValues<'_> =
+    RenderedValues { port: 10250, client_ca: "/ca.crt", certificate: "/kubelet.crt", key: "/kubelet.key" };
 
 fn text(text: &str) -> Setting {
     Setting::Text(text.to_owned())
@@ -63,12 +63,13 @@ fn violating() -> Vec<(&'static [&'static str], Setting, &'static str)> {
 #[test]
 fn every_rule_has_a_setting_that_violates_it_alone_in_either_mode() {
     assert_eq!(violating().len(), RULES.len(), "each rule has an entry here");
-    assert_eq!(trust_violations(&rendered(), Mode::Rendered(&OWN)), []);
-    assert_eq!(trust_violations(&rendered(), Mode::Foreign), []);
+    assert_eq!(trust_violations(&rendered(), ConfigKind::Rendered(&OWN)), []);
+    assert_eq!(trust_violations(&rendered(), ConfigKind::Foreign), []);
     for (path, value, property) in violating() {
         let patch = at(path, value);
         let whole = rendered().merged(&patch);
-        for found in [trust_violations(&patch, Mode::Patch), trust_violations(&whole, Mode::Rendered(&OWN))] {
+        for found in [trust_violations(&patch, ConfigKind::Patch), trust_violations(&whole, ConfigKind::Rendered(&OWN))]
+        {
             let [one] = found.as_slice() else { panic!("{path:?}: {found:?}") };
             assert_eq!((one.field.as_str(), one.rule.property), (path.join(".").as_str(), property));
         }
@@ -78,7 +79,7 @@ fn every_rule_has_a_setting_that_violates_it_alone_in_either_mode() {
 #[test]
 fn removing_a_required_field_is_reported_once() {
     let removed = |path: &[&str]| {
-        let found = trust_violations(&at(path, Setting::Null), Mode::Patch);
+        let found = trust_violations(&at(path, Setting::Null), ConfigKind::Patch);
         found.into_iter().map(|violation| (violation.field, violation.seen)).collect::<Vec<_>>()
     };
     let once = |field: &str| vec![(field.to_owned(), "null".to_owned())];
@@ -94,7 +95,7 @@ fn removing_a_required_field_is_reported_once() {
 
 #[test]
 fn a_missing_field_is_reported_and_an_equal_value_is_not() {
-    let nothing = trust_violations(&Setting::default(), Mode::Foreign);
+    let nothing = trust_violations(&Setting::default(), ConfigKind::Foreign);
     let fields: Vec<&str> = nothing.iter().map(|violation| violation.field.as_str()).collect();
     assert_eq!(
         fields,
@@ -110,9 +111,9 @@ fn a_missing_field_is_reported_and_an_equal_value_is_not() {
         at(&["featureGates", "NodeSwap"], Setting::Bool(true)),
     ];
     for patch in same {
-        assert_eq!(trust_violations(&patch, Mode::Patch), [], "{patch}");
+        assert_eq!(trust_violations(&patch, ConfigKind::Patch), [], "{patch}");
     }
     // A text that looks like the value is a different value.
     let quoted = at(&["authentication", "anonymous", "enabled"], text("false"));
-    assert_eq!(trust_violations(&quoted, Mode::Patch).len(), 1);
+    assert_eq!(trust_violations(&quoted, ConfigKind::Patch).len(), 1);
 }

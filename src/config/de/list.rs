@@ -91,7 +91,7 @@ pub(in crate::config) fn text_or_list<'de, A: MapAccess<'de>>(
 
 impl<T: Items> List<'_, T> {
     fn scalar<E: Error>(self, text: String) -> Result<(), E> {
-        self.reading.wrong_shape("a text", Some(text), T::WANTED)
+        self.reading.wrong_shape("a string", Some(text), T::WANTED)
     }
 }
 

@@ -57,7 +57,7 @@ impl<T: Entries> Mapping<'_, T> {
             let key = match key {
                 Scalar::Text(key) => key,
                 Scalar::Tagged => return Err(A::Error::custom("a key has a YAML tag")),
-                Scalar::Other(_) => return Err(A::Error::custom("a key must be a text")),
+                Scalar::Other(_) => return Err(A::Error::custom("a key must be a string")),
             };
             let Some(known) = keys.iter().position(|&known| known == key) else {
                 let nth = unknown.get(&key).copied().unwrap_or(0);
@@ -83,7 +83,7 @@ impl<T: Entries> Mapping<'_, T> {
 
 impl<T: Entries> Mapping<'_, T> {
     fn scalar<E: Error>(self, text: String) -> Result<(), E> {
-        self.reading.wrong_shape("a text", Some(text), T::WANTED)
+        self.reading.wrong_shape("a string", Some(text), T::WANTED)
     }
 }
 

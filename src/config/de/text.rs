@@ -44,7 +44,7 @@ pub(in crate::config) enum Scalar {
 }
 
 impl Text<'_> {
-    pub(super) const WANTED: &'static str = "a text";
+    pub(super) const WANTED: &'static str = "a string";
 }
 
 impl<'de> DeserializeSeed<'de> for Text<'_> {

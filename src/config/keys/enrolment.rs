@@ -193,7 +193,7 @@ pub const WEBHOOK: [Key; 4] = [
         value: FILE,
         absent: Absent::Refused,
         example: "cmdb-ca.crt",
-        description: "The file with the CAs of the service's certificate; no other CA is trusted. Paths are relative to the \
+        description: "The file with the CAs that may issue the service's certificate; no other CA is trusted. Paths are relative to the \
                       cluster directory.",
     },
     Key {

@@ -198,7 +198,7 @@ impl<'de> Deserialize<'de> for Text {
         impl serde::de::Visitor<'_> for Visitor {
             type Value = Text;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
+                f.write_str("a string")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text, E> {
                 Ok(Text(text.to_owned()))

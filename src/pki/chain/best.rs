@@ -2,17 +2,18 @@
 
 use time::OffsetDateTime;
 
-use super::path::{ChainError, Concern, Path, Purpose};
+use super::path::{ChainError, Path, Purpose, ViolationKind};
 use super::rules;
 use super::search::Search;
 use crate::pki::certificate::Certificate;
 
-/// Returns the best path from `leaf` over some of `others` to one of `anchors`, with its violations at `now`.
+/// Returns the best path from `leaf` to one of `anchors` through intermediates in `others`, with its violations at `now`.
 ///
-/// Among several valid paths, the one that expires last is returned.
+/// A path without violations is best, then one that only has parts that cannot be verified here, then an invalid one; within each
+/// group the one with the fewest violations, and among equal ones the one that expires last.
 ///
 /// # Errors
-/// Returns an error if there is no path.
+/// Returns an error if there is no path. A path with violations is no error.
 pub fn best_path<'a>(
     leaf: &'a Certificate,
     others: &'a [Certificate],
@@ -22,7 +23,7 @@ pub fn best_path<'a>(
 ) -> Result<Path<'a>, ChainError> {
     let mut search = Search::new(others, anchors);
     if let Some(anchor) = anchors.iter().find(|anchor| anchor.der() == leaf.der()) {
-        search.found.push(Path { sent: vec![leaf], anchor, violations: Vec::new() });
+        search.found.push(Path { leaf_and_intermediates: vec![leaf], anchor, violations: Vec::new() });
     } else {
         search.extend(&mut vec![leaf], &mut Vec::new());
     }
@@ -38,21 +39,27 @@ pub fn best_path<'a>(
         }
     }
     best.ok_or_else(|| {
-        let unknown_issuer = || "no path leads to a trusted root: another CA signed the certificate".to_owned();
-        ChainError::Path(search.wrong_issuer.unwrap_or_else(unknown_issuer))
+        let unknown_issuer = || {
+            "no path leads to a trusted root: another CA signed the certificate, or an intermediate is missing"
+                .to_owned()
+        };
+        ChainError::NoValidPath(search.wrong_issuer.unwrap_or_else(unknown_issuer))
     })
 }
 
-/// Checks that a path leads from `leaf` over `others` to one of `anchors`, except for dates and extended key usages.
+/// Checks that a path leads from `leaf` to one of `anchors` through intermediates in `others`.
+///
+/// The path is checked as by [`best_path`], but dates and extended key usages are ignored.
 ///
 /// # Errors
-/// Returns an error if there is no such path.
+/// Returns [`ChainError::NoValidPath`] if there is no path or it violates a rule, and [`ChainError::Unproven`] if a part of it
+/// cannot be verified here.
 pub fn verify_chain(leaf: &Certificate, others: &[Certificate], anchors: &[Certificate]) -> Result<(), ChainError> {
     let path = best_path(leaf, others, anchors, Purpose::Server, leaf.not_before)?;
-    if let Some(violation) = path.violations_of(Concern::Chain).next() {
-        return Err(ChainError::Path(violation.reason.clone()));
+    if let Some(violation) = path.violations_of(ViolationKind::Chain).next() {
+        return Err(ChainError::NoValidPath(violation.reason.clone()));
     }
-    match path.violations_of(Concern::Unproven).next() {
+    match path.violations_of(ViolationKind::Unproven).next() {
         Some(violation) => Err(ChainError::Unproven(violation.reason.clone())),
         None => Ok(()),
     }

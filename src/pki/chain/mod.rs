@@ -13,4 +13,4 @@ mod tests;
 
 pub use best::{best_path, verify_chain};
 pub(crate) use path::describe;
-pub use path::{ChainError, Concern, Path, PathViolation, Purpose};
+pub use path::{ChainError, Path, PathViolation, Purpose, ViolationKind};

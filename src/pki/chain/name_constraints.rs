@@ -6,7 +6,7 @@ use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime}
 use time::OffsetDateTime;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert, ring};
 
-use super::path::{Concern, Path};
+use super::path::{Path, ViolationKind};
 
 /// The accepted signature algorithms: at least SHA-256, and RSA keys of at least 2048 bits.
 const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
@@ -33,7 +33,7 @@ const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
 pub(super) fn check(path: &mut Path<'_>, now: OffsetDateTime) {
     use webpki::Error;
     // Dates are checked elsewhere. A path that is not in date is verified at a time at which it may have been.
-    let is_outdated = path.violations_of(Concern::Dates).next().is_some();
+    let is_outdated = path.violations_of(ViolationKind::Dates).next().is_some();
     let Err(error) = verify_by_webpki(path, if is_outdated { latest_not_before(path) } else { now }) else { return };
     let reason = match error {
         Error::CertExpired { .. } | Error::CertNotValidYet { .. } | Error::InvalidCertValidity if is_outdated => return,
@@ -43,7 +43,7 @@ pub(super) fn check(path: &mut Path<'_>, now: OffsetDateTime) {
             "name constraints on URIs or email addresses cannot be checked here"
         }
         Error::NameConstraintViolation => {
-            path.push(Concern::Chain, 0, "a name is outside its issuer's name constraints");
+            path.push(ViolationKind::Chain, 0, "a name is outside its issuer's name constraints");
             return;
         }
         Error::CaUsedAsEndEntity
@@ -62,18 +62,18 @@ pub(super) fn check(path: &mut Path<'_>, now: OffsetDateTime) {
         Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => {
             "the name constraints of an issuer are malformed"
         }
-        Error::UnknownIssuer => "no path leads to a trusted root: another CA signed the certificate",
+        Error::UnknownIssuer => "rustls-webpki, which checks name constraints, finds no path to a trusted root",
         _ => "the path cannot be verified here: the encoding of one of its certificates is not supported",
     };
-    path.push(Concern::Unproven, 0, reason);
+    path.push(ViolationKind::Unproven, 0, reason);
 }
 
 fn verify_by_webpki(path: &Path<'_>, at: OffsetDateTime) -> Result<(), webpki::Error> {
     let anchor = CertificateDer::from(path.anchor.der());
     let anchors = [anchor_from_trusted_cert(&anchor)?];
     let intermediates: Vec<CertificateDer<'_>> =
-        path.sent[1..].iter().map(|certificate| certificate.der().into()).collect();
-    let leaf = CertificateDer::from(path.sent[0].der());
+        path.leaf_and_intermediates[1..].iter().map(|certificate| certificate.der().into()).collect();
+    let leaf = CertificateDer::from(path.leaf_and_intermediates[0].der());
     let leaf = EndEntityCert::try_from(&leaf)?;
     let since_epoch = Duration::from_secs(u64::try_from(at.unix_timestamp()).unwrap_or(0));
     let time = UnixTime::since_unix_epoch(since_epoch);
@@ -81,7 +81,11 @@ fn verify_by_webpki(path: &Path<'_>, at: OffsetDateTime) -> Result<(), webpki::E
 }
 
 fn latest_not_before(path: &Path<'_>) -> OffsetDateTime {
-    path.sent.iter().map(|certificate| certificate.not_before).max().unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    path.leaf_and_intermediates
+        .iter()
+        .map(|certificate| certificate.not_before)
+        .max()
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Accepts all extended key usages, because another rule checks those of every certificate, including the anchor.

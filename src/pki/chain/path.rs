@@ -4,12 +4,12 @@ use time::OffsetDateTime;
 
 use crate::pki::certificate::Certificate;
 
-/// The violations that prevent a path from a leaf to an anchor.
+/// Errors of leading a leaf to an anchor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// There is no path, or it violates a rule.
     #[error("{0}")]
-    Path(String),
+    NoValidPath(String),
     /// There may be a path, but a part of it cannot be verified here.
     #[error("{0}")]
     Unproven(String),
@@ -35,9 +35,9 @@ impl Purpose {
     }
 }
 
-/// The check that a violation belongs to.
+/// The kind of a violation, by which callers select those that matter to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Concern {
+pub enum ViolationKind {
     /// The path itself: signatures, and the constraints of issuers.
     Chain,
     /// Validity periods.
@@ -51,8 +51,8 @@ pub enum Concern {
 /// A reason why a path is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathViolation {
-    /// The check that it belongs to.
-    pub concern: Concern,
+    /// Its kind.
+    pub kind: ViolationKind,
     /// The position of the certificate: 0 is the leaf, the last one the anchor.
     pub at: usize,
     /// The reason as text.
@@ -62,8 +62,8 @@ pub struct PathViolation {
 /// A path from a leaf to an anchor. Its signatures are verified, except for those that a violation names.
 #[derive(Debug, Clone)]
 pub struct Path<'a> {
-    /// The leaf, then the intermediates.
-    pub sent: Vec<&'a Certificate>,
+    /// The leaf, then the intermediates up to the anchor, which is not among them.
+    pub leaf_and_intermediates: Vec<&'a Certificate>,
     /// The anchor; the leaf itself if that is in the trust file.
     pub anchor: &'a Certificate,
     /// The reasons why Kubernetes would refuse it.
@@ -74,7 +74,7 @@ impl<'a> Path<'a> {
     /// Returns the certificates of the path, each once, leaf first.
     pub fn certificates(&self) -> impl Iterator<Item = &'a Certificate> {
         let anchor = (!self.is_anchored_in_leaf()).then_some(self.anchor);
-        self.sent.iter().copied().chain(anchor)
+        self.leaf_and_intermediates.iter().copied().chain(anchor)
     }
 
     /// Returns the time at which the first of its certificates expires.
@@ -83,24 +83,24 @@ impl<'a> Path<'a> {
         self.certificates().map(|certificate| certificate.not_after).min().unwrap_or(self.anchor.not_after)
     }
 
-    /// Returns the violations that belong to one check.
-    pub fn violations_of(&self, concern: Concern) -> impl Iterator<Item = &PathViolation> {
-        self.violations.iter().filter(move |violation| violation.concern == concern)
+    /// Returns the violations of one kind.
+    pub fn violations_of(&self, kind: ViolationKind) -> impl Iterator<Item = &PathViolation> {
+        self.violations.iter().filter(move |violation| violation.kind == kind)
     }
 
     /// Returns true if the leaf itself is in the trust file.
     #[must_use]
     pub fn is_anchored_in_leaf(&self) -> bool {
-        self.sent.len() == 1 && self.sent[0].der() == self.anchor.der()
+        self.leaf_and_intermediates.len() == 1 && self.leaf_and_intermediates[0].der() == self.anchor.der()
     }
 
-    pub(super) fn push(&mut self, concern: Concern, at: usize, reason: impl Into<String>) {
-        self.violations.push(PathViolation { concern, at, reason: reason.into() });
+    pub(super) fn push(&mut self, kind: ViolationKind, at: usize, reason: impl Into<String>) {
+        self.violations.push(PathViolation { kind, at, reason: reason.into() });
     }
 
     /// Returns an order of paths: valid ones are least, unverifiable ones are less than invalid ones.
     pub(super) fn rank(&self) -> (bool, usize) {
-        (self.violations.iter().any(|violation| violation.concern != Concern::Unproven), self.violations.len())
+        (self.violations.iter().any(|violation| violation.kind != ViolationKind::Unproven), self.violations.len())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Searches for the paths from a leaf to trust anchors.
 
-use super::path::{Concern, Path, PathViolation};
+use super::path::{Path, PathViolation, ViolationKind};
 use super::rules::MIN_RSA;
 use crate::pki::certificate::{Certificate, PublicKeyKind, SignatureStatus};
 
@@ -22,12 +22,12 @@ impl<'a> Search<'a> {
         Self { others, anchors, found: Vec::new(), checked: 0, wrong_issuer: None }
     }
 
-    pub(super) fn extend(&mut self, sent: &mut Vec<&'a Certificate>, unproven: &mut Vec<PathViolation>) {
-        let (at, Some(&child)) = (sent.len(), sent.last()) else { return };
+    pub(super) fn extend(&mut self, chain: &mut Vec<&'a Certificate>, unproven: &mut Vec<PathViolation>) {
+        let (at, Some(&child)) = (chain.len(), chain.last()) else { return };
         let (anchors, others) = (self.anchors, self.others);
         let candidates = anchors.iter().map(|anchor| (anchor, true)).chain(others.iter().map(|other| (other, false)));
         for (candidate, is_anchor) in candidates {
-            if candidate.subject.der != child.issuer.der || sent.iter().any(|before| is_same_ca(before, candidate)) {
+            if candidate.subject.der != child.issuer.der || chain.iter().any(|before| is_same_ca(before, candidate)) {
                 continue;
             }
             self.checked += 1;
@@ -42,15 +42,19 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 SignatureStatus::Unverifiable(reason) => {
-                    unproven.push(PathViolation { concern: Concern::Unproven, at: at - 1, reason });
+                    unproven.push(PathViolation { kind: ViolationKind::Unproven, at: at - 1, reason });
                 }
             }
             if is_anchor {
-                self.found.push(Path { sent: sent.clone(), anchor: candidate, violations: unproven.clone() });
+                self.found.push(Path {
+                    leaf_and_intermediates: chain.clone(),
+                    anchor: candidate,
+                    violations: unproven.clone(),
+                });
             } else {
-                sent.push(candidate);
-                self.extend(sent, unproven);
-                sent.pop();
+                chain.push(candidate);
+                self.extend(chain, unproven);
+                chain.pop();
             }
             unproven.truncate(before);
         }

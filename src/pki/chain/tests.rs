@@ -5,7 +5,7 @@ use rcgen::{
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::path::Concern;
+use super::path::ViolationKind;
 use super::*;
 use crate::pki::certificate::Certificate;
 
@@ -55,27 +55,27 @@ fn cert(issuer: &Issuer) -> Certificate {
 }
 
 /// Returns why a path is refused; empty for a valid path.
-fn refused(leaf: &Certificate, others: &[Certificate], anchors: &[Certificate]) -> Vec<Concern> {
+fn refused(leaf: &Certificate, others: &[Certificate], anchors: &[Certificate]) -> Vec<ViolationKind> {
     match best_path(leaf, others, anchors, Purpose::Server, NOW) {
-        Ok(path) => path.violations.iter().map(|violation| violation.concern).collect(),
-        Err(ChainError::Path(_)) => vec![Concern::Chain],
-        Err(ChainError::Unproven(_)) => vec![Concern::Unproven],
+        Ok(path) => path.violations.iter().map(|violation| violation.kind).collect(),
+        Err(ChainError::NoValidPath(_)) => vec![ViolationKind::Chain],
+        Err(ChainError::Unproven(_)) => vec![ViolationKind::Unproven],
     }
 }
 
 /// A change of a certificate, and why a path is refused then.
-type Change = (fn(&mut CertificateParams), &'static [Concern]);
+type Change = (fn(&mut CertificateParams), &'static [ViolationKind]);
 
 const ISSUER_CHANGES: [Change; 9] = [
     (|_| (), &[]),
     (|p| p.key_usages.clear(), &[]),
-    (|p| p.key_usages = vec![KeyUsagePurpose::DigitalSignature], &[Concern::Chain]),
-    (|p| p.is_ca = IsCa::ExplicitNoCa, &[Concern::Chain]),
-    (|p| p.is_ca = IsCa::NoCa, &[Concern::Chain]),
-    (|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth], &[Concern::Usage]),
+    (|p| p.key_usages = vec![KeyUsagePurpose::DigitalSignature], &[ViolationKind::Chain]),
+    (|p| p.is_ca = IsCa::ExplicitNoCa, &[ViolationKind::Chain]),
+    (|p| p.is_ca = IsCa::NoCa, &[ViolationKind::Chain]),
+    (|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth], &[ViolationKind::Usage]),
     (|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any], &[]),
-    (|p| p.not_after = NOW - time::Duration::HOUR, &[Concern::Dates]),
-    (|p| p.not_before = NOW + time::Duration::HOUR, &[Concern::Dates]),
+    (|p| p.not_after = NOW - time::Duration::HOUR, &[ViolationKind::Dates]),
+    (|p| p.not_before = NOW + time::Duration::HOUR, &[ViolationKind::Dates]),
 ];
 
 #[test]
@@ -102,7 +102,7 @@ fn a_self_issued_intermediate_is_checked_too() {
         p.not_after = NOW - time::Duration::HOUR;
     });
     assert!(cert(&rolled).is_self_issued());
-    assert_eq!(refused(&leaf(&rolled), &[cert(&rolled)], &[cert(&root)]), [Concern::Dates]);
+    assert_eq!(refused(&leaf(&rolled), &[cert(&rolled)], &[cert(&root)]), [ViolationKind::Dates]);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn the_path_that_expires_later_is_chosen() {
 #[test]
 fn path_length_limits_apply_and_the_roots_too() {
     let limited = |limit: u8| move |p: &mut CertificateParams| p.is_ca = IsCa::Ca(BasicConstraints::Constrained(limit));
-    for (limit, expected) in [(0, vec![Concern::Chain]), (1, vec![])] {
+    for (limit, expected) in [(0, vec![ViolationKind::Chain]), (1, vec![])] {
         let root = root(limited(limit));
         let below = between(&root, |_| ());
         assert_eq!(refused(&leaf(&below), &[cert(&below)], &[cert(&root)]), expected, "root {limit}");
@@ -168,7 +168,7 @@ fn name_constraints_apply_to_the_certificates_below_them() {
             p.name_constraints = Some(rcgen::NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
         }
     };
-    for (name, expected) in [("example", vec![]), ("elsewhere", vec![Concern::Chain])] {
+    for (name, expected) in [("example", vec![]), ("elsewhere", vec![ViolationKind::Chain])] {
         let root = root(permits(name));
         assert_eq!(refused(&leaf(&root), &[], &[cert(&root)]), expected, "{name}");
         let top = self::root(|_| ());
@@ -184,5 +184,5 @@ fn a_certificate_in_the_trust_file_is_its_own_anchor() {
     assert_eq!(refused(&leaf, &[], std::slice::from_ref(&leaf)), []);
     // It is not a CA, so it is not an anchor for others.
     let other = self::leaf(&root);
-    assert_eq!(refused(&other, &[], &[leaf]), [Concern::Chain]);
+    assert_eq!(refused(&other, &[], &[leaf]), [ViolationKind::Chain]);
 }

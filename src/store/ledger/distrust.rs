@@ -64,7 +64,10 @@ impl Ledger {
             let query = "SELECT detail FROM events WHERE kind = ?1 AND subject = ?2 AND seq > ?3";
             let mut select = connection.prepare(query)?;
             let token = |row: &Row<'_>| row.get(0);
-            select.query_map(params![events::TOKEN, host, last], token)?.collect::<rusqlite::Result<_>>().map(Some)
+            select
+                .query_map(params![events::TOKEN_CREATED, host, last], token)?
+                .collect::<rusqlite::Result<_>>()
+                .map(Some)
         })
     }
 }

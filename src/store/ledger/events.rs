@@ -19,7 +19,7 @@ pub(super) const KEY_DISCARDED: &str = "forget-key";
 pub(super) const KEY_ON_HOST: &str = "sign";
 
 /// The kind of the events that record a new one-time token; their subject is the host, their detail the token's id.
-pub const TOKEN: &str = "token";
+pub const TOKEN_CREATED: &str = "token";
 
 /// The kind of the events that record that a certificate was issued elsewhere; their detail is the certificate's SHA-256.
 pub(super) const ADOPTED: &str = "adopt";
@@ -114,7 +114,7 @@ impl Ledger {
         })
     }
 
-    /// Returns the position of the last certificate in the order of issue; 0 if there is none.
+    /// Returns the sequence number of the certificate that was recorded last; 0 if there is none.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.

@@ -23,7 +23,7 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Returns the position in the order of issue, from 1; `None` for a certificate that the ledger does not have.
+    /// Returns the sequence number of a certificate, from 1; `None` for a certificate that the ledger does not have.
     #[must_use]
     pub fn sequence(&self, certificate: Fingerprint) -> Option<u64> {
         self.order.get(&certificate).copied()

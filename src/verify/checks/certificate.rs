@@ -10,7 +10,7 @@ use super::location::{Location, expectation};
 use super::trust::Trust;
 use crate::cluster::address::Address;
 use crate::pki::certificate::{Certificate, PublicKeyKind, SubjectAltName};
-use crate::pki::chain::{ChainError, Concern};
+use crate::pki::chain::{ChainError, ViolationKind};
 use crate::pki::fingerprint::Fingerprint;
 
 impl CheckContext<'_> {
@@ -98,7 +98,7 @@ impl CheckContext<'_> {
                 let finding = location.finding(Aspect::Chain, Status::NotProven);
                 finding.saw(format!("{whose}: {reason}"), expected).remedy(CertificateRemedy::UseVerifiableKey)
             }
-            Err(ChainError::Path(reason)) => {
+            Err(ChainError::NoValidPath(reason)) => {
                 let same_name = self.target.roots.iter().any(|root| root.subject.der == leaf.issuer.der);
                 let remedy = if location.place == Place::Node && is_signed_by_kubernetes_itself(leaf) {
                     CertificateRemedy::NameServingFiles
@@ -227,7 +227,7 @@ fn usage(location: &Location<'_>, leaf: &Certificate, trust: &Trust) -> Finding 
     let remedy = || CertificateRemedy::ReissueForServers(location.server());
     let above = trust.path.iter().flat_map(|path| &path.violations);
     if let Some(violation) =
-        above.filter(|violation| violation.concern == Concern::Usage).find(|violation| violation.at > 0)
+        above.filter(|violation| violation.kind == ViolationKind::Usage).find(|violation| violation.at > 0)
     {
         let finding = location.finding(Aspect::Usage, Status::Fail).saw(violation.reason.clone(), expected);
         return finding.remedy(CertificateRemedy::ReissueByServerCa(location.server()));

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::context::CheckContext;
 use super::trust::{Trust, TrustPath};
 use crate::pki::certificate::{Certificate, PublicKeyKind};
-use crate::pki::chain::{ChainError, Concern, Purpose, best_path};
+use crate::pki::chain::{ChainError, Purpose, ViolationKind, best_path};
 use crate::pki::fingerprint::Fingerprint;
 
 /// The largest RSA key that Go accepts over TLS, in bits.
@@ -37,28 +37,28 @@ impl CheckContext<'_> {
                 Some(Err(reason)) => {
                     let der = self.seen.certificates.get(fingerprint);
                     return Err(match der.and_then(|der| Certificate::refused_by_go(&der.0)) {
-                        Some(_) => ChainError::Path(format!("{} cannot be read: {reason}", which())),
+                        Some(_) => ChainError::NoValidPath(format!("{} cannot be read: {reason}", which())),
                         None => ChainError::Unproven(format!("{} cannot be read here: {reason}", which())),
                     });
                 }
                 None => {
                     let what = format!("{} cannot be read: the recording does not contain it", which());
-                    return Err(ChainError::Path(what));
+                    return Err(ChainError::NoValidPath(what));
                 }
             };
             if let Some(reason) = &certificate.go_refuses {
-                return Err(ChainError::Path(format!("{} is refused by Kubernetes (Go): {reason}", which())));
+                return Err(ChainError::NoValidPath(format!("{} is refused by Kubernetes (Go): {reason}", which())));
             }
             // The leaf's key signs the handshake; the other keys of a path sign certificates.
             if at > 0 && !certificate.has_key_on_its_curve() {
                 let what = format!("{} is refused by Kubernetes (Go): its key is not a point of its curve", which());
-                return Err(ChainError::Path(what));
+                return Err(ChainError::NoValidPath(what));
             }
             if let PublicKeyKind::Rsa(bits) = certificate.key
                 && bits > LARGEST_RSA
             {
                 let what = format!("the key of {} is RSA {bits}, which Kubernetes refuses", which());
-                return Err(ChainError::Path(what));
+                return Err(ChainError::NoValidPath(what));
             }
             certificates.push(certificate);
         }
@@ -67,7 +67,7 @@ impl CheckContext<'_> {
 
     fn find_path(&mut self, sent: &[Certificate]) -> Trust {
         let Some((leaf, others)) = sent.split_first() else {
-            return Trust { chain: Err(ChainError::Path("it sends no certificate".to_owned())), path: None };
+            return Trust { chain: Err(ChainError::NoValidPath("it sends no certificate".to_owned())), path: None };
         };
         let roots = &self.target.roots;
         let path = match best_path(leaf, others, roots, Purpose::Server, self.clock.now) {
@@ -76,15 +76,15 @@ impl CheckContext<'_> {
         };
         let at = roots.iter().position(|root| root.der() == path.anchor.der());
         self.used.add(at, path.is_anchored_in_leaf());
-        let first = |concern| path.violations_of(concern).next().map(|violation| violation.reason.clone());
-        let chain = match (first(Concern::Chain), first(Concern::Unproven)) {
-            (Some(reason), _) => Err(ChainError::Path(reason)),
+        let first = |kind| path.violations_of(kind).next().map(|violation| violation.reason.clone());
+        let chain = match (first(ViolationKind::Chain), first(ViolationKind::Unproven)) {
+            (Some(reason), _) => Err(ChainError::NoValidPath(reason)),
             (None, Some(reason)) => Err(ChainError::Unproven(reason)),
             (None, None) => Ok(()),
         };
         let path = TrustPath {
             certificates: path.certificates().cloned().collect(),
-            sent: path.sent.len(),
+            sent: path.leaf_and_intermediates.len(),
             violations: path.violations.clone(),
         };
         Trust { chain, path: Some(path) }

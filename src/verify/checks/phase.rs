@@ -162,7 +162,7 @@ pub(super) fn judged(
     install: CertificateRemedy,
 ) -> Finding {
     if aspect == Aspect::OldRoot && !is_accepted {
-        "a client certificate of the old root is refused".clone_into(&mut finding.expected);
+        "a client certificate issued by the old CA is refused".clone_into(&mut finding.expected);
     }
     match (is_accepted, answered) {
         (true, Answered::Accepted) => finding.status = Status::Pass,

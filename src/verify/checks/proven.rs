@@ -17,7 +17,7 @@ impl CheckContext<'_> {
         }
         let trust = self.trust(server_chain);
         trust.chain.clone().map_err(|reason| match reason {
-            ChainError::Path(reason) => format!("the server does not belong to the cluster: {reason}"),
+            ChainError::NoValidPath(reason) => format!("the server does not belong to the cluster: {reason}"),
             ChainError::Unproven(reason) => {
                 format!("whether the server belongs to the cluster is not proven: {reason}")
             }

@@ -14,7 +14,7 @@ use crate::cluster::name::HostName;
 use crate::cluster::profile::{Profile, Usage};
 use crate::enrol::record::Record;
 use crate::pki::certificate::Certificate;
-use crate::pki::chain::{Concern, Purpose, best_path};
+use crate::pki::chain::{Purpose, ViolationKind, best_path};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
 use crate::store::error::StoreError;
@@ -74,7 +74,7 @@ pub(super) fn check(
                 stamp(now)
             )
         };
-        let times = if violation.concern == Concern::Dates { times() } else { String::new() };
+        let times = if violation.kind == ViolationKind::Dates { times() } else { String::new() };
         return Err(wrong(format!("{}{times}", violation.reason)));
     }
     let account = leaf.account();

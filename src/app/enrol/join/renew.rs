@@ -50,7 +50,7 @@ pub fn renew(options: &RenewOptions, now: OffsetDateTime, observer: &mut dyn Obs
     let Some((record, is_fresh)) = found else { return report(root, &state, Vec::new()) };
     let mut replaced = Vec::new();
     if is_fresh {
-        // Before the host has, or gets from peers, certificates of a new root.
+        // Before the host has, or gets from peers, certificates issued by a new CA.
         replaced.extend(add_roots(root, &record)?);
     }
     let wanted: Vec<Profile> =

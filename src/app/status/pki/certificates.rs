@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::app::inspect::content::Content;
 use crate::app::inspect::read_all::ReadFile;
 use crate::app::inspect::{SkipReason, Skipped};
+use crate::explain::file_item::FileItem;
 use crate::explain::kubeconfig::{Field, PartError, ReadKubeconfig, unusable};
-use crate::explain::piece::Piece;
 use crate::pki::certificate::Certificate;
 use crate::pki::crl::Crl;
 use crate::pki::fingerprint::Fingerprint;
@@ -45,8 +45,8 @@ impl<'f> Found<'f> {
     pub(super) fn of(files: &'f [ReadFile]) -> Self {
         let mut found = Self::default();
         for ReadFile { file, content } in files {
-            if let Content::Pieces(pieces) = content {
-                found.pieces(&file.label, &file.path, pieces);
+            if let Content::Items(items) = content {
+                found.items(&file.label, &file.path, items);
             }
         }
         for ReadFile { file, content } in files {
@@ -68,21 +68,21 @@ impl<'f> Found<'f> {
                 Field::Certificate | Field::Key => label_of(&part.of),
             };
             let name = part.field.name(part.is_embedded);
-            match &part.pieces {
+            match &part.items {
                 Err(PartError::Content(reason)) => {
                     self.skip(&label, SkipReason::Kubeconfig(format!("{name}: {reason}")))
                 }
                 // A key need not be readable, and a file with both is reported once.
                 Err(_) if part.field == Field::Key => {}
                 Err(reason) => self.skip(&label, SkipReason::Reference(reason.to_string())),
-                Ok(pieces) => {
-                    if let Some(reason) = unusable(part.field, pieces) {
+                Ok(items) => {
+                    if let Some(reason) = unusable(part.field, items) {
                         self.skip(&label, SkipReason::Kubeconfig(format!("{name}: {reason}")));
                     }
                     match part.field {
                         Field::Key => {}
-                        Field::Certificate if part.is_embedded => self.user(&label, path, pieces),
-                        Field::Certificate | Field::Ca => self.pieces(&label, path, pieces),
+                        Field::Certificate if part.is_embedded => self.user(&label, path, items),
+                        Field::Certificate | Field::Ca => self.items(&label, path, items),
                     }
                 }
             }
@@ -120,16 +120,16 @@ impl<'f> Found<'f> {
         self.skipped.push(Skipped { label: label.to_owned(), reason });
     }
 
-    fn pieces(&mut self, label: &str, path: &Path, pieces: &'f [Piece]) {
-        for piece in pieces {
-            match piece {
-                Piece::Certificate(certificate, _) if self.seen.insert(certificate.fingerprint()) => {
+    fn items(&mut self, label: &str, path: &Path, items: &'f [FileItem]) {
+        for item in items {
+            match item {
+                FileItem::Certificate(certificate, _) if self.seen.insert(certificate.fingerprint()) => {
                     self.certificate(certificate, label, path, false);
                 }
-                Piece::Crl(crl) => {
+                FileItem::Crl(crl) => {
                     self.crls.push(FoundCrl { crl, label: label.to_owned(), path: path.to_owned() });
                 }
-                Piece::Damaged { kind, reason } => {
+                FileItem::Damaged { kind, reason } => {
                     self.skip(label, SkipReason::Damaged { kind, reason: reason.clone() });
                 }
                 _ => {}
@@ -138,14 +138,14 @@ impl<'f> Found<'f> {
     }
 
     /// Adds the first certificate of a user; the certificates after it are its issuer's chain.
-    fn user(&mut self, label: &str, path: &Path, pieces: &'f [Piece]) {
-        let certificate = pieces.iter().find_map(|piece| match piece {
-            Piece::Certificate(certificate, _) => Some(certificate),
+    fn user(&mut self, label: &str, path: &Path, items: &'f [FileItem]) {
+        let certificate = items.iter().find_map(|item| match item {
+            FileItem::Certificate(certificate, _) => Some(certificate),
             _ => None,
         });
         match certificate {
             Some(certificate) => self.certificate(certificate, label, path, true),
-            None => self.pieces(label, path, pieces),
+            None => self.items(label, path, items),
         }
     }
 

@@ -2,20 +2,20 @@
 
 use super::super::errors::Errors;
 use crate::cluster::config_error::Reason;
-use crate::cluster::kubelet::Written;
+use crate::cluster::kubelet::RawValue;
 
 /// Returns the values of a mapping in the order of `keys`; `None` if it is not a mapping. Unknown keys are errors.
 pub(super) fn entries<'w, const N: usize>(
-    written: &'w Written,
+    value: &'w RawValue,
     path: &str,
     wanted: &'static str,
     keys: &'static [&'static str],
     errors: &mut Errors,
-) -> Option<[Option<&'w Written>; N]> {
+) -> Option<[Option<&'w RawValue>; N]> {
     let mut found = [None; N];
-    let Written::Mapping(entries) = written else {
-        if *written != Written::Nothing {
-            wrong(written, path, wanted, errors);
+    let RawValue::Mapping(entries) = value else {
+        if *value != RawValue::Null {
+            wrong_type(value, path, wanted, errors);
             return None;
         }
         return Some(found);
@@ -34,23 +34,23 @@ pub(super) fn entries<'w, const N: usize>(
 }
 
 /// Returns a text; `None` if it is absent or of another type.
-pub(super) fn text<'w>(written: Option<&'w Written>, path: &str, errors: &mut Errors) -> Option<&'w str> {
-    match written? {
-        Written::Text(text) => Some(text),
+pub(super) fn text<'w>(value: Option<&'w RawValue>, path: &str, errors: &mut Errors) -> Option<&'w str> {
+    match value? {
+        RawValue::Text(text) => Some(text),
         other => {
-            wrong(other, path, "a text", errors);
+            wrong_type(other, path, "a string", errors);
             None
         }
     }
 }
 
 /// Returns the texts of a list, each with its path; none if it is absent.
-pub(super) fn list<'w>(written: Option<&'w Written>, path: &str, errors: &mut Errors) -> Vec<(String, &'w str)> {
-    let items = match written {
-        None | Some(Written::Nothing) => return Vec::new(),
-        Some(Written::List(items)) => items,
+pub(super) fn list<'w>(value: Option<&'w RawValue>, path: &str, errors: &mut Errors) -> Vec<(String, &'w str)> {
+    let items = match value {
+        None | Some(RawValue::Null) => return Vec::new(),
+        Some(RawValue::List(items)) => items,
         Some(other) => {
-            wrong(other, path, "a list, as in [a, b],", errors);
+            wrong_type(other, path, "a list, as in [a, b],", errors);
             return Vec::new();
         }
     };
@@ -62,16 +62,17 @@ pub(super) fn list<'w>(written: Option<&'w Written>, path: &str, errors: &mut Er
 }
 
 /// Returns one text, or the texts of a list, each with its path.
-pub(super) fn texts<'w>(written: Option<&'w Written>, path: &str, errors: &mut Errors) -> Vec<(String, &'w str)> {
-    match written {
-        Some(Written::Text(text)) => vec![(path.to_owned(), text)],
+pub(super) fn texts<'w>(value: Option<&'w RawValue>, path: &str, errors: &mut Errors) -> Vec<(String, &'w str)> {
+    match value {
+        Some(RawValue::Text(text)) => vec![(path.to_owned(), text)],
         other => list(other, path, errors),
     }
 }
 
-pub(super) fn wrong(written: &Written, path: &str, wanted: &'static str, errors: &mut Errors) {
-    let seen = match written {
-        Written::Text(text) => Some(text.clone()),
+/// Reports a value of the wrong type. `wanted` is the start of a sentence that goes on with "is needed here".
+pub(super) fn wrong_type(value: &RawValue, path: &str, wanted: &'static str, errors: &mut Errors) {
+    let seen = match value {
+        RawValue::Text(text) => Some(text.clone()),
         _ => None,
     };
     errors.add(path, seen, Reason::Shape { wanted });

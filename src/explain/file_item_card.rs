@@ -5,14 +5,14 @@ use serde_json::json;
 use super::card::Card;
 use super::certificate;
 use super::context::ExplainContext;
-use super::piece::Piece;
+use super::file_item::FileItem;
 use crate::cluster::duration::{in_words, stamp};
 use crate::pki::certificate::{SignatureKind, SignatureStatus};
 use crate::pki::crl::Crl;
 use crate::pki::key_facts::KeyFacts;
 use crate::pki::request::CertificateRequest;
 
-impl Piece {
+impl FileItem {
     /// Returns the card of the item; `place` is its file.
     #[must_use]
     pub fn card(&self, place: &str, context: &ExplainContext<'_>) -> Card {

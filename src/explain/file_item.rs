@@ -9,7 +9,7 @@ use crate::pki::pem::Item;
 use crate::pki::request::CertificateRequest;
 
 /// An item of a file. A remark says how Kubernetes treats its encoding, if that is unusual.
-pub enum Piece {
+pub enum FileItem {
     /// A certificate.
     Certificate(Box<Certificate>, Option<&'static str>),
     /// An unencrypted private key.
@@ -35,14 +35,14 @@ pub enum Piece {
 ///
 /// # Errors
 /// Returns an error if there is no known item.
-pub fn read(bytes: &[u8]) -> Result<Vec<Piece>, MaterialError> {
-    Ok(material::read(bytes)?.into_iter().map(Piece::of).collect())
+pub fn read(bytes: &[u8]) -> Result<Vec<FileItem>, MaterialError> {
+    Ok(material::read(bytes)?.into_iter().map(FileItem::of).collect())
 }
 
 /// The reason for every error of a DER parser, whose own messages do not help.
 const DAMAGED: &str = "its DER is damaged or truncated";
 
-impl Piece {
+impl FileItem {
     fn of(found: Found) -> Self {
         let Found { item, remark } = found;
         match item {
