@@ -24,8 +24,9 @@ use crate::pki::signing_key::{SignatureAlgorithm, SigningError, SigningKey};
 /// A CA's key in a token.
 pub(super) struct Pkcs11Key {
     signer: TokenSigner,
-    /// A token does one thing after the other.
-    session: Mutex<Session>,
+    /// A token does one thing after the other. `None` after it was removed, which ends its sessions: what a module answers in
+    /// such a session is not the cause.
+    session: Mutex<Option<Session>>,
     private: ObjectHandle,
     public_key: PublicKey,
 }
@@ -46,7 +47,7 @@ pub(super) fn open(
         Ok((session, private))
     };
     let (session, private) = opened().map_err(|error| failure(signer, error))?;
-    Ok(Pkcs11Key { signer: signer.clone(), session: Mutex::new(session), private, public_key })
+    Ok(Pkcs11Key { signer: signer.clone(), session: Mutex::new(Some(session)), private, public_key })
 }
 
 /// Opens the key, and reads its public half. A token that has no such key makes one of the kind `new`, if that is given.
@@ -70,12 +71,20 @@ pub(super) fn open_or_make(
         Ok((session, private, public_key))
     };
     let (session, private, public_key) = opened().map_err(|error| failure(signer, error))?;
-    Ok(Pkcs11Key { signer: signer.clone(), session: Mutex::new(session), private, public_key })
+    Ok(Pkcs11Key { signer: signer.clone(), session: Mutex::new(Some(session)), private, public_key })
 }
 
 impl Pkcs11Key {
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, TokenError> {
-        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let signed = self.signature_in(open.as_ref().ok_or(TokenError::Gone)?, message);
+        if matches!(signed, Err(TokenError::Gone)) {
+            *open = None;
+        }
+        signed
+    }
+
+    fn signature_in(&self, session: &Session, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         let unsupported = || TokenError::UnsupportedKey(self.public_key.kind().to_string());
         let refused = |error: cryptoki::error::Error| open::refused(&error);
         let signature = match self.algorithm() {
