@@ -124,7 +124,7 @@ pub(super) fn file(remedy: &FileRemedy) -> String {
         FileRemedy::WritePolicy => "clusterctl policy",
         FileRemedy::RenewCrl => "clusterctl crl renew",
         FileRemedy::RestoreLedger => "restore the newest ledger: this one is older than the CRL",
-        FileRemedy::FreeSpace => "free some space and run the same command again: what is done is kept",
+        FileRemedy::FreeSpace => "free some space and run the same command again: nothing is lost",
         FileRemedy::CheckDisk => "it may be valid: check the disk",
     };
     text.to_owned()

@@ -65,10 +65,12 @@ pub(crate) fn show_restore(report: &RestoreReport, output: OutputFormat, is_curr
         "What was issued and revoked after that is not in it: clusterctl revoke --from FILE records revocations from newer bundles \
          and rules",
     );
-    // A shell in a folder that was replaced is in the old one.
-    let enter =
-        if is_current { format!("cd {} && ", sanitized(&directory.display().to_string())) } else { String::new() };
-    screen.step(format_args!("Next: {enter}clusterctl status; clusterctl verify --offline"));
+    let directory = sanitized(&directory.display().to_string());
+    screen.step(match is_current {
+        // A shell in a folder that was replaced is in the old one.
+        true => format!("Next: cd {directory} && clusterctl status; clusterctl verify --offline"),
+        false => format!("Next: clusterctl --dir {directory} status; clusterctl --dir {directory} verify --offline"),
+    });
 }
 
 fn warn(warnings: &[LedgerFinding], screen: &mut Screen<'_>) {

@@ -47,7 +47,7 @@ pub(super) fn words(error: &StoreError) -> Option<String> {
 fn of_system(kind: ErrorKind, path: &Path) -> Option<String> {
     Some(match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "free some space and run the same command again: what is done is kept".to_owned()
+            "free some space and run the same command again: nothing is lost".to_owned()
         }
         ErrorKind::PermissionDenied => format!(
             "check who owns {} and the folder that it is in, and their modes, or run as their owner",
