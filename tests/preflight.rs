@@ -82,7 +82,8 @@ fn a_fifo_in_place_of_a_key_does_not_block() {
     let key = lab.path("pki/nodes/on/kubelet-client.key");
     fs::remove_file(&key).expect("cannot remove the key");
     good_tool("mkfifo", &[&key.display().to_string()]);
-    // `issue-node` exits with 3, and not with 4 as for a folder: a FIFO is refused before it is read, and a folder only fails then.
+    // `issue-node` exits with 3, and not with 4 as for a folder: a FIFO is refused before it is read, but a folder causes an error
+    // only when it is read.
     for (args, status) in [(&["bundle", "on"][..], 4), (&["issue-node", "on"], 3)] {
         assert_eq!(lab.run(args).status, status, "{args:?}");
     }
@@ -105,7 +106,7 @@ fn a_clock_that_is_behind_is_reported() {
 }
 
 #[test]
-fn the_hint_for_many_discarded_keys_names_hosts_instead_of_all() {
+fn the_hint_for_many_discarded_keys_lists_host_names_instead_of_the_option_all() {
     needs!("age-keygen");
     let nodes: String = (0..60).map(|i| format!("- {{name: n{i}, addresses: [10.1.0.{}]}}\n", i + 1)).collect();
     let lab = Lab::with(&format!(

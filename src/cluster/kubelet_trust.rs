@@ -19,7 +19,7 @@ pub use rule::{ConfigKind, RenderedValues, Rule};
 pub struct TrustViolation {
     /// The field, such as `authentication.anonymous.enabled`; if a `null` removes the mapping around it, that mapping.
     pub field: String,
-    /// The value found, as text.
+    /// The value found, as text; `nothing` if the field is missing.
     pub seen: String,
     /// The rule that the value violates.
     pub rule: &'static Rule,
@@ -34,8 +34,8 @@ impl fmt::Display for TrustViolation {
 
 /// Returns the violations of `config`, at most one for each field or removed mapping, in the order of the rules.
 ///
-/// A field violates its rule by a value that is not allowed. A field that must be set also does if it is missing in a rendered or
-/// foreign configuration, or if a `null` in a patch removes it.
+/// A field violates its rule if its value is not allowed. A required field also violates it if it is missing in a rendered or foreign
+/// configuration, or if a `null` in a patch removes it.
 #[must_use]
 pub fn trust_violations(config: &Setting, kind: ConfigKind<'_>) -> Vec<TrustViolation> {
     let mut found: Vec<TrustViolation> = Vec::new();

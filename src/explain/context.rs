@@ -55,7 +55,8 @@ struct Given {
     crls: Vec<Crl>,
 }
 
-/// The certificate of an issuer: of the CA whose key signed another certificate or a CRL, or of one that has its name.
+/// The certificate of an issuer: of the CA whose key signed a certificate or a CRL, or of a CA that only has the name that a
+/// certificate gives as its issuer.
 pub(super) struct IssuerCertificate<'a> {
     pub(super) certificate: &'a Certificate,
     /// The file that it is in.
@@ -93,7 +94,7 @@ impl<'a> ExplainContext<'a> {
         named.find(|(_, certificate)| issued.is_signed_by(certificate)).map(issuer)
     }
 
-    /// Returns a certificate with the issuer's name in `issued`, even if its key did not sign `issued`.
+    /// Returns a certificate whose subject is the issuer of `issued`, even if its key did not sign `issued`.
     pub(super) fn named_issuer_of(&self, issued: &Certificate) -> Option<IssuerCertificate<'_>> {
         let mut known = self.roots.iter().chain(&self.given.certificates);
         known.find(|(_, certificate)| certificate.subject.der == issued.issuer.der).map(issuer)

@@ -69,7 +69,7 @@ impl Phase {
         Self::of_role(role).iter().copied().find(|phase| *phase > self)
     }
 
-    /// Returns true if the rotation can still be aborted: except for canaries, clients still have certificates issued by the old CA.
+    /// Returns true if the rotation can still be aborted: client certificates issued by the old CA are not yet replaced on all hosts.
     #[must_use]
     pub fn can_abort(self) -> bool {
         self < Self::Clients
@@ -81,7 +81,7 @@ impl Phase {
         self >= Self::Canary
     }
 
-    /// Returns true if hosts trust the new root in this phase: the old one, too, except in [`Self::DropOld`].
+    /// Returns true if hosts trust the new root in this phase. They also trust the old root, except in [`Self::DropOld`].
     #[must_use]
     pub fn trusts_new(self) -> bool {
         self >= Self::TrustBoth
@@ -131,7 +131,8 @@ impl Rotation {
     /// Returns true if this phase replaces a serving certificate that another role's CA issued, only as a marker.
     ///
     /// The API server gets it together with a client certificate of this role (the front proxy's), which cannot be observed from
-    /// outside. A newer serving certificate shows that both are installed. `sequence` is its sequence number in the ledger.
+    /// outside. A newer serving certificate shows that both are installed. `sequence` is the sequence number in the ledger of the
+    /// serving certificate that the host has now.
     #[must_use]
     pub fn replaces_marker(&self, sequence: Option<u64>) -> bool {
         self.phase == Phase::Clients && sequence.is_some_and(|sequence| sequence <= self.after_sequence)

@@ -19,7 +19,8 @@ pub struct Changes {
     pub service_account: Option<ServiceAccountStep>,
     /// The certificates of hosts and of the verifier that are issued, first ones and renewals, with the reasons.
     pub certificates: Vec<PlannedCertificate>,
-    /// The valid certificates of nodes whose accounts `accounts` in the cluster file no longer selects. They are revoked.
+    /// The valid certificates that are revoked: those of nodes for accounts that the setting `accounts` in the cluster file no
+    /// longer selects.
     pub revoked: Vec<IssuedCertificate>,
     /// The accounts whose kubeconfigs in the directory are issued again because of a rotation.
     pub kubeconfigs: Vec<OutdatedAccount>,
@@ -37,7 +38,7 @@ pub struct Changes {
     /// The folder of Kubernetes objects that a person has to delete, if it was written. They belong to accounts that the
     /// cluster file no longer has.
     pub deletions: Option<PathBuf>,
-    /// The bundles that are packed, with the reasons.
+    /// The bundles that change, with the reasons.
     pub bundles: Vec<BundleChange>,
     /// The path of the verifier bundle, if it is packed again.
     pub verifier_bundle: Option<PathBuf>,
@@ -82,7 +83,8 @@ pub enum BundleReason {
     ServiceAccountKey,
     /// Its host is a master, which has to reject the certificates that this run revokes.
     Revocations,
-    /// It is missing, or differs from what would be packed.
+    /// It is missing, it differs from what would be packed, or only files in the directory change: an old bundle is removed, or
+    /// keys are deleted.
     Outdated(PackReason),
 }
 
@@ -100,7 +102,8 @@ impl BundleReason {
 
     /// Returns true if the host needs the new bundle.
     ///
-    /// It does not if only files in the directory change: a bundle in another format is removed, or keys are deleted there.
+    /// It does not if only files in the directory change: a bundle in another format or encryption is removed, or keys are
+    /// deleted there.
     #[must_use]
     pub fn needs_delivery(&self) -> bool {
         !matches!(self, Self::Outdated(PackReason::OtherForm | PackReason::Keys))

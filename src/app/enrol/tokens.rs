@@ -1,7 +1,7 @@
 //! Creates, lists and revokes one-time tokens.
 //!
-//! A host gets one certificate of each profile with a token: a kubelet needs two, so a token records several uses. A repeated request
-//! with the same key is not another use.
+//! With one token, a host gets at most one certificate of each profile. A kubelet needs two certificates, so a token records several
+//! uses. A repeated request with the same key is not another use.
 
 use time::OffsetDateTime;
 
@@ -103,9 +103,9 @@ pub fn revoke(id: &str, env: &Env, observer: &mut dyn Observer) -> Result<TokenR
 /// The state of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenState {
-    /// It can be used.
+    /// It was not used yet, and can be.
     Valid,
-    /// A certificate was issued with it.
+    /// A certificate was issued with it. Until it expires, it can still be used for another profile, or for the same key again.
     Used,
     /// It was revoked.
     Revoked,

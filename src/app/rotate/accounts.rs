@@ -26,26 +26,27 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::current::CurrentCertificate;
 use crate::store::ledger::revocations::Revocation;
 
-/// The part that is missing in a kubeconfig.
+/// Reasons why a kubeconfig has to be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MissingPart {
-    /// One of the roots that hosts trust: the client would reject servers whose certificates chain to that root.
-    Root,
-    /// A client certificate issued by the CA that remains after the rotation or its abort: servers will reject the client when
-    /// they trust only that CA.
-    Certificate,
-    /// The removal of a root that servers no longer use: who has the key of that root could be an API server to the client.
-    Removal,
+pub enum OutdatedReason {
+    /// It lacks one of the roots that hosts trust: the client would reject servers whose certificates chain to that root.
+    MissingRoot,
+    /// Its client certificate was not issued by the CA that remains after the rotation or its abort: servers will reject the
+    /// client when they trust only that CA.
+    OtherIssuer,
+    /// It trusts a root that servers no longer use: whoever has the key of that root could impersonate an API server to the
+    /// client.
+    RetiredRoot,
 }
 
-impl MissingPart {
+impl OutdatedReason {
     /// Returns the id, as in JSON.
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {
-            Self::Root => "root",
-            Self::Certificate => "certificate",
-            Self::Removal => "retired-root",
+            Self::MissingRoot => "root",
+            Self::OtherIssuer => "certificate",
+            Self::RetiredRoot => "retired-root",
         }
     }
 }
@@ -57,8 +58,8 @@ pub struct OutdatedAccount {
     pub name: String,
     /// Whether it is a break-glass account, whose kubeconfig is issued only on request.
     pub is_break_glass: bool,
-    /// The part that is missing in its kubeconfig.
-    pub missing: MissingPart,
+    /// Why its kubeconfig has to be replaced.
+    pub reason: OutdatedReason,
     /// The kubeconfig, if the directory has one that contains the current certificate.
     pub file: Option<PathBuf>,
     /// The validity of its current certificate.
@@ -75,11 +76,12 @@ impl OutdatedAccount {
     }
 }
 
-/// Returns the accounts whose kubeconfigs do not meet the state of the CAs, sorted by name.
+/// Returns the accounts whose kubeconfigs do not match the state of the CAs, sorted by name.
 ///
-/// In phases 1 to 3 these are the kubeconfigs without one of the trusted roots, and from phase 4 on those whose certificate the
-/// old CA issued. In phase 1, to which an abort goes back, they include those whose certificate the new CA issued. From phase 4
-/// on, and after a rotation that ended or was aborted, they are also those that trust a root which servers no longer use.
+/// From phase 1 on, a kubeconfig has to be replaced if it lacks a root that new kubeconfigs get, and from phase 4 on if its
+/// certificate was not issued by the new CA. In phase 1, to which an abort goes back, it has to be replaced if its certificate was
+/// issued by the new CA. At any time, it has to be replaced if it trusts a root that new kubeconfigs no longer get, unless a retired
+/// CA issued its certificate: that one is refused anyway.
 ///
 /// Certificates that have expired do not count, nor do revoked ones, except for those that an emergency rotation revoked.
 ///
@@ -108,12 +110,12 @@ pub(in crate::app) fn outdated_accounts(
                 Some((_, roots)) => roots.iter().map(Certificate::fingerprint).collect(),
                 None => roots.at(current.issued_at),
             };
-            if let Some(missing) = missing_part(&current, &has, &roots) {
+            if let Some(reason) = outdated_reason(&current, &has, &roots) {
                 let life = std::time::Duration::try_from(current.issued.not_after - current.not_before);
                 outdated.push(OutdatedAccount {
                     name: current.issued.account.clone(),
                     is_break_glass: profile == Profile::BreakGlass,
-                    missing,
+                    reason,
                     file: stored.map(|_| path),
                     validity: life.map_or(Lifetime::NINETY_DAYS, Lifetime::nearest),
                     not_after: current.issued.not_after,
@@ -141,23 +143,27 @@ fn is_valid_or_superseded(current: &CurrentCertificate, rotation: Option<&Rotati
     current.issued.revocation.as_ref().is_none_or(is_superseded_by_emergency)
 }
 
-fn missing_part(current: &CurrentCertificate, has: &BTreeSet<Fingerprint>, roots: &Roots<'_>) -> Option<MissingPart> {
+fn outdated_reason(
+    current: &CurrentCertificate,
+    has: &BTreeSet<Fingerprint>,
+    roots: &Roots<'_>,
+) -> Option<OutdatedReason> {
     let issuer = current.issued.issuer;
     let rotation = roots.trust.rotation().filter(|rotation| rotation.phase.trusts_new());
     match rotation {
         Some(rotation) if rotation.phase >= Phase::Clients && issuer != rotation.new => {
-            return Some(MissingPart::Certificate);
+            return Some(OutdatedReason::OtherIssuer);
         }
         // The rotation is being aborted: the new CA, which signed it, will be retired.
         Some(rotation) if rotation.phase == Phase::TrustBoth && issuer == rotation.new => {
-            return Some(MissingPart::Certificate);
+            return Some(OutdatedReason::OtherIssuer);
         }
-        Some(_) if !has.is_superset(&roots.wanted) => return Some(MissingPart::Root),
+        Some(_) if !has.is_superset(&roots.wanted) => return Some(OutdatedReason::MissingRoot),
         // A certificate of a retired CA is refused, whatever its kubeconfig trusts.
-        None if issuer != roots.trust.active().certificate().fingerprint() => return None,
+        None if !roots.trust.accepted().any(|ca| ca.certificate().fingerprint() == issuer) => return None,
         _ => {}
     }
-    has.iter().any(|root| roots.is_known(*root) && !roots.wanted.contains(root)).then_some(MissingPart::Removal)
+    has.iter().any(|root| roots.is_known(*root) && !roots.wanted.contains(root)).then_some(OutdatedReason::RetiredRoot)
 }
 
 /// The roots of accounts' kubeconfigs, now and earlier.
@@ -179,10 +185,10 @@ impl<'a> Roots<'a> {
         self.trust.all().any(|(ca, _)| ca.root().fingerprint() == root)
     }
 
-    /// Returns the roots of a kubeconfig that was issued at a time, by the ledger.
+    /// Returns the roots that a kubeconfig issued at `issued_at` got, according to the rotations in the ledger.
     fn at(&self, issued_at: OffsetDateTime) -> BTreeSet<Fingerprint> {
         if self.steps.is_empty() {
-            // The ledger was made anew.
+            // There was no rotation, or the ledger was rebuilt, which loses these events.
             let is_later = self.trust.rotation().is_none_or(|rotation| issued_at >= rotation.began);
             return if is_later { self.wanted.clone() } else { BTreeSet::new() };
         }
@@ -206,7 +212,8 @@ impl<'a> Roots<'a> {
         cas.chain(self.others()).map(|ca| ca.root().fingerprint()).collect()
     }
 
-    /// Returns the CAs that are trusted without having signed in a rotation. Nothing says since when they are.
+    /// Returns the trusted CAs that no recorded rotation names. It is not recorded since when they are trusted, so every kubeconfig
+    /// is assumed to have their roots.
     fn others(&self) -> impl Iterator<Item = &CaCertificate> {
         let named: Vec<Fingerprint> =
             self.steps.iter().flat_map(|(_, text)| <[_; 2]>::from(cas_in(text))).flatten().collect();

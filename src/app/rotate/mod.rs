@@ -28,7 +28,7 @@ pub mod tokens;
 
 pub use abort::{AbortReport, abort, abort_needs_proof};
 pub(in crate::app) use accounts::outdated_accounts;
-pub use accounts::{MissingPart, OutdatedAccount};
+pub use accounts::{OutdatedAccount, OutdatedReason};
 pub use advance::{NextOptions, NextReport, check_forward, deletes_key, is_recorded, next, preview};
 pub use behind::Behind;
 pub(in crate::app) use delivered::keys_on_hosts_only;

@@ -9,7 +9,7 @@ use crate::app::issue::ServiceAccountStep;
 use crate::app::package::PackReason;
 use crate::app::policy::{ChangeKind, PolicyChange};
 use crate::app::renew::DueCrl;
-use crate::app::rotate::{MissingPart, OutdatedAccount};
+use crate::app::rotate::{OutdatedAccount, OutdatedReason};
 use crate::bundle::policy::{DELETE, MASTERS};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::context::Context;
@@ -76,10 +76,10 @@ fn lines(changes: &Changes, is_dry_run: bool) -> Vec<String> {
 }
 
 fn lack(account: &OutdatedAccount) -> &'static str {
-    match account.missing {
-        MissingPart::Root => "it does not have both roots",
-        MissingPart::Certificate => "its certificate is issued by the CA that is being retired",
-        MissingPart::Removal => "it trusts a root that servers no longer use",
+    match account.reason {
+        OutdatedReason::MissingRoot => "it does not have both roots",
+        OutdatedReason::OtherIssuer => "its certificate is issued by the CA that is being retired",
+        OutdatedReason::RetiredRoot => "it trusts a root that servers no longer use",
     }
 }
 
@@ -192,7 +192,7 @@ fn json_of(changes: &Changes, is_dry_run: bool) -> Value {
         };
         json!({ "host": change.host.as_str(), "file": change.path, "reason": change.reason.id(), "changed": files })
     };
-    let account = |one: &OutdatedAccount| json!({ "name": one.name, "file": one.file, "reason": one.missing.id() });
+    let account = |one: &OutdatedAccount| json!({ "name": one.name, "file": one.file, "reason": one.reason.id() });
     let is_changed = !changes.is_empty();
     json!({
         "schemaVersion": 1,

@@ -82,7 +82,7 @@ pub(crate) fn show_rebuild(report: &RebuildReport, output: OutputFormat, screen:
     if *keys_elsewhere > 0 {
         let count = certificate_count(*keys_elsewhere);
         let verb = if *keys_elsewhere == 1 { "has" } else { "have" };
-        screen.step(format_args!("{count} {verb} no key in this directory; recorded: only the host has the key"));
+        screen.step(format_args!("{count} {verb} no key in this directory; the ledger records that only the host, or its encrypted bundle, has it"));
     }
     for missing in unknown {
         let (_, path, reason) = unknown_parts(missing);
@@ -109,7 +109,7 @@ fn unknown_parts(unknown: &Unknown) -> (&'static str, Option<String>, String) {
             ("other-issuer", Some(path.display().to_string()), reason)
         }
         Unknown::Crl { path, reason } => ("crl", Some(path.display().to_string()), reason.clone()),
-        // Both are about revocations, so they have one kind in JSON.
+        // It has the same kind in JSON as `NoRevocationEvidence`, because both are about revocations.
         Unknown::IncompleteRevocations { reason } => ("revocations", None, reason.clone()),
         Unknown::Encrypted { path } => {
             let reason = "it is encrypted, so its certificates are not known".to_owned();

@@ -49,7 +49,7 @@ pub fn best_path<'a>(
 
 /// Checks that a path leads from `leaf` to one of `anchors` through intermediates in `others`.
 ///
-/// The path is checked as by [`best_path`], but dates and extended key usages are ignored.
+/// The path is chosen as by [`best_path`]; then its violations of dates and extended key usages are ignored.
 ///
 /// # Errors
 /// Returns [`ChainError::NoValidPath`] if there is no path or it violates a rule, and [`ChainError::Unproven`] if a part of it

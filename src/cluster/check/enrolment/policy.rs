@@ -17,7 +17,8 @@ use crate::cluster::kubelet::RawValue;
 /// Returns the policy; `None` if it cannot be determined because of an error.
 ///
 /// `until` is the parsed value of `enrolment.until`, which only the policy `insecure-always-approve` may have. `has_until` says
-/// whether the key is in the file: if its value is invalid, that was already reported, and no second error is added.
+/// whether the key is in the file. If its value is invalid, that was already reported, and `insecure-always-approve` is not
+/// reported as lacking it. With another policy the key is always an error.
 ///
 /// Errors that leave a policy usable, such as two rules of the same name, do not make it `None`. The caller rejects the file if any
 /// error was added.
