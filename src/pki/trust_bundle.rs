@@ -254,7 +254,7 @@ impl TrustBundle {
     /// Returns the trust anchors of accounts' kubeconfigs: those of trust files, but without the old root of a rotation as soon as all
     /// servers present certificates of the new one.
     ///
-    /// Nobody replaces the kubeconfig again when the rotation ends, so it would trust the old root for as long as it is used.
+    /// No later step replaces the kubeconfig when the rotation ends, so it would trust the old root for as long as it is used.
     #[must_use]
     pub fn anchors_of_accounts(&self) -> Vec<&Certificate> {
         let over = self.rotation.as_ref().filter(|rotation| rotation.phase >= Phase::Clients);

@@ -34,8 +34,8 @@ pub enum OutdatedReason {
     /// Its client certificate was not issued by the CA that remains after the rotation or its abort: servers will reject the
     /// client when they trust only that CA.
     OtherIssuer,
-    /// It trusts a root that servers no longer use: whoever has the key of that root could impersonate an API server to the
-    /// client.
+    /// It trusts a root that servers no longer use: an attacker with the key of that root could impersonate an API server to
+    /// the client.
     RetiredRoot,
 }
 

@@ -88,7 +88,7 @@ pub enum RotateError {
     /// There is no backup since the new CA was made.
     #[error("there is no backup since the new CA was made: its key is only here")]
     NoBackup,
-    /// The key of the new CA is missing: nobody could be issued a certificate after the old CA is retired.
+    /// The key of the new CA is missing: after the old CA is retired, no certificate could be issued.
     #[error("the key of the new {} is not there: {}", role.as_str(), path.display())]
     NoNewKey {
         /// The role.
