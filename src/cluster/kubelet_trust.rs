@@ -1,6 +1,6 @@
 //! Checks a kubelet's configuration for fields that weaken authentication, authorization or TLS.
 //!
-//! One table of rules applies to the settings in the cluster file, to rendered configurations, and to files found on hosts.
+//! One table of rules applies to the settings in the cluster file, to rendered configurations, and to the files in existing bundles.
 
 mod rule;
 mod rules;
@@ -41,7 +41,7 @@ pub fn trust_violations(config: &Setting, kind: ConfigKind<'_>) -> Vec<TrustViol
     let mut found: Vec<TrustViolation> = Vec::new();
     for rule in RULES {
         let Some((field, seen)) = rule.violation(config, kind) else { continue };
-        // Each field has one rule. Only a removed mapping is found several times, once for each field in it.
+        // Each field has one rule. A removed mapping would be found once for each required field in it.
         if !found.iter().any(|earlier| earlier.field == field) {
             found.push(TrustViolation { field, seen, rule });
         }

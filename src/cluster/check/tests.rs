@@ -151,6 +151,15 @@ fn a_rule_never_approves_whoever_asks() {
 }
 
 #[test]
+fn a_repeated_rule_is_named_by_its_place_in_the_file() {
+    let rules = vec![RawValue::Null, rule("all", &["inventory"], "queue"), rule("all", &["inventory"], "queue")];
+    let errors = with_enrolment(&[("policy", RawValue::List(rules))]).expect_err("two errors");
+    let repeated = ("enrolment.policy[2].name".into(), Reason::Duplicate { first: "enrolment.policy[1].name".into() });
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors.contains(&repeated), "{errors:?}");
+}
+
+#[test]
 fn insecure_approval_has_an_end_and_no_other_policy_has_one() {
     let end = ("until", text("2026-12-01T18:00:00Z"));
     let word = |word| ("policy", text(word));

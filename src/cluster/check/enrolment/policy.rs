@@ -73,17 +73,18 @@ fn rules(items: &[RawValue], errors: &mut Errors) -> Option<Policy> {
         errors.add(PATH, None, Reason::Enrolment(EnrolmentError::TooManyRules));
         return None;
     }
-    let mut found: Vec<Rule> = Vec::new();
+    // Items that are no rules are left out, so the place in the file is kept.
+    let mut found: Vec<(usize, Rule)> = Vec::new();
     for (i, item) in items.iter().enumerate() {
         let path = format!("{PATH}[{i}]");
         let Some(rule) = rule(item, &path, errors) else { continue };
-        if let Some(first) = found.iter().position(|other| other.name == rule.name) {
+        if let Some((first, _)) = found.iter().find(|(_, other)| other.name == rule.name) {
             let first = format!("{PATH}[{first}].name");
             errors.add(&format!("{path}.name"), Some(rule.name.clone()), Reason::Duplicate { first });
         }
-        found.push(rule);
+        found.push((i, rule));
     }
-    (found.len() == items.len()).then_some(Policy::Rules(found))
+    (found.len() == items.len()).then(|| Policy::Rules(found.into_iter().map(|(_, rule)| rule).collect()))
 }
 
 fn rule(value: &RawValue, path: &str, errors: &mut Errors) -> Option<Rule> {
