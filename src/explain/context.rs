@@ -14,7 +14,7 @@ use crate::pki::fingerprint::Fingerprint;
 /// The data that descriptions may refer to. Everything except the time is optional, because `show` also works without a
 /// cluster directory.
 pub struct ExplainContext<'a> {
-    /// The directory's roots, each with its file.
+    /// The certificates of the directory's trusted CAs, roots or intermediates, each with its file.
     pub roots: Vec<(String, Certificate)>,
     /// The directory's cluster.
     pub cluster: Option<Cluster>,
@@ -86,7 +86,7 @@ impl<'a> ExplainContext<'a> {
         }
     }
 
-    /// Returns the certificate whose key signed `issued`. The directory's roots are searched first, then the certificates in
+    /// Returns the certificate whose key signed `issued`. The directory's CAs are searched first, then the certificates in
     /// the given files.
     pub(super) fn signer_of(&self, issued: &Certificate) -> Option<IssuerCertificate<'_>> {
         let known = self.roots.iter().chain(&self.given.certificates);
@@ -157,10 +157,11 @@ impl<'a> ExplainContext<'a> {
         self.ledger?(certificate.fingerprint()).ok()??.host
     }
 
-    /// Returns the specification in the cluster file that this certificate should meet, with the cluster: one for the same account and
-    /// usage.
+    /// Returns the specification, derived from the cluster file, that this certificate should meet, with the cluster: one for the same
+    /// account and usage.
     ///
-    /// If the ledger has the certificate's host, it is a specification of that host. Otherwise those of all hosts are considered.
+    /// If the ledger has the certificate's host, it is a specification of that host. Otherwise those of all hosts and of the verifier
+    /// are considered.
     pub(super) fn required_spec(&self, certificate: &Certificate) -> Option<(CertificateSpec, &Cluster)> {
         let cluster = self.cluster.as_ref()?;
         let (account, host) = (certificate.account(), self.host_of(certificate));

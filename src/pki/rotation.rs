@@ -12,7 +12,8 @@ pub enum Phase {
     Prepare,
     /// 1: the CA files (`ca.crt`) and kubeconfigs contain both roots.
     TrustBoth,
-    /// 2: the canaries present certificates issued by the new CA: one master and one node, unless others were chosen.
+    /// 2: the canaries present certificates issued by the new CA: the first master, and for the cluster's CA also the first node,
+    /// unless others were chosen.
     Canary,
     /// 3: all serving certificates are issued by the new CA.
     Servers,
@@ -69,7 +70,8 @@ impl Phase {
         Self::of_role(role).iter().copied().find(|phase| *phase > self)
     }
 
-    /// Returns true if the rotation can still be aborted: client certificates issued by the old CA are not yet replaced on all hosts.
+    /// Returns true if the rotation can still be aborted: before [`Self::Clients`], at most the canaries have client certificates
+    /// issued by the new CA.
     #[must_use]
     pub fn can_abort(self) -> bool {
         self < Self::Clients
@@ -128,11 +130,12 @@ impl Rotation {
         }
     }
 
-    /// Returns true if this phase replaces a serving certificate that another role's CA issued, only as a marker.
+    /// Returns true if this phase of the front proxy's rotation replaces the serving certificate of an API server, which the cluster's
+    /// CA issues, only as a marker of what is installed.
     ///
-    /// The API server gets it together with a client certificate of this role (the front proxy's), which cannot be observed from
-    /// outside. A newer serving certificate shows that both are installed. `sequence` is the sequence number in the ledger of the
-    /// serving certificate that the host has now.
+    /// The API server gets the new serving certificate together with the front proxy's client certificate, which cannot be observed
+    /// from outside. A newer serving certificate shows that both are installed. `sequence` is the sequence number in the ledger of
+    /// the serving certificate that the host has now.
     #[must_use]
     pub fn replaces_marker(&self, sequence: Option<u64>) -> bool {
         self.phase == Phase::Clients && sequence.is_some_and(|sequence| sequence <= self.after_sequence)
@@ -144,10 +147,10 @@ impl Rotation {
         self.canaries.iter().any(|canary| canary == host)
     }
 
-    /// Returns true if the proof of this phase includes that all serving certificates are issued by the old CA.
+    /// Returns true if the proof of this phase includes that no serving certificate chains to the new root.
     ///
-    /// That is so in [`Phase::TrustBoth`], also when an abort has gone back to it. In [`Phase::Prepare`] no host can have others yet,
-    /// so its proof does not include this check.
+    /// That is so in [`Phase::TrustBoth`], also when an abort has gone back to it. In [`Phase::Prepare`] no host can have such a
+    /// certificate yet, so its proof does not include this check.
     #[must_use]
     pub fn serves_old(&self) -> bool {
         self.phase == Phase::TrustBoth

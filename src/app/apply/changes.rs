@@ -35,8 +35,8 @@ pub struct Changes {
     pub policy_folder: PathBuf,
     /// The files in the folder of access rules that are written or removed.
     pub policy: Vec<PolicyChange>,
-    /// The folder of Kubernetes objects that a person has to delete, if it was written. They belong to accounts that the
-    /// cluster file no longer has.
+    /// The folder of the Kubernetes objects that a person has to delete; `None` if there are none, or if this run did not render the
+    /// access rules. The objects belong to accounts that the cluster file no longer has.
     pub deletions: Option<PathBuf>,
     /// The bundles that change, with the reasons.
     pub bundles: Vec<BundleChange>,

@@ -105,11 +105,12 @@ pub fn revoke(id: &str, env: &Env, observer: &mut dyn Observer) -> Result<TokenR
 pub enum TokenState {
     /// It was not used yet, and can be.
     Valid,
-    /// A certificate was issued with it. Until it expires, it can still be used for another profile, or for the same key again.
+    /// A certificate was issued with it; it may have expired since. Until it expires, it can still be used for another profile, or
+    /// for the same key again.
     Used,
     /// It was revoked.
     Revoked,
-    /// It has expired.
+    /// It expired without having been used or revoked.
     Expired,
 }
 

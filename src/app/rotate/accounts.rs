@@ -1,8 +1,8 @@
 //! Accounts whose kubeconfigs a rotation has to replace.
 //!
 //! These are the persons and services with a client certificate of the profile `admin` or `break-glass`: administrators,
-//! approvers of requests, processes that sign certificates for the enrolment CA, and hosts or persons that announce the
-//! cluster at a bootstrap endpoint.
+//! approvers of requests, processes that sign approved requests at the enrolment CA, and hosts or persons that announce the cluster at
+//! a bootstrap endpoint.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -80,8 +80,8 @@ impl OutdatedAccount {
 ///
 /// From phase 1 on, a kubeconfig has to be replaced if it lacks a root that new kubeconfigs get, and from phase 4 on if its
 /// certificate was not issued by the new CA. In phase 1, to which an abort goes back, it has to be replaced if its certificate was
-/// issued by the new CA. At any time, it has to be replaced if it trusts a root that new kubeconfigs no longer get, unless a retired
-/// CA issued its certificate: that one is refused anyway.
+/// issued by the new CA. At any time, it has to be replaced if it trusts a root that new kubeconfigs no longer get, unless, outside of
+/// a rotation and in phase 0, a retired CA issued its certificate, because servers refuse that certificate anyway.
 ///
 /// Certificates that have expired do not count, nor do revoked ones, except for those that an emergency rotation revoked.
 ///
@@ -205,7 +205,7 @@ impl<'a> Roots<'a> {
             _ if [Phase::Clients.as_str(), Phase::DropOld.as_str(), Target::Retire.as_str()].contains(&step) => {
                 [None, new]
             }
-            // Before a rotation, and after one that was aborted.
+            // Before a rotation, in phase 0, and after a rotation that was aborted.
             _ => [old, None],
         };
         let cas = cas.into_iter().flatten().filter_map(|ca| self.trust.find(ca)).map(|(ca, _)| ca);

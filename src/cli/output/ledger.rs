@@ -78,7 +78,9 @@ pub(crate) fn show_rebuild(report: &RebuildReport, output: OutputFormat, screen:
     if let Some(kept) = kept {
         screen.answer(format_args!("the previous ledger was renamed to {}", sanitized(&kept.display().to_string())));
     }
-    screen.step("lost: who issued what and when, certificates that were replaced, and all other events");
+    screen.step(
+        "lost: who issued what and when, replaced certificates that are in no readable bundle, and all other events",
+    );
     if *keys_elsewhere > 0 {
         let count = certificate_count(*keys_elsewhere);
         let verb = if *keys_elsewhere == 1 { "has" } else { "have" };
@@ -116,7 +118,7 @@ fn unknown_parts(unknown: &Unknown) -> (&'static str, Option<String>, String) {
             ("encrypted", Some(path.display().to_string()), reason)
         }
         Unknown::NoRevocationEvidence => {
-            let reason = "it is not known whether certificates were revoked: the directory has neither a CRL nor rules of API servers";
+            let reason = "it is not known whether certificates were revoked: the directory has neither a CRL nor an authorization configuration of API servers";
             ("revocations", None, reason.to_owned())
         }
     }

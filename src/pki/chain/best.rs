@@ -9,8 +9,8 @@ use crate::pki::certificate::Certificate;
 
 /// Returns the best path from `leaf` to one of `anchors` through intermediates in `others`, with its violations at `now`.
 ///
-/// A path without violations is best, then one that only has parts that cannot be verified here, then an invalid one; within each
-/// group the one with the fewest violations, and among equal ones the one that expires last.
+/// A path without violations is best, then one whose only violations are parts that clusterctl cannot verify, then an invalid one;
+/// within each group the one with the fewest violations, and among equal ones the one that expires last.
 ///
 /// # Errors
 /// Returns an error if there is no path. A path with violations is no error.
@@ -52,8 +52,8 @@ pub fn best_path<'a>(
 /// The path is chosen as by [`best_path`]; then its violations of dates and extended key usages are ignored.
 ///
 /// # Errors
-/// Returns [`ChainError::NoValidPath`] if there is no path or it violates a rule, and [`ChainError::Unproven`] if a part of it
-/// cannot be verified here.
+/// Returns [`ChainError::NoValidPath`] if there is no path or it violates a rule, and [`ChainError::Unproven`] if clusterctl
+/// cannot verify a part of it.
 pub fn verify_chain(leaf: &Certificate, others: &[Certificate], anchors: &[Certificate]) -> Result<(), ChainError> {
     let path = best_path(leaf, others, anchors, Purpose::Server, leaf.not_before)?;
     if let Some(violation) = path.violations_of(ViolationKind::Chain).next() {
