@@ -31,7 +31,7 @@ pub struct Changes {
     pub crls: Vec<DueCrl>,
     /// The files that were written when the CRLs were signed.
     pub crl_files: Vec<PathBuf>,
-    /// The folder of access rules, which `clusterctl policy` writes, too.
+    /// The folder of access rules, in which the use case `policy` writes, too.
     pub policy_folder: PathBuf,
     /// The files in the folder of access rules that are written or removed.
     pub policy: Vec<PolicyChange>,
